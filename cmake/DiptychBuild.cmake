@@ -1,0 +1,30 @@
+# Compiler settings that hold for every target of ours.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  # Precompiled headers are only cacheable when ccache ignores the include time stamps that they carry.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
+endif()
+
+# Everything of ours links this: warnings, sanitizers, the include root ("common/...", "render_node/...").
+add_library(diptych_flags INTERFACE)
+target_include_directories(diptych_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
+# -fPIC by hand: CMake would give programs -fPIE, and then they could not share the precompiled header of the libraries.
+target_compile_options(diptych_flags INTERFACE -fPIC -Wall -Wextra $<$<BOOL:${DIPTYCH_WERROR}>:-Werror>)
+# -fpch-preprocess lets ccache see through a precompiled header.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CCACHE_PROGRAM)
+  target_compile_options(diptych_flags INTERFACE -fpch-preprocess)
+endif()
+if(DIPTYCH_SANITIZE)
+  target_compile_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE} -fno-omit-frame-pointer -g)
+  target_link_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE})
+endif()

@@ -1,0 +1,72 @@
+#include "common/conditioning/conditioning.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+constexpr std::array<std::pair<LongPromptMode, std::string_view>, 4> kLongPromptModes = {{
+    {LongPromptMode::kTruncate, "truncate"},
+    {LongPromptMode::kInterpolate, "interpolate"},
+    {LongPromptMode::kPool, "pool"},
+    {LongPromptMode::kAttentionPool, "attention_pool"},
+}};
+
+void CheckDigest(const char* what, const std::string& digest) {
+  const bool hex = std::all_of(digest.begin(), digest.end(),
+                               [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  if (!digest.empty() && (digest.size() != 64 || !hex)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                std::string("conditioning: ") + what + " must be 64 lower-case hexadecimal digits");
+  }
+}
+
+}  // namespace
+
+size_t BytesPerValue(StateDtype dtype) { return dtype == StateDtype::kBFloat16 ? 2 : 4; }
+
+std::string_view StateDtypeName(StateDtype dtype) { return dtype == StateDtype::kBFloat16 ? "bfloat16" : "float32"; }
+
+StateDtype ParseStateDtype(std::string_view name) {
+  if (name == "bfloat16") return StateDtype::kBFloat16;
+  if (name == "float32") return StateDtype::kFloat32;
+  throw Error(ErrorCode::kInvalidArgument,
+              "conditioning dtype \"" + std::string(name) + "\" is not one of bfloat16, float32");
+}
+
+std::string_view LongPromptModeName(LongPromptMode mode) {
+  for (const auto& [value, name] : kLongPromptModes) {
+    if (value == mode) return name;
+  }
+  throw Error(ErrorCode::kInternal, "long-prompt mode out of range");
+}
+
+LongPromptMode ParseLongPromptMode(std::string_view name) {
+  for (const auto& [value, known] : kLongPromptModes) {
+    if (known == name) return value;
+  }
+  throw Error(ErrorCode::kInvalidArgument, "long-prompt mode \"" + std::string(name) +
+                                               "\" is not one of truncate, interpolate, pool, attention_pool");
+}
+
+void CheckConditioning(const Conditioning& conditioning) {
+  const ConditioningHeader& header = conditioning.header;
+  if (header.rows <= 0 || header.width <= 0) {
+    throw Error(ErrorCode::kInvalidArgument, "conditioning: rows and width must be positive, got " +
+                                                 std::to_string(header.rows) + " x " + std::to_string(header.width));
+  }
+  CheckDigest("model_fingerprint", header.model_fingerprint);
+  CheckDigest("tokenizer_fingerprint", header.tokenizer_fingerprint);
+  CheckDigest("text_sha256", header.text_sha256);
+  if (static_cast<int64_t>(conditioning.bytes.size()) != header.ByteCount()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "conditioning: " + std::to_string(conditioning.bytes.size()) + " bytes, the header states " +
+                    std::to_string(header.ByteCount()));
+  }
+}
+
+}  // namespace diptych

@@ -1,0 +1,130 @@
+#include "common/model_config/json_facts.h"
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <utility>
+
+#include "common/error/error.h"
+
+namespace diptych {
+
+struct JsonFacts::Data {
+  nlohmann::json object;
+  std::string name;
+
+  // nullptr when missing or null.
+  const nlohmann::json* Find(const std::string& key) const {
+    const auto found = object.find(key);
+    return found == object.end() || found->is_null() ? nullptr : &*found;
+  }
+};
+
+JsonFacts::JsonFacts(const std::string& text, const std::string& name) : data_(std::make_unique<Data>()) {
+  data_->name = name;
+  data_->object = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!data_->object.is_object()) throw Error(ErrorCode::kInvalidArgument, name + ": not a JSON object");
+}
+
+JsonFacts::JsonFacts(std::unique_ptr<Data> data) : data_(std::move(data)) {}
+JsonFacts::~JsonFacts() = default;
+JsonFacts::JsonFacts(JsonFacts&&) noexcept = default;
+
+void JsonFacts::Refuse(const std::string& key, const std::string& why) const {
+  throw Error(ErrorCode::kInvalidArgument, data_->name + ": \"" + key + "\" " + why);
+}
+
+bool JsonFacts::Has(const std::string& key) const { return data_->Find(key) != nullptr; }
+
+int64_t JsonFacts::Positive(const std::string& key) const {
+  const nlohmann::json* value = data_->Find(key);
+  if (value == nullptr) Refuse(key, "is missing");
+  if (!value->is_number_integer() || *value < 1 || *value > std::numeric_limits<int32_t>::max()) {
+    Refuse(key, "must be a whole number from 1 to 2147483647, found " + value->dump());
+  }
+  return value->get<int64_t>();
+}
+
+int64_t JsonFacts::Positive(const std::string& key, int64_t fallback) const {
+  return Has(key) ? Positive(key) : fallback;
+}
+
+double JsonFacts::Number(const std::string& key) const {
+  const nlohmann::json* value = data_->Find(key);
+  if (value == nullptr) Refuse(key, "is missing");
+  if (!value->is_number() || !std::isfinite(value->get<double>())) {
+    Refuse(key, "must be a number, found " + value->dump());
+  }
+  return value->get<double>();
+}
+
+double JsonFacts::Number(const std::string& key, double fallback) const { return Has(key) ? Number(key) : fallback; }
+
+bool JsonFacts::Bool(const std::string& key, bool fallback) const {
+  const nlohmann::json* value = data_->Find(key);
+  if (value == nullptr) return fallback;
+  if (!value->is_boolean()) Refuse(key, "must be true or false, found " + value->dump());
+  return value->get<bool>();
+}
+
+std::string JsonFacts::Text(const std::string& key) const {
+  const nlohmann::json* value = data_->Find(key);
+  if (value == nullptr) Refuse(key, "is missing");
+  if (!value->is_string()) Refuse(key, "must be a string, found " + value->dump());
+  return value->get<std::string>();
+}
+
+std::vector<int64_t> JsonFacts::PositiveList(const std::string& key) const {
+  const nlohmann::json* value = data_->Find(key);
+  if (value == nullptr) Refuse(key, "is missing");
+  if (!value->is_array() || value->empty()) Refuse(key, "must be a list of whole numbers, found " + value->dump());
+  std::vector<int64_t> list;
+  for (const nlohmann::json& item : *value) {
+    if (!item.is_number_integer() || item < 1 || item > std::numeric_limits<int32_t>::max()) {
+      Refuse(key, "must hold whole numbers of at least 1, found " + item.dump());
+    }
+    list.push_back(item.get<int64_t>());
+  }
+  return list;
+}
+
+JsonFacts JsonFacts::Object(const std::string& key) const {
+  const nlohmann::json* value = data_->Find(key);
+  if (value == nullptr) Refuse(key, "is missing");
+  if (!value->is_object()) Refuse(key, "must be an object, found " + value->dump());
+  auto inner = std::make_unique<Data>();
+  inner->object = *value;
+  inner->name = data_->name + ": \"" + key + "\"";
+  return JsonFacts(std::move(inner));
+}
+
+void JsonFacts::Require(const std::string& key, const std::string& value) const {
+  if (Text(key) != value) Refuse(key, "is \"" + Text(key) + "\"; only \"" + value + "\" is supported");
+}
+
+void JsonFacts::RequireIfPresent(const std::string& key, const std::string& value) const {
+  if (Has(key)) Require(key, value);
+}
+
+void JsonFacts::RequireIfPresent(const std::string& key, bool value) const {
+  if (Bool(key, value) != value) {
+    Refuse(key, std::string("is ") + (value ? "false" : "true") + "; only " + (value ? "true" : "false") + " is supported");
+  }
+}
+
+std::string ReadTextFile(const std::string& path) {
+  constexpr std::streamoff kLimit = 16 << 20;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) throw Error(ErrorCode::kNotFound, path + ": cannot be opened");
+  if (file.tellg() < 0 || file.tellg() > kLimit) {
+    throw Error(ErrorCode::kInvalidArgument, path + ": not a text file of at most 16 MiB");
+  }
+  file.seekg(0);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+}  // namespace diptych

@@ -1,0 +1,229 @@
+#include "common/weights/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "common/error/error.h"
+#include "common/weights/mapped_file.h"
+#include "common/weights/strict_json.h"
+
+namespace diptych {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kLengthBytes = 8;
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the reference implementation's limit
+constexpr size_t kMaxNameBytes = 1024;
+constexpr int kMaxHeaderDepth = 3;  // header, tensor, shape
+
+struct DtypeFacts {
+  Dtype dtype;
+  std::string_view name;
+  size_t bytes;
+};
+constexpr std::array<DtypeFacts, 15> kDtypes = {{{Dtype::F64, "F64", 8},
+                                                 {Dtype::F32, "F32", 4},
+                                                 {Dtype::F16, "F16", 2},
+                                                 {Dtype::BF16, "BF16", 2},
+                                                 {Dtype::F8_E4M3, "F8_E4M3", 1},
+                                                 {Dtype::F8_E5M2, "F8_E5M2", 1},
+                                                 {Dtype::I64, "I64", 8},
+                                                 {Dtype::I32, "I32", 4},
+                                                 {Dtype::I16, "I16", 2},
+                                                 {Dtype::I8, "I8", 1},
+                                                 {Dtype::U64, "U64", 8},
+                                                 {Dtype::U32, "U32", 4},
+                                                 {Dtype::U16, "U16", 2},
+                                                 {Dtype::U8, "U8", 1},
+                                                 {Dtype::BOOL, "BOOL", 1}}};
+
+const DtypeFacts& FactsOf(Dtype dtype) {
+  return *std::find_if(kDtypes.begin(), kDtypes.end(), [&](const DtypeFacts& facts) { return facts.dtype == dtype; });
+}
+
+[[noreturn]] void Damaged(const std::string& where, const std::string& problem) {
+  throw Error(ErrorCode::kDataLoss, where + ": " + problem);
+}
+
+// Foreign text for an error message: escaped and cut.
+std::string Excerpt(const json& value) { return value.dump(-1, ' ', true).substr(0, 200); }
+
+// A number that is not negative and fits int64.
+std::optional<int64_t> AsCount(const json& value) {
+  if (!value.is_number_unsigned() || value.get<uint64_t>() > INT64_MAX) return std::nullopt;
+  return value.get<int64_t>();
+}
+
+std::vector<int64_t> ReadCounts(const json& tensor, const char* key, const std::string& where) {
+  const auto found = tensor.find(key);
+  if (found == tensor.end() || !found->is_array()) Damaged(where, std::string("expected an array \"") + key + "\"");
+  std::vector<int64_t> counts;
+  counts.reserve(found->size());
+  for (const json& value : *found) {
+    const std::optional<int64_t> count = AsCount(value);
+    if (!count)
+      Damaged(where, std::string("\"") + key + "\" holds " + Excerpt(value) + ", expected whole numbers from 0");
+    counts.push_back(*count);
+  }
+  return counts;
+}
+
+Dtype ReadDtype(const json& tensor, const std::string& where) {
+  const auto found = tensor.find("dtype");
+  if (found == tensor.end() || !found->is_string()) Damaged(where, "expected a string \"dtype\"");
+  for (const DtypeFacts& facts : kDtypes) {
+    if (facts.name == found->get_ref<const std::string&>()) return facts.dtype;
+  }
+  throw Error(ErrorCode::kInvalidArgument, where + ": dtype " + Excerpt(*found) + " is not known");
+}
+
+void CheckName(const std::string& name, const std::string& path) {
+  if (name.size() > kMaxNameBytes) Damaged(path, "a tensor name of " + std::to_string(name.size()) + " bytes");
+  const bool has_control = std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  if (has_control) Damaged(path, "tensor name " + Excerpt(name) + " holds control characters");
+}
+
+// A tensor and its place in the data part of the file, [begin, end).
+struct PlacedTensor {
+  TensorEntry entry;
+  uint64_t begin;
+  uint64_t end;
+  std::string Range() const { return std::string("[") + std::to_string(begin) + ", " + std::to_string(end) + ")"; }
+};
+
+// One entry of the header, complete but for the pointer.
+PlacedTensor ReadTensor(const std::string& name, const json& tensor, const std::string& path) {
+  CheckName(name, path);
+  const std::string where = path + ": tensor " + name;
+  if (!tensor.is_object()) Damaged(where, "expected an object with dtype, shape and data_offsets");
+  PlacedTensor placed{{name, ReadDtype(tensor, where), ReadCounts(tensor, "shape", where), nullptr, 0}, 0, 0};
+  const std::vector<int64_t> offsets = ReadCounts(tensor, "data_offsets", where);
+  if (offsets.size() != 2) Damaged(where, "data_offsets has " + std::to_string(offsets.size()) + " values, expected 2");
+  placed.begin = static_cast<uint64_t>(offsets[0]);
+  placed.end = static_cast<uint64_t>(offsets[1]);
+  if (placed.begin > placed.end) Damaged(where, "data_offsets " + placed.Range() + " run backwards");
+  const std::optional<uint64_t> byte_count = ByteCount(placed.entry.shape, placed.entry.dtype);
+  if (!byte_count) Damaged(where, "shape " + ShapeText(placed.entry.shape).substr(0, 200) + " is larger than any file");
+  if (placed.end - placed.begin != *byte_count) {
+    Damaged(where, "shape " + ShapeText(placed.entry.shape).substr(0, 200) + " in " +
+                       std::string(DtypeName(placed.entry.dtype)) + " needs " + std::to_string(*byte_count) +
+                       " bytes, data_offsets " + placed.Range() + " hold " + std::to_string(placed.end - placed.begin));
+  }
+  placed.entry.byte_count = *byte_count;
+  return placed;
+}
+
+// Sorts by place and demands that the tensors follow one another without overlap or hole. Returns where the last one
+// ends.
+uint64_t CheckContiguous(std::vector<PlacedTensor>& tensors, const std::string& path) {
+  std::sort(tensors.begin(), tensors.end(), [](const PlacedTensor& a, const PlacedTensor& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  uint64_t position = 0;
+  for (const PlacedTensor& tensor : tensors) {
+    if (tensor.begin != position) {
+      Damaged(path + ": tensor " + tensor.entry.name,
+              "data_offsets " + tensor.Range() +
+                  (tensor.begin < position ? " overlap another tensor" : " leave a hole") + ", expected to begin at " +
+                  std::to_string(position));
+    }
+    position = tensor.end;
+  }
+  return position;
+}
+
+std::map<std::string, std::string> ReadMetadata(const json& value, const std::string& path) {
+  if (!value.is_object()) Damaged(path, "__metadata__ is not an object");
+  std::map<std::string, std::string> metadata;
+  for (const auto& [key, text] : value.items()) {
+    if (!text.is_string()) Damaged(path, "__metadata__ value of " + Excerpt(key) + " is not a string");
+    metadata.emplace(key, text.get<std::string>());
+  }
+  return metadata;
+}
+
+}  // namespace
+
+size_t ByteSize(Dtype dtype) { return FactsOf(dtype).bytes; }
+
+std::string_view DtypeName(Dtype dtype) { return FactsOf(dtype).name; }
+
+std::optional<uint64_t> ByteCount(std::span<const int64_t> shape, Dtype dtype) {
+  uint64_t bytes = ByteSize(dtype);
+  for (const int64_t dimension : shape) {
+    if (dimension < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(dimension), &bytes)) return std::nullopt;
+  }
+  return bytes;
+}
+
+std::string ShapeText(std::span<const int64_t> shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+std::shared_ptr<const SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
+  auto mapping = std::make_shared<const MappedFile>(path);
+  std::shared_ptr<SafetensorsFile> file(new SafetensorsFile);
+  file->path_ = path;
+  file->Read(mapping->bytes());
+  file->mapping_ = std::move(mapping);
+  return file;
+}
+
+std::shared_ptr<const SafetensorsFile> SafetensorsFile::Parse(std::span<const uint8_t> bytes, const std::string& name) {
+  std::shared_ptr<SafetensorsFile> file(new SafetensorsFile);
+  file->path_ = name;
+  file->Read(bytes);
+  return file;
+}
+
+const TensorEntry* SafetensorsFile::Find(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  return found == tensors_.end() ? nullptr : &found->second;
+}
+
+void SafetensorsFile::Read(std::span<const uint8_t> bytes) {
+  if (bytes.size() < kLengthBytes) {
+    Damaged(path_, "file is truncated: expected at least 8 bytes, found " + std::to_string(bytes.size()));
+  }
+  uint64_t header_bytes = 0;
+  for (size_t i = 0; i < kLengthBytes; ++i) header_bytes |= static_cast<uint64_t>(bytes[i]) << (8 * i);
+  if (header_bytes > kMaxHeaderBytes) {
+    Damaged(path_, "header length " + std::to_string(header_bytes) + " exceeds " + std::to_string(kMaxHeaderBytes) +
+                       "; is this a safetensors file?");
+  }
+  if (header_bytes > bytes.size() - kLengthBytes) {
+    Damaged(path_, "file is truncated: expected at least " + std::to_string(kLengthBytes + header_bytes) +
+                       " bytes, found " + std::to_string(bytes.size()));
+  }
+  const std::string_view header_text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, header_bytes);
+  const json header = ParseStrictJson(header_text, path_ + ": header", kMaxHeaderDepth);
+  std::vector<PlacedTensor> placed;
+  for (const auto& [name, value] : header.items()) {
+    if (name == "__metadata__") {
+      metadata_ = ReadMetadata(value, path_);
+    } else {
+      placed.push_back(ReadTensor(name, value, path_));
+    }
+  }
+  const std::span<const uint8_t> data = bytes.subspan(kLengthBytes + header_bytes);
+  const uint64_t data_bytes = CheckContiguous(placed, path_);
+  if (data_bytes != data.size()) {
+    Damaged(path_,
+            std::string(data_bytes > data.size() ? "file is truncated" : "file has bytes after its last tensor") +
+                ": expected " + std::to_string(bytes.size() - data.size() + data_bytes) + " bytes, found " +
+                std::to_string(bytes.size()));
+  }
+  for (PlacedTensor& tensor : placed) {
+    tensor.entry.data = data.data() + tensor.begin;
+    std::string name = tensor.entry.name;
+    tensors_.emplace(std::move(name), std::move(tensor.entry));
+  }
+}
+
+}  // namespace diptych

@@ -1,0 +1,95 @@
+#include "common/weights/weight_view.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+// The floating-point formats that libtorch computes in; the others need a scale or a kernel of their own.
+at::ScalarType StoredType(const TensorEntry& entry, const std::string& path) {
+  switch (entry.dtype) {
+    case Dtype::F64:
+      return at::kDouble;
+    case Dtype::F32:
+      return at::kFloat;
+    case Dtype::F16:
+      return at::kHalf;
+    case Dtype::BF16:
+      return at::kBFloat16;
+    default:
+      throw Error(ErrorCode::kInvalidArgument, entry.name + ": stored as " + std::string(DtypeName(entry.dtype)) +
+                                                   " in " + path + ", expected F32, BF16, F16 or F64");
+  }
+}
+
+// The stored bytes as a tensor: in place when the elements are aligned, else a copy. `owner` keeps the mapping.
+at::Tensor Wrap(const TensorEntry& entry, at::ScalarType type, std::shared_ptr<const Checkpoint> owner) {
+  const auto options = at::TensorOptions().dtype(type);
+  const at::IntArrayRef shape(entry.shape);
+  if (entry.byte_count > 0 && reinterpret_cast<uintptr_t>(entry.data) % ByteSize(entry.dtype) == 0) {
+    const std::function<void(void*)> release = [owner = std::move(owner)](void*) {};
+    return at::from_blob(const_cast<uint8_t*>(entry.data), shape, release, options);
+  }
+  at::Tensor copy = at::empty(shape, options);
+  if (entry.byte_count > 0) std::memcpy(copy.data_ptr(), entry.data, entry.byte_count);
+  return copy;
+}
+
+}  // namespace
+
+WeightView::WeightView(std::shared_ptr<const Checkpoint> checkpoint, at::Device device, at::ScalarType dtype)
+    : checkpoint_(std::move(checkpoint)),
+      device_(device),
+      dtype_(dtype),
+      used_(std::make_shared<std::set<std::string>>()) {}
+
+WeightView WeightView::operator/(std::string_view name) const {
+  WeightView view = *this;
+  if (!view.name_.empty() && !name.empty()) view.name_ += '.';
+  view.name_ += name;
+  return view;
+}
+
+WeightView WeightView::operator/(int64_t index) const { return *this / std::to_string(index); }
+
+WeightView WeightView::Prefixed(std::initializer_list<std::string_view> prefixes, std::string_view probe) const {
+  for (const std::string_view prefix : prefixes) {
+    const WeightView view = *this / prefix;
+    if ((view / probe).Exists()) return view;
+  }
+  return prefixes.size() == 0 ? *this : *this / *prefixes.begin();
+}
+
+at::Tensor WeightView::Tensor(at::IntArrayRef expected_shape) const {
+  const auto found = checkpoint_->tensors().find(name_);
+  if (found == checkpoint_->tensors().end()) {
+    throw Error(ErrorCode::kInvalidArgument, "tensor " + name_ + " is missing from " + checkpoint_->path() +
+                                                 "; expected shape " +
+                                                 ShapeText({expected_shape.data(), expected_shape.size()}));
+  }
+  const TensorEntry& entry = *found->second.entry;
+  const std::string& path = found->second.file->path();
+  if (expected_shape != at::IntArrayRef(entry.shape)) {
+    throw Error(ErrorCode::kInvalidArgument, name_ + ": expected shape " +
+                                                 ShapeText({expected_shape.data(), expected_shape.size()}) +
+                                                 ", found " + ShapeText(entry.shape) + " in " + path);
+  }
+  used_->insert(name_);
+  return Wrap(entry, StoredType(entry, path), checkpoint_).to(device_, dtype_);
+}
+
+bool WeightView::Exists() const { return checkpoint_->Find(name_) != nullptr; }
+
+std::vector<std::string> WeightView::UnusedNames() const {
+  std::vector<std::string> unused;
+  for (const auto& [name, tensor] : checkpoint_->tensors()) {
+    if (!used_->contains(name)) unused.push_back(name);
+  }
+  return unused;
+}
+
+}  // namespace diptych

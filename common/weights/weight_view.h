@@ -1,0 +1,53 @@
+// Reading weights by scoped name: (w / "layers" / 3 / "norm" / "weight").Tensor({dim}). The expected shape stands where
+// the name is read, so a wrong checkpoint is refused with the tensor's name and both shapes.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <initializer_list>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/weights/checkpoint.h"
+
+namespace diptych {
+
+// A cheap copy-on-descend view of a checkpoint: names are joined with '.'. All views made from one another share the
+// record of names read; use them from one thread at a time.
+class WeightView {
+ public:
+  WeightView(std::shared_ptr<const Checkpoint> checkpoint, at::Device device, at::ScalarType dtype);
+
+  WeightView operator/(std::string_view name) const;
+  WeightView operator/(int64_t index) const;
+
+  // The view below the first of `prefixes` ("" for none) under which `probe` exists; below the first prefix when there
+  // is none.
+  //   w.Prefixed({"model", ""}, "norm.weight") accepts model.norm.weight and norm.weight.
+  WeightView Prefixed(std::initializer_list<std::string_view> prefixes, std::string_view probe) const;
+
+  // The tensor of this name on the view's device in the view's dtype. Where neither changes nothing is copied: the
+  // tensor lies in the mapped file, keeps it alive, and must not be written to. Throws Error(kInvalidArgument) when the
+  // tensor is missing, has another shape or is not floating-point.
+  at::Tensor Tensor(at::IntArrayRef expected_shape) const;
+
+  bool Exists() const;  // is there a tensor of exactly this name
+  const std::string& name() const { return name_; }
+  at::Device device() const { return device_; }
+  at::ScalarType dtype() const { return dtype_; }
+
+  // Names in the checkpoint that no view of this family has read, sorted: for a log line, or to refuse the file.
+  std::vector<std::string> UnusedNames() const;
+
+ private:
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  at::Device device_;
+  at::ScalarType dtype_;
+  std::shared_ptr<std::set<std::string>> used_;
+  std::string name_;
+};
+
+}  // namespace diptych

@@ -1,0 +1,41 @@
+// The encoder as its service sees it: formatted text in, hidden states out. No libtorch and no protocol here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/concurrency/cancel_token.h"
+#include "common/conditioning/conditioning.h"
+
+namespace diptych {
+
+// What is loaded; does not change while the process lives.
+struct EncoderFacts {
+  std::string model_fingerprint;      // 64 hex digits
+  std::string tokenizer_fingerprint;  // 64 hex digits
+  int64_t width = 0;                  // hidden_size
+  int32_t layers = 0;                 // num_hidden_layers; legal layer indices are -1 .. -(layers + 1)
+  StateDtype dtype = StateDtype::kBFloat16;
+  int32_t threads = 0;
+  std::string device;  // "cpu" or "cuda"
+};
+
+struct EncodeParameters {
+  int32_t layer = -2;
+  LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
+  int64_t row_limit = 0;  // 0: no limit
+};
+
+// Thread-safe: calls may come from any thread; an implementation may run them one after another.
+class PromptEncoder {
+ public:
+  virtual ~PromptEncoder() = default;
+
+  virtual const EncoderFacts& facts() const = 0;
+
+  // Throws Error: kInvalidArgument (text is not UTF-8, layer out of range, negative limit), kCancelled (looked at between two layers).
+  virtual Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
+                              const CancelToken& cancel) = 0;
+};
+
+}  // namespace diptych

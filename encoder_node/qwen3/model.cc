@@ -1,0 +1,149 @@
+// Shapes: T tokens, D hidden_size, H query heads, K key/value heads, d head_dim.
+#include "encoder_node/qwen3/model.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "common/error/error.h"
+#include "common/nn/layers.h"
+#include "common/weights/weight_view.h"
+
+namespace diptych::qwen3 {
+namespace {
+
+using nn::Linear;
+using nn::RmsNorm;
+
+// cos and sin of pos * theta^(-2i/d), the two halves alike.  Source: qwen3.md 3.4.
+struct Rotation {
+  // For positions 0 .. T-1. Angles in fp32; cos and sin rounded to the dtype of the activations.
+  Rotation(int64_t tokens, const Config& config, const at::TensorOptions& activations) {
+    const at::TensorOptions wide = at::TensorOptions().dtype(at::kFloat);  // on the CPU, as the reference builds them
+    const at::Tensor exponent = at::arange(0, config.head_dim, 2, wide) / static_cast<double>(config.head_dim);
+    const at::Tensor inv_freq = at::reciprocal(at::pow(at::Scalar(config.rope_theta), exponent));      // [d/2]
+    const at::Tensor angle = at::arange(0, tokens, wide).unsqueeze(1) * inv_freq.unsqueeze(0);         // [T, d/2]
+    const at::Tensor both = at::cat({angle, angle}, 1).unsqueeze(1);                                   // [T, 1, d]
+    cos = both.cos().to(activations);
+    sin = both.sin().to(activations);
+  }
+
+  // Rotate-half: pairs (i, i + d/2).  x [T, heads, d] -> same
+  at::Tensor operator()(const at::Tensor& x) const {
+    const int64_t half = x.size(-1) / 2;
+    const at::Tensor turned = at::cat({x.slice(-1, half).neg(), x.slice(-1, 0, half)}, -1);
+    return (x * cos).add_(turned.mul_(sin));
+  }
+
+  at::Tensor cos, sin;  // [T, 1, d]
+};
+
+struct Attention {
+  Attention(const WeightView& w, const Config& c)
+      : q_proj(w / "q_proj", c.num_attention_heads * c.head_dim, c.hidden_size, false),
+        k_proj(w / "k_proj", c.num_key_value_heads * c.head_dim, c.hidden_size, false),
+        v_proj(w / "v_proj", c.num_key_value_heads * c.head_dim, c.hidden_size, false),
+        o_proj(w / "o_proj", c.hidden_size, c.num_attention_heads * c.head_dim, false),
+        q_norm(w / "q_norm", c.head_dim, c.rms_norm_eps),
+        k_norm(w / "k_norm", c.head_dim, c.rms_norm_eps),
+        heads(c.num_attention_heads),
+        kv_heads(c.num_key_value_heads),
+        head_dim(c.head_dim) {}
+
+  at::Tensor operator()(const at::Tensor& x, const Rotation& rotate) const {  // x [T, D]
+    const int64_t tokens = x.size(0);
+    const at::Tensor q = rotate(q_norm(q_proj(x).view({tokens, heads, head_dim})));     // [T, H, d]
+    const at::Tensor k = rotate(k_norm(k_proj(x).view({tokens, kv_heads, head_dim})));  // [T, K, d]
+    const at::Tensor v = v_proj(x).view({tokens, kv_heads, head_dim});                  // [T, K, d]
+    const at::Tensor mixed =
+        nn::Attention(q.transpose(0, 1), ForEachQueryHead(k), ForEachQueryHead(v), /*causal=*/true);  // [H, T, d]
+    return o_proj(mixed.transpose(0, 1).reshape({tokens, heads * head_dim}));                         // [T, D]
+  }
+
+  // Key/value head g serves query heads g*H/K ..  x [T, K, d] -> [H, T, d]
+  at::Tensor ForEachQueryHead(const at::Tensor& x) const {
+    return x.transpose(0, 1).repeat_interleave(heads / kv_heads, 0);
+  }
+
+  const Linear q_proj, k_proj, v_proj, o_proj;
+  const RmsNorm q_norm, k_norm;
+  const int64_t heads, kv_heads, head_dim;
+};
+
+struct Layer {
+  Layer(const WeightView& w, const Config& c)
+      : input_layernorm(w / "input_layernorm", c.hidden_size, c.rms_norm_eps),
+        self_attn(w / "self_attn", c),
+        post_attention_layernorm(w / "post_attention_layernorm", c.hidden_size, c.rms_norm_eps),
+        mlp(Linear(w / "mlp" / "gate_proj", c.intermediate_size, c.hidden_size, false),
+            Linear(w / "mlp" / "up_proj", c.intermediate_size, c.hidden_size, false),
+            Linear(w / "mlp" / "down_proj", c.hidden_size, c.intermediate_size, false)) {}
+
+  at::Tensor operator()(const at::Tensor& x, const Rotation& rotate) const {  // x [T, D] -> [T, D]
+    const at::Tensor h = x + self_attn(input_layernorm(x), rotate);
+    return h + mlp(post_attention_layernorm(h));
+  }
+
+  const RmsNorm input_layernorm;
+  const Attention self_attn;
+  const RmsNorm post_attention_layernorm;
+  const nn::SwiGlu mlp;
+};
+
+}  // namespace
+
+struct Model::Network {
+  Network(const WeightView& w, const Config& c)
+      : embed_tokens((w / "embed_tokens" / "weight").Tensor({c.vocab_size, c.hidden_size})),
+        norm(w / "norm", c.hidden_size, c.rms_norm_eps) {
+    layers.reserve(c.num_hidden_layers);
+    for (int64_t i = 0; i < c.num_hidden_layers; ++i) layers.emplace_back(w / "layers" / i, c);
+  }
+
+  const at::Tensor embed_tokens;  // [vocab, D]
+  const RmsNorm norm;
+  std::vector<Layer> layers;
+};
+
+// A causal LM saves its names under "model."; the bare text model saves them without.
+Model::Model(const WeightView& w, const Config& config)
+    : config_(config), network_(std::make_unique<const Network>(w.Prefixed({"model", ""}, "embed_tokens.weight"), config)) {}
+Model::~Model() = default;
+
+int64_t Model::StateIndex(int64_t layer) const {
+  const int64_t states = config_.num_hidden_layers + 1;
+  if (layer < -states || layer > -1) {
+    throw Error(ErrorCode::kInvalidArgument, "hidden layer " + std::to_string(layer) + " is not from -" +
+                                                 std::to_string(states) + " to -1 (this text model has " +
+                                                 std::to_string(config_.num_hidden_layers) + " layers)");
+  }
+  return states + layer;
+}
+
+at::Tensor Model::HiddenState(const std::vector<int64_t>& ids, int64_t layer, const CancelToken& cancel,
+                              const Tap& tap) const {
+  const int64_t last = StateIndex(layer);
+  if (ids.empty()) throw Error(ErrorCode::kInvalidArgument, "no tokens to encode");
+  for (const int64_t id : ids) {
+    if (id < 0 || id >= config_.vocab_size) {
+      throw Error(ErrorCode::kInvalidArgument, "token id " + std::to_string(id) + " is outside this text model's vocabulary of " +
+                                                   std::to_string(config_.vocab_size));
+    }
+  }
+  const at::InferenceMode no_gradients;
+  const Network& net = *network_;
+  const at::Tensor index = at::tensor(ids, at::kLong).to(net.embed_tokens.device());
+  const Rotation rotate(static_cast<int64_t>(ids.size()), config_, net.embed_tokens.options());
+
+  at::Tensor x = net.embed_tokens.index_select(0, index);  // [T, D]
+  if (tap) tap("hidden.0", x);
+  for (int64_t i = 0; i < last; ++i) {
+    cancel.ThrowIfCancelled();
+    x = net.layers[i](x, rotate);
+    if (i + 1 == config_.num_hidden_layers) x = net.norm(x);
+    if (tap) tap("hidden." + std::to_string(i + 1), x);
+  }
+  return x;
+}
+
+}  // namespace diptych::qwen3

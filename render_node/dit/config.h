@@ -1,0 +1,42 @@
+// The facts of a Z-Image transformer, from transformer/config.json.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace diptych::dit {
+
+// Sequences (image, caption) are padded to multiples of this with learned pad tokens.
+inline constexpr int64_t kSequenceMultiple = 32;
+inline constexpr int64_t kPatch = 2;  // latent pixels a side of one image token
+
+struct Config {
+  int64_t in_channels = 0;  // of the latent
+  int64_t dim = 0;
+  int64_t n_layers = 0;
+  int64_t n_refiner_layers = 0;
+  int64_t n_heads = 0;
+  int64_t cap_feat_dim = 0;         // width of the text encoder's rows
+  std::vector<int64_t> axes_dims;   // channels of a head that each of the three position axes turns
+  std::vector<int64_t> axes_lens;   // positions that each axis knows
+  double norm_eps = 1e-5;
+  double rope_theta = 256;
+  double t_scale = 1000;
+
+  int64_t head_dim() const { return dim / n_heads; }
+  int64_t ffn_dim() const { return static_cast<int64_t>(static_cast<double>(dim) / 3 * 8); }
+  int64_t timestep_dim() const { return dim < 256 ? dim : 256; }  // width of the time embedding
+  // Most caption rows: positions 1 .. Lp for the padded caption, Lp + 1 for the image, all below axes_lens[0].
+  int64_t row_limit() const { return (axes_lens[0] - 2) / kSequenceMultiple * kSequenceMultiple; }
+  // Most latent pixels a side.
+  int64_t max_latent_side() const { return kPatch * (axes_lens[1] < axes_lens[2] ? axes_lens[1] : axes_lens[2]); }
+
+  // Throws Error(kInvalidArgument) naming the key for anything missing or out of range, or that this model does not do (other patch
+  // sizes, grouped heads, no q/k norm).
+  static Config Parse(const std::string& json_text, const std::string& name);
+};
+
+inline int64_t RoundUp(int64_t n) { return (n + kSequenceMultiple - 1) / kSequenceMultiple * kSequenceMultiple; }
+
+}  // namespace diptych::dit

@@ -1,0 +1,59 @@
+#include "render_node/pipeline/picture_renderer.h"
+
+#include <cmath>
+
+namespace diptych {
+namespace {
+
+[[noreturn]] void Refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
+
+std::string Number(double value) {
+  std::string text = std::to_string(value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+void CheckSide(const char* name, int32_t value, const RendererFacts& facts) {
+  if (value > 0 && value % facts.size_multiple == 0 && value <= facts.max_side) return;
+  Refuse(std::string(name) + " " + std::to_string(value) + " is not a multiple of " + std::to_string(facts.size_multiple) +
+         " from " + std::to_string(facts.size_multiple) + " to " + std::to_string(facts.max_side));
+}
+
+void CheckAtLeast(const char* name, double value, double least, bool least_allowed) {
+  if (std::isfinite(value) && (value > least || (least_allowed && value == least))) return;
+  Refuse(std::string(name) + " " + Number(value) + " must be a finite number " + (least_allowed ? "of at least " : "above ") +
+         Number(least));
+}
+
+}  // namespace
+
+void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts) {
+  CheckSide("width", parameters.width, facts);
+  CheckSide("height", parameters.height, facts);
+  if (parameters.steps < 1 || parameters.steps > kMaxSteps) {
+    Refuse("steps " + std::to_string(parameters.steps) + " is not from 1 to " + std::to_string(kMaxSteps));
+  }
+  if (parameters.seed > kMaxSeed) {
+    Refuse("seed " + std::to_string(parameters.seed) + " is not from 0 to " + std::to_string(kMaxSeed));
+  }
+  CheckAtLeast("shift", parameters.shift, 0, false);
+  CheckAtLeast("guidance_scale", parameters.guidance_scale, 0, true);
+  CheckAtLeast("cfg_normalization", parameters.cfg_normalization, 0, true);
+  CheckAtLeast("cfg_truncation", parameters.cfg_truncation, 0, true);
+}
+
+void CheckConditioningFits(const ConditioningHeader& header, const RendererFacts& facts) {
+  if (header.width != facts.cap_feat_dim) {
+    throw Error(ErrorCode::kFailedPrecondition,
+                "the conditioning has rows of " + std::to_string(header.width) + " values (text encoder " +
+                    (header.model_fingerprint.empty() ? "of unknown origin" : header.model_fingerprint.substr(0, 12)) +
+                    "), this DiT takes rows of " + std::to_string(facts.cap_feat_dim) + " (cap_feat_dim)");
+  }
+  if (header.rows > facts.row_limit) {
+    throw Error(ErrorCode::kFailedPrecondition, "the conditioning has " + std::to_string(header.rows) +
+                                                    " rows, this DiT takes at most " + std::to_string(facts.row_limit));
+  }
+}
+
+}  // namespace diptych

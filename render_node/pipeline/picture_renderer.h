@@ -1,0 +1,75 @@
+// The renderer as jobs and service see it: conditioning and parameters in, pixels out. No libtorch and no protocol here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/concurrency/cancel_token.h"
+#include "common/conditioning/conditioning.h"
+#include "common/image/picture.h"
+
+namespace diptych {
+
+// What is loaded; does not change while the process lives.
+struct RendererFacts {
+  std::string transformer_fingerprint;  // 64 hex digits
+  std::string vae_fingerprint;          // 64 hex digits
+  int64_t cap_feat_dim = 0;             // width of the rows that the DiT takes
+  int64_t row_limit = 0;                // most rows that it takes
+  int32_t size_multiple = 16;           // width and height must be multiples of this
+  int32_t max_side = 0;                 // pixels
+  double default_shift = 3.0;           // of the checkpoint's scheduler
+  std::string dtype;                    // "bfloat16" or "float32"
+  std::string device;                   // "cpu" or "cuda"
+  int32_t threads = 0;
+};
+
+// Everything but the conditioning that determines the picture. Raw; CheckRenderParameters validates it.
+struct RenderParameters {
+  int32_t width = 1024;
+  int32_t height = 1024;
+  int32_t steps = 9;  // real evaluations
+  uint64_t seed = 0;  // at most 2^63 - 1
+  double shift = 3.0;
+  double guidance_scale = 0.0;     // 0: off
+  double cfg_normalization = 0.0;  // 0: off
+  double cfg_truncation = 1.0;     // 1: never
+};
+
+inline constexpr int32_t kMaxSteps = 1000;
+inline constexpr uint64_t kMaxSeed = (uint64_t{1} << 63) - 1;
+
+// Throws Error(kInvalidArgument) naming the field, its value and the limits.
+void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts);
+
+// Throws Error(kFailedPrecondition) naming both widths, or the row count and the limit.
+void CheckConditioningFits(const ConditioningHeader& header, const RendererFacts& facts);
+
+enum class RenderStage { kRefined, kStep, kDecoded };
+
+// One finished piece of work.
+struct RenderProgress {
+  RenderStage stage = RenderStage::kStep;
+  int32_t step = 0;  // finished steps
+  int32_t steps = 0;
+  double sigma = 0;  // after this step
+  double ms = 0;     // what this piece took
+};
+
+// Thread-safe, but runs one picture at a time.
+class PictureRenderer {
+ public:
+  virtual ~PictureRenderer() = default;
+
+  virtual const RendererFacts& facts() const = 0;
+
+  // `negative` is used when guidance_scale > 0 and must then be set. `on_progress` is called on the calling thread.
+  // Throws Error: kInvalidArgument, kFailedPrecondition (see the checks above), kCancelled (looked at before each step and between
+  // VAE tiles), kResourceExhausted is left to the boundary (out of memory).
+  virtual Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
+                         const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) = 0;
+};
+
+}  // namespace diptych

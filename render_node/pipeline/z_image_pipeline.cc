@@ -1,0 +1,170 @@
+#include "render_node/pipeline/z_image_pipeline.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+
+#include "common/error/error.h"
+#include "common/model_config/json_facts.h"
+#include "common/nn/compute.h"
+#include "common/weights/checkpoint.h"
+#include "common/weights/weight_view.h"
+#include "render_node/dit/context_refiner.h"
+#include "render_node/dit/dit.h"
+#include "render_node/sampler/denoise.h"
+#include "render_node/sampler/flow_match.h"
+#include "render_node/vae/tiling.h"
+#include "render_node/vae/vae.h"
+
+namespace diptych {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string ConfigBeside(const std::string& path) {
+  const fs::path given(path);
+  return ((fs::is_directory(given) ? given : given.parent_path()) / "config.json").string();
+}
+
+double DefaultShift(const std::string& scheduler_path) {
+  const std::string file = (fs::path(scheduler_path) / "scheduler_config.json").string();
+  if (!fs::exists(file)) return 3.0;  // what Z-Image-Turbo uses
+  const double shift = JsonFacts(ReadTextFile(file), file).Number("shift", 3.0);
+  if (!(shift > 0)) throw Error(ErrorCode::kInvalidArgument, file + ": \"shift\" must be above 0");
+  return shift;
+}
+
+// Milliseconds since the last call (or construction).
+class Lap {
+ public:
+  double Take() {
+    const auto now = std::chrono::steady_clock::now();
+    const double ms = std::chrono::duration<double, std::milli>(now - begin_).count();
+    begin_ = now;
+    return ms;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+Picture ToPicture(const at::Tensor& image) {  // [3, H, W] in -1..1
+  const at::Tensor bytes = vae::ToBytes(image);
+  Picture picture;
+  picture.height = static_cast<int32_t>(bytes.size(0));
+  picture.width = static_cast<int32_t>(bytes.size(1));
+  const uint8_t* begin = bytes.data_ptr<uint8_t>();
+  picture.rgb.assign(begin, begin + bytes.numel());
+  return picture;
+}
+
+}  // namespace
+
+struct ZImagePipeline::Models {
+  explicit Models(const ZImageOptions& o)
+      : device(nn::ChooseDevice(o.device)),
+        dtype(nn::ChooseDtype(o.torch_dtype, device, at::kFloat)),
+        vae_device(nn::ChooseDevice(o.vae_device)),
+        threads(nn::SetThreads(o.threads)),
+        config(dit::Config::Parse(ReadTextFile(ConfigBeside(o.transformer_path)), ConfigBeside(o.transformer_path))),
+        weights(Checkpoint::Open(o.transformer_path), device, dtype),
+        refiner(weights, config),
+        dit(weights, config),
+        // fp32 whatever the DiT computes in, as the native reference: a bf16 picture cannot be closer than one grey level.
+        decoder(WeightView(Checkpoint::Open(o.vae_path), vae_device, at::kFloat),
+                vae::Config::Parse(ReadTextFile(ConfigBeside(o.vae_path)), ConfigBeside(o.vae_path))),
+        tiled_vae(o.tiled_vae) {
+    const int64_t scale = decoder.config().scale();
+    if (decoder.config().latent_channels != config.in_channels) {
+      throw Error(ErrorCode::kFailedPrecondition,
+                  "the DiT makes latents of " + std::to_string(config.in_channels) + " channels (in_channels), the VAE takes " +
+                      std::to_string(decoder.config().latent_channels) + " (latent_channels)");
+    }
+    tiling = {o.tile_size / scale, o.tile_overlap / scale};
+    if (tiling.tile < 8 || tiling.overlap < 0 || tiling.overlap >= tiling.tile) {
+      throw Error(ErrorCode::kInvalidArgument, "tile size " + std::to_string(o.tile_size) + " with overlap " +
+                                                   std::to_string(o.tile_overlap) +
+                                                   ": a tile needs at least 8 latent pixels and more than its overlap");
+    }
+    facts.cap_feat_dim = config.cap_feat_dim;
+    facts.row_limit = config.row_limit();
+    facts.size_multiple = static_cast<int32_t>(scale * dit::kPatch);
+    facts.max_side = static_cast<int32_t>(std::min<int64_t>(config.max_latent_side() * scale, 16384));
+    facts.default_shift = DefaultShift(o.scheduler_path);
+    facts.dtype = dtype == at::kFloat ? "float32" : "bfloat16";
+    facts.device = device.is_cuda() ? "cuda" : "cpu";
+    facts.threads = threads;
+  }
+
+  bool Tiles(const RenderParameters& p) const {
+    return tiled_vae == "on" || (tiled_vae == "auto" && std::max(p.width, p.height) > 1024);
+  }
+
+  const at::Device device;
+  const at::ScalarType dtype;
+  const at::Device vae_device;
+  const int threads;
+  const dit::Config config;
+  const WeightView weights;
+  const dit::ContextRefiner refiner;
+  const dit::Dit dit;
+  const vae::Decoder decoder;
+  const std::string tiled_vae;
+  vae::Tiling tiling;
+  RendererFacts facts;
+};
+
+ZImagePipeline::ZImagePipeline(const ZImageOptions& options) : models_(std::make_unique<const Models>(options)) {}
+ZImagePipeline::~ZImagePipeline() = default;
+
+const RendererFacts& ZImagePipeline::facts() const { return models_->facts; }
+
+Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& negative, const RenderParameters& parameters,
+                              const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel,
+                              const std::function<void(int, const at::Tensor&)>& on_latent) const {
+  const Models& m = *models_;
+  CheckRenderParameters(parameters, m.facts);
+  if (parameters.guidance_scale > 0 && !negative.defined()) {
+    throw Error(ErrorCode::kInvalidArgument, "guidance_scale above 0 needs negative conditioning");
+  }
+  const at::InferenceMode no_gradients;
+  nn::SetThreads(m.threads);
+  const auto report = [&](RenderStage stage, int step, double sigma, double ms) {
+    if (on_progress) on_progress({.stage = stage, .step = step, .steps = parameters.steps, .sigma = sigma, .ms = ms});
+  };
+  const int64_t scale = m.decoder.config().scale(), h = parameters.height / scale, w = parameters.width / scale;
+  Lap lap;
+
+  const auto canvas_of = [&](const at::Tensor& rows) { return m.dit.Prepare(h, w, m.refiner.Refine(rows.to(m.device))); };
+  const auto positive_canvas = canvas_of(positive);
+  const auto negative_canvas = parameters.guidance_scale > 0 ? canvas_of(negative) : nullptr;
+  const at::Tensor noise = sampler::InitialNoise(parameters.seed, m.config.in_channels, h, w);
+  if (on_latent) on_latent(0, noise);
+  const std::vector<float> sigmas = sampler::FlowMatchSigmas(parameters.steps, parameters.shift);
+  report(RenderStage::kRefined, 0, sigmas.front(), lap.Take());
+
+  const sampler::Guidance guidance{.scale = parameters.guidance_scale,
+                                   .normalization = parameters.cfg_normalization,
+                                   .truncation = parameters.cfg_truncation};
+  const at::Tensor latent = sampler::Denoise(
+      noise.to(m.device), sigmas, [&](const at::Tensor& x, double t) { return m.dit.Velocity(x, t, *positive_canvas); },
+      [&](const at::Tensor& x, double t) { return m.dit.Velocity(x, t, *negative_canvas); }, guidance, cancel,
+      [&](int step, double sigma, const at::Tensor& x) {
+        if (on_latent) on_latent(step, x);
+        if (x.is_cuda()) x.sum().item();  // wait for the GPU, so that the time is this step's
+        report(RenderStage::kStep, step, sigma, lap.Take());
+      });
+
+  const at::Tensor z = m.decoder.Unscale(latent.to(m.vae_device));
+  const auto decode = [&](const at::Tensor& tile) { return m.decoder.Decode(tile); };
+  cancel.ThrowIfCancelled();
+  const at::Tensor image = m.Tiles(parameters) ? vae::DecodeTiled(z, scale, m.tiling, decode, cancel) : decode(z);
+  Picture picture = ToPicture(image);
+  report(RenderStage::kDecoded, parameters.steps, 0, lap.Take());
+  return picture;
+}
+
+}  // namespace diptych

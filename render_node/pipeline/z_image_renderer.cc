@@ -1,0 +1,60 @@
+#include "render_node/pipeline/z_image_renderer.h"
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <mutex>
+#include <string>
+
+#include "common/model_config/json_facts.h"
+#include "common/weights/checkpoint.h"
+#include "common/weights/fingerprint.h"
+#include "render_node/pipeline/z_image_pipeline.h"
+
+namespace diptych {
+namespace {
+
+std::string FingerprintOf(const std::string& path, int threads) {
+  const std::filesystem::path given(path);
+  const std::filesystem::path folder = std::filesystem::is_directory(given) ? given : given.parent_path();
+  return CheckpointFingerprint(*Checkpoint::Open(path), ReadTextFile((folder / "config.json").string()), threads);
+}
+
+class ZImageRenderer : public PictureRenderer {
+ public:
+  explicit ZImageRenderer(const ZImageOptions& options) : pipeline_(options), facts_(pipeline_.facts()) {
+    facts_.transformer_fingerprint = FingerprintOf(options.transformer_path, facts_.threads);
+    facts_.vae_fingerprint = FingerprintOf(options.vae_path, facts_.threads);
+  }
+
+  const RendererFacts& facts() const override { return facts_; }
+
+  Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
+                 const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) override {
+    CheckRenderParameters(parameters, facts_);
+    const std::lock_guard one_at_a_time(mutex_);
+    return pipeline_.Paint(Rows(positive), negative == nullptr ? at::Tensor() : Rows(*negative), parameters, on_progress, cancel);
+  }
+
+ private:
+  // [rows, width]; points into `conditioning`, which outlives the call.
+  at::Tensor Rows(const Conditioning& conditioning) const {
+    CheckConditioning(conditioning);
+    CheckConditioningFits(conditioning.header, facts_);
+    const at::ScalarType dtype = conditioning.header.dtype == StateDtype::kFloat32 ? at::kFloat : at::kBFloat16;
+    return at::from_blob(const_cast<uint8_t*>(conditioning.bytes.data()), {conditioning.header.rows, conditioning.header.width},
+                         at::TensorOptions().dtype(dtype));
+  }
+
+  const ZImagePipeline pipeline_;
+  RendererFacts facts_;
+  std::mutex mutex_;  // one picture at a time: it uses all cores already
+};
+
+}  // namespace
+
+std::unique_ptr<PictureRenderer> LoadZImageRenderer(const ZImageOptions& options) {
+  return std::make_unique<ZImageRenderer>(options);
+}
+
+}  // namespace diptych

@@ -1,0 +1,91 @@
+// The transformer against diffusers, tap by tap, and against the published numbers of a model filled by formula.
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "common/error/error.h"
+#include "gtest/gtest.h"
+#include "render_node/dit/context_refiner.h"
+#include "render_node/dit/dit.h"
+#include "tests/parity/support/golden.h"
+
+namespace diptych::dit {
+namespace {
+
+using parity::Golden;
+
+struct Loaded {
+  Loaded(const std::string& toy, at::ScalarType dtype)
+      : config(Config::Parse(parity::ConfigText(toy, "transformer"), toy)),
+        weights(parity::Weights(toy, "transformer", dtype)),
+        refiner(weights, config),
+        dit(weights, config) {}
+
+  at::Tensor Run(const Golden& golden, const std::string& example, const Tap& tap) const {
+    const at::Tensor latent = golden[example + ".latent"].squeeze(1);  // [C, h, w]
+    const at::Tensor caption = refiner.Refine(golden[example + ".cap"], tap);
+    const auto canvas = dit.Prepare(latent.size(1), latent.size(2), caption);
+    return dit.Velocity(latent, golden[example + ".t"].item<double>(), *canvas, tap);
+  }
+
+  const Config config;
+  const WeightView weights;
+  const ContextRefiner refiner;
+  const Dit dit;
+};
+
+TEST(DitParity, EveryTapEqualsDiffusersInFp32) {
+  for (const std::string toy : parity::kToys) {
+    const Loaded model(toy, at::kFloat);
+    const Golden golden(toy + "/golden_dit.safetensors");
+    for (const std::string example : {"c0", "c1"}) {
+      parity::TapComparison taps(golden, example + ".");
+      const at::Tensor output = model.Run(golden, example, taps.tap());
+      // t_embedder, x_embedder, cap_embedder, both refiners, the layers.
+      EXPECT_LE(parity::RelativeDifference(output, golden[example + ".output"].squeeze(1)), 1e-4) << toy << " " << example;
+      EXPECT_LE(taps.worst(), 1e-4) << toy << " " << taps.worst_name();
+      EXPECT_EQ(taps.compared(), static_cast<size_t>(3 + 2 * model.config.n_refiner_layers + model.config.n_layers));
+    }
+  }
+}
+
+TEST(DitParity, Bf16StaysWithinTheReferencesOwnDistanceFromFp32) {
+  for (const std::string toy : parity::kToys) {
+    const Loaded model(toy, at::kBFloat16);
+    const Golden golden(toy + "/golden_dit.safetensors");
+    for (const std::string example : {"c0", "c1"}) {
+      const at::Tensor fp32 = golden[example + ".output"].squeeze(1), theirs = golden[example + ".bf16.output"].squeeze(1);
+      const at::Tensor ours = model.Run(golden, example, {});
+      const double our_error = (ours - fp32).norm().item<double>(), their_error = (theirs - fp32).norm().item<double>();
+      EXPECT_LE(our_error, 1.25 * their_error) << toy << " " << example;
+    }
+  }
+}
+
+TEST(ContextRefiner, LoadsAndRunsAlone) {
+  const Config config = Config::Parse(parity::ConfigText("toy_b", "transformer"), "toy_b");
+  const ContextRefiner refiner(parity::Weights("toy_b", "transformer", at::kFloat), config);
+  const Golden golden("toy_b/golden_dit.safetensors");
+  const std::string last = "c0.context_refiner." + std::to_string(config.n_refiner_layers - 1);
+  EXPECT_LE(parity::RelativeDifference(refiner.Refine(golden["c0.cap"]), golden[last]), 1e-4);
+}
+
+TEST(ContextRefiner, TakesTheRowLimitAndRefusesOneMore) {
+  const Config config = Config::Parse(parity::ConfigText("toy_a", "transformer"), "toy_a");
+  EXPECT_EQ(config.row_limit(), 224);
+  const ContextRefiner refiner(parity::Weights("toy_a", "transformer", at::kFloat), config);
+  EXPECT_EQ(refiner.Refine(at::ones({224, config.cap_feat_dim})).size(0), 224);
+  EXPECT_THROW(refiner.Refine(at::ones({225, config.cap_feat_dim})), Error);
+  EXPECT_THROW(refiner.Refine(at::ones({5, config.cap_feat_dim + 1})), Error);
+}
+
+TEST(Dit, RefusesALatentBeyondThePositionTables) {
+  const Loaded model("toy_a", at::kFloat);  // axes_lens 256, 64, 64: at most 128 latent pixels a side
+  const at::Tensor caption = model.refiner.Refine(at::ones({4, model.config.cap_feat_dim}));
+  EXPECT_NO_THROW(model.dit.Prepare(128, 16, caption));
+  EXPECT_THROW(model.dit.Prepare(130, 16, caption), Error);
+  EXPECT_THROW(model.dit.Prepare(15, 16, caption), Error);
+}
+
+}  // namespace
+}  // namespace diptych::dit

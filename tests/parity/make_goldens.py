@@ -1,0 +1,330 @@
+"""Writes the toy checkpoints and the parity goldens, all from the reference implementations.
+
+    python make_goldens.py [--out tests/parity/data]
+
+Everything is computed on the CPU with one thread and fixed seeds. "fp32" means weights upcast to fp32 and computed there, so the
+goldens of toy_b (stored in bf16) are exact statements about its stored weights. README.md lists what each file holds.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import warnings
+from pathlib import Path
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import diffusers
+import numpy
+import torch
+import transformers
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+from diffusers.pipelines.z_image.pipeline_z_image import get_default_z_image_sigmas, retrieve_timesteps
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer, Qwen3ForCausalLM
+
+import token_cases
+from toy_checkpoints import TOYS, Toy, save_checkpoint
+
+SIZE_LIMIT = 6_000_000  # bytes, everything under data/ together
+
+
+def noise(shape: tuple, seed: int, scale: float = 1.0) -> torch.Tensor:
+    return scale * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def save_golden(path: Path, tensors: dict, about: dict) -> None:
+    """One safetensors file; `about` goes into the header as JSON under the key "json"."""
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    assert all(torch.isfinite(tensor.float()).all() for tensor in tensors.values()), path
+    versions = {module.__name__: module.__version__ for module in (diffusers, torch, transformers)}
+    save_file(tensors, path, metadata={"json": json.dumps({**about, "made_by": versions}, sort_keys=True)})
+
+
+# ---------------------------------------------------------------- tokenizer
+
+def golden_tokens(folder: Path) -> None:
+    """Ids of every case; of the 10 000-character prompts only count and digest."""
+    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    cases = [{"text": text, "ids": tokenizer(text).input_ids} for text in token_cases.all_texts()]
+    for unit, times in token_cases.LONG_TEXTS:
+        ids = tokenizer(unit * times).input_ids
+        digest = hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
+        cases.append({"repeat": [unit, times], "count": len(ids), "sha256": digest})
+    lines = ",\n".join(json.dumps(case, ensure_ascii=True, separators=(",", ":")) for case in cases)
+    (folder / "golden_tokens.json").write_text(f"[\n{lines}\n]\n")
+
+
+# ---------------------------------------------------------------- text encoder
+
+def golden_text(folder: Path) -> None:
+    """Hidden states of three framed prompts, and the last row of logits, which tells tied from untied weights."""
+    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    full = Qwen3ForCausalLM.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    half = Qwen3ForCausalLM.from_pretrained(folder / "text_encoder", dtype=torch.bfloat16)
+    tensors = {}
+    for index, prompt in enumerate(token_cases.ENCODER_PROMPTS):
+        ids = tokenizer(token_cases.FRAME.format(prompt), return_tensors="pt").input_ids
+        output = full(input_ids=ids, output_hidden_states=True)
+        tensors[f"p{index}.ids"] = ids[0]
+        for layer, state in enumerate(output.hidden_states):
+            tensors[f"p{index}.hidden.{layer}"] = state[0]
+        tensors[f"p{index}.logits"] = output.logits[0, -1]
+        tensors[f"p{index}.bf16.hidden.-2"] = half(input_ids=ids, output_hidden_states=True).hidden_states[-2][0]
+    save_golden(folder / "golden_text.safetensors", tensors, {"prompts": token_cases.ENCODER_PROMPTS, "frame": token_cases.FRAME})
+
+
+# ---------------------------------------------------------------- transformer
+
+# Latent (h, w), caption rows and t. 30 image tokens and 37 caption rows need pads; 32 and 32 need none.
+DIT_CASES = [((10, 12), 37, 0.357142895), ((8, 16), 32, 0.0)]
+
+
+class DitTaps:
+    """Records the named intermediate values of one transformer call.
+
+    The inputs of the first refiner blocks are the embeddings after the pad rows were replaced, which no module returns.
+    """
+
+    def __init__(self, model: ZImageTransformer2DModel):
+        self.values, self.handles = {}, []
+        self._output("t_embedder", model.t_embedder)
+        self._input("x_embedder", model.noise_refiner[0])
+        self._input("cap_embedder", model.context_refiner[0])
+        for stack in ("noise_refiner", "context_refiner", "layers"):
+            for index, block in enumerate(getattr(model, stack)):
+                self._output(f"{stack}.{index}", block)
+
+    def _output(self, name, module):
+        self.handles.append(module.register_forward_hook(lambda _, args, output: self._keep(name, output)))
+
+    def _input(self, name, module):
+        self.handles.append(module.register_forward_pre_hook(lambda _, args: self._keep(name, args[0])))
+
+    def _keep(self, name, value):
+        self.values[name] = value[0].clone()  # without the batch axis
+
+    def remove(self):
+        for handle in self.handles:
+            handle.remove()
+
+
+def run_dit(model: ZImageTransformer2DModel, latent: torch.Tensor, t: torch.Tensor, cap: torch.Tensor) -> torch.Tensor:
+    """Calls the transformer as the pipeline does; raw sign, [16, 1, h, w]."""
+    return model([latent.to(model.dtype)], t.reshape(1), [cap.to(model.dtype)], return_dict=False)[0][0]
+
+
+def golden_dit(toy: Toy, folder: Path) -> None:
+    """Inputs, taps and output of the transformer for padded and unpadded sequences."""
+    full = ZImageTransformer2DModel.from_pretrained(folder / "transformer", dtype=torch.float32)
+    half = ZImageTransformer2DModel.from_pretrained(folder / "transformer", dtype=torch.bfloat16)
+    tensors = {}
+    for index, ((height, width), rows, t) in enumerate(DIT_CASES):
+        latent = noise((16, 1, height, width), 100 * toy.seed + index)
+        cap = noise((rows, toy.dit["cap_feat_dim"]), 100 * toy.seed + 10 + index, scale=3.0)
+        time = torch.tensor(t, dtype=torch.float32)
+        taps = DitTaps(full)
+        output = run_dit(full, latent, time, cap)
+        taps.remove()
+        values = {"latent": latent, "cap": cap, "t": time, **taps.values, "output": output,
+                  "bf16.output": run_dit(half, latent, time, cap)}
+        tensors |= {f"c{index}.{name}": value for name, value in values.items()}
+    save_golden(folder / "golden_dit.safetensors", tensors, {"about": "t is the model's t_in; output has the raw sign"})
+
+
+# ---------------------------------------------------------------- VAE
+
+def decoder_taps(vae: AutoencoderKL, z: torch.Tensor) -> dict:
+    """All stages of the decoder for the unscaled latent z."""
+    values, handles = {}, []
+    stages = {"conv_in": vae.decoder.conv_in, "mid_block": vae.decoder.mid_block, "conv_norm_out": vae.decoder.conv_norm_out}
+    stages |= {f"up_blocks.{index}": block for index, block in enumerate(vae.decoder.up_blocks)}
+    for name, module in stages.items():
+        handles.append(module.register_forward_hook(lambda _, args, output, name=name: values.update({name: output.clone()})))
+    values["output"] = decode(vae, z)
+    for handle in handles:
+        handle.remove()
+    return values
+
+
+def decode(vae: AutoencoderKL, z: torch.Tensor) -> torch.Tensor:
+    return vae.decode(z / vae.config.scaling_factor + vae.config.shift_factor, return_dict=False)[0]
+
+
+def golden_vae(toy: Toy, folder: Path) -> None:
+    """A whole decode larger than one tile, every stage of a small one, and an encode (moments: mean, then log variance)."""
+    vae = AutoencoderKL.from_pretrained(folder / "vae", dtype=torch.float32)
+    z, small = noise((1, 16, 12, 20), 200 * toy.seed), noise((1, 16, 4, 6), 200 * toy.seed + 1)
+    image = noise((1, 3, 32, 48), 200 * toy.seed + 2, scale=0.5).clamp(-1, 1)
+    tensors = {"z": z, "output": decode(vae, z), "small.z": small}
+    tensors |= {f"small.{name}": value for name, value in decoder_taps(vae, small).items()}
+    tensors |= {"encode.image": image, "encode.moments": vae.encode(image, return_dict=False)[0].parameters}
+    save_golden(folder / "golden_vae.safetensors", tensors, {
+        "about": "the decoder's input is z / scaling_factor + shift_factor",
+        "scaling_factor": vae.config.scaling_factor, "shift_factor": vae.config.shift_factor})
+
+
+# ---------------------------------------------------------------- pipeline
+
+# keep_steps: also store the latents after every step. A case without `negative` leaves the pipeline its default.
+PIPELINE_CASES = {
+    "plain": dict(prompt="A cat", seed=0, width=64, height=64, steps=4, guidance=0.0, keep_steps=True),
+    "wide": dict(prompt=token_cases.ENCODER_PROMPTS[1], seed=42, width=96, height=80, steps=9, guidance=0.0),
+    "guided": dict(prompt=token_cases.ENCODER_PROMPTS[2], negative="blurry, a dog", seed=7, width=80, height=96,
+                   steps=4, guidance=3.0),
+    "guided_default_negative": dict(prompt="A cat", seed=2**32 + 42, width=64, height=48, steps=4, guidance=1.5),
+    "normalized_truncated": dict(prompt="A cat", negative="a red fox, 狐狸", seed=3, width=64, height=64, steps=9,
+                                 guidance=3.0, normalization=True, truncation=0.5),
+}
+
+
+def run_pipeline(pipe: ZImagePipeline, case: dict) -> dict:
+    """One picture with everything that led to it."""
+    latents, first, captions = [], [], []
+    prepare, encode = pipe.prepare_latents, pipe.encode_prompt
+
+    def keep_first(*args, **kwargs):
+        first.append(prepare(*args, **kwargs).clone())
+        return first[0]
+
+    def keep_captions(*args, **kwargs):
+        captions.extend(encode(*args, **kwargs))
+        return captions
+
+    def keep_step(pipeline, step, timestep, values):
+        latents.append(values["latents"].clone())
+        return {}
+
+    pipe.prepare_latents, pipe.encode_prompt = keep_first, keep_captions
+    try:
+        image = pipe(
+            prompt=case["prompt"], negative_prompt=case.get("negative"), width=case["width"], height=case["height"],
+            num_inference_steps=case["steps"], guidance_scale=case["guidance"], output_type="pil",
+            cfg_normalization=case.get("normalization", False), cfg_truncation=case.get("truncation", 1.0),
+            generator=torch.Generator("cpu").manual_seed(case["seed"]), callback_on_step_end=keep_step).images[0]
+    finally:
+        pipe.prepare_latents, pipe.encode_prompt = prepare, encode
+
+    values = {"initial_noise": first[0], "cap": captions[0][0], "latents": latents[-1],
+              "pixels": torch.from_numpy(numpy.array(image))}
+    if captions[1]:
+        values["negative_cap"] = captions[1][0]
+    if case.get("keep_steps"):
+        values |= {f"step.{index}": value for index, value in enumerate(latents)}
+    return values
+
+
+def golden_pipeline(toy: Toy, folder: Path) -> None:
+    """Whole pictures in fp32, from prompt to 8-bit pixels."""
+    pipe = ZImagePipeline.from_pretrained(folder, dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    tensors, about = {}, {}
+    for name, case in PIPELINE_CASES.items():
+        values = run_pipeline(pipe, case)
+        check_picture(case, values)
+        tensors |= {f"{name}.{key}": value for key, value in values.items()}
+        defaults = dict(negative=None, normalization=False, truncation=1.0, shift=toy.shift)
+        about[name] = {**defaults, **{key: value for key, value in case.items() if key != "keep_steps"}}
+    check_guidance_matters(pipe, tensors)
+    save_golden(folder / "golden_pipeline.safetensors", tensors, {"cases": about})
+
+
+def check_picture(case: dict, values: dict) -> None:
+    """A picture of the asked size that is not one colour, and noise that is the plain CPU draw of the seed."""
+    pixels = values["pixels"]
+    assert pixels.dtype == torch.uint8 and pixels.shape == (case["height"], case["width"], 3)
+    assert pixels.float().std() > 10
+    assert torch.equal(values["initial_noise"], noise(tuple(values["initial_noise"].shape), case["seed"]))
+
+
+def check_guidance_matters(pipe: ZImagePipeline, tensors: dict) -> None:
+    """Normalisation and truncation must each change their case, or the golden would not test them."""
+    case = PIPELINE_CASES["normalized_truncated"]
+    for switched_off in ({"normalization": False}, {"truncation": 1.0}):
+        other = run_pipeline(pipe, {**case, **switched_off})
+        assert (other["latents"] - tensors["normalized_truncated.latents"]).abs().max() > 0.01, switched_off
+
+
+# ---------------------------------------------------------------- shared goldens
+
+def bits(values) -> list[str]:
+    """fp32 values as eight hexadecimal digits each, so that the comparison is exact."""
+    return [f"{pattern:08x}" for pattern in numpy.asarray(values, dtype=numpy.float32).view(numpy.uint32)]
+
+
+def golden_schedule(out: Path) -> None:
+    """Sigmas, timesteps and the model's t_in exactly as the pipeline computes them."""
+    cases = []
+    for shift in (1.0, 2.0, 3.0, 6.5):
+        for steps in (1, 2, 4, 8, 9, 20, 50):
+            scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, use_dynamic_shifting=False, shift=shift)
+            base = get_default_z_image_sigmas(steps)
+            timesteps, _ = retrieve_timesteps(scheduler, steps, "cpu", sigmas=base, mu=0.9)
+            cases.append({"shift": shift, "steps": steps, "base": bits(base), "sigmas": bits(scheduler.sigmas),
+                          "timesteps": bits(timesteps), "t_in": bits((1000 - timesteps) / 1000)})
+    known = next(case for case in cases if case["shift"] == 3.0 and case["steps"] == 8)
+    assert known["sigmas"][:3] == ["3f800000", "3f745d17", "3f666666"]
+    lines = ",\n".join(json.dumps(case) for case in cases)
+    (out / "golden_schedule.json").write_text(f"[\n{lines}\n]\n")
+
+
+def golden_noise(out: Path) -> None:
+    seeds = (0, 42, 2**32 + 42, 2**63 - 1)
+    save_golden(out / "golden_noise.safetensors", {f"seed.{seed}": noise((1, 16, 8, 10), seed) for seed in seeds},
+                {"about": "torch.randn, CPU generator, fp32"})
+
+
+# ---------------------------------------------------------------- all of it
+
+def check_no_machine_paths(out: Path) -> None:
+    """The libraries like to write where a model was loaded from; such a line must not be committed."""
+    for path in out.rglob("*.json"):
+        text = path.read_text()
+        assert "_name_or_path" not in text and str(out.resolve()) not in text, path
+
+
+def report(out: Path) -> None:
+    """Prints what every golden file holds, and refuses a total above the limit."""
+    for path in sorted(out.rglob("golden_*.safetensors")):
+        print(f"{path.relative_to(out)}  {path.stat().st_size} bytes")
+        for name, tensor in load_file(path).items():
+            print(f"    {name}  {str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}")
+    total = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    print(f"total {total} bytes")
+    assert total < SIZE_LIMIT
+
+
+def quiet() -> None:
+    """Only our own lines on the terminal."""
+    warnings.filterwarnings("ignore")
+    for library in (transformers, diffusers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "data")
+    out = parser.parse_args().out
+    torch.set_num_threads(1)
+    quiet()
+    out.mkdir(parents=True, exist_ok=True)
+    for toy in TOYS:
+        folder = out / toy.name
+        save_checkpoint(toy, folder)
+        golden_tokens(folder)
+        golden_text(folder)
+        golden_dit(toy, folder)
+        golden_vae(toy, folder)
+        golden_pipeline(toy, folder)
+    golden_schedule(out)
+    golden_noise(out)
+    check_no_machine_paths(out)
+    report(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+// The VAE decoder against diffusers, tap by tap, and the tiled decode against the plain one.
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "gtest/gtest.h"
+#include "render_node/vae/tiling.h"
+#include "render_node/vae/vae.h"
+#include "tests/parity/support/golden.h"
+
+namespace diptych::vae {
+namespace {
+
+using parity::Golden;
+
+Decoder Load(const std::string& toy) {
+  return Decoder(parity::Weights(toy, "vae", at::kFloat), Config::Parse(parity::ConfigText(toy, "vae"), toy));
+}
+
+TEST(VaeParity, EveryTapEqualsDiffusersInFp32) {
+  for (const std::string toy : parity::kToys) {
+    const Decoder decoder = Load(toy);
+    const Golden golden(toy + "/golden_vae.safetensors");
+    parity::TapComparison taps(golden, "small.");
+    decoder.Decode(decoder.Unscale(golden["small.z"].squeeze(0)), taps.tap());
+    EXPECT_EQ(taps.compared(), decoder.config().block_out_channels.size() + 4) << toy;
+    EXPECT_LE(taps.worst(), 1e-4) << toy << " " << taps.worst_name();
+  }
+}
+
+TEST(VaeParity, TheWholePictureEqualsDiffusersInFp32) {
+  for (const std::string toy : parity::kToys) {
+    const Decoder decoder = Load(toy);
+    const Golden golden(toy + "/golden_vae.safetensors");
+    const at::Tensor image = decoder.Decode(decoder.Unscale(golden["z"].squeeze(0)));
+    EXPECT_LE(parity::RelativeDifference(image, golden["output"].squeeze(0)), 1e-4) << toy;
+  }
+}
+
+TEST(VaeParity, PixelsThatOneTileOwnsAreThatTilesUpToThePicturesBorder) {
+  const Decoder decoder = Load("toy_a");
+  const int64_t scale = decoder.config().scale();
+  const at::Tensor z = at::randn({16, 40, 40}, at::TensorOptions());
+  const auto decode = [&](const at::Tensor& tile) { return decoder.Decode(tile); };
+  const at::Tensor tiled = DecodeTiled(z, scale, {.tile = 24, .overlap = 8}, decode, CancelToken());
+  ASSERT_EQ(tiled.sizes(), (at::IntArrayRef{3, 40 * scale, 40 * scale}));
+  const int64_t owned = 16 * scale;  // tiles begin at 0 and 16
+  const at::Tensor first = decoder.Decode(z.slice(1, 0, 24).slice(2, 0, 24)), last = decoder.Decode(z.slice(1, 16).slice(2, 16));
+  EXPECT_TRUE(tiled.slice(1, 0, owned).slice(2, 0, owned).allclose(first.slice(1, 0, owned).slice(2, 0, owned), 1e-5, 1e-5));
+  EXPECT_TRUE(tiled.slice(1, -owned).slice(2, -owned).allclose(last.slice(1, -owned).slice(2, -owned), 1e-5, 1e-5));
+}
+
+TEST(ToBytes, RoundsHalfToEvenAndClamps) {
+  // For k >= 128 the way from a value to k + 0.5 is exact in fp32, so even k show the rule: half up would give k + 1.
+  std::vector<float> values = {-5.f, 5.f};
+  for (const int k : {128, 130, 140, 200}) values.push_back(2 * ((static_cast<float>(k) + 0.5f) / 255) - 1);
+  const at::Tensor bytes = ToBytes(at::tensor(values).reshape({1, 1, 6}).expand({3, 1, 6}));
+  ASSERT_EQ(bytes.sizes(), (at::IntArrayRef{1, 6, 3}));
+  const int expected[] = {0, 255, 128, 130, 140, 200};
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(bytes[0][i][2].item<int>(), expected[i]);
+}
+
+}  // namespace
+}  // namespace diptych::vae

@@ -1,0 +1,62 @@
+#include "common/model_config/json_facts.h"
+
+#include <string>
+
+#include "common/error/error.h"
+#include "gtest/gtest.h"
+
+namespace diptych {
+namespace {
+
+template <typename Read>
+std::string RefusalOf(Read&& read) {
+  try {
+    read();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(JsonFacts, ReadsEachType) {
+  const JsonFacts json(R"({"dim": 96, "eps": 1e-5, "tied": true, "axes": [8, 12], "name": "x", "rope": {"theta": 5}})", "c.json");
+  EXPECT_EQ(json.Positive("dim"), 96);
+  EXPECT_EQ(json.Number("eps"), 1e-5);
+  EXPECT_TRUE(json.Bool("tied", false));
+  EXPECT_EQ(json.PositiveList("axes"), (std::vector<int64_t>{8, 12}));
+  EXPECT_EQ(json.Text("name"), "x");
+  EXPECT_EQ(json.Object("rope").Number("theta"), 5);
+}
+
+TEST(JsonFacts, NullCountsAsMissing) {
+  const JsonFacts json(R"({"head_dim": null})", "c.json");
+  EXPECT_FALSE(json.Has("head_dim"));
+  EXPECT_EQ(json.Positive("head_dim", 32), 32);
+}
+
+TEST(JsonFacts, NamesFileKeyAndValueInRefusals) {
+  const JsonFacts json(R"({"dim": -3, "layers": 2.5, "rope": {}, "eps": "small"})", "transformer/config.json");
+  EXPECT_EQ(RefusalOf([&] { json.Positive("dim"); }),
+            "transformer/config.json: \"dim\" must be a whole number from 1 to 2147483647, found -3");
+  EXPECT_NE(RefusalOf([&] { json.Positive("layers"); }), "");
+  EXPECT_EQ(RefusalOf([&] { json.Positive("heads"); }), "transformer/config.json: \"heads\" is missing");
+  EXPECT_EQ(RefusalOf([&] { json.Object("rope").Number("theta"); }),
+            "transformer/config.json: \"rope\": \"theta\" is missing");
+  EXPECT_NE(RefusalOf([&] { json.Number("eps"); }), "");
+}
+
+TEST(JsonFacts, RefusesWhatIsNoObject) {
+  EXPECT_EQ(RefusalOf([] { JsonFacts("[1]", "c.json"); }), "c.json: not a JSON object");
+  EXPECT_EQ(RefusalOf([] { JsonFacts("{", "c.json"); }), "c.json: not a JSON object");
+}
+
+TEST(JsonFacts, RefusesAValueThatTheModelDoesNotSupport) {
+  const JsonFacts json(R"({"hidden_act": "gelu", "bias": true})", "c.json");
+  EXPECT_EQ(RefusalOf([&] { json.Require("hidden_act", "silu"); }),
+            "c.json: \"hidden_act\" is \"gelu\"; only \"silu\" is supported");
+  EXPECT_NE(RefusalOf([&] { json.RequireIfPresent("bias", false); }), "");
+  EXPECT_EQ(RefusalOf([&] { json.RequireIfPresent("absent", false); }), "");
+}
+
+}  // namespace
+}  // namespace diptych

@@ -1,0 +1,75 @@
+#include "render_node/pipeline/picture_renderer.h"
+
+#include <cmath>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace diptych {
+namespace {
+
+RendererFacts Facts() {
+  RendererFacts facts;
+  facts.cap_feat_dim = 64;
+  facts.row_limit = 1504;
+  facts.max_side = 4096;
+  return facts;
+}
+
+std::string RefusalOf(const RenderParameters& parameters) {
+  try {
+    CheckRenderParameters(parameters, Facts());
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CheckRenderParameters, AcceptsTheDefaults) { EXPECT_EQ(RefusalOf({}), ""); }
+
+TEST(CheckRenderParameters, NamesTheSideThatIsNoMultiple) {
+  EXPECT_EQ(RefusalOf({.width = 100}), "width 100 is not a multiple of 16 from 16 to 4096");
+  EXPECT_EQ(RefusalOf({.height = 0}), "height 0 is not a multiple of 16 from 16 to 4096");
+  EXPECT_EQ(RefusalOf({.height = -16}), "height -16 is not a multiple of 16 from 16 to 4096");
+  EXPECT_EQ(RefusalOf({.width = 8192}), "width 8192 is not a multiple of 16 from 16 to 4096");
+}
+
+TEST(CheckRenderParameters, RefusesAbsurdSteps) {
+  EXPECT_EQ(RefusalOf({.steps = 0}), "steps 0 is not from 1 to 1000");
+  EXPECT_EQ(RefusalOf({.steps = 100000}), "steps 100000 is not from 1 to 1000");
+}
+
+TEST(CheckRenderParameters, RefusesSeedsBeyondTheGenerator) {
+  EXPECT_EQ(RefusalOf({.seed = kMaxSeed}), "");
+  EXPECT_NE(RefusalOf({.seed = kMaxSeed + 1}), "");
+}
+
+TEST(CheckRenderParameters, RefusesShiftAndGuidanceThatAreNoSuchNumbers) {
+  EXPECT_EQ(RefusalOf({.shift = 0}), "shift 0 must be a finite number above 0");
+  EXPECT_NE(RefusalOf({.shift = std::nan("")}), "");
+  EXPECT_EQ(RefusalOf({.guidance_scale = -1}), "guidance_scale -1 must be a finite number of at least 0");
+  EXPECT_NE(RefusalOf({.guidance_scale = INFINITY}), "");
+}
+
+TEST(CheckConditioningFits, NamesBothWidths) {
+  ConditioningHeader header;
+  header.model_fingerprint = std::string(64, 'a');
+  header.rows = 10;
+  header.width = 48;
+  try {
+    CheckConditioningFits(header, Facts());
+    FAIL() << "a width of 48 was accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
+    EXPECT_NE(std::string(error.what()).find("48"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("64"), std::string::npos);
+  }
+  header.width = 64;
+  CheckConditioningFits(header, Facts());
+  header.rows = 1505;
+  EXPECT_THROW(CheckConditioningFits(header, Facts()), Error);
+}
+
+}  // namespace
+}  // namespace diptych
