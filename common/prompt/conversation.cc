@@ -1,8 +1,7 @@
 #include "common/prompt/conversation.h"
 
-#include <utility>
-
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "common/error/error.h"
 #include "common/prompt/prompt_text.h"
@@ -58,9 +57,12 @@ Message ReadMessage(const json& value, const std::string& field) {
 
 std::string_view RoleName(Role role) {
   switch (role) {
-    case Role::kSystem: return "system";
-    case Role::kUser: return "user";
-    case Role::kAssistant: return "assistant";
+    case Role::kSystem:
+      return "system";
+    case Role::kUser:
+      return "user";
+    case Role::kAssistant:
+      return "assistant";
   }
   return "";
 }

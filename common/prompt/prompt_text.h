@@ -6,9 +6,9 @@
 
 namespace diptych {
 
-// Strips white space from both ends, turns three or more line feeds in a row into two, and every run of other white space
-// into one space. White space is what Python's str.isspace accepts: the Unicode set and U+001C..U+001F.
-// The text is valid UTF-8.
+// Strips white space from both ends, turns three or more line feeds in a row into two, and every run of other white
+// space into one space. White space is what Python's str.isspace accepts: the Unicode set and U+001C..U+001F. The text
+// is valid UTF-8.
 std::string CleanWhitespace(std::string_view text);
 
 // Deletes every ASCII double quote: the image model draws quoted text. Typographic quotes and apostrophes stay.

@@ -89,11 +89,46 @@ class Mutator {
 
   // Bytes with a meaning in the formats we read: JSON, UTF-8, little-endian lengths.
   std::string InterestingBytes() {
-    static const std::vector<std::string> kText = {"\"", "{", "}", "[", "]", ",", ":", "\\", "0", "-1", "9", "1e999", "null", "true",
-                                                   "false", "\"\"", "{}", "[]", "\\ud800", "\n", " ", "18446744073709551616",
-                                                   "-9223372036854775808", "\xFF", "\x80", "\xC3\xA9", "\xF0\x9F\x90\xB1"};
-    static constexpr uint64_t kNumbers[] = {0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF,
-                                            0x7FFFFFFFFFFFFFFF, 0x8000000000000000, 0xFFFFFFFFFFFFFFFF};
+    static const std::vector<std::string> kText = {"\"",
+                                                   "{",
+                                                   "}",
+                                                   "[",
+                                                   "]",
+                                                   ",",
+                                                   ":",
+                                                   "\\",
+                                                   "0",
+                                                   "-1",
+                                                   "9",
+                                                   "1e999",
+                                                   "null",
+                                                   "true",
+                                                   "false",
+                                                   "\"\"",
+                                                   "{}",
+                                                   "[]",
+                                                   "\\ud800",
+                                                   "\n",
+                                                   " ",
+                                                   "18446744073709551616",
+                                                   "-9223372036854775808",
+                                                   "\xFF",
+                                                   "\x80",
+                                                   "\xC3\xA9",
+                                                   "\xF0\x9F\x90\xB1"};
+    static constexpr uint64_t kNumbers[] = {0,
+                                            1,
+                                            0x7F,
+                                            0x80,
+                                            0xFF,
+                                            0x7FFF,
+                                            0xFFFF,
+                                            0x7FFFFFFF,
+                                            0x80000000,
+                                            0xFFFFFFFF,
+                                            0x7FFFFFFFFFFFFFFF,
+                                            0x8000000000000000,
+                                            0xFFFFFFFFFFFFFFFF};
     if (Below(2) == 0) return kText[Below(kText.size())];
     const uint64_t number = kNumbers[Below(std::size(kNumbers))];
     std::string bytes(size_t{1} << Below(4), '\0');
@@ -109,20 +144,28 @@ class Mutator {
       case 1:
         if (at < bytes.size()) bytes[at] = static_cast<char>(bytes[at] ^ 1 << Below(8));
         break;
-      case 2: bytes.insert(at, InterestingBytes()); break;
+      case 2:
+        bytes.insert(at, InterestingBytes());
+        break;
       case 3: {
         const std::string value = InterestingBytes();
         bytes.replace(at, std::min(value.size(), bytes.size() - at), value);
         break;
       }
-      case 4: bytes.erase(at, length); break;
-      case 5: bytes.insert(Below(bytes.size() + 1), bytes.substr(at, length)); break;
+      case 4:
+        bytes.erase(at, length);
+        break;
+      case 5:
+        bytes.insert(Below(bytes.size() + 1), bytes.substr(at, length));
+        break;
       case 6: {  // splice
         const std::string& other = AnySeed();
         bytes.replace(at, std::string::npos, other, Below(other.size() + 1), std::string::npos);
         break;
       }
-      case 7: bytes.resize(at); break;
+      case 7:
+        bytes.resize(at);
+        break;
     }
   }
 

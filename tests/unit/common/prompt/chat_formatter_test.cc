@@ -10,7 +10,8 @@ namespace {
 
 constexpr char kUserTurn[] = "<|im_start|>user\nP<|im_end|>\n";
 
-PromptParts Parts(const std::string& system, const std::string& thinking, const std::string& assistant, bool force = false) {
+PromptParts Parts(const std::string& system, const std::string& thinking, const std::string& assistant,
+                  bool force = false) {
   return {.user = "P", .system = system, .thinking = thinking, .assistant = assistant, .force_think_block = force};
 }
 
@@ -53,7 +54,8 @@ TEST(FormatPrompt, RemovesQuotesFromEveryPartWhenAsked) {
 
 // Quotes go after cleaning: the spaces beside them stay.
 TEST(FormatPrompt, CleansBeforeItRemovesQuotes) {
-  EXPECT_EQ(FormatPrompt({.user = "\" P \"", .remove_quotes = true}), "<|im_start|>user\n P <|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(FormatPrompt({.user = "\" P \"", .remove_quotes = true}),
+            "<|im_start|>user\n P <|im_end|>\n<|im_start|>assistant\n");
 }
 
 TEST(FormatPrompt, DropsPartsThatAreEmptyAfterCleaning) {

@@ -46,7 +46,11 @@ TEST(Conversation, TakesANullThinkingAsAbsent) {
 
 TEST(Conversation, ComesBackEqualFromItsJson) {
   Conversation conversation;
-  conversation.AddSystem("S").AddUser("\"q\" \\ \n\u732b\U0001f431").AddAssistant().AddAssistant("A", "").AddAssistant("B", "T");
+  conversation.AddSystem("S")
+      .AddUser("\"q\" \\ \n\u732b\U0001f431")
+      .AddAssistant()
+      .AddAssistant("A", "")
+      .AddAssistant("B", "T");
   conversation.enable_thinking = true;
   conversation.is_final = false;
   EXPECT_EQ(ParseConversation(ConversationJson(conversation)), conversation);
@@ -76,7 +80,8 @@ TEST(Conversation, NamesTheFieldThatIsWrong) {
   EXPECT_EQ(RefusalOf("{}"), "conversation: messages is missing");
   EXPECT_EQ(RefusalOf(R"({"enable_thinking": 1, "messages": []})"),
             "conversation: enable_thinking is number, expected true or false");
-  EXPECT_EQ(RefusalOf(R"({"is_final": null, "messages": []})"), "conversation: is_final is null, expected true or false");
+  EXPECT_EQ(RefusalOf(R"({"is_final": null, "messages": []})"),
+            "conversation: is_final is null, expected true or false");
   EXPECT_EQ(RefusalOf("[]"), "conversation: is array, expected an object with messages");
   EXPECT_EQ(RefusalOf("{\"messages\": ["), "conversation: is not JSON: error at byte 15");
 }

@@ -22,8 +22,9 @@ TEST(CleanWhitespace, LeavesOneAndTwoLineFeedsAndMakesMoreTwo) {
 }
 
 TEST(CleanWhitespace, TurnsEveryKindOfWhitespaceIntoOneSpace) {
-  for (const std::string space : {"\t", "\v", "\f", "\r", "\x1c", "\x1d", "\x1e", "\x1f", " ", "\u0085", "\u00a0", "\u1680", "\u2000",
-                            "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", " \t\u00a0\u3000 "}) {
+  for (const std::string space :
+       {"\t",     "\v",     "\f",     "\r",     "\x1c",   "\x1d",   "\x1e",   "\x1f",   " ",      "\u0085",
+        "\u00a0", "\u1680", "\u2000", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", " \t\u00a0\u3000 "}) {
     EXPECT_EQ(CleanWhitespace("a" + space + "b"), "a b") << testing::PrintToString(space);
     EXPECT_EQ(CleanWhitespace(space + "a" + space), "a") << testing::PrintToString(space);
   }
@@ -65,9 +66,22 @@ TEST(CheckUtf8, NamesTheTextAndTheOffsetOfTheFirstBadByte) {
 }
 
 TEST(FindInvalidUtf8, FindsEveryKindOfDamage) {
-  const std::string kinds[] = {
-      "\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC3", "\xC3(", "\xE0\x9F\xBF", "\xE2\x82", "\xED\xA0\x80", "\xED\xBF\xBF",
-      "\xF0\x8F\xBF\xBF", "\xF0\x9F\x90", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFE", "\xFF"};
+  const std::string kinds[] = {"\x80",
+                               "\xBF",
+                               "\xC0\x80",
+                               "\xC1\xBF",
+                               "\xC3",
+                               "\xC3(",
+                               "\xE0\x9F\xBF",
+                               "\xE2\x82",
+                               "\xED\xA0\x80",
+                               "\xED\xBF\xBF",
+                               "\xF0\x8F\xBF\xBF",
+                               "\xF0\x9F\x90",
+                               "\xF4\x90\x80\x80",
+                               "\xF5\x80\x80\x80",
+                               "\xFE",
+                               "\xFF"};
   for (const std::string& damage : kinds) {
     EXPECT_EQ(FindInvalidUtf8("ab" + damage), 2u) << testing::PrintToString(damage);
     EXPECT_EQ(FindInvalidUtf8("ab" + damage + "cd"), 2u) << testing::PrintToString(damage);

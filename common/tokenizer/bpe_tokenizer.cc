@@ -1,0 +1,104 @@
+#include "common/tokenizer/bpe_tokenizer.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include "common/error/error.h"
+#include "common/prompt/prompt_text.h"
+#include "common/prompt/utf8.h"
+#include "common/tokenizer/nfc.h"
+#include "common/tokenizer/tokenizer_json.h"
+#include "common/tokenizer/vocab_files.h"
+
+namespace diptych {
+namespace {
+
+// Far above any prompt; composed text stays below the 4 GiB of a piece.
+constexpr size_t kMaxTextBytes = size_t{256} << 20;
+
+TextFile ReadTextFile(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  TextFile read{path.string(), {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()}};
+  if (!file.is_open() || file.bad()) throw Error(ErrorCode::kNotFound, path.string() + ": cannot be read");
+  return read;
+}
+
+std::optional<TextFile> ReadTextFileIfThere(const std::filesystem::path& path) {
+  if (!std::filesystem::is_regular_file(path)) return std::nullopt;
+  return ReadTextFile(path);
+}
+
+}  // namespace
+
+BpeTokenizer::BpeTokenizer(TokenizerModel model)
+    : vocabulary_(std::move(model.vocabulary)),
+      vocabulary_size_(vocabulary_.size()),
+      added_tokens_(model.added_tokens),
+      bpe_(model.byte_ids, std::move(model.merges)) {
+  for (AddedToken& token : model.added_tokens) {
+    vocabulary_size_ = std::max(vocabulary_size_, static_cast<size_t>(token.id) + 1);
+    added_by_id_.emplace(token.id, std::move(token));
+  }
+}
+
+BpeTokenizer BpeTokenizer::FromTokenizerJson(std::string_view json, const std::string& name) {
+  return BpeTokenizer(ReadTokenizerJson(json, name));
+}
+
+BpeTokenizer BpeTokenizer::Load(const std::string& folder) {
+  const std::filesystem::path path(folder);
+  if (const auto file = ReadTextFileIfThere(path / "tokenizer.json")) {
+    BpeTokenizer tokenizer(ReadTokenizerJson(file->text, file->name));
+    tokenizer.files_read_ = {file->name};
+    return tokenizer;
+  }
+  if (!std::filesystem::is_regular_file(path / "vocab.json") ||
+      !std::filesystem::is_regular_file(path / "merges.txt")) {
+    throw Error(ErrorCode::kNotFound, folder + ": no tokenizer, expected tokenizer.json, or vocab.json and merges.txt");
+  }
+  const VocabFiles files{ReadTextFile(path / "vocab.json"), ReadTextFile(path / "merges.txt"),
+                         ReadTextFileIfThere(path / "tokenizer_config.json"),
+                         ReadTextFileIfThere(path / "added_tokens.json")};
+  BpeTokenizer tokenizer(ReadVocabFiles(files));
+  tokenizer.files_read_ = {files.vocab.name, files.merges.name};
+  if (files.config) tokenizer.files_read_.push_back(files.config->name);
+  if (files.added_tokens) tokenizer.files_read_.push_back(files.added_tokens->name);
+  return tokenizer;
+}
+
+std::vector<int64_t> BpeTokenizer::Encode(std::string_view text) const {
+  if (text.size() > kMaxTextBytes) {
+    throw Error(ErrorCode::kInvalidArgument, "the text has " + std::to_string(text.size()) +
+                                                 " bytes, expected at most " + std::to_string(kMaxTextBytes));
+  }
+  CheckUtf8("the text", text);
+  std::vector<int64_t> ids;
+  Bpe::Scratch scratch;
+  for (const AddedTokenMatcher::Segment& segment : added_tokens_.Split(text)) {
+    if (segment.id >= 0) {
+      ids.push_back(segment.id);
+      continue;
+    }
+    const std::string composed = ComposeNfc(segment.text);
+    for (const std::string_view piece : pre_tokenizer_.Split(composed)) bpe_.Encode(piece, scratch, ids);
+  }
+  return ids;
+}
+
+std::string BpeTokenizer::Decode(std::span<const int64_t> ids, bool skip_special) const {
+  std::string bytes;
+  for (const int64_t id : ids) {
+    if (const auto added = added_by_id_.find(id); added != added_by_id_.end()) {
+      if (!(skip_special && added->second.special)) bytes += added->second.content;
+    } else if (id >= 0 && id < static_cast<int64_t>(vocabulary_.size())) {
+      bytes += vocabulary_[id];
+    }
+  }
+  return ReplaceInvalidUtf8(bytes);
+}
+
+}  // namespace diptych

@@ -1,0 +1,125 @@
+#include "common/tokenizer/tokenizer_json.h"
+
+#include <initializer_list>
+#include <optional>
+#include <utility>
+
+#include "common/tokenizer/json_field.h"
+#include "common/tokenizer/pre_tokenizer.h"
+
+namespace diptych {
+namespace {
+
+void ExpectString(const JsonField& field, std::string_view expected) {
+  const std::string found = field.String();
+  if (found != expected) field.Refuse("is " + Quote(found) + ", expected " + Quote(expected));
+}
+
+void ExpectFalse(const JsonField& field) {
+  if (field.Bool()) field.Refuse("is true, which is not supported; expected false");
+}
+
+// For members with a default of false or null.
+void ExpectFalseIfPresent(const JsonField& object, std::initializer_list<const char*> keys) {
+  for (const char* key : keys) {
+    if (const auto field = object.Find(key)) ExpectFalse(*field);
+  }
+}
+
+void CheckPreTokenizer(const JsonField& pre_tokenizer) {
+  ExpectString(pre_tokenizer.At("type"), "Sequence");
+  const JsonField steps = pre_tokenizer.At("pretokenizers");
+  if (steps.Size() != 2) steps.Refuse("has " + std::to_string(steps.Size()) + " steps, expected Split and ByteLevel");
+  const JsonField split = steps.At(size_t{0});
+  ExpectString(split.At("type"), "Split");
+  ExpectString(split.At("pattern").At("Regex"), kQwenSplitPattern);
+  ExpectString(split.At("behavior"), "Isolated");
+  ExpectFalse(split.At("invert"));
+  const JsonField byte_level = steps.At(size_t{1});
+  ExpectString(byte_level.At("type"), "ByteLevel");
+  ExpectFalse(byte_level.At("add_prefix_space"));
+  ExpectFalse(byte_level.At("use_regex"));  // missing would mean true
+}
+
+// ByteLevel trims offsets, which nobody asks us for. A template may only repeat the text.
+void CheckPostProcessor(const JsonField& post_processor) {
+  const JsonField type = post_processor.At("type");
+  if (type.String() == "ByteLevel") return;
+  if (type.String() != "TemplateProcessing") {
+    type.Refuse("is " + Quote(type.String()) + ", expected ByteLevel or a TemplateProcessing that adds no token");
+  }
+  const JsonField single = post_processor.At("single");
+  for (size_t i = 0; i < single.Size(); ++i) {
+    if (!single.At(i).Find("Sequence")) single.At(i).Refuse("adds a token, which is not supported");
+  }
+}
+
+void CheckModel(const JsonField& model) {
+  ExpectString(model.At("type"), "BPE");
+  for (const char* key : {"dropout", "unk_token"}) {
+    if (const auto field = model.Find(key)) field->Refuse("is not supported, expected null");
+  }
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (const auto field = model.Find(key)) ExpectString(*field, "");
+  }
+  ExpectFalseIfPresent(model, {"fuse_unk", "byte_fallback", "ignore_merges"});
+}
+
+// "left right" or ["left", "right"]; both occur in files of one library version or another. Tokens hold no space.
+std::pair<std::string, std::string> ReadMerge(const JsonField& merge) {
+  if (merge.value().is_array()) {
+    if (merge.Size() != 2) merge.Refuse("has " + std::to_string(merge.Size()) + " parts, expected two");
+    return {merge.At(size_t{0}).String(), merge.At(size_t{1}).String()};
+  }
+  const std::string text = merge.String();
+  const size_t space = text.find(' ');
+  if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
+    merge.Refuse("is " + Quote(text) + ", expected two tokens with one space between");
+  }
+  return {text.substr(0, space), text.substr(space + 1)};
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, int64_t>> ReadVocab(const JsonField& vocab) {
+  std::vector<std::pair<std::string, int64_t>> tokens;
+  vocab.ForEachMember([&](const std::string& token, const JsonField& id) { tokens.emplace_back(token, id.Integer()); });
+  return tokens;
+}
+
+AddedToken ReadAddedToken(const JsonField& token, int64_t id) {
+  ExpectFalseIfPresent(token, {"single_word", "lstrip", "rstrip"});
+  AddedToken added{id, token.At("content").String(), false};
+  if (const auto special = token.Find("special")) added.special = special->Bool();
+  const auto normalized = token.Find("normalized");
+  if (normalized) {
+    ExpectFalse(*normalized);
+  } else if (!added.special) {  // the library's default: true for tokens that are not special
+    token.At("normalized");
+  }
+  return added;
+}
+
+TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name) {
+  const nlohmann::json json = ParseJson(text, name);
+  const JsonField root(json, name);
+  ExpectString(root.At("normalizer").At("type"), "NFC");
+  CheckPreTokenizer(root.At("pre_tokenizer"));
+  if (const auto post_processor = root.Find("post_processor")) CheckPostProcessor(*post_processor);
+  ExpectString(root.At("decoder").At("type"), "ByteLevel");
+  const JsonField model = root.At("model");
+  CheckModel(model);
+
+  const JsonField vocab = model.At("vocab"), merges = model.At("merges");
+  TokenizerTables tables{vocab.name(), ReadVocab(vocab), merges.name(), {}, name + ": added_tokens", {}};
+  for (size_t i = 0; i < merges.Size(); ++i) tables.merges.push_back(ReadMerge(merges.At(i)));
+  if (const auto added_tokens = root.Find("added_tokens")) {
+    for (size_t i = 0; i < added_tokens->Size(); ++i) {
+      const JsonField token = added_tokens->At(i);
+      tables.added_tokens.push_back(ReadAddedToken(token, token.At("id").Integer()));
+    }
+  }
+  return MakeTokenizerModel(tables);
+}
+
+}  // namespace diptych

@@ -1,0 +1,23 @@
+// tokenizer.json, as the tokenizers library writes it (qwen3.md 2.1).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/tokenizer/tokenizer_model.h"
+
+namespace diptych {
+
+class JsonField;
+
+// Reads the one pipeline that we implement: added tokens, NFC, Qwen's split, byte-level BPE; nothing added behind.
+// `name` is the file's name for errors. Throws Error(kDataLoss) when the text is not JSON, Error(kInvalidArgument)
+// naming the field when the file asks for anything else.
+TokenizerModel ReadTokenizerJson(std::string_view json, const std::string& name);
+
+// The parts that vocab.json and tokenizer_config.json share with it.
+std::vector<std::pair<std::string, int64_t>> ReadVocab(const JsonField& vocab);
+// `id` comes from the object itself or, in tokenizer_config.json, from its key.
+AddedToken ReadAddedToken(const JsonField& token, int64_t id);
+
+}  // namespace diptych
