@@ -1,0 +1,76 @@
+// What one configuration key is. The keys themselves are declared in options.cc, each once; the TOML reader, the flags,
+// the help, the example file and docs/configuration.md all follow from these rows.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+namespace diptych {
+
+// Who takes a key: a set of bits. A command of the CLI adds up the groups that it needs.
+using ProgramMask = uint32_t;
+inline constexpr ProgramMask kEncoderd = 1u << 0;
+inline constexpr ProgramMask kRenderd = 1u << 1;
+inline constexpr ProgramMask kCliCommon = 1u << 2;  // every command: --config, --profile, --log-level
+inline constexpr ProgramMask kCliConnection =
+    1u << 3;                                        // commands that talk to a renderer: --render, --timeout, --insecure
+inline constexpr ProgramMask kCliJson = 1u << 4;    // commands with a machine-readable result: --json
+inline constexpr ProgramMask kCliPrompt = 1u << 5;  // the parts of the prompt: generate, submit, tokens
+inline constexpr ProgramMask kCliPicture = 1u << 6;   // the rest of what determines a picture: generate, submit
+inline constexpr ProgramMask kCliQueue = 1u << 7;     // labels of a job: generate, submit
+inline constexpr ProgramMask kCliOutput = 1u << 8;    // --output: generate, fetch
+inline constexpr ProgramMask kCliGenerate = 1u << 9;  // generate alone: --save-embeddings
+inline constexpr ProgramMask kCliPrivate =
+    1u << 10;  // the form that starts its own daemons: generate, tokens (--model-path ...)
+inline constexpr ProgramMask kCliAll = kCliCommon | kCliConnection | kCliJson | kCliPrompt | kCliPicture | kCliQueue |
+                                       kCliOutput | kCliGenerate | kCliPrivate;
+inline constexpr ProgramMask kEveryProgram = kEncoderd | kRenderd | kCliCommon;
+
+// The types that a value may have. The optional ones have no default: unset means "somebody else decides".
+using OptionValue = std::variant<bool, int64_t, double, std::string, std::vector<std::string>, std::optional<int64_t>,
+                                 std::optional<double>>;
+enum class OptionType { kBool, kInteger, kNumber, kText, kTextList, kOptionalInteger, kOptionalNumber };  // same order
+
+// One row of the table. Texts are literals.
+struct OptionInfo {
+  std::string_view key = "";          // in a profile of the TOML file: "name" or "section.name"; empty: not in the file
+  std::string_view flag = "";         // "--model-path"
+  std::string_view aliases = "";      // other spellings of the flag, comma-separated: "-v,--verbose"
+  std::string_view environment = "";  // environment variable; empty: none
+  std::string_view default_text = "";  // as it would be written after the flag; empty for the optional types: unset
+  std::string_view choices = "";       // legal texts, comma-separated; empty: any
+  int64_t least = std::numeric_limits<int64_t>::min();          // kInteger, kOptionalInteger: smallest legal value ...
+  int64_t most = std::numeric_limits<int64_t>::max();           // ... and largest
+  int64_t multiple = 1;                                         // a legal integer is a multiple of this
+  double least_number = std::numeric_limits<double>::lowest();  // the same for kNumber, kOptionalNumber
+  double most_number = std::numeric_limits<double>::max();
+  std::string_view unit = "";  // "px", "s", "bytes"; shown as the value's name in the help
+  std::string_view help = "";  // one sentence without a full stop
+  ProgramMask programs = 0;
+  OptionType type = OptionType::kText;  // set by Option<T>
+};
+
+// A row with the type of its value: Settings::Get(options::kSteps) is an int64_t.
+template <typename T>
+struct Option {
+  explicit constexpr Option(OptionInfo row) : info(row) { info.type = Type(); }
+  OptionInfo info;
+
+  static constexpr OptionType Type() {
+    if constexpr (std::is_same_v<T, bool>) return OptionType::kBool;
+    if constexpr (std::is_same_v<T, int64_t>) return OptionType::kInteger;
+    if constexpr (std::is_same_v<T, double>) return OptionType::kNumber;
+    if constexpr (std::is_same_v<T, std::string>) return OptionType::kText;
+    if constexpr (std::is_same_v<T, std::vector<std::string>>) return OptionType::kTextList;
+    if constexpr (std::is_same_v<T, std::optional<int64_t>>) return OptionType::kOptionalInteger;
+    if constexpr (std::is_same_v<T, std::optional<double>>) return OptionType::kOptionalNumber;
+  }
+};
+
+}  // namespace diptych

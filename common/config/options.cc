@@ -1,0 +1,190 @@
+// The option table. One row a key; nothing else in the project states a default, a range or a flag's name.
+#include "common/config/options.h"
+
+namespace diptych::options {
+namespace {
+
+constexpr std::string_view kDevices = "auto,cpu,cuda";
+constexpr std::string_view kDtypes = "auto,bfloat16,float32";
+constexpr int64_t kLargestSide = 16384;
+
+}  // namespace
+
+// One row, one paragraph.
+// clang-format off
+const Option<std::string> kConfig({.flag = "--config", .environment = "DIPTYCH_CONFIG", .unit = "FILE",
+    .help = "TOML file with profiles of settings", .programs = kEveryProgram});
+const Option<std::string> kProfile({.flag = "--profile", .default_text = "default", .unit = "NAME",
+    .help = "profile of the TOML file to use", .programs = kEveryProgram});
+const Option<std::string> kLogLevel({.key = "log.level", .flag = "--log-level", .default_text = "info",
+    .choices = "debug,info,warning,error", .help = "least important log lines to show", .programs = kEveryProgram});
+const Option<bool> kDebug({.flag = "--debug", .aliases = "--verbose,-v", .default_text = "false",
+    .help = "short for --log-level debug", .programs = kEveryProgram});
+const Option<bool> kLogPrompts({.key = "log.prompts", .flag = "--log-prompts", .default_text = "false",
+    .help = "write prompts into the log in full; otherwise only their length appears",
+    .programs = kEncoderd | kRenderd});
+const Option<bool> kInsecure({.key = "insecure", .flag = "--insecure", .default_text = "false",
+    .help = "allow plain text connections that leave this machine; without it only loopback addresses are accepted",
+    .programs = kEncoderd | kRenderd | kCliConnection});
+
+const Option<std::string> kModelPath({.key = "model_path", .flag = "--model-path", .unit = "DIR",
+    .help = "checkpoint folder with tokenizer, text_encoder, transformer, vae and scheduler",
+    .programs = kEncoderd | kRenderd | kCliPrivate});
+const Option<std::string> kTextEncoderPath({.key = "text_encoder_path", .flag = "--text-encoder-path", .unit = "PATH",
+    .help = "text encoder, in place of the one in the checkpoint folder", .programs = kEncoderd | kCliPrivate});
+const Option<std::string> kTransformerPath({.key = "transformer_path", .flag = "--transformer-path", .unit = "PATH",
+    .help = "diffusion transformer, in place of the one in the checkpoint folder",
+    .programs = kRenderd | kCliPrivate});
+const Option<std::string> kVaePath({.key = "vae_path", .flag = "--vae-path", .unit = "PATH",
+    .help = "VAE, in place of the one in the checkpoint folder", .programs = kRenderd | kCliPrivate});
+
+const Option<std::string> kEncoderListen({.key = "encoder.listen", .flag = "--listen", .default_text = "127.0.0.1:7871",
+    .unit = "HOST:PORT", .help = "address that the encoder listens on", .programs = kEncoderd});
+const Option<std::string> kEncoderDevice({.key = "encoder.device", .flag = "--text-encoder-device",
+    .default_text = "auto", .choices = kDevices, .help = "where the text encoder computes", .programs = kEncoderd});
+const Option<std::string> kEncoderTorchDtype({.key = "encoder.torch_dtype", .flag = "--torch-dtype",
+    .default_text = "auto", .choices = kDtypes, .help = "number format of the text encoder; auto is bfloat16",
+    .programs = kEncoderd});
+const Option<int64_t> kEncoderThreads({.key = "encoder.threads", .flag = "--threads", .default_text = "0", .least = 0,
+    .most = 1024, .help = "CPU threads that the encoder computes with; 0: one for each physical core",
+    .programs = kEncoderd});
+const Option<int64_t> kEncoderPromptByteLimit({.key = "encoder.prompt_byte_limit", .flag = "--prompt-byte-limit",
+    .default_text = "1000000", .least = 1, .most = 3'000'000, .unit = "bytes",
+    .help = "longer prompts are refused; all parts count together", .programs = kEncoderd});
+
+const Option<std::string> kRenderListen({.key = "render.listen", .flag = "--listen", .default_text = "127.0.0.1:7872",
+    .unit = "HOST:PORT", .help = "address that the renderer listens on", .programs = kRenderd});
+const Option<TextList> kRenderEncoders({.key = "render.encoders", .flag = "--encoder", .unit = "HOST:PORT",
+    .help = "encoder to ask for conditioning; repeat the flag for several", .programs = kRenderd});
+const Option<std::string> kRenderStateDir({.key = "render.state_dir", .flag = "--state-dir", .unit = "DIR",
+    .help = "folder for the job queue and the pictures; required", .programs = kRenderd});
+const Option<std::string> kDitDevice({.key = "devices.dit", .flag = "--dit-device", .default_text = "auto",
+    .choices = kDevices, .help = "where the diffusion transformer computes", .programs = kRenderd});
+const Option<std::string> kVaeDevice({.key = "devices.vae", .flag = "--vae-device", .default_text = "auto",
+    .choices = kDevices, .help = "where the VAE computes", .programs = kRenderd});
+const Option<std::string> kRenderTorchDtype({.key = "pipeline.torch_dtype", .flag = "--torch-dtype",
+    .default_text = "auto", .choices = kDtypes,
+    .help = "number format of transformer and VAE; auto is bfloat16 on CUDA and float32 on the CPU",
+    .programs = kRenderd});
+const Option<int64_t> kRenderThreads({.key = "render.threads", .flag = "--threads", .default_text = "0", .least = 0,
+    .most = 1024, .help = "CPU threads that the renderer computes with; 0: one for each physical core",
+    .programs = kRenderd});
+const Option<int64_t> kRenderQueueLimit({.key = "render.queue_limit", .flag = "--queue-limit", .default_text = "10000",
+    .least = 1, .most = 1'000'000, .unit = "jobs", .help = "jobs that may wait; more are refused",
+    .programs = kRenderd});
+const Option<double> kRenderEncodeTimeout({.key = "render.encode_timeout_s", .flag = "--encode-timeout",
+    .default_text = "600", .least_number = 0.1, .most_number = 86400, .unit = "s",
+    .help = "how long an encoder may take for one prompt before the job fails", .programs = kRenderd});
+const Option<std::string> kTiledVae({.key = "pytorch.tiled_vae", .flag = "--tiled-vae", .default_text = "auto",
+    .choices = "auto,on,off", .help = "decode in tiles; auto: when a side is longer than 1024 px",
+    .programs = kRenderd});
+const Option<int64_t> kTileSize({.key = "pytorch.tile_size", .flag = "--tile-size", .default_text = "512", .least = 64,
+    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "side of a VAE tile", .programs = kRenderd});
+const Option<int64_t> kTileOverlap({.key = "pytorch.tile_overlap", .flag = "--tile-overlap", .default_text = "64",
+    .least = 0, .most = kLargestSide / 2, .multiple = 8, .unit = "px",
+    .help = "how far neighbouring VAE tiles overlap; at most half a tile", .programs = kRenderd});
+
+const Option<std::string> kSystemPrompt({.flag = "--system-prompt", .unit = "TEXT",
+    .help = "system turn before the prompt", .programs = kCliPrompt});
+const Option<std::string> kThinkingContent({.flag = "--thinking-content", .unit = "TEXT",
+    .help = "text of the think block", .programs = kCliPrompt});
+const Option<std::string> kAssistantContent({.flag = "--assistant-content", .unit = "TEXT",
+    .help = "text of the assistant turn, behind the think block", .programs = kCliPrompt});
+const Option<bool> kForceThinkBlock({.key = "generation.enable_thinking", .flag = "--force-think-block",
+    .aliases = "--enable-thinking", .default_text = "false", .help = "an empty think block even without thinking text",
+    .programs = kCliPrompt});
+const Option<bool> kRemoveQuotes({.flag = "--remove-quotes", .default_text = "false",
+    .help = "delete every ASCII double quote from the prompt", .programs = kCliPrompt});
+const Option<bool> kKeepWhitespace({.flag = "--keep-whitespace", .default_text = "false",
+    .help = "leave the whitespace of the prompt as it is", .programs = kCliPrompt});
+const Option<std::string> kConversation({.flag = "--conversation", .unit = "FILE",
+    .help = "whole conversation as JSON, in place of the prompt and its parts", .programs = kCliPrompt});
+
+const Option<int64_t> kWidth({.key = "generation.width", .flag = "--width", .default_text = "1024", .least = 16,
+    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "width of the picture", .programs = kCliPicture});
+const Option<int64_t> kHeight({.key = "generation.height", .flag = "--height", .default_text = "1024", .least = 16,
+    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "height of the picture", .programs = kCliPicture});
+const Option<int64_t> kSteps({.key = "generation.num_inference_steps", .flag = "--steps", .default_text = "9",
+    .least = 1, .most = 1000, .help = "denoising steps, each one evaluation of the transformer",
+    .programs = kCliPicture});
+const Option<std::optional<int64_t>> kSeed({.flag = "--seed", .least = 0,
+    .help = "seed of the initial noise; unset: drawn at random", .programs = kCliPicture});
+const Option<std::optional<double>> kShift({.key = "scheduler.shift", .flag = "--shift", .least_number = 0.001,
+    .most_number = 1000, .help = "shift of the noise schedule; unset: the checkpoint's own",
+    .programs = kRenderd | kCliPicture});
+const Option<double> kGuidanceScale({.key = "generation.guidance_scale", .flag = "--guidance-scale",
+    .default_text = "0", .least_number = 0, .most_number = 1000, .help = "classifier-free guidance; 0: off",
+    .programs = kCliPicture});
+const Option<std::string> kNegativePrompt({.key = "generation.negative_prompt", .flag = "--negative-prompt",
+    .unit = "TEXT", .help = "what to keep away from; used with guidance", .programs = kCliPicture});
+const Option<double> kCfgNormalization({.key = "generation.cfg_normalization", .flag = "--cfg-normalization",
+    .default_text = "0", .least_number = 0, .most_number = 1000,
+    .help = "largest norm of the guided prediction, as a multiple of the unguided one; 0: off",
+    .programs = kCliPicture});
+const Option<double> kCfgTruncation({.key = "generation.cfg_truncation", .flag = "--cfg-truncation",
+    .default_text = "1", .least_number = 0, .most_number = 1,
+    .help = "guidance ends where t passes this; 0 and 1: never", .programs = kCliPicture});
+const Option<int64_t> kHiddenLayer({.key = "encoder.hidden_layer", .flag = "--hidden-layer", .default_text = "-2",
+    .least = -1000, .most = -1, .help = "hidden state of the text encoder to use, from the end",
+    .programs = kCliPicture});
+const Option<std::string> kLongPromptMode({.key = "pytorch.long_prompt_mode", .flag = "--long-prompt-mode",
+    .default_text = "interpolate", .choices = "truncate,interpolate,pool,attention_pool",
+    .help = "what happens to more tokens than the transformer takes", .programs = kCliPicture});
+const Option<int64_t> kCount({.flag = "--count", .default_text = "1", .least = 1, .most = 1000, .unit = "pictures",
+    .help = "how many pictures, with following seeds", .programs = kCliPicture});
+const Option<std::string> kLoadEmbeddings({.flag = "--load-embeddings", .unit = "FILE",
+    .help = "saved embeddings, in place of encoding a prompt", .programs = kCliPicture});
+const Option<std::string> kFromPicture({.flag = "--from-picture", .unit = "FILE",
+    .help = "repeat the picture in this PNG; flags that are given change it", .programs = kCliPicture});
+
+const Option<std::string> kClient({.key = "client.name", .flag = "--client", .unit = "NAME",
+    .help = "who asks, for fairness in the queue; unset: the login name", .programs = kCliQueue});
+const Option<int64_t> kPriority({.key = "client.priority", .flag = "--priority", .default_text = "0", .least = -100,
+    .most = 100, .help = "jobs of one client with a larger number come first", .programs = kCliQueue});
+const Option<std::string> kRender({.key = "render.address", .flag = "--render", .environment = "DIPTYCH_RENDER",
+    .unit = "HOST:PORT", .help = "renderer to use", .programs = kCliConnection});
+const Option<double> kTimeout({.key = "client.timeout_s", .flag = "--timeout", .default_text = "30",
+    .least_number = 0.1, .most_number = 86400, .unit = "s",
+    .help = "how long a renderer may leave a question unanswered; waiting for a picture is not limited",
+    .programs = kCliConnection});
+const Option<bool> kJson({.flag = "--json", .default_text = "false", .help = "print the result as JSON",
+    .programs = kCliJson});
+const Option<TextList> kOutput({.flag = "--output", .aliases = "-o", .default_text = "output.png", .unit = "FILE",
+    .help = "where the picture goes; repeat the flag for several pictures", .programs = kCliOutput});
+const Option<std::string> kSaveEmbeddings({.flag = "--save-embeddings", .unit = "FILE",
+    .help = "encode only, and save the embeddings", .programs = kCliGenerate});
+
+const Option<std::string> kPrivateTorchDtype({.flag = "--torch-dtype", .default_text = "auto", .choices = kDtypes,
+    .help = "number format of the private daemons", .programs = kCliPrivate});
+const Option<int64_t> kPrivateThreads({.flag = "--threads", .default_text = "0", .least = 0, .most = 1024,
+    .help = "CPU threads of the private daemons; 0: one for each physical core", .programs = kCliPrivate});
+
+// clang-format on
+
+}  // namespace diptych::options
+
+namespace diptych {
+
+std::span<const OptionInfo* const> AllOptions() {
+  using namespace options;
+  static constexpr const OptionInfo* kAll[] = {
+      &kConfig.info, &kProfile.info, &kLogLevel.info, &kDebug.info, &kLogPrompts.info, &kInsecure.info,
+      // checkpoint
+      &kModelPath.info, &kTextEncoderPath.info, &kTransformerPath.info, &kVaePath.info,
+      // diptych-encoderd
+      &kEncoderListen.info, &kEncoderDevice.info, &kEncoderTorchDtype.info, &kEncoderThreads.info,
+      &kEncoderPromptByteLimit.info, &kHiddenLayer.info,
+      // diptych-renderd
+      &kRenderListen.info, &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
+      &kRenderEncodeTimeout.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info,
+      &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kLongPromptMode.info,
+      // diptych
+      &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kGuidanceScale.info, &kNegativePrompt.info,
+      &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,
+      &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kConversation.info,
+      &kCount.info, &kOutput.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info, &kFromPicture.info, &kClient.info,
+      &kPriority.info, &kTimeout.info, &kJson.info, &kPrivateTorchDtype.info, &kPrivateThreads.info};
+  return kAll;
+}
+
+}  // namespace diptych

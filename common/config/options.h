@@ -1,0 +1,97 @@
+// Every configuration key of the three programs. Rows with default, range and help: options.cc.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/config/option.h"
+
+namespace diptych::options {
+
+using TextList = std::vector<std::string>;
+
+// All programs.
+extern const Option<std::string> kConfig;    // read by SettingsLoader itself
+extern const Option<std::string> kProfile;   // read by SettingsLoader itself
+extern const Option<std::string> kLogLevel;  // ParseLogLevel takes it
+extern const Option<bool> kDebug;            // turned into kLogLevel by SettingsLoader
+extern const Option<bool> kLogPrompts;       // daemons
+extern const Option<bool> kInsecure;         // daemons and connecting commands
+
+// The checkpoint: daemons and the private form of the CLI.
+extern const Option<std::string> kModelPath;
+extern const Option<std::string> kTextEncoderPath;
+extern const Option<std::string> kTransformerPath;
+extern const Option<std::string> kVaePath;
+
+// diptych-encoderd.
+extern const Option<std::string> kEncoderListen;       // HOST:PORT
+extern const Option<std::string> kEncoderDevice;       // auto, cpu, cuda
+extern const Option<std::string> kEncoderTorchDtype;   // auto, bfloat16, float32
+extern const Option<int64_t> kEncoderThreads;          // 0: physical cores
+extern const Option<int64_t> kEncoderPromptByteLimit;  // bytes of all parts together
+
+// diptych-renderd.
+extern const Option<std::string> kRenderListen;      // HOST:PORT
+extern const Option<TextList> kRenderEncoders;       // HOST:PORT each
+extern const Option<std::string> kRenderStateDir;    // empty: not given, which the daemon refuses
+extern const Option<std::string> kDitDevice;         // auto, cpu, cuda
+extern const Option<std::string> kVaeDevice;         // auto, cpu, cuda
+extern const Option<std::string> kRenderTorchDtype;  // auto, bfloat16, float32
+extern const Option<int64_t> kRenderThreads;         // 0: physical cores
+extern const Option<int64_t> kRenderQueueLimit;      // jobs
+extern const Option<double> kRenderEncodeTimeout;    // seconds
+extern const Option<std::string> kTiledVae;          // auto: when a side exceeds 1024 px; on, off
+extern const Option<int64_t> kTileSize;              // px
+extern const Option<int64_t> kTileOverlap;           // px
+
+// diptych: parts of the prompt (kCliPrompt).
+extern const Option<std::string> kSystemPrompt;
+extern const Option<std::string> kThinkingContent;
+extern const Option<std::string> kAssistantContent;
+extern const Option<bool> kForceThinkBlock;
+extern const Option<bool> kRemoveQuotes;
+extern const Option<bool> kKeepWhitespace;
+extern const Option<std::string> kConversation;  // a file with a JSON conversation
+
+// diptych: the rest of what determines a picture (kCliPicture).
+extern const Option<int64_t> kWidth;   // px
+extern const Option<int64_t> kHeight;  // px
+extern const Option<int64_t> kSteps;
+extern const Option<std::optional<int64_t>> kSeed;  // unset: drawn at random
+extern const Option<std::optional<double>>
+    kShift;  // unset: the checkpoint's; diptych-renderd takes it too, as its default
+extern const Option<double> kGuidanceScale;
+extern const Option<std::string> kNegativePrompt;
+extern const Option<double> kCfgNormalization;
+extern const Option<double> kCfgTruncation;
+extern const Option<int64_t> kHiddenLayer;
+extern const Option<std::string> kLongPromptMode;  // ParseLongPromptMode takes it
+extern const Option<int64_t> kCount;               // pictures, with following seeds
+extern const Option<std::string> kLoadEmbeddings;
+extern const Option<std::string> kFromPicture;
+
+// diptych: jobs, connection, results.
+extern const Option<std::string> kClient;          // kCliQueue; empty: the login name
+extern const Option<int64_t> kPriority;            // kCliQueue
+extern const Option<std::string> kRender;          // kCliConnection, HOST:PORT; empty: none configured
+extern const Option<double> kTimeout;              // kCliConnection, seconds
+extern const Option<bool> kJson;                   // kCliJson
+extern const Option<TextList> kOutput;             // kCliOutput
+extern const Option<std::string> kSaveEmbeddings;  // kCliGenerate
+
+// diptych: handed on to both private daemons (kCliPrivate) when given.
+extern const Option<std::string> kPrivateTorchDtype;
+extern const Option<int64_t> kPrivateThreads;
+
+}  // namespace diptych::options
+
+namespace diptych {
+
+// Every row, in the order of the documentation.
+std::span<const OptionInfo* const> AllOptions();
+
+}  // namespace diptych

@@ -1,0 +1,223 @@
+#include "common/config/profile_file.h"
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+#include <toml.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/nearest.h"
+#include "common/config/options.h"
+#include "common/config/value_text.h"
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+constexpr std::string_view kInherits = "inherits";
+constexpr size_t kLargestFile = 1 << 20;  // bytes
+
+using Values = std::vector<std::pair<const OptionInfo*, OptionValue>>;
+
+struct Profile {
+  Values values;
+  std::string inherits;  // empty: stands alone
+  int64_t inherits_line = 0;
+};
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kLargestFile + 1, '\0');
+  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad() || (file.fail() && !file.eof())) {
+    throw Error(ErrorCode::kNotFound, "cannot read the configuration file " + path);
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kLargestFile) {
+    throw Error(ErrorCode::kInvalidArgument, path + " is larger than 1 MiB, which no configuration file is");
+  }
+  return text;
+}
+
+// The profiles of one file, checked. Remembers the first mistake by line, because the library's tables have no order.
+class Reader {
+ public:
+  explicit Reader(const std::string& path) : path_(path) {
+    for (const OptionInfo* info : AllOptions()) {
+      if (info->key.empty()) continue;
+      options_[std::string(info->key)] = info;
+      if (const size_t dot = info->key.find('.'); dot != std::string_view::npos) {
+        sections_.insert(std::string(info->key.substr(0, dot)));
+      }
+    }
+  }
+
+  std::map<std::string, Profile> Read() {
+    const toml::value file = Parse();
+    for (const auto& [name, table] : file.as_table()) ReadProfileTable(name, table);
+    if (!mistakes_.empty()) throw Error(ErrorCode::kInvalidArgument, mistakes_.begin()->second);
+    return profiles_;
+  }
+
+ private:
+  toml::value Parse() const {
+    std::istringstream text(ReadFile(path_));
+    try {
+      return toml::parse(text, path_);
+    } catch (const toml::exception& error) {
+      // "[error] toml::parse_table: what is wrong" and then a drawing of the place.
+      std::string what = error.what();
+      what = what.substr(0, what.find('\n'));
+      if (const size_t colon = what.find(": "); colon != std::string::npos) what = what.substr(colon + 2);
+      throw Error(ErrorCode::kInvalidArgument,
+                  absl::StrCat(path_, ":", error.location().line(), ": not valid TOML: ", what));
+    }
+  }
+
+  void Mistake(const toml::value& place, const std::string& message) {
+    const int64_t line = place.location().line();
+    mistakes_.emplace(line, absl::StrCat(path_, ":", line, ": ", message));
+  }
+
+  void ReadProfileTable(const std::string& name, const toml::value& table) {
+    if (!table.is_table()) {
+      return Mistake(table, absl::StrCat("key \"", name, "\" stands outside of any profile; put it below [default]"));
+    }
+    if (sections_.contains(name)) {
+      return Mistake(table, absl::StrCat("[", name, "] is a section, not a profile; write [default.", name, "]"));
+    }
+    Profile& profile = profiles_[name];
+    for (const auto& [key, value] : table.as_table()) {
+      if (key == kInherits) {
+        ReadInherits(value, profile);
+      } else if (value.is_table() && sections_.contains(key)) {
+        for (const auto& [inner, inner_value] : value.as_table()) ReadKey(key + "." + inner, inner_value, profile);
+      } else if (value.is_table() && !options_.contains(key)) {
+        Mistake(value, absl::StrCat("unknown section \"", key, "\"; did you mean \"",
+                                    NearestKey(key, {sections_.begin(), sections_.end()}), "\"?"));
+      } else {
+        ReadKey(key, value, profile);
+      }
+    }
+  }
+
+  void ReadInherits(const toml::value& value, Profile& profile) {
+    if (!value.is_string()) return Mistake(value, "inherits must be the name of a profile in quotes");
+    profile.inherits = value.as_string().str;
+    profile.inherits_line = value.location().line();
+  }
+
+  void ReadKey(const std::string& key, const toml::value& value, Profile& profile) {
+    const auto found = options_.find(key);
+    if (found == options_.end()) {
+      std::vector<std::string> keys;
+      for (const auto& [known, info] : options_) keys.push_back(known);
+      return Mistake(value, absl::StrCat("unknown key \"", key, "\"; did you mean \"", NearestKey(key, keys), "\"?"));
+    }
+    const OptionInfo& info = *found->second;
+    try {
+      const OptionValue converted = Convert(info, value);
+      CheckOption(info, converted);
+      profile.values.emplace_back(&info, converted);
+    } catch (const Error& error) {
+      Mistake(value, absl::StrCat(key, " = ", error.what()));
+    }
+  }
+
+  // The value in the row's type; a whole number will do for a number.
+  static OptionValue Convert(const OptionInfo& info, const toml::value& value) {
+    switch (info.type) {
+      case OptionType::kBool:
+        if (value.is_boolean()) return value.as_boolean();
+        break;
+      case OptionType::kInteger:
+        if (value.is_integer()) return static_cast<int64_t>(value.as_integer());
+        break;
+      case OptionType::kOptionalInteger:
+        if (value.is_integer()) return std::optional<int64_t>(value.as_integer());
+        break;
+      case OptionType::kNumber:
+        if (value.is_floating()) return value.as_floating();
+        if (value.is_integer()) return static_cast<double>(value.as_integer());
+        break;
+      case OptionType::kOptionalNumber:
+        if (value.is_floating()) return std::optional<double>(value.as_floating());
+        if (value.is_integer()) return std::optional<double>(static_cast<double>(value.as_integer()));
+        break;
+      case OptionType::kText:
+        if (value.is_string()) return value.as_string().str;
+        break;
+      case OptionType::kTextList:
+        if (value.is_array()) return Texts(info, value);
+        break;
+    }
+    throw Error(ErrorCode::kInvalidArgument, absl::StrCat(Found(value), " must be ", LegalValues(info)));
+  }
+
+  static std::vector<std::string> Texts(const OptionInfo& info, const toml::value& array) {
+    std::vector<std::string> texts;
+    for (const toml::value& element : array.as_array()) {
+      if (!element.is_string()) {
+        throw Error(ErrorCode::kInvalidArgument,
+                    absl::StrCat(Found(element), " in it must be a text: ", LegalValues(info)));
+      }
+      texts.push_back(element.as_string().str);
+    }
+    return texts;
+  }
+
+  // The value as a message shows it.
+  static std::string Found(const toml::value& value) {
+    if (value.is_boolean()) return TomlText(value.as_boolean());
+    if (value.is_integer()) return TomlText(static_cast<int64_t>(value.as_integer()));
+    if (value.is_floating()) return TomlText(value.as_floating());
+    if (value.is_string()) return TomlText(value.as_string().str);
+    if (value.is_array()) return "a list";
+    if (value.is_table()) return "a table";
+    return "a date or time";
+  }
+
+  const std::string path_;
+  std::map<std::string, const OptionInfo*> options_;  // by key
+  std::set<std::string> sections_;
+  std::map<std::string, Profile> profiles_;
+  std::map<int64_t, std::string> mistakes_;  // by line
+};
+
+std::string Names(const std::map<std::string, Profile>& profiles) {
+  std::vector<std::string> names;
+  for (const auto& [name, profile] : profiles) names.push_back(name);
+  return names.empty() ? "no profile at all" : absl::StrJoin(names, ", ");
+}
+
+}  // namespace
+
+std::vector<std::pair<const OptionInfo*, OptionValue>> ReadProfile(const std::string& path,
+                                                                   const std::string& profile) {
+  const std::map<std::string, Profile> profiles = Reader(path).Read();
+  Values values;
+  std::set<std::string> visited;
+  std::set<const OptionInfo*> stated;
+  std::string place = path;
+  for (std::string name = profile; !name.empty();) {
+    const auto found = profiles.find(name);
+    if (found == profiles.end()) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  absl::StrCat(place, ": no profile \"", name, "\"; the file holds ", Names(profiles)));
+    }
+    if (!visited.insert(name).second) {
+      throw Error(ErrorCode::kInvalidArgument, absl::StrCat(place, ": profile \"", name, "\" inherits from itself"));
+    }
+    for (const auto& [info, value] : found->second.values) {
+      if (stated.insert(info).second) values.emplace_back(info, value);
+    }
+    place = absl::StrCat(path, ":", found->second.inherits_line);
+    name = found->second.inherits;
+  }
+  return values;
+}
+
+}  // namespace diptych

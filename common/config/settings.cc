@@ -1,0 +1,68 @@
+#include "common/config/settings.h"
+
+#include <algorithm>
+
+#include "common/config/options.h"
+#include "common/config/settings_builder.h"
+#include "common/config/value_text.h"
+#include "common/error/error.h"
+
+namespace diptych {
+
+const Settings::Entry& Settings::Find(const OptionInfo& info) const {
+  const auto found = entries_.find(&info);
+  if (found == entries_.end()) throw Error(ErrorCode::kInternal, OptionName(info) + " is missing in AllOptions()");
+  found->second.read = true;
+  return found->second;
+}
+
+std::set<std::string> Settings::ReadKeys() const {
+  std::set<std::string> names;
+  for (const auto& [info, entry] : entries_) {
+    if (entry.read) names.insert(OptionName(*info));
+  }
+  return names;
+}
+
+std::vector<std::string> Settings::UnreadKeys(ProgramMask programs) const {
+  std::vector<std::string> names;
+  for (const OptionInfo* info : AllOptions()) {
+    if ((info->programs & programs) != 0 && !entries_.at(info).read) names.push_back(OptionName(*info));
+  }
+  return names;
+}
+
+SettingsBuilder::SettingsBuilder() {
+  for (const OptionInfo* info : AllOptions()) Set(*info, DefaultOf(*info), Origin::kDefault);
+}
+
+void SettingsBuilder::Set(const OptionInfo& info, const OptionValue& value, Origin origin) {
+  Settings::Entry& entry = settings_.entries_[&info];
+  entry.value = value;
+  entry.origin = origin;
+}
+
+Settings SettingsForTest(const std::vector<std::pair<std::string, std::string>>& values) {
+  std::map<const OptionInfo*, std::vector<std::string>> texts;
+  for (const auto& [name, text] : values) {
+    const auto all = AllOptions();
+    // A flag that several programs have means each of them.
+    bool known = false;
+    for (const OptionInfo* info : all) {
+      if (info->key == name || info->flag == name) {
+        texts[info].push_back(text);
+        known = true;
+        if (info->key == name) break;
+      }
+    }
+    if (!known) throw Error(ErrorCode::kInvalidArgument, "no option is called " + name);
+  }
+  SettingsBuilder builder;
+  for (const auto& [info, given] : texts) builder.Set(*info, ParseOption(*info, given), Origin::kFlag);
+  builder.settings().Get(options::kConfig);  // the loader's own keys
+  builder.settings().Get(options::kProfile);
+  builder.settings().Get(options::kDebug);
+  return builder.Take();
+}
+
+}  // namespace diptych

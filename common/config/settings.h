@@ -1,0 +1,95 @@
+// The values that a program runs with, and how they are found: flag, else environment, else the chosen profile of the
+// TOML file, else the built-in default of the option table.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/config/option.h"
+
+namespace CLI {
+class App;
+}
+
+namespace diptych {
+
+enum class Origin { kDefault, kFile, kEnvironment, kFlag };
+
+// Immutable but for the note of what was read; copy it freely. Reading from several threads at once is not supported:
+// turn settings into the program's own configuration at start.
+class Settings {
+ public:
+  // A row that this command line does not take as a flag still has its value from the file, or its default.
+  template <typename T>
+  const T& Get(const Option<T>& option) const {
+    return std::get<T>(Find(option.info).value);
+  }
+
+  // Where the value comes from. Ask OriginOf(x) == Origin::kFlag for "the user said so on this command line".
+  template <typename T>
+  Origin OriginOf(const Option<T>& option) const {
+    return Find(option.info).origin;
+  }
+
+  // Given by flag, environment or file.
+  template <typename T>
+  bool IsSet(const Option<T>& option) const {
+    return OriginOf(option) != Origin::kDefault;
+  }
+
+  // Keys (flags for rows without one) whose value was read so far.
+  std::set<std::string> ReadKeys() const;
+
+  // Keys declared for `programs` that nobody has read yet. Empty after a program has built its configuration, or the
+  // key is dead: each program has a test that says so.
+  std::vector<std::string> UnreadKeys(ProgramMask programs) const;
+
+ private:
+  friend class SettingsBuilder;
+  struct Entry {
+    OptionValue value;
+    Origin origin = Origin::kDefault;
+    mutable bool read = false;
+  };
+  const Entry& Find(const OptionInfo& info) const;  // marks it as read
+
+  std::map<const OptionInfo*, Entry> entries_;  // one for each row of the table
+};
+
+// One command line: the flags of some programs or groups of commands. `app` must outlive the loader.
+class SettingsLoader {
+ public:
+  explicit SettingsLoader(ProgramMask programs);
+  ~SettingsLoader();
+  SettingsLoader(SettingsLoader&&) noexcept;
+
+  // Declares the flags of these programs, with help. Call it once, before app.parse().
+  void AddFlags(CLI::App& app);
+
+  // After app.parse(). INVALID_ARGUMENT (wrong usage) for a value that is not legal, an unknown key, a profile that is
+  // not there; NOT_FOUND for a missing file. The message names flag, or file, line and key.
+  absl::StatusOr<Settings> Load() const;
+
+ private:
+  struct Flags;
+  std::unique_ptr<Flags> flags_;
+};
+
+// The whole command line of a daemon. nullopt: --help or --version was answered on stdout, exit with 0.
+// INVALID_ARGUMENT or NOT_FOUND: wrong usage, exit with 2.
+absl::StatusOr<std::optional<Settings>> ParseDaemonCommandLine(ProgramMask program, const std::string& name,
+                                                               const std::string& description, int argc,
+                                                               const char* const* argv);
+
+// Settings as if these flags had been given, by key ("encoder.threads") or flag ("--seed"); lists take one pair an
+// entry. Throws Error(kInvalidArgument) for an unknown name or an illegal value.
+Settings SettingsForTest(const std::vector<std::pair<std::string, std::string>>& values = {});
+
+}  // namespace diptych

@@ -1,0 +1,23 @@
+// Fills Settings; inside this component only.
+#pragma once
+
+#include <utility>
+
+#include "common/config/settings.h"
+
+namespace diptych {
+
+class SettingsBuilder {
+ public:
+  SettingsBuilder();  // every row of the table with its default
+
+  void Set(const OptionInfo& info, const OptionValue& value, Origin origin);
+  // For values that are looked up on the way.
+  const Settings& settings() const { return settings_; }
+  Settings Take() { return std::move(settings_); }
+
+ private:
+  Settings settings_;
+};
+
+}  // namespace diptych

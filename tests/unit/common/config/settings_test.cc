@@ -1,0 +1,205 @@
+#include "common/config/settings.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "common/config/options.h"
+#include "common/error/error.h"
+#include "gtest/gtest.h"
+
+namespace diptych {
+namespace {
+
+using options::kSteps;
+
+class ScopedVariable {
+ public:
+  ScopedVariable(const char* name, const std::string& value) : name_(name) { setenv(name, value.c_str(), 1); }
+  ~ScopedVariable() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+class SettingsTest : public testing::Test {
+ protected:
+  SettingsTest()
+      : path_(std::filesystem::temp_directory_path() / ("settings_test_" + std::to_string(getpid()) + ".toml")) {
+    unsetenv("DIPTYCH_CONFIG");
+    unsetenv("DIPTYCH_RENDER");
+  }
+  ~SettingsTest() override { std::filesystem::remove(path_); }
+
+  std::string File(const std::string& toml) {
+    std::ofstream(path_) << toml;
+    return path_;
+  }
+
+  static absl::StatusOr<std::optional<Settings>> Parse(ProgramMask programs, std::vector<std::string> arguments) {
+    std::vector<const char*> argv = {"program"};
+    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+    return ParseDaemonCommandLine(programs, "program", "A program.", static_cast<int>(argv.size()), argv.data());
+  }
+
+  static Settings MustParse(ProgramMask programs, const std::vector<std::string>& arguments) {
+    absl::StatusOr<std::optional<Settings>> settings = Parse(programs, arguments);
+    EXPECT_TRUE(settings.ok()) << settings.status();
+    return settings.ok() && *settings ? **settings : SettingsForTest();
+  }
+
+  static std::string MessageOf(ProgramMask programs, const std::vector<std::string>& arguments) {
+    return std::string(Parse(programs, arguments).status().message());
+  }
+
+ private:
+  const std::filesystem::path path_;
+};
+
+TEST_F(SettingsTest, AreTheBuiltInDefaultsWhenNothingIsGiven) {
+  const Settings settings = MustParse(kCliAll, {});
+  EXPECT_EQ(settings.Get(kSteps), 9);
+  EXPECT_EQ(settings.Get(options::kWidth), 1024);
+  EXPECT_EQ(settings.Get(options::kHiddenLayer), -2);
+  EXPECT_EQ(settings.Get(options::kShift), std::nullopt);
+  EXPECT_EQ(settings.Get(options::kSeed), std::nullopt);
+  EXPECT_FALSE(settings.Get(options::kForceThinkBlock));
+  EXPECT_FALSE(settings.IsSet(kSteps));
+}
+
+TEST_F(SettingsTest, FlagWinsOverFileAndFileOverDefault) {
+  const std::string file = File("[default.generation]\nnum_inference_steps = 7\nwidth = 512\n");
+  const Settings settings = MustParse(kCliAll, {"--config", file, "--steps", "5"});
+  EXPECT_EQ(settings.Get(kSteps), 5);
+  EXPECT_EQ(settings.OriginOf(kSteps), Origin::kFlag);
+  EXPECT_EQ(settings.Get(options::kWidth), 512);
+  EXPECT_EQ(settings.OriginOf(options::kWidth), Origin::kFile);
+  EXPECT_EQ(settings.OriginOf(options::kHeight), Origin::kDefault);
+}
+
+TEST_F(SettingsTest, EnvironmentStandsBetweenFlagAndFile) {
+  const ScopedVariable variable("DIPTYCH_RENDER", "environment:2");
+  const std::string file = File("[default.render]\naddress = \"file:1\"\n");
+  EXPECT_EQ(MustParse(kCliAll, {"--config", file}).Get(options::kRender), "environment:2");
+  EXPECT_EQ(MustParse(kCliAll, {"--config", file, "--render", "flag:3"}).Get(options::kRender), "flag:3");
+}
+
+TEST_F(SettingsTest, EnvironmentNamesTheFile) {
+  const ScopedVariable variable("DIPTYCH_CONFIG", File("[default.generation]\nnum_inference_steps = 7\n"));
+  EXPECT_EQ(MustParse(kCliAll, {}).Get(kSteps), 7);
+}
+
+TEST_F(SettingsTest, TakeValuesThatBeginWithADash) {
+  const Settings settings = MustParse(kCliAll, {"--hidden-layer", "-3", "--negative-prompt", "-blurry"});
+  EXPECT_EQ(settings.Get(options::kHiddenLayer), -3);
+  EXPECT_EQ(settings.Get(options::kNegativePrompt), "-blurry");
+}
+
+TEST_F(SettingsTest, KeepTextsExactly) {
+  const std::string text = "[\"a, b\"] {c}\n %s 'd' \xE2\x82\xAC";
+  const Settings settings = MustParse(kCliAll, {"--system-prompt", text, "--output", "[a,b].png"});
+  EXPECT_EQ(settings.Get(options::kSystemPrompt), text);
+  EXPECT_EQ(settings.Get(options::kOutput), options::TextList{"[a,b].png"});
+}
+
+TEST_F(SettingsTest, AFlagMayHaveAnEmptyText) {
+  const Settings settings = MustParse(kCliAll, {"--system-prompt", "", "--steps", "4"});
+  EXPECT_TRUE(settings.IsSet(options::kSystemPrompt));
+  EXPECT_EQ(settings.Get(options::kSystemPrompt), "");
+  EXPECT_EQ(settings.Get(kSteps), 4);
+}
+
+TEST_F(SettingsTest, CollectRepeatedFlagsOfAListAndTakeTheLastOfOthers) {
+  const Settings renderd =
+      MustParse(kRenderd, {"--encoder", "a:1", "--encoder", "b:2", "--threads", "2", "--threads", "3"});
+  EXPECT_EQ(renderd.Get(options::kRenderEncoders), (options::TextList{"a:1", "b:2"}));
+  EXPECT_EQ(renderd.Get(options::kRenderThreads), 3);
+}
+
+TEST_F(SettingsTest, AListFlagTakesOneValueAtATime) { EXPECT_FALSE(Parse(kRenderd, {"--encoder", "a:1", "b:2"}).ok()); }
+
+TEST_F(SettingsTest, SwitchesTurnOnAndCanOverruleTheFile) {
+  const std::string file = File("[default]\ninsecure = true\n");
+  EXPECT_TRUE(MustParse(kEncoderd, {"--insecure"}).Get(options::kInsecure));
+  EXPECT_TRUE(MustParse(kEncoderd, {"--config", file}).Get(options::kInsecure));
+  EXPECT_FALSE(MustParse(kEncoderd, {"--config", file, "--insecure=false"}).Get(options::kInsecure));
+}
+
+TEST_F(SettingsTest, AliasesMeanTheirFlag) {
+  EXPECT_TRUE(MustParse(kCliAll, {"--enable-thinking"}).Get(options::kForceThinkBlock));
+  EXPECT_TRUE(MustParse(kCliAll, {"--force-think-block"}).Get(options::kForceThinkBlock));
+  EXPECT_EQ(MustParse(kCliAll, {"-o", "a.png"}).Get(options::kOutput), options::TextList{"a.png"});
+}
+
+TEST_F(SettingsTest, DebugAndVerboseAreShortForTheLogLevel) {
+  for (const char* flag : {"--debug", "--verbose", "-v"}) {
+    EXPECT_EQ(MustParse(kRenderd, {flag}).Get(options::kLogLevel), "debug") << flag;
+  }
+  EXPECT_EQ(MustParse(kRenderd, {"--debug", "--log-level", "error"}).Get(options::kLogLevel), "error");
+  EXPECT_EQ(MustParse(kRenderd, {}).Get(options::kLogLevel), "info");
+}
+
+TEST_F(SettingsTest, OneFlagMayMeanAnotherKeyInAnotherProgram) {
+  EXPECT_EQ(MustParse(kEncoderd, {"--listen", "a:1"}).Get(options::kEncoderListen), "a:1");
+  const Settings renderd = MustParse(kRenderd, {"--listen", "b:2"});
+  EXPECT_EQ(renderd.Get(options::kRenderListen), "b:2");
+  EXPECT_EQ(renderd.Get(options::kEncoderListen), "127.0.0.1:7871");
+}
+
+TEST_F(SettingsTest, AnErrorNamesFlagValueAndWhatIsRight) {
+  EXPECT_EQ(MessageOf(kCliAll, {"--steps", "0"}), "--steps: 0 must be a whole number from 1 to 1000");
+  EXPECT_EQ(MessageOf(kCliAll, {"--seed", "x"}), "--seed: \"x\" must be a whole number from 0 to 2^63 - 1");
+  EXPECT_EQ(MessageOf(kRenderd, {"--dit-device", "tpu"}), "--dit-device: \"tpu\" must be one of auto, cpu, cuda");
+}
+
+TEST_F(SettingsTest, RefuseAFlagOfAnotherProgram) {
+  EXPECT_EQ(Parse(kEncoderd, {"--steps", "3"}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MessageOf(kEncoderd, {"--steps=3"}).find('\n'), std::string::npos);
+}
+
+TEST_F(SettingsTest, RefuseAProfileWithoutAFile) {
+  EXPECT_NE(MessageOf(kCliAll, {"--profile", "x"}).find("--config"), std::string::npos);
+}
+
+TEST_F(SettingsTest, HelpAndVersionAreAnsweredWithoutSettings) {
+  testing::internal::CaptureStdout();
+  const auto help = Parse(kRenderd, {"--help"});
+  const std::string text = testing::internal::GetCapturedStdout();
+  ASSERT_TRUE(help.ok());
+  EXPECT_FALSE(help->has_value());
+  EXPECT_NE(text.find("--state-dir"), std::string::npos);
+  EXPECT_NE(text.find("(default 127.0.0.1:7872)"), std::string::npos);
+  EXPECT_EQ(text.find("--steps"), std::string::npos);
+
+  testing::internal::CaptureStdout();
+  const auto version = Parse(kRenderd, {"--version"});
+  EXPECT_EQ(testing::internal::GetCapturedStdout().substr(0, 8), "program ");
+  ASSERT_TRUE(version.ok());
+  EXPECT_FALSE(version->has_value());
+}
+
+TEST_F(SettingsTest, RememberWhatWasRead) {
+  const Settings settings = MustParse(kEncoderd, {});
+  const std::vector<std::string> before = settings.UnreadKeys(kEncoderd);
+  EXPECT_NE(std::find(before.begin(), before.end(), "encoder.threads"), before.end());
+  // The loader's own keys need no other reader.
+  EXPECT_EQ(std::find(before.begin(), before.end(), "--config"), before.end());
+  settings.Get(options::kEncoderThreads);
+  EXPECT_TRUE(settings.ReadKeys().contains("encoder.threads"));
+  EXPECT_EQ(settings.UnreadKeys(kEncoderd).size(), before.size() - 1);
+}
+
+TEST(SettingsForTest, TakesKeysAndFlags) {
+  const Settings settings =
+      SettingsForTest({{"encoder.threads", "3"}, {"--seed", "5"}, {"--output", "a"}, {"--output", "b"}});
+  EXPECT_EQ(settings.Get(options::kEncoderThreads), 3);
+  EXPECT_EQ(settings.Get(options::kRenderThreads), 0);
+  EXPECT_EQ(settings.Get(options::kSeed), std::optional<int64_t>(5));
+  EXPECT_EQ(settings.Get(options::kOutput), (options::TextList{"a", "b"}));
+  EXPECT_THROW(SettingsForTest({{"encoder.thread", "3"}}), Error);
+}
+
+}  // namespace
+}  // namespace diptych
