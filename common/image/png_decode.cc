@@ -1,0 +1,201 @@
+#include <png.h>
+
+#include <algorithm>
+#include <csetjmp>
+#include <cstring>
+#include <new>
+
+#include "common/error/error.h"
+#include "common/image/png.h"
+
+namespace diptych {
+namespace {
+
+constexpr size_t kSignatureBytes = 8;
+constexpr size_t kChunkHeadBytes = 8;  // length and name
+constexpr size_t kChunkSumBytes = 4;
+constexpr uint64_t kMostDeflateShrinks = 1032;  // bytes out for a byte in; zlib's documentation
+
+// libpng reports errors by longjmp. Everything that must outlive the jump is a member here, and the functions that call
+// libpng have no local that needs a destructor.
+class Reader {
+ public:
+  Reader(std::string_view bytes, const PngLimits& limits)
+      : bytes_(bytes), limits_(limits), png_(png_create_read_struct(PNG_LIBPNG_VER_STRING, this, OnError, OnWarning)) {
+    if (png_ != nullptr) info_ = png_create_info_struct(png_);
+    if (info_ == nullptr) {
+      png_destroy_read_struct(&png_, nullptr, nullptr);
+      throw std::bad_alloc();
+    }
+  }
+  ~Reader() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  void ReadHead() {
+    if (bytes_.size() < kSignatureBytes ||
+        png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes_.data()), 0, kSignatureBytes) != 0) {
+      throw Error(ErrorCode::kDataLoss, "these bytes are not a PNG");
+    }
+    CheckChunks();
+    Require(TryReadHead());
+    CheckSize();
+  }
+
+  Picture ReadPixels() {
+    Require(TryPrepare());
+    const size_t row_bytes = png_get_rowbytes(png_, info_);
+    if (row_bytes != 3 * size_t{png_get_image_width(png_, info_)}) {
+      throw Error(ErrorCode::kInternal, "libpng did not turn the picture into RGB");
+    }
+    Picture picture;
+    picture.width = static_cast<int32_t>(png_get_image_width(png_, info_));
+    picture.height = static_cast<int32_t>(png_get_image_height(png_, info_));
+    picture.rgb.resize(row_bytes * static_cast<size_t>(picture.height));
+    rows_.reserve(static_cast<size_t>(picture.height));
+    for (int32_t y = 0; y < picture.height; ++y)
+      rows_.push_back(picture.rgb.data() + row_bytes * static_cast<size_t>(y));
+    Require(TryReadPixels());
+    return picture;
+  }
+
+  PngText Text() const {
+    png_textp chunks = nullptr;
+    int count = 0;
+    png_get_text(png_, info_, &chunks, &count);
+    PngText text;
+    for (int i = 0; i < count; ++i) {
+      const png_text& chunk = chunks[i];
+      const bool utf8 =
+          chunk.compression == PNG_ITXT_COMPRESSION_NONE || chunk.compression == PNG_ITXT_COMPRESSION_zTXt;
+      const size_t length = utf8 ? chunk.itxt_length : chunk.text_length;
+      const std::string_view value(chunk.text == nullptr ? "" : chunk.text, chunk.text == nullptr ? 0 : length);
+      text.emplace_back(FromLatin1(chunk.key), utf8 ? std::string(value) : FromLatin1(value));
+    }
+    return text;
+  }
+
+ private:
+  static Reader* Self(png_structp png) { return static_cast<Reader*>(png_get_error_ptr(png)); }
+  static void OnError(png_structp png, png_const_charp message) {
+    std::strncpy(Self(png)->message_, message, sizeof(message_) - 1);
+    png_longjmp(png, 1);
+  }
+  static void OnWarning(png_structp, png_const_charp) {}
+  static void OnRead(png_structp png, png_bytep out, size_t size) {
+    auto* self = static_cast<Reader*>(png_get_io_ptr(png));
+    if (size > self->bytes_.size() - self->position_) png_error(png, "the file ends too early");
+    std::memcpy(out, self->bytes_.data() + self->position_, size);
+    self->position_ += size;
+  }
+
+  void Require(bool whole) const {
+    if (!whole) throw Error(ErrorCode::kDataLoss, std::string("the PNG is damaged: ") + message_);
+  }
+
+  // libpng allocates what a chunk says it holds, up to 2 GiB, before it reads it; here the chunk must be there and be
+  // short. IDAT is left out: its data is read in pieces.
+  void CheckChunks() const {
+    for (size_t at = kSignatureBytes; at + kChunkHeadBytes <= bytes_.size();) {
+      const size_t size = png_get_uint_32(reinterpret_cast<png_const_bytep>(bytes_.data() + at));
+      const size_t left = bytes_.size() - at - kChunkHeadBytes;
+      if (bytes_.substr(at + 4, 4) != "IDAT") {
+        if (size > left)
+          throw Error(ErrorCode::kDataLoss, "the PNG is damaged: a chunk is longer than the rest of the file");
+        if (size > limits_.max_text_bytes) {
+          throw Error(ErrorCode::kInvalidArgument, "the PNG has a chunk of " + std::to_string(size) +
+                                                       " bytes; at most " + std::to_string(limits_.max_text_bytes) +
+                                                       " bytes are read");
+        }
+      }
+      if (size + kChunkSumBytes > left) return;  // a truncated IDAT, or no checksum: libpng's to refuse
+      at += kChunkHeadBytes + size + kChunkSumBytes;
+    }
+  }
+
+  bool TryReadHead() {
+    if (setjmp(png_jmpbuf(png_)) != 0) return false;
+    png_set_read_fn(png_, this, OnRead);
+    png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // CheckSize says it better
+    png_set_chunk_cache_max(png_, limits_.max_text_chunks);
+    png_set_chunk_malloc_max(png_, limits_.max_text_bytes);
+    png_read_info(png_, info_);
+    return true;
+  }
+
+  void CheckSize() const {
+    const uint64_t width = png_get_image_width(png_, info_);
+    const uint64_t height = png_get_image_height(png_, info_);
+    if (width > limits_.max_side || height > limits_.max_side || width * height > limits_.max_pixels) {
+      throw Error(ErrorCode::kInvalidArgument, "the PNG has " + std::to_string(width) + "x" + std::to_string(height) +
+                                                   " px; at most " + std::to_string(limits_.max_side) +
+                                                   " px a side and " + std::to_string(limits_.max_pixels) +
+                                                   " px in all are read");
+    }
+    // Checked before the pixels are allocated: a short file cannot hold a large picture.
+    if (png_get_rowbytes(png_, info_) * height / kMostDeflateShrinks > bytes_.size()) {
+      throw Error(ErrorCode::kDataLoss, "the PNG is damaged: " + std::to_string(bytes_.size()) + " bytes cannot hold " +
+                                            std::to_string(width) + "x" + std::to_string(height) + " px");
+    }
+  }
+
+  // Any format to 8-bit RGB.
+  bool TryPrepare() {
+    if (setjmp(png_jmpbuf(png_)) != 0) return false;
+    png_set_expand(png_);  // palette to RGB, 1 to 4 bits to 8, transparent colour to alpha
+    png_set_scale_16(png_);
+    png_set_gray_to_rgb(png_);
+    png_set_strip_alpha(png_);
+    png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
+    return true;
+  }
+
+  bool TryReadPixels() {
+    if (setjmp(png_jmpbuf(png_)) != 0) return false;
+    png_read_image(png_, rows_.data());
+    png_read_end(png_, info_);
+    return true;
+  }
+
+  static std::string FromLatin1(std::string_view latin1) {
+    std::string utf8;
+    for (const char c : latin1) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte < 0x80) {
+        utf8.push_back(c);
+      } else {
+        utf8.push_back(static_cast<char>(0xc0 | (byte >> 6)));
+        utf8.push_back(static_cast<char>(0x80 | (byte & 0x3f)));
+      }
+    }
+    return utf8;
+  }
+
+  const std::string_view bytes_;
+  const PngLimits limits_;
+  png_structp png_;
+  png_infop info_ = nullptr;
+  size_t position_ = 0;
+  std::vector<png_bytep> rows_;
+  char message_[200] = {};
+};
+
+}  // namespace
+
+PngFile DecodePng(std::string_view bytes, const PngLimits& limits) {
+  Reader reader(bytes, limits);
+  reader.ReadHead();
+  PngFile file;
+  file.picture = reader.ReadPixels();
+  file.text = reader.Text();
+  return file;
+}
+
+PngText ReadPngText(std::string_view bytes, const PngLimits& limits) {
+  Reader reader(bytes, limits);
+  reader.ReadHead();
+  return reader.Text();
+}
+
+}  // namespace diptych

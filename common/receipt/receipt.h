@@ -1,0 +1,73 @@
+// The receipt of a picture: everything that determines it and nothing else. No times, ids or hosts, so that equal
+// inputs give equal files; it travels in the PNG's metadata, and a picture can be repeated from it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace diptych {
+
+// As the user gave them; proto Prompt says what each does.
+struct ReceiptPrompt {
+  std::string user;
+  std::string system;
+  std::string thinking;
+  std::string assistant;
+  bool force_think_block = false;
+  bool remove_quotes = false;
+  bool keep_whitespace = false;
+  std::string conversation_json;  // set: the other texts are empty
+
+  bool operator==(const ReceiptPrompt&) const = default;
+};
+
+struct Receipt {
+  static constexpr uint64_t kSchema = 1;  // larger when a field is added that changes the picture
+
+  std::string program_version;
+  // Unset: the conditioning was uploaded without a prompt; a repeat needs the embeddings whose hash is
+  // conditioning_hash. An upload that states its prompt leaves no other trace, so its picture equals the one of an
+  // encoder that was asked.
+  std::optional<ReceiptPrompt> prompt;
+  std::optional<ReceiptPrompt> negative;  // set when guidance_scale > 0 and its prompt is known
+  int32_t width = 0;                      // pixels
+  int32_t height = 0;                     // pixels
+  uint64_t seed = 0;                      // at most 2^63 - 1
+  int32_t steps = 0;                      // real evaluations
+  double shift = 0;                       // as used, never "unset"
+  double guidance_scale = 0;
+  double cfg_normalization = 0;
+  double cfg_truncation = 1;
+  int32_t layer = -2;
+  std::string long_prompt_mode;  // LongPromptModeName
+  std::string dtype;             // the renderer's: "bfloat16" or "float32"
+  // 64 hex digits each; those of the encoder are empty for embeddings of unknown origin.
+  std::string transformer_fingerprint;
+  std::string vae_fingerprint;
+  std::string text_encoder_fingerprint;
+  std::string tokenizer_fingerprint;
+  std::string conditioning_hash;
+  std::string negative_conditioning_hash;  // empty when guidance_scale is 0
+
+  bool operator==(const Receipt&) const = default;
+};
+
+// One line of JSON with a fixed key order; numbers read back exactly.
+std::string ToJson(const Receipt& receipt);
+
+// Throws Error(kInvalidArgument) naming the field for JSON that is not a receipt, a field that is missing, unknown, of
+// the wrong type or out of range, and a schema that this version does not know.
+Receipt ReceiptFromJson(std::string_view json);
+
+// The texts that a PNG carries: the receipt under "diptych", and under "parameters" the lines that other programs show.
+inline constexpr std::string_view kReceiptKeyword = "diptych";
+std::vector<std::pair<std::string, std::string>> ReceiptPngText(const Receipt& receipt);
+
+// The receipt among the texts of a PNG. Throws Error(kNotFound) when there is none, else like ReceiptFromJson.
+Receipt FindReceipt(const std::vector<std::pair<std::string, std::string>>& png_text);
+
+}  // namespace diptych

@@ -1,0 +1,162 @@
+#include "common/receipt/receipt.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/error/error.h"
+#include "common/image/png.h"
+#include "gtest/gtest.h"
+
+namespace diptych {
+namespace {
+
+ReceiptPrompt Prompt(std::string user, std::string system) {
+  ReceiptPrompt prompt;
+  prompt.user = std::move(user);
+  prompt.system = std::move(system);
+  return prompt;
+}
+
+Receipt Sample() {
+  Receipt receipt;
+  receipt.program_version = "0.1.0";
+  receipt.prompt = Prompt("a \"red\" circle\n\xe5\x8f\xa5", "draw");
+  receipt.prompt->force_think_block = true;
+  receipt.negative = Prompt("blue", "");
+  receipt.width = 640;
+  receipt.height = 512;
+  receipt.seed = 9223372036854775807u;
+  receipt.steps = 9;
+  receipt.shift = 0.1 + 0.2;
+  receipt.guidance_scale = 1.0 / 3.0;
+  receipt.cfg_normalization = 5e-324;
+  receipt.cfg_truncation = 1;
+  receipt.layer = -2;
+  receipt.long_prompt_mode = "interpolate";
+  receipt.dtype = "float32";
+  receipt.transformer_fingerprint = std::string(64, 'a');
+  receipt.vae_fingerprint = std::string(64, 'b');
+  receipt.text_encoder_fingerprint = std::string(64, 'c');
+  receipt.tokenizer_fingerprint = std::string(64, 'd');
+  receipt.conditioning_hash = std::string(64, 'e');
+  receipt.negative_conditioning_hash = std::string(64, 'f');
+  return receipt;
+}
+
+nlohmann::json SampleJson() { return nlohmann::json::parse(ToJson(Sample())); }
+
+std::string MessageOf(const std::string& json) {
+  try {
+    ReceiptFromJson(json);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    return error.what();
+  }
+  return "";
+}
+
+std::string MessageWith(const std::string& field, const nlohmann::json& value) {
+  nlohmann::json json = SampleJson();
+  json[field] = value;
+  return MessageOf(json.dump());
+}
+
+TEST(Receipt, ReadsBackExactlyWhatWasWritten) {
+  EXPECT_EQ(ReceiptFromJson(ToJson(Sample())), Sample());
+  EXPECT_EQ(ToJson(ReceiptFromJson(ToJson(Sample()))), ToJson(Sample()));
+}
+
+TEST(Receipt, IsOneLineInAFixedOrder) {
+  const std::string json = ToJson(Sample());
+  EXPECT_EQ(json.find('\n'), std::string::npos);
+  EXPECT_EQ(json.substr(0, 44), R"({"schema":1,"program_version":"0.1.0","promp)");
+}
+
+TEST(Receipt, WithoutPromptTellsOfUploadedConditioning) {
+  Receipt receipt = Sample();
+  receipt.prompt.reset();
+  receipt.negative.reset();
+  receipt.text_encoder_fingerprint.clear();
+  receipt.tokenizer_fingerprint.clear();
+  receipt.negative_conditioning_hash.clear();
+  EXPECT_EQ(ReceiptFromJson(ToJson(receipt)), receipt);
+}
+
+TEST(Receipt, RefusesASchemaThatItDoesNotKnow) {
+  EXPECT_EQ(MessageWith("schema", 2),
+            "receipt: schema 2 is not known to this version, which reads schema 1; use a newer Diptych");
+  nlohmann::json json = SampleJson();
+  json.erase("schema");
+  EXPECT_EQ(MessageOf(json.dump()), "receipt: field \"schema\" is missing");
+}
+
+TEST(Receipt, RefusesFieldsThatItWouldNotRepeat) {
+  EXPECT_EQ(MessageWith("lora", "x"), "receipt: unknown field \"lora\"");
+  EXPECT_EQ(MessageWith("prompt", {{"user", "x"}, {"style", "y"}}), "receipt: unknown field \"prompt.style\"");
+}
+
+TEST(Receipt, RefusesWrongTypesAndRanges) {
+  EXPECT_EQ(MessageWith("width", 0), "receipt: \"width\" must be a whole number from 1 to 2147483647");
+  EXPECT_EQ(MessageWith("width", -16), "receipt: \"width\" must be a whole number from 1 to 2147483647");
+  EXPECT_EQ(MessageWith("steps", 9.5), "receipt: \"steps\" must be a whole number from 1 to 2147483647");
+  EXPECT_EQ(MessageWith("seed", 9223372036854775808u),
+            "receipt: \"seed\" must be a whole number from 0 to 9223372036854775807");
+  EXPECT_EQ(MessageWith("shift", "3"), "receipt: \"shift\" must be a number");
+  EXPECT_EQ(MessageWith("shift", -3), "receipt: \"shift\" must be a number of at least 0");
+  EXPECT_EQ(MessageWith("layer", 2), "receipt: \"layer\" must be a negative whole number");
+  EXPECT_EQ(MessageWith("layer", -3000000000), "receipt: \"layer\" must be a negative whole number");
+  EXPECT_EQ(MessageWith("dtype", "float16"), "receipt: \"dtype\" must be one of bfloat16, float32");
+  EXPECT_EQ(MessageWith("vae_fingerprint", "abc"),
+            "receipt: \"vae_fingerprint\" must be 64 lower-case hexadecimal digits");
+  EXPECT_EQ(MessageWith("prompt", "a circle"), "receipt: \"prompt\" must be an object");
+  EXPECT_EQ(MessageWith("prompt", {{"keep_whitespace", 1}}),
+            "receipt: \"prompt.keep_whitespace\" must be true or false");
+}
+
+TEST(Receipt, RefusesMinusZeroAsALayer) {
+  std::string json = ToJson(Sample());
+  json.replace(json.find("\"layer\":-2"), 10, "\"layer\":-0");
+  EXPECT_EQ(MessageOf(json), "receipt: \"layer\" must be a negative whole number");
+}
+
+TEST(Receipt, RefusesWhatIsNotJson) {
+  EXPECT_EQ(MessageOf("{"), "receipt: the text is not valid JSON");
+  EXPECT_EQ(MessageOf("[]"), "receipt: it must be an object");
+  EXPECT_EQ(MessageOf("{\"schema\": 1e999}"), "receipt: the text is not valid JSON");
+  EXPECT_NE(MessageOf(std::string(100000, '[')), "");
+}
+
+TEST(Receipt, RefusesToWriteTextThatIsNotUtf8) {
+  Receipt receipt = Sample();
+  receipt.prompt = Prompt("\xff", "");
+  EXPECT_THROW(ToJson(receipt), Error);
+}
+
+TEST(Receipt, TravelsInAPng) {
+  Receipt receipt = Sample();
+  receipt.prompt->user += std::string("\0", 1);  // a prompt may hold what a PNG text may not
+  const std::string png = EncodePng({1, 1, {0, 0, 0}}, ReceiptPngText(receipt));
+  EXPECT_EQ(FindReceipt(ReadPngText(png)), receipt);
+}
+
+TEST(Receipt, ShowsTheLinesThatOtherProgramsKnow) {
+  Receipt receipt = Sample();
+  receipt.prompt = Prompt("a circle", "");
+  receipt.shift = 3;
+  receipt.guidance_scale = 0;
+  EXPECT_EQ(ReceiptPngText(receipt)[1].second,
+            "a circle\nNegative prompt: blue\nSteps: 9, Sampler: Euler, CFG scale: 0, Seed: 9223372036854775807, Size: "
+            "640x512, "
+            "Shift: 3, Model hash: aaaaaaaaaa, Version: diptych 0.1.0");
+}
+
+TEST(Receipt, IsMissedInAPictureOfAnotherProgram) {
+  try {
+    FindReceipt({{"parameters", "x"}});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+  }
+}
+
+}  // namespace
+}  // namespace diptych
