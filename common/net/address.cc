@@ -1,0 +1,104 @@
+#include "common/net/address.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace diptych {
+namespace {
+
+absl::Status Malformed(const std::string& text, const std::string& reason) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("address \"", text, "\": ", reason, "; the form is HOST:PORT or [IPV6]:PORT, e.g. 127.0.0.1:7801"));
+}
+
+bool IsIpv4(const std::string& host) {
+  in_addr parsed;
+  return inet_pton(AF_INET, host.c_str(), &parsed) == 1;
+}
+
+bool IsIpv6(const std::string& host) {
+  in6_addr parsed;
+  return inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), &parsed) == 1;  // %ZONE of a link-local address
+}
+
+bool IsHostName(const std::string& host) {
+  const bool characters = std::all_of(host.begin(), host.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '-' || c == '.' || c == '_';
+  });
+  const bool number_like =
+      std::all_of(host.begin(), host.end(), [](unsigned char c) { return absl::ascii_isdigit(c) || c == '.'; });
+  return characters && !number_like && host.size() <= 253;
+}
+
+absl::StatusOr<Address> Parse(const std::string& text, int least_port) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return Malformed(text, "there is no port");
+  const std::string host = text.substr(0, colon);
+  const std::string port_text = text.substr(colon + 1);
+
+  Address address;
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    address.host = host.substr(1, host.size() - 2);
+    if (!IsIpv6(address.host)) return Malformed(text, "there is no IPv6 address between the brackets");
+  } else {
+    address.host = host;
+    if (host.empty()) return Malformed(text, "there is no host");
+    if (host.find(':') != std::string::npos) return Malformed(text, "an IPv6 address needs brackets");
+    if (!IsIpv4(address.host) && !IsHostName(address.host)) {
+      return Malformed(text, "the host is neither a name nor an IP address");
+    }
+  }
+
+  const bool digits =
+      !port_text.empty() && port_text.size() <= 5 &&
+      std::all_of(port_text.begin(), port_text.end(), [](unsigned char c) { return absl::ascii_isdigit(c); });
+  int port = -1;
+  if (!digits || !absl::SimpleAtoi(port_text, &port) || port < least_port || port > 65535) {
+    return Malformed(text, absl::StrCat("the port is not a number from ", least_port, " to 65535"));
+  }
+  address.port = static_cast<uint16_t>(port);
+  return address;
+}
+
+}  // namespace
+
+std::string Address::ToString() const {
+  const bool v6 = host.find(':') != std::string::npos;
+  return absl::StrCat(v6 ? "[" : "", host, v6 ? "]:" : ":", port);
+}
+
+absl::StatusOr<Address> ParseAddress(std::string_view text) { return Parse(std::string(text), 1); }
+
+absl::StatusOr<Address> ParseListenAddress(std::string_view text) { return Parse(std::string(text), 0); }
+
+bool IsLoopback(const Address& address) {
+  in_addr v4;
+  if (inet_pton(AF_INET, address.host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  in6_addr v6;
+  if (inet_pton(AF_INET6, address.host.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+  return absl::EqualsIgnoreCase(address.host, "localhost");
+}
+
+absl::Status CheckPlaintextAllowed(const Address& address, bool insecure, std::string_view what) {
+  if (insecure || IsLoopback(address)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      std::string(what), " ", address.ToString(),
+      " would leave this machine without encryption: pairing (TLS) does not exist yet; --insecure allows it, "
+      "and then anyone on the network can read prompts and pictures and submit work"));
+}
+
+std::string PlaintextWarning(const Address& address, std::string_view what) {
+  if (IsLoopback(address)) return "";
+  return absl::StrCat(
+      std::string(what), " ", address.ToString(),
+      " without encryption (--insecure): anyone on the network can read prompts and pictures and submit work");
+}
+
+}  // namespace diptych

@@ -1,0 +1,77 @@
+#include "common/net/shutdown_signal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <utility>
+
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+// All that a handler can reach: where to write the number of its signal.
+std::atomic<int> handler_target = -1;
+static_assert(std::atomic<int>::is_always_lock_free);
+
+bool Write(int fd, int number) {
+  const uint8_t byte = static_cast<uint8_t>(number);
+  return write(fd, &byte, 1) == 1;
+}
+
+void Handle(int number) {
+  const int saved = errno;
+  (void)Write(handler_target.load(), number);  // fails only when thousands wait already
+  errno = saved;
+}
+
+void Install(int number, struct sigaction* former) {
+  sigaction(number, nullptr, former);
+  if (former->sa_handler == SIG_IGN) return;
+  struct sigaction ours = {};
+  ours.sa_handler = Handle;
+  ours.sa_flags = SA_RESTART;
+  sigaction(number, &ours, nullptr);
+}
+
+}  // namespace
+
+ShutdownSignal::ShutdownSignal(std::function<void()> on_first) : on_first_(std::move(on_first)) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw Error(ErrorCode::kInternal, "no file descriptor left for signals");
+  read_end_ = ends[0];
+  write_end_ = ends[1];
+  fcntl(write_end_, F_SETFL, O_NONBLOCK);  // a handler must not wait
+  handler_target = write_end_;
+  watcher_ = std::thread([this] { Watch(); });
+  Install(SIGINT, &former_interrupt_);
+  Install(SIGTERM, &former_terminate_);
+}
+
+ShutdownSignal::~ShutdownSignal() {
+  sigaction(SIGINT, &former_interrupt_, nullptr);
+  sigaction(SIGTERM, &former_terminate_, nullptr);
+  handler_target = -1;
+  if (!Write(write_end_, 0)) std::abort();  // the watcher keeps the pipe empty
+  watcher_.join();
+  close(read_end_);
+  close(write_end_);
+}
+
+void ShutdownSignal::Watch() {
+  for (bool first = true;;) {
+    uint8_t number = 0;
+    const ssize_t count = read(read_end_, &number, 1);
+    if (count < 0 && errno == EINTR) continue;
+    if (count != 1 || number == 0) return;
+    if (!first) _exit(128 + number);
+    first = false;
+    on_first_();
+  }
+}
+
+}  // namespace diptych

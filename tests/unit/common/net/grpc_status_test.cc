@@ -1,0 +1,31 @@
+#include "common/net/grpc_status.h"
+
+#include "gtest/gtest.h"
+
+namespace diptych {
+namespace {
+
+TEST(GrpcStatus, EveryCodeAndItsMessageSurviveBothWays) {
+  for (int code = 1; code <= 16; ++code) {
+    const absl::Status status(static_cast<absl::StatusCode>(code), "why");
+    const grpc::Status sent = ToGrpcStatus(status);
+    EXPECT_EQ(static_cast<int>(sent.error_code()), code);
+    EXPECT_EQ(sent.error_message(), "why");
+    EXPECT_EQ(FromGrpcStatus(sent), status);
+  }
+}
+
+TEST(GrpcStatus, CodesMeanTheSameOnBothSides) {
+  EXPECT_EQ(ToGrpcStatus(absl::DataLossError("")).error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(ToGrpcStatus(absl::UnavailableError("")).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ToGrpcStatus(absl::CancelledError("")).error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(ToGrpcStatus(absl::UnauthenticatedError("")).error_code(), grpc::StatusCode::UNAUTHENTICATED);
+}
+
+TEST(GrpcStatus, OkIsOk) {
+  EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok());
+  EXPECT_TRUE(FromGrpcStatus(grpc::Status::OK).ok());
+}
+
+}  // namespace
+}  // namespace diptych
