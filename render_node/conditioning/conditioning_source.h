@@ -1,0 +1,42 @@
+// Where the renderer gets conditioning from: an encoder somewhere. No libtorch and no protocol here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "common/concurrency/cancel_token.h"
+#include "common/conditioning/conditioning.h"
+#include "render_node/conditioning/prompt_text.h"
+
+namespace diptych {
+
+struct FetchRequest {
+  PromptText prompt;
+  int32_t layer = -2;
+  LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
+  int64_t row_limit = 0;  // most rows that the DiT takes
+  std::string job_id;     // for the log only
+};
+
+struct FetchResult {
+  Conditioning conditioning;
+  double encode_ms = 0;    // as the encoder measured it
+  double transfer_ms = 0;  // the whole call less encode_ms
+};
+
+// Thread-safe.
+class ConditioningSource {
+ public:
+  virtual ~ConditioningSource() = default;
+
+  // Blocks until the conditioning is here, whole and checked. How often and how long an unreachable encoder is tried
+  // again is the source's business; `on_waiting` gets one line on what is being waited for, on the calling thread.
+  // Throws Error: kUnavailable with the reason when no encoder answers, kFailedPrecondition (an encoder of another
+  // model), kInvalidArgument (the encoder refuses the prompt), kDataLoss (broken streams), kCancelled soon after
+  // `cancel` is set.
+  virtual FetchResult Fetch(const FetchRequest& request, const CancelToken& cancel,
+                            const std::function<void(const std::string& reason)>& on_waiting) = 0;
+};
+
+}  // namespace diptych

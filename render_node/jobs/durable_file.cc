@@ -1,0 +1,120 @@
+#include "render_node/jobs/durable_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
+
+namespace diptych {
+namespace {
+
+constexpr std::string_view kTemporaryMark = ".unfinished.";
+
+// Deletes the temporary file unless it has become the real one.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::filesystem::path& path)
+      : name_(path.string() + std::string(kTemporaryMark) + "XXXXXX"), fd_(::mkostemp(name_.data(), O_CLOEXEC)) {
+    if (fd_.get() < 0) throw SystemCallError("cannot create a file in " + path.parent_path().string());
+  }
+  ~TemporaryFile() {
+    if (!renamed_) ::unlink(name_.c_str());
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  void Write(ByteSpan piece) {
+    auto* at = static_cast<const char*>(piece.data);
+    for (size_t left = piece.size; left > 0;) {
+      const ssize_t written = ::write(fd_.get(), at, left);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) throw SystemCallError("cannot write " + name_);
+      at += written;
+      left -= static_cast<size_t>(written);
+    }
+  }
+
+  void Sync() {
+    if (::fsync(fd_.get()) != 0) throw SystemCallError("cannot sync " + name_);
+  }
+
+  void Rename(const std::filesystem::path& path) {
+    if (::rename(name_.c_str(), path.c_str()) != 0) throw SystemCallError("cannot create " + path.string());
+    renamed_ = true;
+  }
+
+ private:
+  std::string name_;
+  FileDescriptor fd_;
+  bool renamed_ = false;
+};
+
+}  // namespace
+
+FileDescriptor::~FileDescriptor() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Error SystemCallError(const std::string& what) {
+  const int error = errno;
+  const std::string message = what + ": " + std::generic_category().message(error);
+  switch (error) {
+    case ENOENT:
+      return Error(ErrorCode::kNotFound, message);
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EMFILE:
+    case ENFILE:
+      return Error(ErrorCode::kResourceExhausted, message);
+    case EROFS:
+    case EACCES:
+    case EPERM:
+    case ENOTDIR:
+      return Error(ErrorCode::kUnavailable, message);
+    default:
+      return Error(ErrorCode::kInternal, message);
+  }
+}
+
+void WriteFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
+  TemporaryFile file(path);
+  for (const ByteSpan piece : pieces) file.Write(piece);
+  file.Sync();
+  file.Rename(path);
+  SyncFolder(path.parent_path());
+}
+
+std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) throw SystemCallError("cannot open " + path.string());
+  const off_t size = ::lseek(fd.get(), 0, SEEK_END);
+  if (size < 0) throw SystemCallError("cannot read " + path.string());
+  std::vector<uint8_t> bytes(static_cast<size_t>(size));
+  for (size_t at = 0; at < bytes.size();) {
+    const ssize_t got = ::pread(fd.get(), bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw SystemCallError("cannot read " + path.string());
+    if (got == 0) throw Error(ErrorCode::kDataLoss, path.string() + " became shorter while it was read");
+    at += static_cast<size_t>(got);
+  }
+  return bytes;
+}
+
+void SyncFolder(const std::filesystem::path& folder) {
+  const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0 || ::fsync(fd.get()) != 0) throw SystemCallError("cannot sync folder " + folder.string());
+}
+
+void RemoveUnfinishedFiles(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos) {
+      std::error_code ignored;  // another attempt comes with the next start
+      std::filesystem::remove(entry.path(), ignored);
+    }
+  }
+}
+
+}  // namespace diptych

@@ -1,0 +1,50 @@
+// Files that are whole or not there, also after a power cut.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/error/error.h"
+
+namespace diptych {
+
+// One piece of what goes into a file.
+struct ByteSpan {
+  const void* data = nullptr;
+  size_t size = 0;
+};
+
+// Writes the pieces one after another: to a temporary file beside `path`, synced, renamed over `path`, folder synced.
+// When it returns the file is on disk; when it throws, `path` is as it was. Concurrent writers of one path are fine,
+// the last one wins. Throws Error: kResourceExhausted (disk full), kUnavailable (read-only, no permission), kInternal.
+void WriteFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces);
+
+// The whole file. Throws Error(kNotFound) when there is none, otherwise as above.
+std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path);
+
+// Makes names created in `folder` survive a power cut.
+void SyncFolder(const std::filesystem::path& folder);
+
+// Deletes what writers that were killed left in `folder`. Only for a folder that nobody else writes to.
+void RemoveUnfinishedFiles(const std::filesystem::path& folder);
+
+// The error for a failed system call; reads errno. `what` is e.g. "cannot write FILE".
+Error SystemCallError(const std::string& what);
+
+// A file descriptor that closes itself.
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor();
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+}  // namespace diptych

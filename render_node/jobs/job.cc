@@ -1,0 +1,101 @@
+#include "render_node/jobs/job.h"
+
+#include <cmath>
+
+#include "common/error/error.h"
+#include "common/prompt/prompt_text.h"
+#include "common/prompt/utf8.h"
+
+namespace diptych {
+namespace {
+
+constexpr std::array<std::string_view, kJobStates.size()> kNames = {"queued",   "encoding", "ready",  "rendering",
+                                                                    "decoding", "done",     "failed", "cancelled"};
+
+// Row: from; column: to; both in the order of JobState.
+constexpr bool kLegal[kJobStates.size()][kJobStates.size()] = {
+    // queued encod. ready  rend.  decod. done   failed cancelled
+    {false, true, false, false, false, false, true, true},     // queued
+    {true, false, true, false, false, false, true, true},      // encoding
+    {true, false, false, true, false, false, true, true},      // ready
+    {true, false, false, false, true, false, true, true},      // rendering
+    {true, false, false, false, false, true, true, true},      // decoding
+    {false, false, false, false, false, false, false, false},  // done
+    {false, false, false, false, false, false, false, false},  // failed
+    {false, false, false, false, false, false, false, false},  // cancelled
+};
+
+[[noreturn]] void Refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
+
+void CheckPrompt(const std::string& name, const PromptText& prompt, int64_t byte_limit) {
+  const std::string system = prompt.system.value_or("");
+  const size_t bytes = prompt.user.size() + system.size() + prompt.thinking.size() + prompt.assistant.size() +
+                       prompt.conversation_json.size();
+  if (static_cast<int64_t>(bytes) > byte_limit) {
+    Refuse(name + " has " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(byte_limit));
+  }
+  CheckUtf8(name + ".user", prompt.user);
+  CheckUtf8(name + ".system", system);
+  CheckUtf8(name + ".thinking", prompt.thinking);
+  CheckUtf8(name + ".assistant", prompt.assistant);
+  CheckUtf8(name + ".conversation_json", prompt.conversation_json);
+  PromptText others = prompt;
+  others.conversation_json.clear();
+  if (system.empty()) others.system.reset();
+  if (!prompt.conversation_json.empty() && others != PromptText{}) {
+    Refuse(name + ".conversation_json is the whole conversation; the other fields of " + name + " must then be unset");
+  }
+}
+
+bool IsControl(char32_t code_point) { return code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0); }
+
+void CheckClient(const std::string& client) {
+  if (client.size() > kMaxClientBytes) {
+    Refuse("client has " + std::to_string(client.size()) + " bytes, the limit is " + std::to_string(kMaxClientBytes));
+  }
+  CheckUtf8("client", client);
+  for (size_t at = 0; at < client.size();) {
+    const Utf8Character character = ReadUtf8Character(client, at);
+    if (IsControl(character.code_point)) Refuse("client contains a control character; a name is printable text");
+    at += character.bytes;
+  }
+}
+
+void CheckFinite(const char* field, double value) {
+  if (!std::isfinite(value)) Refuse(std::string(field) + " is not a finite number");
+}
+
+}  // namespace
+
+bool IsLegal(JobState from, JobState to) { return kLegal[static_cast<size_t>(from)][static_cast<size_t>(to)]; }
+
+bool IsTerminal(JobState state) {
+  return state == JobState::kDone || state == JobState::kFailed || state == JobState::kCancelled;
+}
+
+std::string_view JobStateName(JobState state) { return kNames[static_cast<size_t>(state)]; }
+
+JobState ParseJobState(std::string_view name) {
+  for (const JobState state : kJobStates) {
+    if (JobStateName(state) == name) return state;
+  }
+  Refuse(std::string(name) +
+         " is not a job state, which is queued, encoding, ready, rendering, decoding, done, failed or cancelled");
+}
+
+void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t prompt_byte_limit) {
+  if (!spec.prompt && !conditioning_uploaded) Refuse("a job needs a prompt or uploaded conditioning");
+  if (spec.prompt) CheckPrompt("prompt", *spec.prompt, prompt_byte_limit);
+  if (spec.negative) CheckPrompt("negative", *spec.negative, prompt_byte_limit);
+  CheckFinite("shift", spec.shift.value_or(0));
+  CheckFinite("guidance_scale", spec.guidance_scale);
+  CheckFinite("cfg_normalization", spec.cfg_normalization);
+  CheckFinite("cfg_truncation", spec.cfg_truncation);
+  CheckClient(spec.client);
+  if (spec.priority < -kMaxPriority || spec.priority > kMaxPriority) {
+    Refuse("priority " + std::to_string(spec.priority) + " is not from -" + std::to_string(kMaxPriority) + " to " +
+           std::to_string(kMaxPriority));
+  }
+}
+
+}  // namespace diptych

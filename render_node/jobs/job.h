@@ -1,0 +1,97 @@
+// A job: one picture to make. Its states, what was asked, and how far it is. Mirrors diptych/v1/job.proto in plain
+// types.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/conditioning/conditioning.h"
+#include "render_node/conditioning/prompt_text.h"
+
+namespace diptych {
+
+// queued -> encoding -> ready -> rendering -> decoding -> done. Failed and cancelled from anywhere before; back to
+// queued from any state in which work was under way (the daemon ended, or the attempt is to be made again).
+enum class JobState { kQueued, kEncoding, kReady, kRendering, kDecoding, kDone, kFailed, kCancelled };
+inline constexpr std::array<JobState, 8> kJobStates = {JobState::kQueued,    JobState::kEncoding, JobState::kReady,
+                                                       JobState::kRendering, JobState::kDecoding, JobState::kDone,
+                                                       JobState::kFailed,    JobState::kCancelled};
+
+bool IsLegal(JobState from, JobState to);
+bool IsTerminal(JobState state);                // done, failed, cancelled: nothing leads out
+std::string_view JobStateName(JobState state);  // "queued", "encoding", ...
+JobState ParseJobState(std::string_view name);  // throws Error(kInvalidArgument)
+
+// What a client asks for. The first block determines the picture.
+struct JobSpec {
+  std::optional<PromptText> prompt;    // required unless conditioning is uploaded; then only a label
+  std::optional<PromptText> negative;  // used when guidance_scale > 0; unset: the empty prompt
+  int32_t width = 0;                   // pixels
+  int32_t height = 0;                  // pixels
+  int32_t steps = 0;                   // real evaluations
+  uint64_t seed = 0;
+  std::optional<double> shift;   // unset: the checkpoint's own
+  double guidance_scale = 0;     // 0: off
+  double cfg_normalization = 0;  // 0: off
+  double cfg_truncation = 0;     // 0 and 1: never; else steps with t above it run without guidance
+  std::optional<int32_t> layer;  // unset: kDefaultLayer
+  LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
+
+  std::string client;    // who asks, for fairness; may be empty
+  int32_t priority = 0;  // larger is sooner, within one client
+
+  bool operator==(const JobSpec&) const = default;
+};
+
+inline constexpr int32_t kDefaultLayer = -2;
+inline constexpr size_t kMaxClientBytes = 64;
+inline constexpr int32_t kMaxPriority = 100;  // and -100 at the least
+
+// Throws Error(kInvalidArgument) naming the field, unless: the prompt is there or conditioning was uploaded; every text
+// is UTF-8; neither prompt is longer than `prompt_byte_limit`, all its parts together; a conversation stands alone;
+// numbers are finite; client and priority are within their limits. Sizes, steps and guidance are the renderer's to
+// judge (CheckRenderParameters), the layer is the encoder's.
+void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t prompt_byte_limit);
+
+// Milliseconds; 0 where a stage has not run in this attempt.
+struct JobTimings {
+  double queue_ms = 0;     // from acceptance to the start of the first stage
+  double encode_ms = 0;    // as the encoder measured it, both prompts together
+  double transfer_ms = 0;  // the conditioning calls less encode_ms
+  double refine_ms = 0;    // caption embedder and context refiner
+  std::vector<double> step_ms;
+  double decode_ms = 0;  // VAE
+  double png_ms = 0;     // PNG encoding
+  double total_ms = 0;   // from acceptance to done
+
+  bool operator==(const JobTimings&) const = default;
+};
+
+struct Job {
+  std::string id;  // sorts by time of acceptance
+  JobState state = JobState::kQueued;
+  JobSpec spec;
+  int32_t step = 0;        // finished steps
+  std::string error;       // one line; set when failed
+  std::string error_code;  // the status name of the failure, e.g. "UNAVAILABLE"
+  std::string detail;      // what it is waiting for, when that is known
+  int64_t accepted_unix_ms = 0;
+  int64_t finished_unix_ms = 0;  // 0 until a terminal state
+  JobTimings timings;
+  int32_t attempt = 0;  // how often work on it was begun
+};
+
+// As much of a waiting job as the order of work depends on.
+struct QueuedJob {
+  std::string id;
+  std::string client;
+  int32_t priority = 0;
+
+  bool operator==(const QueuedJob&) const = default;
+};
+
+}  // namespace diptych

@@ -1,0 +1,116 @@
+#include "render_node/jobs/job_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+using Json = nlohmann::json;
+
+template <typename T>
+void Put(Json& json, const char* key, const std::optional<T>& value) {
+  if (value) json[key] = *value;
+}
+
+template <typename T>
+void Take(const Json& json, const char* key, T& value) {
+  if (const auto found = json.find(key); found != json.end()) value = found->template get<T>();
+}
+
+template <typename T>
+void Take(const Json& json, const char* key, std::optional<T>& value) {
+  if (const auto found = json.find(key); found != json.end()) value = found->template get<T>();
+}
+
+}  // namespace
+
+// Found by nlohmann-json through the type's namespace.
+void to_json(Json& json, const PromptText& prompt) {
+  json = {{"user", prompt.user},
+          {"thinking", prompt.thinking},
+          {"assistant", prompt.assistant},
+          {"force_think_block", prompt.force_think_block},
+          {"remove_quotes", prompt.remove_quotes},
+          {"keep_whitespace", prompt.keep_whitespace},
+          {"conversation_json", prompt.conversation_json}};
+  Put(json, "system", prompt.system);
+}
+
+void from_json(const Json& json, PromptText& prompt) {
+  Take(json, "user", prompt.user);
+  Take(json, "system", prompt.system);
+  Take(json, "thinking", prompt.thinking);
+  Take(json, "assistant", prompt.assistant);
+  Take(json, "force_think_block", prompt.force_think_block);
+  Take(json, "remove_quotes", prompt.remove_quotes);
+  Take(json, "keep_whitespace", prompt.keep_whitespace);
+  Take(json, "conversation_json", prompt.conversation_json);
+}
+
+std::string SpecToJson(const JobSpec& spec) {
+  Json json = {{"width", spec.width},
+               {"height", spec.height},
+               {"steps", spec.steps},
+               {"seed", spec.seed},
+               {"guidance_scale", spec.guidance_scale},
+               {"cfg_normalization", spec.cfg_normalization},
+               {"cfg_truncation", spec.cfg_truncation},
+               {"long_prompt_mode", LongPromptModeName(spec.long_prompt_mode)},
+               {"client", spec.client},
+               {"priority", spec.priority}};
+  Put(json, "prompt", spec.prompt);
+  Put(json, "negative", spec.negative);
+  Put(json, "shift", spec.shift);
+  Put(json, "layer", spec.layer);
+  return json.dump();
+}
+
+JobSpec SpecFromJson(std::string_view text) try {
+  const Json json = Json::parse(text);
+  JobSpec spec;
+  Take(json, "prompt", spec.prompt);
+  Take(json, "negative", spec.negative);
+  Take(json, "width", spec.width);
+  Take(json, "height", spec.height);
+  Take(json, "steps", spec.steps);
+  Take(json, "seed", spec.seed);
+  Take(json, "shift", spec.shift);
+  Take(json, "guidance_scale", spec.guidance_scale);
+  Take(json, "cfg_normalization", spec.cfg_normalization);
+  Take(json, "cfg_truncation", spec.cfg_truncation);
+  Take(json, "layer", spec.layer);
+  Take(json, "client", spec.client);
+  Take(json, "priority", spec.priority);
+  spec.long_prompt_mode = ParseLongPromptMode(json.at("long_prompt_mode").get<std::string>());
+  return spec;
+} catch (const std::exception& error) {
+  throw Error(ErrorCode::kDataLoss, std::string("a stored job specification is damaged: ") + error.what());
+}
+
+std::string TimingsToJson(const JobTimings& timings) {
+  const Json json = {{"queue_ms", timings.queue_ms},       {"encode_ms", timings.encode_ms},
+                     {"transfer_ms", timings.transfer_ms}, {"refine_ms", timings.refine_ms},
+                     {"step_ms", timings.step_ms},         {"decode_ms", timings.decode_ms},
+                     {"png_ms", timings.png_ms},           {"total_ms", timings.total_ms}};
+  return json.dump();
+}
+
+JobTimings TimingsFromJson(std::string_view text) try {
+  const Json json = Json::parse(text);
+  JobTimings timings;
+  Take(json, "queue_ms", timings.queue_ms);
+  Take(json, "encode_ms", timings.encode_ms);
+  Take(json, "transfer_ms", timings.transfer_ms);
+  Take(json, "refine_ms", timings.refine_ms);
+  Take(json, "step_ms", timings.step_ms);
+  Take(json, "decode_ms", timings.decode_ms);
+  Take(json, "png_ms", timings.png_ms);
+  Take(json, "total_ms", timings.total_ms);
+  return timings;
+} catch (const std::exception& error) {
+  throw Error(ErrorCode::kDataLoss, std::string("stored job timings are damaged: ") + error.what());
+}
+
+}  // namespace diptych

@@ -1,0 +1,19 @@
+// A job's specification and timings as JSON: how they lie in the store.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "render_node/jobs/job.h"
+
+namespace diptych {
+
+// Keys are those of diptych.v1; unset optional values are left out. The texts must be UTF-8 (ValidateSpec).
+std::string SpecToJson(const JobSpec& spec);
+std::string TimingsToJson(const JobTimings& timings);
+
+// Throw Error(kDataLoss) naming what is wrong. A key that is not there leaves the default.
+JobSpec SpecFromJson(std::string_view json);
+JobTimings TimingsFromJson(std::string_view json);
+
+}  // namespace diptych

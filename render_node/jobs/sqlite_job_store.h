@@ -1,0 +1,46 @@
+// The embedded job store: one SQLite file in WAL mode, fully synced, and files of uploaded conditioning beside it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "render_node/jobs/job_id.h"
+#include "render_node/jobs/job_store.h"
+#include "render_node/jobs/state_folder.h"
+
+namespace diptych {
+
+// See JobStore for the contract; thread-safe.
+class SqliteJobStore final : public JobStore {
+ public:
+  // Opens or creates the store in `folder`, which must outlive it and whose lock keeps other daemons out. `random`: as
+  // JobIdGenerator takes it. Throws Error as JobStore says, and kFailedPrecondition for a store of a newer version.
+  SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random);
+  ~SqliteJobStore() override;
+
+  std::string Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) override;
+  std::optional<Job> Get(const std::string& id) override;
+  std::vector<Job> List(const JobFilter& filter) override;
+  std::vector<QueuedJob> Queued() override;
+  void Transition(const std::string& id, JobState from, JobState to, const JobProgress& progress) override;
+  void SaveProgress(const std::string& id, JobState state, const JobProgress& progress) override;
+  int64_t RequeueUnfinished() override;
+  UploadedConditioning LoadConditioning(const std::string& id) override;
+  std::map<JobState, int64_t> CountByState() override;
+
+ private:
+  struct Sql;
+
+  ConditioningFiles conditioning_;
+  JobIdGenerator ids_;
+  std::mutex mutex_;  // guards everything below
+  std::unique_ptr<Sql> sql_;
+};
+
+}  // namespace diptych

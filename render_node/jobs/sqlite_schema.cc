@@ -1,0 +1,66 @@
+#include "render_node/jobs/sqlite_schema.h"
+
+#include <string>
+
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+constexpr int64_t kApplicationId = 0x64697074;  // "dipt", so that a foreign database is not taken for ours
+
+// Types and statements are those that PostgreSQL has too. Times in milliseconds since 1970; spec and timings are JSON
+// (job_json.h); conditioning columns hold the hash of an uploaded file or are empty.
+void CreateVersion1(SqliteDatabase& database) {
+  database.Execute(R"sql(
+    CREATE TABLE job (
+      id TEXT PRIMARY KEY NOT NULL,
+      state TEXT NOT NULL,
+      client TEXT NOT NULL,
+      priority INTEGER NOT NULL,
+      attempt INTEGER NOT NULL,
+      step INTEGER NOT NULL,
+      accepted_ms BIGINT NOT NULL,
+      finished_ms BIGINT NOT NULL,
+      error_code TEXT NOT NULL,
+      error TEXT NOT NULL,
+      detail TEXT NOT NULL,
+      conditioning TEXT NOT NULL,
+      negative_conditioning TEXT NOT NULL,
+      spec TEXT NOT NULL,
+      timings TEXT NOT NULL
+    );
+    CREATE INDEX job_by_state ON job (state, id);
+    CREATE INDEX job_by_client ON job (client, id);
+  )sql");
+}
+
+constexpr Migration kMigrations[] = {CreateVersion1};
+
+bool IsEmpty(SqliteDatabase& database) { return database.Integer("SELECT count(*) FROM sqlite_master") == 0; }
+
+}  // namespace
+
+std::span<const Migration> JobStoreMigrations() { return kMigrations; }
+
+void Migrate(SqliteDatabase& database, std::span<const Migration> migrations) {
+  const auto newest = static_cast<int64_t>(migrations.size());
+  const int64_t found = database.Integer("PRAGMA user_version");
+  const bool ours = database.Integer("PRAGMA application_id") == kApplicationId;
+  if (found < 0 || (!ours && !IsEmpty(database))) {
+    throw Error(ErrorCode::kDataLoss, database.path() + " is a database, but not a job store of Diptych");
+  }
+  if (found > newest) {
+    throw Error(ErrorCode::kFailedPrecondition, "job store " + database.path() + " has version " +
+                                                    std::to_string(found) + ", this program knows versions up to " +
+                                                    std::to_string(newest) + "; use the newer program");
+  }
+  if (found == newest) return;
+  SqliteTransaction transaction(database);
+  for (int64_t version = found; version < newest; ++version) migrations[static_cast<size_t>(version)](database);
+  database.Execute("PRAGMA application_id = " + std::to_string(kApplicationId));
+  database.Execute("PRAGMA user_version = " + std::to_string(newest));
+  transaction.Commit();
+}
+
+}  // namespace diptych

@@ -1,0 +1,74 @@
+#include "render_node/jobs/state_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+namespace diptych {
+namespace {
+
+void MakePrivateFolder(const std::filesystem::path& folder) {
+  if (::mkdir(folder.c_str(), 0700) == 0) return;
+  if (errno == EEXIST && std::filesystem::is_directory(folder)) return;
+  throw SystemCallError("cannot make folder " + folder.string());
+}
+
+void MakeParents(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
+  if (error) {
+    throw Error(ErrorCode::kUnavailable,
+                "cannot make folder " + folder.parent_path().string() + ": " + error.message());
+  }
+}
+
+// Who holds the lock, as the holder wrote it; empty when unreadable.
+std::string Holder(int fd) {
+  char text[32];
+  const ssize_t size = ::pread(fd, text, sizeof(text), 0);
+  return size > 0 ? " (process " + std::string(text, static_cast<size_t>(size)) + ")" : "";
+}
+
+std::unique_ptr<FileDescriptor> Lock(const std::filesystem::path& root) {
+  const std::string path = (root / "lock").string();
+  auto fd = std::make_unique<FileDescriptor>(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (fd->get() < 0) throw SystemCallError("cannot open " + path);
+  if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) throw SystemCallError("cannot lock " + path);
+    throw Error(ErrorCode::kFailedPrecondition, "state folder " + root.string() +
+                                                    " is in use by another render daemon" + Holder(fd->get()) +
+                                                    "; stop it or choose another folder");
+  }
+  const std::string pid = std::to_string(::getpid());
+  if (::ftruncate(fd->get(), 0) != 0 || ::pwrite(fd->get(), pid.data(), pid.size(), 0) < 0) {
+    throw SystemCallError("cannot write " + path);
+  }
+  return fd;
+}
+
+// "a/b/" and "a/b" are one folder; relative paths stay usable when the daemon changes its working folder.
+std::filesystem::path Normal(const std::filesystem::path& root) {
+  const std::filesystem::path whole = std::filesystem::absolute(root).lexically_normal();
+  return whole.has_filename() ? whole : whole.parent_path();
+}
+
+}  // namespace
+
+StateFolder::StateFolder(const std::filesystem::path& root) : root_(Normal(root)) {
+  MakeParents(root_);
+  MakePrivateFolder(root_);
+  lock_ = Lock(root_);
+  for (const std::filesystem::path& part : {pictures(), conditioning()}) {
+    MakePrivateFolder(part);
+    RemoveUnfinishedFiles(part);
+  }
+  SyncFolder(root_);
+  SyncFolder(root_.parent_path());
+}
+
+}  // namespace diptych

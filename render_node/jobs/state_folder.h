@@ -1,0 +1,29 @@
+// The render daemon's folder: the job store, the pictures, uploaded conditioning. One daemon at a time.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "render_node/jobs/durable_file.h"
+
+namespace diptych {
+
+// Holds the folder's lock while it lives; the kernel drops it when the process ends in whatever way.
+class StateFolder {
+ public:
+  // Makes the folder (mode 0700) and its parts if they are not there, and clears what a killed daemon left half
+  // written. Throws Error: kFailedPrecondition when another daemon uses the folder, kUnavailable when it cannot be made
+  // or written.
+  explicit StateFolder(const std::filesystem::path& root);
+
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path database() const { return root_ / "jobs.sqlite"; }
+  std::filesystem::path pictures() const { return root_ / "pictures"; }
+  std::filesystem::path conditioning() const { return root_ / "conditioning"; }
+
+ private:
+  const std::filesystem::path root_;
+  std::unique_ptr<FileDescriptor> lock_;
+};
+
+}  // namespace diptych

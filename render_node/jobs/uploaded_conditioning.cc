@@ -1,0 +1,83 @@
+#include "render_node/jobs/uploaded_conditioning.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/conditioning/conditioning_hash.h"
+#include "common/error/error.h"
+#include "render_node/jobs/durable_file.h"
+
+// A file is one line of JSON, the header, and then the rows. Its name is the hash over both.
+namespace diptych {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string HeaderLine(const ConditioningHeader& header) {
+  const Json json = {{"model_fingerprint", header.model_fingerprint},
+                     {"tokenizer_fingerprint", header.tokenizer_fingerprint},
+                     {"text_sha256", header.text_sha256},
+                     {"token_count", header.token_count},
+                     {"layer", header.layer},
+                     {"long_prompt_mode", LongPromptModeName(header.long_prompt_mode)},
+                     {"dtype", StateDtypeName(header.dtype)},
+                     {"rows", header.rows},
+                     {"width", header.width}};
+  return json.dump() + "\n";
+}
+
+ConditioningHeader ParseHeaderLine(std::string_view line) {
+  const Json json = Json::parse(line);
+  ConditioningHeader header;
+  header.model_fingerprint = json.at("model_fingerprint").get<std::string>();
+  header.tokenizer_fingerprint = json.at("tokenizer_fingerprint").get<std::string>();
+  header.text_sha256 = json.at("text_sha256").get<std::string>();
+  header.token_count = json.at("token_count").get<int64_t>();
+  header.layer = json.at("layer").get<int32_t>();
+  header.long_prompt_mode = ParseLongPromptMode(json.at("long_prompt_mode").get<std::string>());
+  header.dtype = ParseStateDtype(json.at("dtype").get<std::string>());
+  header.rows = json.at("rows").get<int64_t>();
+  header.width = json.at("width").get<int64_t>();
+  return header;
+}
+
+Conditioning Parse(std::vector<uint8_t> file) {
+  const auto line_end = std::find(file.begin(), file.end(), '\n');
+  if (line_end == file.end()) throw Error(ErrorCode::kDataLoss, "it has no header line");
+  Conditioning conditioning;
+  conditioning.header =
+      ParseHeaderLine({reinterpret_cast<const char*>(file.data()), static_cast<size_t>(line_end - file.begin())});
+  conditioning.bytes.assign(line_end + 1, file.end());
+  return conditioning;
+}
+
+}  // namespace
+
+ConditioningFiles::ConditioningFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+std::string ConditioningFiles::Save(const Conditioning& conditioning) {
+  CheckConditioning(conditioning);
+  const std::string hash = ConditioningHash(conditioning);
+  const std::string line = HeaderLine(conditioning.header);
+  WriteFileDurably(folder_ / hash,
+                   {{line.data(), line.size()}, {conditioning.bytes.data(), conditioning.bytes.size()}});
+  return hash;
+}
+
+Conditioning ConditioningFiles::Load(const std::string& hash) const {
+  const std::string what = "uploaded conditioning " + hash;
+  try {
+    Conditioning conditioning = Parse(ReadWholeFile(folder_ / hash));
+    if (ConditioningHash(conditioning) != hash)
+      throw Error(ErrorCode::kDataLoss, "its bytes are not those of its name");
+    return conditioning;
+  } catch (const std::exception& error) {
+    throw Error(ErrorCode::kDataLoss, what + " cannot be used: " + error.what());
+  }
+}
+
+}  // namespace diptych

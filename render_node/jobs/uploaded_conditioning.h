@@ -1,0 +1,35 @@
+// Conditioning that came with a job instead of a prompt, kept as content-addressed files; the job's row holds the
+// hashes.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "common/conditioning/conditioning.h"
+
+namespace diptych {
+
+struct UploadedConditioning {
+  std::optional<Conditioning> positive;
+  std::optional<Conditioning> negative;
+};
+
+// Thread-safe.
+class ConditioningFiles {
+ public:
+  // `folder` must be there.
+  explicit ConditioningFiles(std::filesystem::path folder);
+
+  // On disk when it returns. Returns the hash (ConditioningHash) that names it. Throws Error: kInvalidArgument
+  // (CheckConditioning), and as durable_file.h says.
+  std::string Save(const Conditioning& conditioning);
+
+  // Throws Error(kDataLoss) when the file is missing, damaged or not what its name says.
+  Conditioning Load(const std::string& hash) const;
+
+ private:
+  const std::filesystem::path folder_;
+};
+
+}  // namespace diptych

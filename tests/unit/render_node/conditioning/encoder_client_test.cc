@@ -1,0 +1,332 @@
+#include "render_node/conditioning/encoder_client.h"
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/net/server_runner.h"
+#include "diptych/v1/encoder.grpc.pb.h"
+#include "gtest/gtest.h"
+#include "tests/unit/render_node/conditioning/scripted_encoder.h"
+
+namespace diptych {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+// An address at which nobody listens.
+Address NobodysAddress() {
+  Daemon daemon;
+  return daemon.address();
+}
+
+EncoderClientOptions Options(std::vector<Address> encoders) {
+  EncoderClientOptions options;
+  options.encoders = std::move(encoders);
+  options.expected_width = 48;
+  options.unreachable_patience = milliseconds(0);
+  return options;
+}
+
+FetchRequest Request() {
+  FetchRequest request;
+  request.prompt.user = "a cat";
+  request.row_limit = 1504;
+  request.job_id = "job-1";
+  return request;
+}
+
+FetchResult Fetch(EncoderClient* client, const FetchRequest& request = Request()) {
+  return client->Fetch(request, CancelToken(), [](const std::string&) {});
+}
+
+// The error of a Fetch; fails the test when there is none.
+Error FetchError(EncoderClient* client, const FetchRequest& request = Request()) {
+  try {
+    Fetch(client, request);
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "conditioning was accepted";
+  return Error(ErrorCode::kInternal, "");
+}
+
+bool Contains(const Error& error, const std::string& text) {
+  return std::string(error.what()).find(text) != std::string::npos;
+}
+
+TEST(EncoderClient, BringsTheBlockAsItWasSent) {
+  for (const int64_t rows : {1, 20, 1504}) {  // up to 144 KB
+    Daemon daemon;
+    daemon.service.Say(GoodAnswer(Block(rows)));
+    EncoderClient client(Options({daemon.address()}));
+    const FetchResult result = Fetch(&client);
+    EXPECT_EQ(result.conditioning.header, Block(rows).header);
+    EXPECT_EQ(result.conditioning.bytes, Block(rows).bytes);
+    EXPECT_EQ(result.encode_ms, 0.5);
+    EXPECT_GT(result.transfer_ms, 0);
+  }
+}
+
+TEST(EncoderClient, BringsABlockOfSeveralChunks) {
+  Daemon daemon;
+  const Conditioning block = Block(1504, 2560);
+  daemon.service.Say(GoodAnswer(block));
+  EncoderClientOptions options = Options({daemon.address()});
+  options.expected_width = 2560;
+  EncoderClient client(options);
+  EXPECT_EQ(Fetch(&client).conditioning.bytes, block.bytes);
+}
+
+TEST(EncoderClient, AsksForExactlyWhatTheJobSays) {
+  Daemon daemon;
+  EncoderClientOptions options = Options({daemon.address()});
+  options.expected_model_fingerprint = std::string(64, 'a');
+  EncoderClient client(options);
+  FetchRequest request = Request();
+  request.prompt.system = "You paint.";
+  request.prompt.thinking = "calm";
+  request.prompt.assistant = "done";
+  request.prompt.force_think_block = request.prompt.remove_quotes = request.prompt.keep_whitespace = true;
+  request.long_prompt_mode = LongPromptMode::kPool;
+  Fetch(&client, request);
+  const v1::EncodeRequest sent = daemon.service.last_request();
+  EXPECT_EQ(sent.prompt().user(), "a cat");
+  EXPECT_EQ(sent.prompt().system(), "You paint.");
+  EXPECT_EQ(sent.prompt().thinking(), "calm");
+  EXPECT_EQ(sent.prompt().assistant(), "done");
+  EXPECT_TRUE(sent.prompt().force_think_block());
+  EXPECT_TRUE(sent.prompt().remove_quotes());
+  EXPECT_TRUE(sent.prompt().keep_whitespace());
+  EXPECT_EQ(sent.layer(), -2);
+  EXPECT_EQ(sent.long_prompt_mode(), v1::LONG_PROMPT_MODE_POOL);
+  EXPECT_EQ(sent.row_limit(), 1504);
+  EXPECT_EQ(sent.expected_model_fingerprint(), std::string(64, 'a'));
+  EXPECT_EQ(sent.job_id(), "job-1");
+
+  request = Request();
+  request.prompt = {};
+  request.prompt.conversation_json = "{}";
+  Fetch(&client, request);
+  EXPECT_EQ(daemon.service.last_request().prompt().conversation_json(), "{}");
+  EXPECT_FALSE(daemon.service.last_request().prompt().has_system());
+}
+
+// What the client says to an answer of three chunks and one trailer, after `change`.
+void ExpectBroken(const std::function<void(Answer*)>& change, const std::string& reason) {
+  Daemon daemon;
+  Answer answer = GoodAnswer(Block(1504, 1024));
+  ASSERT_EQ(answer.size(), 6u);
+  change(&answer);
+  daemon.service.Say(answer);
+  EncoderClientOptions options = Options({daemon.address()});
+  options.expected_width = 0;
+  EncoderClient client(options);
+  const Error error = FetchError(&client);
+  EXPECT_EQ(error.code(), ErrorCode::kDataLoss) << error.what();
+  EXPECT_TRUE(Contains(error, reason)) << error.what();
+  EXPECT_TRUE(Contains(error, daemon.address().ToString())) << error.what();
+
+  daemon.service.Say(GoodAnswer());
+  EXPECT_NO_THROW(Fetch(&client)) << "the next call works";
+}
+
+TEST(EncoderClient, RefusesEveryKindOfBrokenStream) {
+  ExpectBroken([](Answer* a) { a->clear(); }, "ended before its header");
+  ExpectBroken([](Answer* a) { a->erase(a->begin()); }, "does not begin with an info message");
+  ExpectBroken([](Answer* a) { a->insert(a->begin(), a->front()); }, "second info");
+  ExpectBroken([](Answer* a) { a->push_back(a->front()); }, "second info");
+  ExpectBroken([](Answer* a) { a->insert(a->begin() + 1, v1::EncodeResponse()); }, "neither info nor frame");
+  ExpectBroken([](Answer* a) { a->erase(a->begin() + 1); }, "before the header");
+  ExpectBroken([](Answer* a) { a->insert(a->begin() + 2, (*a)[1]); }, "second header");
+  ExpectBroken([](Answer* a) { a->erase(a->begin() + 3); }, "where 1048576 was due");
+  ExpectBroken([](Answer* a) { std::swap((*a)[2], (*a)[3]); }, "where 0 was due");
+  ExpectBroken([](Answer* a) { (*a)[2].mutable_frame()->mutable_chunk()->mutable_data()->push_back('x'); }, "1048577");
+  ExpectBroken([](Answer* a) { (*a)[4].mutable_frame()->mutable_chunk()->mutable_data()->push_back('x'); },
+               "the header states 3080192");
+  ExpectBroken([](Answer* a) { (*(*a)[4].mutable_frame()->mutable_chunk()->mutable_data())[0] ^= 1; }, "checksum");
+  ExpectBroken([](Answer* a) { a->back().mutable_frame()->mutable_trailer()->set_sha256("no"); }, "checksum");
+  ExpectBroken([](Answer* a) { a->pop_back(); }, "without its trailer");
+  ExpectBroken([](Answer* a) { a->push_back(a->back()); }, "second trailer");
+  ExpectBroken([](Answer* a) { (*a)[1].mutable_frame()->mutable_header()->set_rows(int64_t{1} << 60); }, "rows");
+  ExpectBroken([](Answer* a) { (*a)[1].mutable_frame()->mutable_header()->clear_dtype(); }, "dtype");
+  ExpectBroken([](Answer* a) { (*a)[0].mutable_info()->set_formatted_text("another text"); }, "hash");
+}
+
+TEST(EncoderClient, RefusesRowsOfAnotherWidthAndNamesBoth) {
+  Daemon daemon;
+  daemon.service.Say(GoodAnswer(Block(20, 96)));
+  EncoderClient client(Options({daemon.address()}));
+  const Error error = FetchError(&client);
+  EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(Contains(error, "96") && Contains(error, "48")) << error.what();
+}
+
+TEST(EncoderClient, RefusesAnotherLayerAndMoreRowsThanItAskedFor) {
+  Daemon daemon;
+  EncoderClient client(Options({daemon.address()}));
+  FetchRequest request = Request();
+  request.layer = -1;
+  EXPECT_TRUE(Contains(FetchError(&client, request), "it sent layer -2, asked for was -1"));
+  request = Request();
+  request.row_limit = 19;
+  EXPECT_TRUE(Contains(FetchError(&client, request), "it sent 20 rows, asked for were at most 19"));
+}
+
+TEST(EncoderClient, KeepsTheEncodersCodeAndWords) {
+  const std::pair<grpc::StatusCode, ErrorCode> codes[] = {
+      {grpc::StatusCode::INVALID_ARGUMENT, ErrorCode::kInvalidArgument},
+      {grpc::StatusCode::FAILED_PRECONDITION, ErrorCode::kFailedPrecondition},
+      {grpc::StatusCode::RESOURCE_EXHAUSTED, ErrorCode::kResourceExhausted},
+      {grpc::StatusCode::NOT_FOUND, ErrorCode::kNotFound},
+      {grpc::StatusCode::UNIMPLEMENTED, ErrorCode::kFailedPrecondition},
+      {grpc::StatusCode::UNAVAILABLE, ErrorCode::kUnavailable},
+      {grpc::StatusCode::DATA_LOSS, ErrorCode::kDataLoss},
+      {grpc::StatusCode::UNKNOWN, ErrorCode::kInternal},
+      {grpc::StatusCode::INTERNAL, ErrorCode::kInternal},
+  };
+  Daemon daemon;
+  EncoderClientOptions options = Options({daemon.address()});
+  options.call_timeout = milliseconds(300);  // ends the waiting for one that says UNAVAILABLE
+  EncoderClient client(options);
+  for (const auto& [sent, expected] : codes) {
+    daemon.service.Say({}, grpc::Status(sent, "because"));
+    const Error error = FetchError(&client);
+    EXPECT_EQ(error.code(), expected) << error.what();
+    if (expected != ErrorCode::kUnavailable) {
+      EXPECT_TRUE(Contains(error, "encoder " + daemon.address().ToString() + ": because")) << error.what();
+    }
+  }
+}
+
+TEST(EncoderClient, AnErrorAfterAWholeStreamStillCounts) {
+  Daemon daemon;
+  daemon.service.Say(GoodAnswer(), grpc::Status(grpc::StatusCode::INTERNAL, "afterthought"));
+  EncoderClient client(Options({daemon.address()}));
+  EXPECT_TRUE(Contains(FetchError(&client), "afterthought"));
+}
+
+TEST(EncoderClient, GoesToTheNextWhenOneIsNotThere) {
+  Daemon daemon;
+  EncoderClient client(Options({NobodysAddress(), daemon.address()}));
+  Fetch(&client);
+  EXPECT_EQ(daemon.service.calls, 1);
+}
+
+TEST(EncoderClient, SaysUnavailableWhenNoneIsThere) {
+  const Address first = NobodysAddress(), second = NobodysAddress();
+  EncoderClient client(Options({first, second}));
+  const auto start = steady_clock::now();
+  const Error error = FetchError(&client);
+  EXPECT_LT(steady_clock::now() - start, seconds(20));
+  EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(Contains(error, first.ToString()) && Contains(error, second.ToString())) << error.what();
+  EXPECT_FALSE(Contains(error, "\n")) << error.what();
+}
+
+TEST(EncoderClient, WaitsForAnEncoderThatIsLoadingAndSaysSo) {
+  Daemon daemon;
+  daemon.service.refuses_first = 3;
+  EncoderClient client(Options({daemon.address()}));  // no patience with the unreachable, but this one answers
+  std::vector<std::string> reasons;
+  client.Fetch(Request(), CancelToken(), [&](const std::string& reason) { reasons.push_back(reason); });
+  EXPECT_EQ(daemon.service.calls, 4);
+  EXPECT_EQ(reasons, std::vector<std::string>{"encoder " + daemon.address().ToString() + ": still loading"});
+}
+
+TEST(EncoderClient, FindsAnEncoderThatComesLate) {
+  const Address address = NobodysAddress();
+  EncoderClientOptions options = Options({address});
+  options.unreachable_patience = seconds(60);
+  EncoderClient client(options);
+  ScriptedEncoder service;
+  std::unique_ptr<ServerRunner> runner;
+  std::future<void> late;
+  client.Fetch(Request(), CancelToken(), [&](const std::string&) {
+    if (late.valid()) return;
+    late = std::async(std::launch::async, [&] {
+      runner = *ServerRunner::Start(address, {{v1::Encoder::service_full_name(), &service}});
+    });
+  });
+  late.get();
+  EXPECT_EQ(service.calls, 1);
+}
+
+TEST(EncoderClient, CancellingReachesTheEncoder) {
+  Daemon daemon;
+  daemon.service.waits_ms = 60'000;
+  EncoderClient client(Options({daemon.address()}));
+  const CancelToken cancel;
+  std::thread impatient([&] {
+    while (daemon.service.calls == 0) std::this_thread::sleep_for(milliseconds(1));
+    cancel.Cancel();
+  });
+  const auto start = steady_clock::now();
+  try {
+    client.Fetch(Request(), cancel, nullptr);
+    ADD_FAILURE() << "it was not cancelled";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCancelled);
+  }
+  impatient.join();
+  while (!daemon.service.saw_cancel && steady_clock::now() - start < seconds(20))
+    std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_TRUE(daemon.service.saw_cancel);
+}
+
+TEST(EncoderClient, CancellingEndsTheWaitForAnEncoder) {
+  EncoderClientOptions options = Options({NobodysAddress()});
+  options.unreachable_patience = seconds(60);
+  EncoderClient client(options);
+  const CancelToken cancel;
+  const auto start = steady_clock::now();
+  try {
+    client.Fetch(Request(), cancel, [&](const std::string&) { cancel.Cancel(); });
+    ADD_FAILURE() << "it was not cancelled";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCancelled);
+  }
+  EXPECT_LT(steady_clock::now() - start, seconds(20));
+}
+
+TEST(EncoderClient, GivesUpAfterTheTimeForOnePrompt) {
+  Daemon daemon;
+  daemon.service.waits_ms = 60'000;
+  EncoderClientOptions options = Options({daemon.address()});
+  options.call_timeout = milliseconds(200);
+  EncoderClient client(options);
+  const Error error = FetchError(&client);
+  EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(Contains(error, "no result within 0.2 s")) << error.what();
+}
+
+TEST(EncoderClient, DescribesEveryEncoder) {
+  Daemon good, loading;
+  loading.service.Say({}, grpc::Status(grpc::StatusCode::UNAVAILABLE, "still loading"));
+  const Address nobody = NobodysAddress();
+  const EncoderClient client(Options({good.address(), loading.address(), nobody}));
+  const std::vector<EncoderReport> reports = client.Describe();
+  ASSERT_EQ(reports.size(), 3u);
+  EXPECT_EQ(reports[0].address, good.address().ToString());
+  EXPECT_TRUE(reports[0].reachable);
+  EXPECT_EQ(reports[0].model_fingerprint, std::string(64, 'a'));
+  EXPECT_EQ(reports[0].width, 48);
+  EXPECT_FALSE(reports[1].reachable);
+  EXPECT_EQ(reports[1].error, "still loading");
+  EXPECT_EQ(reports[2].address, nobody.ToString());
+  EXPECT_FALSE(reports[2].reachable);
+  EXPECT_NE(reports[2].error, "");
+}
+
+TEST(EncoderClient, NeedsAnEncoder) { EXPECT_THROW(EncoderClient(Options({})), Error); }
+
+}  // namespace
+}  // namespace diptych

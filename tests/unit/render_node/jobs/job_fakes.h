@@ -1,0 +1,101 @@
+// Stand-ins for everything around a job runner: the encoder, the renderer, the disk.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "render_node/conditioning/conditioning_source.h"
+#include "render_node/jobs/job_store.h"
+#include "render_node/pipeline/picture_renderer.h"
+#include "tests/unit/render_node/jobs/job_fixtures.h"
+
+namespace diptych {
+
+// Conditioning filled with the first letter of the prompt; '0' for the empty one.
+inline uint8_t FillOf(const PromptText& prompt) {
+  return prompt.user.empty() ? '0' : static_cast<uint8_t>(prompt.user[0]);
+}
+
+class FakeSource final : public ConditioningSource {
+ public:
+  FetchResult Fetch(const FetchRequest& request, const CancelToken& cancel,
+                    const std::function<void(const std::string&)>& on_waiting) override {
+    {
+      const std::lock_guard lock(mutex);
+      requests.push_back(request);
+    }
+    if (on_fetch) on_fetch(request, cancel, on_waiting);
+    return {ConditioningOf(FillOf(request.prompt)), 20, 3};
+  }
+
+  std::function<void(const FetchRequest&, const CancelToken&, const std::function<void(const std::string&)>&)> on_fetch;
+  std::mutex mutex;
+  std::vector<FetchRequest> requests;
+};
+
+// One pixel: what the conditioning was filled with, positive and negative, and the steps.
+class FakeRenderer final : public PictureRenderer {
+ public:
+  FakeRenderer() {
+    facts_.row_limit = 1504;
+    facts_.default_shift = 3;
+  }
+  const RendererFacts& facts() const override { return facts_; }
+
+  Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
+                 const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) override {
+    on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 5});
+    for (int32_t step = 1; step <= parameters.steps; ++step) {
+      cancel.ThrowIfCancelled();
+      if (on_step) on_step(step, positive.bytes[0]);
+      on_progress({RenderStage::kStep, step, parameters.steps, 0, 10.0 * step});
+    }
+    on_progress({RenderStage::kDecoded, parameters.steps, parameters.steps, 0, 7});
+    if (on_decoded) on_decoded();
+    return {1,
+            1,
+            {positive.bytes[0], negative == nullptr ? uint8_t{'-'} : negative->bytes[0],
+             static_cast<uint8_t>('0' + parameters.steps)}};
+  }
+
+  std::function<void(int32_t step, uint8_t fill)> on_step;
+  std::function<void()> on_decoded;
+
+ private:
+  RendererFacts facts_;
+};
+
+// Fails as a full disk does while `full` is set.
+class FillableStore final : public JobStore {
+ public:
+  explicit FillableStore(JobStore& store) : store_(store) {}
+  std::string Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now) override {
+    return store_.Accept(spec, uploaded, now);
+  }
+  std::optional<Job> Get(const std::string& id) override { return store_.Get(id); }
+  std::vector<Job> List(const JobFilter& filter) override { return store_.List(filter); }
+  std::vector<QueuedJob> Queued() override { return store_.Queued(); }
+  void Transition(const std::string& id, JobState from, JobState to, const JobProgress& progress) override {
+    if (full) throw Error(ErrorCode::kResourceExhausted, "database or disk is full");
+    store_.Transition(id, from, to, progress);
+  }
+  void SaveProgress(const std::string& id, JobState state, const JobProgress& progress) override {
+    store_.SaveProgress(id, state, progress);
+  }
+  int64_t RequeueUnfinished() override { return store_.RequeueUnfinished(); }
+  UploadedConditioning LoadConditioning(const std::string& id) override { return store_.LoadConditioning(id); }
+  std::map<JobState, int64_t> CountByState() override { return store_.CountByState(); }
+
+  std::atomic<bool> full = false;
+
+ private:
+  JobStore& store_;
+};
+
+}  // namespace diptych

@@ -1,0 +1,384 @@
+#include "render_node/jobs/job_queue.h"
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "render_node/jobs/sqlite_database.h"
+#include "render_node/jobs/sqlite_job_store.h"
+#include "tests/unit/render_node/jobs/job_fixtures.h"
+
+namespace diptych {
+namespace {
+
+using enum JobState;
+using std::chrono::milliseconds;
+using Outcome = JobWatch::Outcome;
+
+constexpr milliseconds kSoon{10'000};  // far beyond what anything here takes
+constexpr milliseconds kNow{0};
+
+class JobQueueTest : public testing::Test {
+ protected:
+  JobQueueTest() { Open(); }
+
+  void Open(int64_t waiting_limit = 100) {
+    queue_.reset();
+    store_.reset();
+    folder_.reset();
+    folder_ = std::make_unique<StateFolder>(temporary_.path() / "state");
+    store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(++lives_));
+    scheduler_ = std::make_unique<FairScheduler>();
+    queue_ = std::make_unique<JobQueue>(*store_, *scheduler_, clock_, QueueLimits{waiting_limit, 1000});
+  }
+  std::string Submit(const std::string& client = "") { return queue_->Submit(SpecOf("a cat", client), {})->id; }
+  JobState StateOf(const std::string& id) { return queue_->Get(id)->state; }
+
+  // Claims the next job and moves it on until it is in `state`.
+  ClaimedJob ClaimUntil(JobState state) {
+    ClaimedJob claimed = *queue_->Claim();
+    for (const JobState next : {kReady, kRendering, kDecoding, kDone}) {
+      if (claimed.job.state == state) break;
+      queue_->Advance(claimed.job, next);
+    }
+    return claimed;
+  }
+
+  TemporaryFolder temporary_;
+  uint64_t lives_ = 0;
+  FakeClock clock_;
+  std::unique_ptr<FairScheduler> scheduler_;
+  std::unique_ptr<StateFolder> folder_;
+  std::unique_ptr<SqliteJobStore> store_;
+  std::unique_ptr<JobQueue> queue_;
+};
+
+TEST_F(JobQueueTest, AnswersASubmissionWithTheJobsAhead) {
+  const auto first = queue_->Submit(SpecOf("a cat", "ada"), {});
+  const auto second = queue_->Submit(SpecOf("a cat", "ada"), {});
+  const auto third = queue_->Submit(SpecOf("a cat", "bob"), {});
+  ASSERT_TRUE(first.ok() && second.ok() && third.ok());
+  EXPECT_EQ(first->jobs_ahead, 0);
+  EXPECT_EQ(second->jobs_ahead, 1);
+  EXPECT_EQ(third->jobs_ahead, 1) << "bob's turn comes before ada's second job";
+  queue_->Claim();
+  EXPECT_EQ(queue_->Submit(SpecOf("a cat", "cy"), {})->jobs_ahead, 3) << "one in work, one of bob, one of ada";
+  EXPECT_TRUE(store_->Get(first->id).has_value());
+}
+
+TEST_F(JobQueueTest, RefusesABadSpecBeforeStoringIt) {
+  const auto answer = queue_->Submit(SpecOf("\xFF"), {});
+  EXPECT_TRUE(absl::IsInvalidArgument(answer.status())) << answer.status();
+  EXPECT_TRUE(queue_->Submit(SpecOf(std::string(1001, 'x')), {}).status().message().find("limit is 1000") !=
+              absl::string_view::npos);
+  EXPECT_TRUE(queue_->List({})->empty());
+}
+
+TEST_F(JobQueueTest, RefusesMoreThanItsLimit) {
+  Open(2);
+  Submit();
+  const std::string second = Submit();
+  EXPECT_TRUE(absl::IsResourceExhausted(queue_->Submit(SpecOf("a cat"), {}).status()));
+  ASSERT_TRUE(queue_->Cancel(second).ok());
+  EXPECT_TRUE(queue_->Submit(SpecOf("a cat"), {}).ok());
+  queue_->Claim();
+  EXPECT_TRUE(queue_->Submit(SpecOf("a cat"), {}).ok()) << "a job in work does not wait";
+}
+
+TEST_F(JobQueueTest, NeverExceedsItsLimitWhenManySubmitAtOnce) {
+  Open(5);
+  std::atomic<int> accepted = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 5; ++i) accepted += queue_->Submit(SpecOf("a cat"), {}).ok() ? 1 : 0;
+      });
+    }
+  }
+  EXPECT_EQ(accepted, 5);
+  EXPECT_EQ(queue_->waiting(), 5);
+}
+
+TEST_F(JobQueueTest, GivesTheOldestJobOfTheClientWhoseTurnItIs) {
+  const std::vector<std::string> ids = {Submit("ada"), Submit("ada"), Submit("bob")};
+  std::vector<std::string> claimed;
+  for (int i = 0; i < 3; ++i) claimed.push_back(queue_->Claim()->job.id);
+  EXPECT_EQ(claimed, (std::vector{ids[0], ids[2], ids[1]}));
+}
+
+TEST_F(JobQueueTest, BeginsAnAttemptWithTheClaim) {
+  const std::string id = Submit();
+  clock_.unix_ms += 250;
+  const ClaimedJob claimed = *queue_->Claim();
+  EXPECT_EQ(claimed.job.id, id);
+  EXPECT_EQ(claimed.job.state, kEncoding);
+  EXPECT_EQ(claimed.job.attempt, 1);
+  EXPECT_EQ(claimed.job.timings.queue_ms, 250);
+  EXPECT_EQ(store_->Get(id)->state, kEncoding);
+  EXPECT_EQ(store_->Get(id)->attempt, 1);
+}
+
+TEST_F(JobQueueTest, MeasuresNoNegativeWaitWhenTheClockIsSetBack) {
+  Submit();
+  clock_.unix_ms -= 3'600'000;
+  EXPECT_EQ(queue_->Claim()->job.timings.queue_ms, 0);
+}
+
+TEST_F(JobQueueTest, BlocksAClaimUntilAJobComes) {
+  auto claim = std::async(std::launch::async, [&] { return queue_->Claim()->job.id; });
+  EXPECT_EQ(claim.wait_for(milliseconds(20)), std::future_status::timeout);
+  const std::string id = Submit();
+  EXPECT_EQ(claim.get(), id);
+}
+
+TEST_F(JobQueueTest, EndsAClaimWhenStopped) {
+  auto claim = std::async(std::launch::async, [&] { return queue_->Claim().has_value(); });
+  queue_->Stop();
+  EXPECT_FALSE(claim.get());
+  EXPECT_TRUE(absl::IsUnavailable(queue_->Submit(SpecOf("a cat"), {}).status()));
+}
+
+TEST_F(JobQueueTest, TakesOverWhatAnEarlierLifeLeft) {
+  const std::string under_way = Submit();
+  const std::string waiting = Submit();
+  ClaimUntil(kRendering);
+  Open();
+  EXPECT_EQ(queue_->interrupted(), 1);
+  EXPECT_EQ(queue_->waiting(), 2);
+  const ClaimedJob again = *queue_->Claim();
+  EXPECT_EQ(again.job.id, under_way);
+  EXPECT_EQ(again.job.attempt, 2);
+  EXPECT_EQ(queue_->Claim()->job.id, waiting);
+}
+
+TEST_F(JobQueueTest, CancelsAJobInEveryState) {
+  const std::string waiting = Submit();
+  EXPECT_EQ(queue_->Cancel(waiting)->state, kCancelled);
+  EXPECT_EQ(queue_->waiting(), 0);
+  for (const JobState state : {kEncoding, kReady, kRendering, kDecoding}) {
+    const std::string id = Submit();
+    ClaimedJob claimed = ClaimUntil(state);
+    EXPECT_FALSE(claimed.cancel.IsCancelled());
+    clock_.unix_ms += 1;
+    const Job answer = *queue_->Cancel(id);
+    EXPECT_EQ(answer.state, kCancelled) << JobStateName(state);
+    EXPECT_EQ(answer.finished_unix_ms, clock_.unix_ms);
+    EXPECT_TRUE(claimed.cancel.IsCancelled());
+    EXPECT_EQ(store_->Get(id)->state, kCancelled);
+    EXPECT_EQ(ErrorOf([&] { queue_->Advance(claimed.job, kFailed); })->code(), ErrorCode::kCancelled);
+    EXPECT_EQ(StateOf(id), kCancelled);
+    queue_->Release(id);
+  }
+  for (const JobState state : {kDone, kFailed, kCancelled}) {
+    const std::string id = Submit();
+    if (state == kDone) {
+      ClaimUntil(kDone);
+    } else {
+      store_->Transition(id, kQueued, state, {});
+    }
+    EXPECT_EQ(queue_->Cancel(id)->state, state) << "a terminal state is left as it is";
+  }
+}
+
+TEST_F(JobQueueTest, LeavesOutAJobThatWasCancelledBehindItsBack) {
+  const std::string gone = Submit();
+  const std::string next = Submit();
+  store_->Transition(gone, kQueued, kCancelled, {});
+  EXPECT_EQ(queue_->Claim()->job.id, next);
+}
+
+TEST_F(JobQueueTest, KnowsNoJobByAStrangeName) {
+  const std::string unknown = "01ARYZ6S410000000000000000";
+  for (const std::string& id : {unknown, std::string(), std::string("../x"), std::string(100'000, 'A')}) {
+    EXPECT_TRUE(absl::IsNotFound(queue_->Get(id).status()));
+    EXPECT_TRUE(absl::IsNotFound(queue_->Cancel(id).status()));
+    EXPECT_TRUE(absl::IsNotFound(queue_->Watch(id).status()));
+    EXPECT_LT(queue_->Get(id).status().message().size(), 200u);
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(queue_->List({2000, "", {}, ""}).status()));
+}
+
+TEST_F(JobQueueTest, ShowsTheStepOfARunningJobBeforeTheStoreHasIt) {
+  const std::string id = Submit();
+  ClaimedJob claimed = ClaimUntil(kRendering);
+  claimed.job.step = 2;
+  queue_->Report(claimed.job);
+  EXPECT_EQ(store_->Get(id)->step, 0) << "no wait for the disk with each step";
+  EXPECT_EQ(queue_->Get(id)->step, 2);
+  EXPECT_EQ(queue_->List({})->front().step, 2);
+  clock_.steady_ms = 1000;
+  queue_->Report(claimed.job);
+  EXPECT_EQ(store_->Get(id)->step, 2) << "but now and then";
+}
+
+TEST_F(JobQueueTest, GivesAWatcherThePresentStateThenTheChangesThenTheEnd) {
+  const std::string id = Submit();
+  const auto watch = *queue_->Watch(id);
+  Job job;
+  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kJob);
+  EXPECT_EQ(job.state, kQueued);
+  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kNothingNew);
+
+  ClaimedJob claimed = *queue_->Claim();
+  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kJob);
+  EXPECT_EQ(job.state, kEncoding);
+  for (const JobState next : {kReady, kRendering, kDecoding, kDone}) {
+    queue_->Advance(claimed.job, next);
+    EXPECT_EQ(watch->Next(kNow, &job), Outcome::kJob);
+    EXPECT_EQ(job.state, next);
+  }
+  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kEnded);
+}
+
+TEST_F(JobQueueTest, GivesALateWatcherTheTerminalStateAtOnce) {
+  const std::string id = Submit();
+  ClaimUntil(kDone);
+  const auto watch = *queue_->Watch(id);
+  Job job;
+  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kJob);
+  EXPECT_EQ(job.state, kDone);
+  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kEnded);
+}
+
+TEST_F(JobQueueTest, LetsASlowWatcherMissStatesButNotTheLast) {
+  const std::string id = Submit();
+  const auto slow = *queue_->Watch(id);
+  const auto quick = *queue_->Watch(id);
+  Job job;
+  ClaimedJob claimed = ClaimUntil(kRendering);
+  for (int step = 1; step <= 1000; ++step) {
+    claimed.job.step = step;
+    queue_->Report(claimed.job);
+    if (step % 100 == 0) {
+      EXPECT_EQ(quick->Next(kNow, &job), Outcome::kJob);
+      EXPECT_EQ(job.step, step);
+    }
+  }
+  EXPECT_EQ(slow->Next(kNow, &job), Outcome::kJob);
+  EXPECT_EQ(job.step, 1000);
+  EXPECT_EQ(slow->Next(kNow, &job), Outcome::kNothingNew);
+  queue_->Advance(claimed.job, kDecoding);
+  queue_->Advance(claimed.job, kDone);
+  EXPECT_EQ(slow->Next(kNow, &job), Outcome::kJob);
+  EXPECT_EQ(job.state, kDone);
+  EXPECT_EQ(slow->Next(kNow, &job), Outcome::kEnded);
+}
+
+TEST_F(JobQueueTest, WakesAWatcherWhenTheJobIsCancelled) {
+  const std::string id = Submit();
+  const auto watch = *queue_->Watch(id);
+  Job job;
+  watch->Next(kNow, &job);
+  auto next = std::async(std::launch::async, [&] { return watch->Next(kSoon, &job); });
+  ASSERT_TRUE(queue_->Cancel(id).ok());
+  EXPECT_EQ(next.get(), Outcome::kJob);
+  EXPECT_EQ(job.state, kCancelled);
+  EXPECT_EQ(watch->Next(kSoon, &job), Outcome::kEnded);
+}
+
+TEST_F(JobQueueTest, EndsAllWatchesWhenStopped) {
+  const std::string id = Submit();
+  const auto watch = *queue_->Watch(id);
+  Job job;
+  watch->Next(kNow, &job);
+  auto next = std::async(std::launch::async, [&] { return watch->Next(kSoon, &job); });
+  queue_->Stop();
+  EXPECT_EQ(next.get(), Outcome::kEnded);
+  const auto late = *queue_->Watch(id);
+  EXPECT_EQ(late->Next(kNow, &job), Outcome::kJob);
+  EXPECT_EQ(late->Next(kNow, &job), Outcome::kEnded);
+}
+
+TEST_F(JobQueueTest, MakesAJobWaitAgainThatItsWorkerHandsBack) {
+  const std::string id = Submit();
+  const auto watch = *queue_->Watch(id);
+  ClaimedJob claimed = ClaimUntil(kRendering);
+  queue_->Advance(claimed.job, kQueued);
+  Job job;
+  watch->Next(kNow, &job);
+  EXPECT_EQ(job.state, kQueued);
+  EXPECT_EQ(queue_->running(), 0);
+  EXPECT_EQ(queue_->Claim()->job.id, id);
+}
+
+TEST_F(JobQueueTest, FailsAJobThatCannotBeReadAndGoesOn) {
+  const std::string bad = Submit();
+  const std::string good = Submit();
+  const auto watch = *queue_->Watch(bad);
+  SqliteDatabase(folder_->database()).Execute("UPDATE job SET spec = '{' WHERE id = '" + bad + "'");
+  EXPECT_EQ(queue_->Claim()->job.id, good);
+  const std::vector<Job> failed = *queue_->List({0, "", {kFailed}, ""});
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_EQ(failed[0].id, bad);
+  EXPECT_EQ(failed[0].error_code, "DATA_LOSS");
+  EXPECT_TRUE(Says(failed[0].error, "damaged")) << failed[0].error;
+  Job job;
+  watch->Next(kNow, &job);
+  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kEnded);
+}
+
+// Everything at once, for the thread sanitizer too: each job ends exactly once and every watcher sees how.
+TEST_F(JobQueueTest, EndsEveryJobOnceUnderManyHands) {
+  constexpr int kJobs = 24;
+  Open(kJobs);
+  std::mutex mutex;
+  std::set<std::string> done;
+  std::atomic<int> ended = 0;
+  std::jthread worker([&] {
+    while (auto claimed = queue_->Claim()) {
+      const auto error = ErrorOf([&] {
+        for (const JobState next : {kReady, kRendering, kDecoding, kDone}) {
+          claimed->job.step += 1;
+          queue_->Report(claimed->job);
+          queue_->Advance(claimed->job, next);
+        }
+      });
+      EXPECT_TRUE(!error || error->code() == ErrorCode::kCancelled) << error->what();
+      const std::lock_guard lock(mutex);
+      if (!error) {
+        EXPECT_TRUE(done.insert(claimed->job.id).second);
+      }
+      queue_->Release(claimed->job.id);
+    }
+  });
+  {
+    std::vector<std::jthread> clients;
+    for (int c = 0; c < 4; ++c) {
+      clients.emplace_back([&, c] {
+        for (int i = 0; i < kJobs / 4; ++i) {
+          const std::string id = Submit("client" + std::to_string(c));
+          const auto watch = *queue_->Watch(id);
+          if (i % 2 == 0) {
+            EXPECT_TRUE(queue_->Cancel(id).ok());
+          }
+          Job job;
+          while (watch->Next(kSoon, &job) == Outcome::kJob) {
+          }
+          EXPECT_TRUE(IsTerminal(job.state)) << JobStateName(job.state);
+          const std::lock_guard lock(mutex);
+          EXPECT_EQ(job.state, store_->Get(id)->state);
+          ++ended;
+        }
+      });
+    }
+  }
+  queue_->Stop();
+  worker.join();
+  EXPECT_EQ(ended, kJobs);
+  const auto counts = store_->CountByState();
+  EXPECT_EQ(static_cast<size_t>(counts.at(kDone)), done.size());
+  EXPECT_EQ(counts.at(kDone) + (counts.contains(kCancelled) ? counts.at(kCancelled) : 0), kJobs);
+  EXPECT_EQ(queue_->waiting(), 0);
+  EXPECT_EQ(queue_->running(), 0);
+}
+
+}  // namespace
+}  // namespace diptych

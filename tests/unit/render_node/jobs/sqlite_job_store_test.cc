@@ -1,0 +1,389 @@
+#include "render_node/jobs/sqlite_job_store.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "render_node/jobs/sqlite_database.h"
+#include "render_node/jobs/sqlite_schema.h"
+#include "tests/unit/render_node/jobs/job_fixtures.h"
+
+namespace diptych {
+namespace {
+
+using enum JobState;
+
+constexpr int64_t kNow = 1'700'000'000'000;
+
+class SqliteJobStoreTest : public testing::Test {
+ protected:
+  SqliteJobStoreTest() { Open(); }
+
+  void Open() {
+    folder_ = std::make_unique<StateFolder>(temporary_.path() / "state");
+    store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(++lives_));
+  }
+  void Close() {
+    store_.reset();
+    folder_.reset();
+  }
+  void Reopen() {
+    Close();
+    Open();
+  }
+  std::filesystem::path DatabasePath() const { return temporary_.path() / "state" / "jobs.sqlite"; }
+
+  // Moves a fresh job along the usual way until it is in `state`.
+  std::string JobIn(JobState state) {
+    const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow);
+    JobState at = kQueued;
+    if (state == kFailed || state == kCancelled) store_->Transition(id, at, state, {});
+    if (IsTerminal(state) && state != kDone) return id;
+    for (const JobState next : {kEncoding, kReady, kRendering, kDecoding, kDone}) {
+      if (at == state) break;
+      store_->Transition(id, at, next, {});
+      at = next;
+    }
+    return id;
+  }
+
+  // Jobs past the store's own way of waiting for the disk; leaves the store closed.
+  void CloseWithQueuedJobs(int count) {
+    Close();
+    SqliteDatabase database(DatabasePath());
+    database.Execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(count) +
+        R"sql() INSERT INTO job SELECT printf('01ARYZ6S41%016d', i), 'queued', 'client' || (i % 9), 0, 0, 0, 0,
+                             0, '', '', '', '', '', '{"long_prompt_mode":"pool"}', '{}' FROM n)sql");
+  }
+
+  TemporaryFolder temporary_;
+  uint64_t lives_ = 0;
+  std::unique_ptr<StateFolder> folder_;
+  std::unique_ptr<SqliteJobStore> store_;
+};
+
+TEST_F(SqliteJobStoreTest, GivesAnAcceptedJobBackAfterReopening) {
+  JobSpec spec = SpecOf("a cat", "ada", 3);
+  spec.negative = PromptOf("dogs");
+  const std::string id = store_->Accept(spec, {}, kNow);
+  Reopen();
+  const std::optional<Job> job = store_->Get(id);
+  ASSERT_TRUE(job.has_value());
+  EXPECT_EQ(job->id, id);
+  EXPECT_EQ(job->state, kQueued);
+  EXPECT_EQ(job->spec, spec);
+  EXPECT_EQ(job->accepted_unix_ms, kNow);
+  EXPECT_EQ(job->attempt, 0);
+  EXPECT_EQ(store_->Queued(), (std::vector<QueuedJob>{{id, "ada", 3}}));
+}
+
+TEST_F(SqliteJobStoreTest, LosesNothingWhenTheDaemonIsKilled) {
+  Close();
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Open();
+    const std::string id = store_->Accept(SpecOf("a cat"), {ConditioningOf(5), std::nullopt}, kNow);
+    store_->Transition(id, kQueued, kEncoding, {});
+    [[maybe_unused]] const ssize_t written = ::write(pipe_ends[1], id.data(), id.size());
+    ::raise(SIGKILL);
+  }
+  char id[kJobIdLength];
+  ASSERT_EQ(::read(pipe_ends[0], id, sizeof(id)), static_cast<ssize_t>(sizeof(id)));
+  int how = 0;
+  ::waitpid(child, &how, 0);
+  EXPECT_TRUE(WIFSIGNALED(how));
+  ::close(pipe_ends[0]);
+  ::close(pipe_ends[1]);
+  Open();
+  const std::string name(id, sizeof(id));
+  ASSERT_TRUE(store_->Get(name).has_value());
+  EXPECT_EQ(store_->Get(name)->state, kEncoding);
+  EXPECT_EQ(store_->LoadConditioning(name).positive->bytes, ConditioningOf(5).bytes);
+}
+
+TEST_F(SqliteJobStoreTest, PerformsEveryLegalTransitionAndRefusesEveryOther) {
+  for (const JobState from : kJobStates) {
+    for (const JobState to : kJobStates) {
+      const std::string id = JobIn(from);
+      const auto error = ErrorOf([&] { store_->Transition(id, from, to, {}); });
+      EXPECT_EQ(!error.has_value(), IsLegal(from, to)) << JobStateName(from) << " -> " << JobStateName(to);
+      EXPECT_EQ(store_->Get(id)->state, IsLegal(from, to) ? to : from);
+      if (error) {
+        EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition);
+      }
+    }
+  }
+}
+
+TEST_F(SqliteJobStoreTest, RefusesATransitionFromAStateThatTheJobIsNotIn) {
+  const std::string id = JobIn(kRendering);
+  const auto error = ErrorOf([&] { store_->Transition(id, kEncoding, kReady, {}); });
+  EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(std::string(error->what()), "job " + id + " is rendering, not encoding");
+  EXPECT_EQ(store_->Get(id)->state, kRendering);
+  EXPECT_EQ(ErrorOf([&] { store_->Transition("unknown", kEncoding, kReady, {}); })->code(), ErrorCode::kNotFound);
+}
+
+TEST_F(SqliteJobStoreTest, KeepsProgressErrorAndTimings) {
+  const std::string id = JobIn(kRendering);
+  JobProgress progress;
+  progress.step = 2;
+  progress.timings.step_ms = {1.5, 2.5};
+  progress.detail = "a detail";
+  store_->SaveProgress(id, kRendering, progress);
+  progress.error = "out of memory";
+  progress.error_code = "RESOURCE_EXHAUSTED";
+  progress.finished_unix_ms = kNow + 5;
+  Reopen();
+  EXPECT_EQ(store_->Get(id)->step, 2);
+  EXPECT_EQ(store_->Get(id)->timings, progress.timings);
+  EXPECT_EQ(store_->Get(id)->detail, "a detail");
+  EXPECT_EQ(store_->Get(id)->error, "");
+  store_->Transition(id, kRendering, kFailed, progress);
+  Reopen();
+  const Job job = *store_->Get(id);
+  EXPECT_EQ(job.error, "out of memory");
+  EXPECT_EQ(job.error_code, "RESOURCE_EXHAUSTED");
+  EXPECT_EQ(job.finished_unix_ms, kNow + 5);
+}
+
+TEST_F(SqliteJobStoreTest, SavesNoProgressForAJobThatHasMovedOn) {
+  const std::string id = JobIn(kCancelled);
+  JobProgress progress;
+  progress.step = 2;
+  store_->SaveProgress(id, kRendering, progress);
+  EXPECT_EQ(store_->Get(id)->step, 0);
+}
+
+TEST_F(SqliteJobStoreTest, CountsAnAttemptWhenWorkBegins) {
+  const std::string id = JobIn(kEncoding);
+  EXPECT_EQ(store_->Get(id)->attempt, 1);
+  store_->Transition(id, kEncoding, kQueued, {});
+  EXPECT_EQ(store_->Get(id)->attempt, 1);
+  store_->Transition(id, kQueued, kEncoding, {});
+  EXPECT_EQ(store_->Get(id)->attempt, 2);
+}
+
+TEST_F(SqliteJobStoreTest, RequeuesExactlyWhatACrashLeftUnderWay) {
+  std::map<JobState, std::string> ids;
+  for (const JobState state : kJobStates) ids[state] = JobIn(state);
+  JobProgress progress;
+  progress.step = 2;
+  progress.timings.encode_ms = 9;
+  store_->SaveProgress(ids[kRendering], kRendering, progress);
+  Reopen();
+  EXPECT_EQ(store_->RequeueUnfinished(), 4);
+  for (const JobState state : kJobStates) {
+    EXPECT_EQ(store_->Get(ids[state])->state, IsTerminal(state) ? state : kQueued) << JobStateName(state);
+  }
+  EXPECT_EQ(store_->Get(ids[kRendering])->step, 0);
+  EXPECT_EQ(store_->Get(ids[kRendering])->timings, JobTimings());
+  EXPECT_EQ(store_->Get(ids[kRendering])->attempt, 1);
+  EXPECT_EQ(store_->RequeueUnfinished(), 0);
+  EXPECT_EQ(store_->CountByState(),
+            (std::map<JobState, int64_t>{{kQueued, 5}, {kDone, 1}, {kFailed, 1}, {kCancelled, 1}}));
+}
+
+TEST_F(SqliteJobStoreTest, MakesIdsThatGrowAlsoWhenTheClockIsSetBackBetweenTwoLives) {
+  std::string last;
+  for (const int64_t now : {kNow, kNow, kNow - 3'600'000, kNow + 1}) {
+    const std::string id = store_->Accept(SpecOf("a cat"), {}, now);
+    EXPECT_LT(last, id);
+    last = id;
+    Reopen();
+  }
+}
+
+TEST_F(SqliteJobStoreTest, ListsNewestFirstPageByPage) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 7; ++i) ids.insert(ids.begin(), store_->Accept(SpecOf("a cat"), {}, kNow + i));
+  std::vector<std::string> seen;
+  JobFilter filter{3, "", {}, ""};
+  for (size_t page : {3, 3, 1, 0}) {
+    const std::vector<Job> jobs = store_->List(filter);
+    EXPECT_EQ(jobs.size(), page);
+    for (const Job& job : jobs) seen.push_back(job.id);
+    if (!jobs.empty()) filter.before_id = jobs.back().id;
+    store_->Accept(SpecOf("newer"), {}, kNow + 100);  // does not shift the pages that follow
+  }
+  EXPECT_EQ(seen, ids);
+}
+
+TEST_F(SqliteJobStoreTest, ListsByStateAndClient) {
+  const std::string done = JobIn(kDone);
+  const std::string failed = JobIn(kFailed);
+  const std::string adas = store_->Accept(SpecOf("a cat", "ada"), {}, kNow + 1);
+  const auto list = [&](std::vector<JobState> states, const std::string& client) {
+    std::vector<std::string> ids;
+    for (const Job& job : store_->List({0, "", std::move(states), client})) ids.push_back(job.id);
+    return ids;
+  };
+  EXPECT_EQ(list({}, ""), (std::vector{adas, failed, done}));
+  EXPECT_EQ(list({kDone, kFailed}, ""), (std::vector{failed, done}));
+  EXPECT_EQ(list({}, "ada"), (std::vector{adas}));
+  EXPECT_EQ(list({kDone}, "ada"), std::vector<std::string>());
+}
+
+TEST_F(SqliteJobStoreTest, LimitsAPage) {
+  CloseWithQueuedJobs(101);
+  Open();
+  EXPECT_EQ(store_->List({}).size(), 100u);
+  EXPECT_EQ(store_->List({1000, "", {}, ""}).size(), 101u);
+  for (const int32_t limit : {-1, 1001}) {
+    const auto error = ErrorOf([&] { store_->List({limit, "", {}, ""}); });
+    EXPECT_EQ(error->code(), ErrorCode::kInvalidArgument);
+  }
+  EXPECT_EQ(ErrorOf([&] { store_->List({0, "%", {}, ""}); })->code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(SqliteJobStoreTest, KeepsUploadedConditioningInFilesBesideTheDatabase) {
+  const std::string both = store_->Accept(SpecOf("a cat"), {ConditioningOf(1), ConditioningOf(2)}, kNow);
+  const std::string none = store_->Accept(SpecOf("a cat"), {}, kNow);
+  Reopen();
+  EXPECT_EQ(store_->LoadConditioning(both).positive->bytes, ConditioningOf(1).bytes);
+  EXPECT_EQ(store_->LoadConditioning(both).positive->header, ConditioningOf(1).header);
+  EXPECT_EQ(store_->LoadConditioning(both).negative->bytes, ConditioningOf(2).bytes);
+  EXPECT_FALSE(store_->LoadConditioning(none).positive.has_value());
+  EXPECT_FALSE(store_->LoadConditioning(none).negative.has_value());
+  EXPECT_EQ(ErrorOf([&] { store_->LoadConditioning("unknown"); })->code(), ErrorCode::kNotFound);
+}
+
+TEST_F(SqliteJobStoreTest, RefusesAStoreOfANewerVersionAndNamesBoth) {
+  Close();
+  const int64_t newest = static_cast<int64_t>(JobStoreMigrations().size());
+  SqliteDatabase(DatabasePath()).Execute("PRAGMA user_version = " + std::to_string(newest + 1));
+  const auto error = ErrorOf([&] { Open(); });
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(Says(error->what(), "has version " + std::to_string(newest + 1))) << error->what();
+  EXPECT_TRUE(Says(error->what(), "versions up to " + std::to_string(newest))) << error->what();
+}
+
+TEST_F(SqliteJobStoreTest, RefusesADatabaseOfSomebodyElse) {
+  Close();
+  std::filesystem::remove(DatabasePath());
+  SqliteDatabase(DatabasePath()).Execute("CREATE TABLE bookmarks (url TEXT); INSERT INTO bookmarks VALUES ('x')");
+  const auto error = ErrorOf([&] { Open(); });
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kDataLoss);
+  EXPECT_TRUE(Says(error->what(), "not a job store of Diptych")) << error->what();
+  EXPECT_EQ(SqliteDatabase(DatabasePath()).Integer("SELECT count(*) FROM bookmarks"), 1);
+}
+
+TEST_F(SqliteJobStoreTest, SaysThatAFileIsNoDatabase) {
+  Close();
+  std::ofstream(DatabasePath(), std::ios::trunc) << std::string(8192, '?');
+  const auto error = ErrorOf([&] { Open(); });
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kDataLoss);
+  EXPECT_TRUE(Says(error->what(), "file is not a database")) << error->what();
+}
+
+TEST_F(SqliteJobStoreTest, SaysThatATruncatedDatabaseIsDamaged) {
+  CloseWithQueuedJobs(200);
+  std::filesystem::resize_file(DatabasePath(), std::filesystem::file_size(DatabasePath()) / 2);
+  const auto error = ErrorOf([&] { Open(); });
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kDataLoss);
+  EXPECT_TRUE(Says(error->what(), "malformed")) << error->what();
+}
+
+TEST_F(SqliteJobStoreTest, SaysThatADatabaseWithAnOverwrittenPageIsDamaged) {
+  CloseWithQueuedJobs(200);
+  const auto size = std::filesystem::file_size(DatabasePath());
+  std::fstream file(DatabasePath(), std::ios::in | std::ios::out | std::ios::binary);
+  for (uintmax_t page = 4096; page < size; page += 4096) {
+    file.seekp(static_cast<std::streamoff>(page));
+    file << std::string(64, '\xFF');
+  }
+  file.close();
+  EXPECT_EQ(ErrorOf([&] { Open(); })->code(), ErrorCode::kDataLoss);
+}
+
+TEST_F(SqliteJobStoreTest, ListsTheOtherJobsBesideADamagedOne) {
+  const std::string good = store_->Accept(SpecOf("a cat"), {}, kNow);
+  const std::string bad = store_->Accept(SpecOf("a dog"), {}, kNow + 1);
+  Close();
+  SqliteDatabase(DatabasePath()).Execute("UPDATE job SET spec = '{' WHERE id = '" + bad + "'");
+  Open();
+  const auto error = ErrorOf([&] { store_->Get(bad); });
+  EXPECT_EQ(error->code(), ErrorCode::kDataLoss);
+  EXPECT_TRUE(Says(error->what(), bad));
+  const std::vector<Job> jobs = store_->List({});
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0].id, bad);
+  EXPECT_TRUE(Says(jobs[0].detail, "damaged"));
+  EXPECT_EQ(jobs[1].spec, SpecOf("a cat"));
+}
+
+TEST_F(SqliteJobStoreTest, AcceptsFromManyThreads) {
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([this] {
+        for (int i = 0; i < 5; ++i) {
+          const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow);
+          store_->Transition(id, kQueued, kEncoding, {});
+          store_->List({});
+        }
+      });
+    }
+  }
+  EXPECT_EQ(store_->CountByState(), (std::map<JobState, int64_t>{{kEncoding, 20}}));
+}
+
+void AddColumn(SqliteDatabase& database) {
+  database.Execute("ALTER TABLE job ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'");
+}
+void AddColumnAndFail(SqliteDatabase& database) {
+  AddColumn(database);
+  database.Execute("ALTER TABLE no_such_table ADD COLUMN x TEXT");
+}
+
+TEST_F(SqliteJobStoreTest, IsMigratedWithItsJobsInOneTransaction) {
+  const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow);
+  Close();
+  SqliteDatabase database(DatabasePath());
+  const auto known = JobStoreMigrations();
+  const auto next = static_cast<int64_t>(known.size()) + 1;
+
+  std::vector<Migration> failing(known.begin(), known.end());
+  failing.push_back(AddColumnAndFail);
+  EXPECT_THROW(Migrate(database, failing), Error);
+  EXPECT_EQ(database.Integer("PRAGMA user_version"), next - 1);
+  EXPECT_THROW(database.Integer("SELECT count(colour) FROM job"), Error) << "half a migration stayed";
+
+  std::vector<Migration> newer(known.begin(), known.end());
+  newer.push_back(AddColumn);
+  Migrate(database, newer);
+  EXPECT_EQ(database.Integer("PRAGMA user_version"), next);
+  EXPECT_EQ(database.Text("SELECT id FROM job WHERE colour = 'red'"), id);
+}
+
+TEST_F(SqliteJobStoreTest, ReadsTenThousandQueuedJobsInOneGo) {
+  CloseWithQueuedJobs(10'000);
+  Open();
+  const auto begin = std::chrono::steady_clock::now();
+  const std::vector<QueuedJob> jobs = store_->Queued();
+  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  std::printf("10000 queued jobs read in %.1f ms\n", ms);
+  ASSERT_EQ(jobs.size(), 10'000u);
+  EXPECT_EQ(jobs.front().id, "01ARYZ6S410000000000000001");
+  EXPECT_EQ(jobs.back().id, "01ARYZ6S410000000000010000");
+  EXPECT_LT(ms, 1000);
+}
+
+}  // namespace
+}  // namespace diptych

@@ -1,0 +1,180 @@
+#include "render_node/jobs/state_folder.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "render_node/jobs/picture_store.h"
+#include "render_node/jobs/uploaded_conditioning.h"
+#include "tests/unit/render_node/jobs/job_fixtures.h"
+
+namespace diptych {
+namespace {
+
+constexpr char kId[] = "01ARYZ6S410000000000000000";
+
+std::vector<uint8_t> BytesOf(const std::string& text) { return {text.begin(), text.end()}; }
+
+void WriteText(const std::filesystem::path& path, const std::string& text) {
+  WriteFileDurably(path, {{text.data(), text.size()}});
+}
+
+TEST(StateFolder, IsForItsOwnerAlone) {
+  const TemporaryFolder temporary;
+  const StateFolder folder(temporary.path() / "new" / "state");
+  for (const auto& path : {folder.root(), folder.pictures(), folder.conditioning()}) {
+    struct stat facts {};
+    ASSERT_EQ(::stat(path.c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_mode & 0777, 0700u) << path;
+  }
+}
+
+TEST(StateFolder, RefusesASecondDaemonAndNamesTheFirst) {
+  const TemporaryFolder temporary;
+  auto first = std::make_unique<StateFolder>(temporary.path() / "state");
+  const auto error = ErrorOf([&] { StateFolder second(temporary.path() / "state" / ""); });
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(Says(error->what(), "is in use by another render daemon (process " + std::to_string(::getpid()) + ")"))
+      << error->what();
+  first.reset();
+  const StateFolder third(temporary.path() / "state");
+}
+
+TEST(StateFolder, SaysWhenItCannotBeMade) {
+  const TemporaryFolder temporary;
+  WriteText(temporary.path() / "file", "");
+  EXPECT_EQ(ErrorOf([&] { StateFolder folder(temporary.path() / "file"); })->code(), ErrorCode::kInternal);
+  EXPECT_EQ(ErrorOf([&] { StateFolder folder(temporary.path() / "file" / "state"); })->code(), ErrorCode::kUnavailable);
+}
+
+TEST(StateFolder, ClearsWhatAKilledDaemonLeftHalfWritten) {
+  const TemporaryFolder temporary;
+  std::filesystem::path half;
+  {
+    const StateFolder folder(temporary.path());
+    half = folder.pictures() / (std::string(kId) + ".png.unfinished.aBcDeF");
+    std::ofstream(half) << "half";
+    WriteText(folder.pictures() / (std::string(kId) + ".png"), "whole");
+  }
+  const StateFolder folder(temporary.path());
+  EXPECT_FALSE(std::filesystem::exists(half));
+  EXPECT_EQ(PictureStore(folder.pictures()).Load(kId), BytesOf("whole"));
+}
+
+TEST(WriteFileDurably, ReplacesAFileAsAWhole) {
+  const TemporaryFolder temporary;
+  const auto path = temporary.path() / "file";
+  WriteText(path, "first and longer");
+  WriteFileDurably(path, {{"sec", 3}, {"ond", 3}});
+  EXPECT_EQ(ReadWholeFile(path), BytesOf("second"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(temporary.path()), {}), 1) << "nothing is left beside it";
+}
+
+TEST(WriteFileDurably, LeavesTheOldFileWhenTheDiskIsFull) {
+  const TemporaryFolder temporary;
+  const auto path = temporary.path() / "file";
+  WriteText(path, "old");
+  // A limit on the size of files stands for the full disk; the kernel answers EFBIG and, unless ignored, a signal.
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old_limit{};
+  ::getrlimit(RLIMIT_FSIZE, &old_limit);
+  const rlimit small{4096, old_limit.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  const auto error = ErrorOf([&] { WriteText(path, std::string(10'000, 'x')); });
+  ::setrlimit(RLIMIT_FSIZE, &old_limit);
+  std::signal(SIGXFSZ, before);
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kResourceExhausted) << error->what();
+  EXPECT_EQ(ReadWholeFile(path), BytesOf("old"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(temporary.path()), {}), 1) << "nothing is left beside it";
+}
+
+TEST(WriteFileDurably, LetsConcurrentWritersOfOneFileWin) {
+  const TemporaryFolder temporary;
+  const auto path = temporary.path() / "file";
+  {
+    std::vector<std::jthread> writers;
+    for (char letter : {'a', 'b', 'c', 'd'}) {
+      writers.emplace_back([&path, letter] {
+        for (int i = 0; i < 5; ++i) WriteText(path, std::string(5000, letter));
+      });
+    }
+  }
+  const std::vector<uint8_t> bytes = ReadWholeFile(path);
+  EXPECT_EQ(bytes, std::vector<uint8_t>(5000, bytes.at(0)));
+}
+
+TEST(PictureStore, KeepsOnePictureAJob) {
+  const TemporaryFolder temporary;
+  PictureStore pictures(temporary.path());
+  EXPECT_FALSE(pictures.Has(kId));
+  EXPECT_EQ(ErrorOf([&] { pictures.Load(kId); })->code(), ErrorCode::kNotFound);
+  pictures.Publish(kId, BytesOf("png"));
+  pictures.Publish(kId, BytesOf("png again"));
+  EXPECT_EQ(pictures.Load(kId), BytesOf("png again"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(temporary.path()), {}), 1);
+  pictures.Remove(kId);
+  pictures.Remove(kId);
+  EXPECT_FALSE(pictures.Has(kId));
+}
+
+TEST(PictureStore, MakesNoPathOfWhatIsNoId) {
+  const TemporaryFolder temporary;
+  WriteText(temporary.path() / "secret.png", "secret");
+  std::filesystem::create_directory(temporary.path() / "pictures");
+  const PictureStore pictures(temporary.path() / "pictures");
+  EXPECT_EQ(ErrorOf([&] { pictures.Load("../secret"); })->code(), ErrorCode::kNotFound);
+}
+
+TEST(ConditioningFiles, GiveBackEveryFactAndByte) {
+  const TemporaryFolder temporary;
+  ConditioningFiles files(temporary.path());
+  Conditioning conditioning = ConditioningOf('\n');
+  const std::string hash = files.Save(conditioning);
+  EXPECT_EQ(hash.size(), 64u);
+  EXPECT_EQ(files.Load(hash).header, conditioning.header);
+  EXPECT_EQ(files.Load(hash).bytes, conditioning.bytes);
+  EXPECT_EQ(files.Save(conditioning), hash);
+  conditioning.header.layer = -1;
+  EXPECT_NE(files.Save(conditioning), hash);
+}
+
+TEST(ConditioningFiles, RefuseWhatIsNotWhole) {
+  const TemporaryFolder temporary;
+  ConditioningFiles files(temporary.path());
+  Conditioning conditioning = ConditioningOf(1);
+  const std::string hash = files.Save(conditioning);
+  const std::vector<uint8_t> whole = ReadWholeFile(temporary.path() / hash);
+  const auto load = [&](const std::vector<uint8_t>& bytes) {
+    std::ofstream file(temporary.path() / hash, std::ios::binary | std::ios::trunc);
+    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    file.close();
+    return ErrorOf([&] { files.Load(hash); });
+  };
+  EXPECT_FALSE(load(whole).has_value());
+  for (size_t at = 0; at < whole.size(); ++at) {
+    std::vector<uint8_t> damaged = whole;
+    damaged[at] ^= 1;
+    const auto error = load(damaged);
+    ASSERT_TRUE(error.has_value()) << "a flipped bit in byte " << at << " went unseen";
+    EXPECT_EQ(error->code(), ErrorCode::kDataLoss);
+  }
+  EXPECT_EQ(load({whole.begin(), whole.end() - 1})->code(), ErrorCode::kDataLoss);
+  EXPECT_EQ(load({})->code(), ErrorCode::kDataLoss);
+  std::filesystem::remove(temporary.path() / hash);
+  EXPECT_EQ(ErrorOf([&] { files.Load(hash); })->code(), ErrorCode::kDataLoss);
+  conditioning.bytes.pop_back();
+  EXPECT_EQ(ErrorOf([&] { files.Save(conditioning); })->code(), ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace diptych
