@@ -1,0 +1,108 @@
+#include "encoder_node/engine/text_encoder.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+#include <filesystem>
+#include <mutex>
+#include <utility>
+
+#include "common/digest/sha256.h"
+#include "common/error/error.h"
+#include "common/model_config/json_facts.h"
+#include "common/nn/compute.h"
+#include "common/tokenizer/bpe_tokenizer.h"
+#include "common/weights/checkpoint.h"
+#include "common/weights/fingerprint.h"
+#include "common/weights/weight_view.h"
+#include "encoder_node/engine/long_prompt.h"
+#include "encoder_node/qwen3/model.h"
+
+namespace diptych {
+namespace {
+
+// The folder that holds config.json: `path` itself, or the folder of the file that it names.
+std::string ConfigPath(const std::string& path) {
+  const std::filesystem::path given(path);
+  return ((std::filesystem::is_directory(given) ? given : given.parent_path()) / "config.json").string();
+}
+
+class TextEncoder : public PromptEncoder {
+ public:
+  explicit TextEncoder(const TextEncoderOptions& options)
+      : device_(nn::ChooseDevice(options.device)),
+        dtype_(nn::ChooseDtype(options.torch_dtype, device_, at::kBFloat16)),
+        threads_(nn::SetThreads(options.threads)),
+        tokenizer_(BpeTokenizer::Load(options.tokenizer_path)),
+        config_text_(ReadTextFile(ConfigPath(options.text_encoder_path))),
+        checkpoint_(Checkpoint::Open(options.text_encoder_path)),
+        model_(WeightView(checkpoint_, device_, dtype_),
+               qwen3::Config::Parse(config_text_, ConfigPath(options.text_encoder_path))) {
+    const int64_t vocabulary = model_.config().vocab_size, needed = static_cast<int64_t>(tokenizer_.vocabulary_size());
+    if (needed > vocabulary) {
+      throw Error(ErrorCode::kInvalidArgument, options.tokenizer_path + ": the tokenizer has " + std::to_string(needed) +
+                                                   " tokens, this text model knows " + std::to_string(vocabulary) +
+                                                   " (vocab_size)");
+    }
+    facts_.model_fingerprint = CheckpointFingerprint(*checkpoint_, config_text_, threads_);
+    facts_.tokenizer_fingerprint = FilesFingerprint(tokenizer_.FilesRead());
+    facts_.width = model_.config().hidden_size;
+    facts_.layers = static_cast<int32_t>(model_.config().num_hidden_layers);
+    facts_.dtype = dtype_ == at::kFloat ? StateDtype::kFloat32 : StateDtype::kBFloat16;
+    facts_.threads = threads_;
+    facts_.device = device_.is_cuda() ? "cuda" : "cpu";
+  }
+
+  const EncoderFacts& facts() const override { return facts_; }
+
+  Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
+                      const CancelToken& cancel) override {
+    model_.StateIndex(parameters.layer);  // refuse before the work
+    if (parameters.row_limit < 0) throw Error(ErrorCode::kInvalidArgument, "row_limit must not be negative");
+    const std::vector<int64_t> ids = tokenizer_.Encode(formatted_text);
+    const int64_t most = model_.config().max_position_embeddings;
+    if (static_cast<int64_t>(ids.size()) > most) {
+      throw Error(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(ids.size()) +
+                                                   " tokens, this text model takes at most " + std::to_string(most));
+    }
+    const std::lock_guard one_at_a_time(mutex_);
+    nn::SetThreads(threads_);
+    at::Tensor rows = model_.HiddenState(ids, parameters.layer, cancel);  // [T, width]
+    if (parameters.row_limit > 0) rows = FitRows(rows, parameters.row_limit, parameters.long_prompt_mode);
+    rows = rows.to(at::kCPU).contiguous();
+
+    Conditioning conditioning;
+    ConditioningHeader& header = conditioning.header;
+    header.model_fingerprint = facts_.model_fingerprint;
+    header.tokenizer_fingerprint = facts_.tokenizer_fingerprint;
+    header.text_sha256 = Sha256Hex(formatted_text);
+    header.token_count = static_cast<int64_t>(ids.size());
+    header.layer = parameters.layer;
+    header.long_prompt_mode = parameters.long_prompt_mode;
+    header.dtype = facts_.dtype;
+    header.rows = rows.size(0);
+    header.width = rows.size(1);
+    conditioning.bytes.resize(header.ByteCount());
+    std::memcpy(conditioning.bytes.data(), rows.data_ptr(), conditioning.bytes.size());
+    return conditioning;
+  }
+
+ private:
+  const at::Device device_;
+  const at::ScalarType dtype_;
+  const int threads_;
+  const BpeTokenizer tokenizer_;
+  const std::string config_text_;
+  const std::shared_ptr<const Checkpoint> checkpoint_;
+  const qwen3::Model model_;
+  EncoderFacts facts_;
+  std::mutex mutex_;  // one forward pass at a time: it uses all cores already
+};
+
+}  // namespace
+
+std::unique_ptr<PromptEncoder> LoadTextEncoder(const TextEncoderOptions& options) {
+  return std::make_unique<TextEncoder>(options);
+}
+
+}  // namespace diptych

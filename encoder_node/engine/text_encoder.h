@@ -1,0 +1,22 @@
+// The text encoder: tokenizer and Qwen3 model of one checkpoint behind PromptEncoder.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "encoder_node/engine/prompt_encoder.h"
+
+namespace diptych {
+
+struct TextEncoderOptions {
+  std::string text_encoder_path;      // folder with config.json and weights, or a .safetensors file beside a config.json
+  std::string tokenizer_path;         // folder
+  std::string device = "auto";        // auto, cpu, cuda
+  std::string torch_dtype = "auto";   // auto (bfloat16), bfloat16, float32
+  int threads = 0;                    // CPU threads; 0: physical cores
+};
+
+// Reads the whole checkpoint once (its fingerprint covers every byte). Throws Error naming file and tensor or key.
+std::unique_ptr<PromptEncoder> LoadTextEncoder(const TextEncoderOptions& options);
+
+}  // namespace diptych

@@ -1,0 +1,116 @@
+#include "encoder_node/service/encoder_daemon.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <future>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/config/options.h"
+#include "common/net/server_runner.h"
+#include "common/net/shutdown_signal.h"
+#include "common/status/status.h"
+#include "common/version/version.h"
+#include "encoder_node/service/encoder_service.h"
+
+namespace diptych {
+namespace {
+
+constexpr std::chrono::seconds kGrace(10);
+
+namespace fs = std::filesystem;
+
+absl::Status FindParts(const std::string& model_path, const std::string& text_encoder_path,
+                       TextEncoderOptions* encoder) {
+  if (model_path.empty() && text_encoder_path.empty()) {
+    return absl::InvalidArgumentError("no checkpoint: give --model-path DIR or --text-encoder-path PATH");
+  }
+  const fs::path weights =
+      text_encoder_path.empty() ? fs::path(model_path) / "text_encoder" : fs::path(text_encoder_path);
+  const fs::path beside = fs::is_regular_file(weights) ? weights.parent_path() : weights;
+  const fs::path part = fs::path(model_path) / "tokenizer";
+  encoder->text_encoder_path = weights.string();
+  encoder->tokenizer_path = !model_path.empty() && fs::is_directory(part) ? part.string() : beside.string();
+  return absl::OkStatus();
+}
+
+// For programs that start this one: with port 0 nobody else knows the address.
+void AnnounceAddress(const Address& address) {
+  std::printf("{\"listening\":\"%s\"}\n", address.ToString().c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Settings& settings) {
+  EncoderDaemonConfig config;
+  const absl::StatusOr<Address> listen = ParseListenAddress(settings.Get(options::kEncoderListen));
+  if (!listen.ok()) return listen.status();
+  config.listen = *listen;
+  config.insecure = settings.Get(options::kInsecure);
+  if (absl::Status s = CheckPlaintextAllowed(config.listen, config.insecure, "listening on"); !s.ok()) return s;
+  config.log_level = ParseLogLevel(settings.Get(options::kLogLevel));
+  config.log_prompts = settings.Get(options::kLogPrompts);
+  config.prompt_byte_limit = settings.Get(options::kEncoderPromptByteLimit);
+  config.encoder.device = settings.Get(options::kEncoderDevice);
+  config.encoder.torch_dtype = settings.Get(options::kEncoderTorchDtype);
+  config.encoder.threads = static_cast<int>(settings.Get(options::kEncoderThreads));
+  absl::Status parts = absl::OkStatus();
+  const absl::Status guarded = Guard([&] {
+    parts = FindParts(settings.Get(options::kModelPath), settings.Get(options::kTextEncoderPath), &config.encoder);
+  });
+  if (!guarded.ok()) return guarded;
+  if (!parts.ok()) return parts;
+  return config;
+}
+
+absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& log, const LoadEncoder& load) {
+  std::promise<void> asked_to_stop;
+  std::atomic<bool> loading = true;
+  const ShutdownSignal signal([&] {
+    if (loading) {  // cannot be interrupted, and nothing of it is worth keeping
+      log.Info("stopped while loading");
+      _exit(0);
+    }
+    asked_to_stop.set_value();
+  });
+
+  if (const std::string warning = PlaintextWarning(config.listen, "listening on"); !warning.empty()) log.Warn(warning);
+  EncoderService service(
+      {.program_version = kVersion, .prompt_byte_limit = config.prompt_byte_limit, .log_prompts = config.log_prompts},
+      log);
+  const absl::StatusOr<std::unique_ptr<ServerRunner>> runner =
+      ServerRunner::Start(config.listen, {{v1::Encoder::service_full_name(), &service}});
+  if (!runner.ok()) return runner.status();
+  AnnounceAddress((*runner)->address());
+
+  log.Info(absl::StrCat("loading the text encoder from ", config.encoder.text_encoder_path, ", tokenizer from ",
+                        config.encoder.tokenizer_path));
+  const auto start = std::chrono::steady_clock::now();
+  absl::StatusOr<std::unique_ptr<PromptEncoder>> encoder = Guard([&] { return load(config.encoder); });
+  if (!encoder.ok()) return encoder.status();
+  const EncoderFacts facts = (*encoder)->facts();
+  service.SetEncoder(*std::move(encoder));
+  (*runner)->SetServing(true);
+  loading = false;
+  log.Info(absl::StrFormat("loaded in %.1f s: %d layers, width %d, %s on %s with %d threads, fingerprint %s",
+                           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+                           facts.layers, facts.width, std::string(StateDtypeName(facts.dtype)), facts.device,
+                           facts.threads, facts.model_fingerprint));
+  log.Info(absl::StrCat("listening on ", (*runner)->address().ToString()));
+
+  asked_to_stop.get_future().wait();
+  log.Info("stopping");
+  service.BeginStop();
+  (*runner)->Shutdown(kGrace);
+  log.Info("stopped");
+  return absl::OkStatus();
+}
+
+}  // namespace diptych

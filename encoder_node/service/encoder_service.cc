@@ -1,0 +1,152 @@
+#include "encoder_node/service/encoder_service.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/net/grpc_status.h"
+#include "common/net/poller.h"
+#include "common/status/status.h"
+#include "common/wire/conditioning_codec.h"
+#include "common/wire/enums.h"
+#include "encoder_node/service/encode_request.h"
+#include "encoder_node/service/state_statistics.h"
+
+namespace diptych {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double MillisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+absl::Status SendResult(const ValidEncodeRequest& request, const Conditioning& conditioning, double encode_ms,
+                        grpc::ServerWriter<v1::EncodeResponse>* writer) {
+  v1::EncodeResponse response;
+  response.mutable_info()->set_formatted_text(request.formatted_text);
+  response.mutable_info()->set_encode_ms(encode_ms);
+  if (!writer->Write(response)) return absl::CancelledError("the client has gone");
+  return SendConditioning(conditioning, [&](const v1::ConditioningFrame& frame) {
+    *response.mutable_frame() = frame;
+    return writer->Write(response);
+  });
+}
+
+void LogResult(const Logger& log, const Conditioning& conditioning, double waited_ms, double encode_ms) {
+  const ConditioningHeader& header = conditioning.header;
+  if (header.rows != header.token_count) {
+    log.Warn(absl::StrFormat(
+        "the prompt has %d tokens, more than the receiver takes: long-prompt mode %s made %d rows of them",
+        header.token_count, std::string(LongPromptModeName(header.long_prompt_mode)), header.rows));
+  }
+  log.Info(absl::StrFormat("encoded %d tokens into %d x %d %s of layer %d in %.1f ms after waiting %.1f ms",
+                           header.token_count, header.rows, header.width, std::string(StateDtypeName(header.dtype)),
+                           header.layer, encode_ms, waited_ms));
+  if (log.Shows(LogLevel::kDebug)) log.Debug(absl::StrCat("hidden states: ", DescribeStates(conditioning)));
+}
+
+void LogFailure(const Logger& log, const absl::Status& status) {
+  const std::string line = absl::StrCat("encode: ", status.ToString());
+  if (status.code() == absl::StatusCode::kCancelled) {
+    log.Info(line);
+  } else if (status.code() == absl::StatusCode::kInternal) {
+    log.Error(line);
+  } else {
+    log.Warn(line);
+  }
+}
+
+}  // namespace
+
+void EncoderService::SetEncoder(std::shared_ptr<PromptEncoder> encoder) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  encoder_ = std::move(encoder);
+}
+
+void EncoderService::BeginStop() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  stopping_ = true;
+}
+
+absl::StatusOr<std::shared_ptr<PromptEncoder>> EncoderService::Encoder() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (stopping_) return absl::UnavailableError("the encoder is stopping");
+  if (encoder_ == nullptr) return absl::UnavailableError("the text encoder is still being loaded");
+  return encoder_;
+}
+
+grpc::Status EncoderService::Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*,
+                                      v1::DescribeEncoderResponse* response) {
+  try {
+    const absl::StatusOr<std::shared_ptr<PromptEncoder>> encoder = Encoder();
+    if (!encoder.ok()) return ToGrpcStatus(encoder.status());
+    const EncoderFacts& facts = (*encoder)->facts();
+    response->set_program_version(options_.program_version);
+    response->set_model_fingerprint(facts.model_fingerprint);
+    response->set_tokenizer_fingerprint(facts.tokenizer_fingerprint);
+    response->set_width(facts.width);
+    response->set_layers(facts.layers);
+    response->set_dtype(ToProto(facts.dtype));
+    response->set_threads(facts.threads);
+    response->set_device(facts.device);
+    response->set_prompt_byte_limit(options_.prompt_byte_limit);
+    return grpc::Status::OK;
+  } catch (...) {
+    return ToGrpcStatus(StatusOfCurrentException());
+  }
+}
+
+grpc::Status EncoderService::Encode(grpc::ServerContext* context, const v1::EncodeRequest* request,
+                                    grpc::ServerWriter<v1::EncodeResponse>* writer) {
+  absl::Status status;
+  try {
+    const Logger log = request->job_id().empty() ? log_ : log_.ForJob(request->job_id().substr(0, 64));
+    try {
+      status = EncodeAndSend(context, *request, writer, log);
+    } catch (...) {
+      status = StatusOfCurrentException();
+    }
+    if (!status.ok()) LogFailure(log, status);
+  } catch (...) {  // not even the log works
+    if (status.ok()) status = StatusOfCurrentException();
+  }
+  return ToGrpcStatus(status);
+}
+
+absl::Status EncoderService::EncodeAndSend(grpc::ServerContext* context, const v1::EncodeRequest& request,
+                                           grpc::ServerWriter<v1::EncodeResponse>* writer, const Logger& log) {
+  const absl::StatusOr<std::shared_ptr<PromptEncoder>> encoder = Encoder();
+  if (!encoder.ok()) return encoder.status();
+
+  const Clock::time_point start = Clock::now();
+  const absl::StatusOr<ValidEncodeRequest> valid =
+      ValidateEncodeRequest(request, (*encoder)->facts(), options_.prompt_byte_limit);
+  if (!valid.ok()) return valid.status();
+  const double format_ms = MillisecondsSince(start);
+  log.Info(options_.log_prompts ? absl::StrCat("formatted prompt: ", valid->formatted_text)
+                                : absl::StrCat("formatted prompt of ", valid->formatted_text.size(), " bytes"));
+
+  const CancelToken cancel;
+  const Poller client_watch([&] {
+    if (!context->IsCancelled()) return false;
+    cancel.Cancel();
+    return true;
+  });
+  Conditioning conditioning;
+  double waited_ms = 0, encode_ms = 0;
+  {
+    const Clock::time_point arrival = Clock::now();
+    const TurnQueue::Turn turn = turns_.Wait(cancel);
+    waited_ms = MillisecondsSince(arrival);
+    cancel.ThrowIfCancelled();
+    const Clock::time_point work = Clock::now();
+    conditioning = (*encoder)->Encode(valid->formatted_text, valid->parameters, cancel);
+    encode_ms = format_ms + MillisecondsSince(work);
+  }
+  LogResult(log, conditioning, waited_ms, encode_ms);
+  return SendResult(*valid, conditioning, encode_ms, writer);
+}
+
+}  // namespace diptych

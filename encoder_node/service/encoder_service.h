@@ -1,0 +1,54 @@
+// diptych.v1.Encoder: validates, lets the encoder compute, streams the rows.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/log/log.h"
+#include "diptych/v1/encoder.grpc.pb.h"
+#include "encoder_node/engine/prompt_encoder.h"
+#include "encoder_node/service/turn_queue.h"
+
+namespace diptych {
+
+struct EncoderServiceOptions {
+  std::string program_version;
+  int64_t prompt_byte_limit = 1'000'000;  // all parts together
+  bool log_prompts = false;
+};
+
+// Thread-safe. Keeps nothing of a call after answering it.
+class EncoderService final : public v1::Encoder::Service {
+ public:
+  EncoderService(EncoderServiceOptions options, const Logger& log) : options_(std::move(options)), log_(log) {}
+
+  // Until this is called every RPC answers UNAVAILABLE.
+  void SetEncoder(std::shared_ptr<PromptEncoder> encoder);
+
+  // From now on new calls answer UNAVAILABLE; calls under way go on.
+  void BeginStop();
+
+  grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeEncoderRequest* request,
+                        v1::DescribeEncoderResponse* response) override;
+  grpc::Status Encode(grpc::ServerContext* context, const v1::EncodeRequest* request,
+                      grpc::ServerWriter<v1::EncodeResponse>* writer) override;
+
+ private:
+  absl::StatusOr<std::shared_ptr<PromptEncoder>> Encoder();
+  // May throw.
+  absl::Status EncodeAndSend(grpc::ServerContext* context, const v1::EncodeRequest& request,
+                             grpc::ServerWriter<v1::EncodeResponse>* writer, const Logger& log);
+
+  const EncoderServiceOptions options_;
+  const Logger log_;
+  TurnQueue turns_;
+  std::mutex mutex_;  // guards the two below
+  std::shared_ptr<PromptEncoder> encoder_;
+  bool stopping_ = false;
+};
+
+}  // namespace diptych

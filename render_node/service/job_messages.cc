@@ -1,0 +1,153 @@
+#include "render_node/service/job_messages.h"
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/wire/enums.h"
+
+namespace diptych {
+namespace {
+
+constexpr std::array<std::pair<JobState, v1::JobState>, kJobStates.size()> kStates = {{
+    {JobState::kQueued, v1::JOB_STATE_QUEUED},
+    {JobState::kEncoding, v1::JOB_STATE_ENCODING},
+    {JobState::kReady, v1::JOB_STATE_READY},
+    {JobState::kRendering, v1::JOB_STATE_RENDERING},
+    {JobState::kDecoding, v1::JOB_STATE_DECODING},
+    {JobState::kDone, v1::JOB_STATE_DONE},
+    {JobState::kFailed, v1::JOB_STATE_FAILED},
+    {JobState::kCancelled, v1::JOB_STATE_CANCELLED},
+}};
+
+// The same status, its message led by the field that it is about.
+absl::Status Named(const char* field, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(field, ": ", status.message()));
+}
+
+}  // namespace
+
+v1::JobState ToProto(JobState state) {
+  for (const auto& [known, wire] : kStates) {
+    if (known == state) return wire;
+  }
+  return v1::JOB_STATE_UNSPECIFIED;
+}
+
+v1::Prompt ToProto(const PromptText& prompt) {
+  v1::Prompt message;
+  message.set_user(prompt.user);
+  if (prompt.system) message.set_system(*prompt.system);
+  message.set_thinking(prompt.thinking);
+  message.set_assistant(prompt.assistant);
+  message.set_force_think_block(prompt.force_think_block);
+  message.set_remove_quotes(prompt.remove_quotes);
+  message.set_keep_whitespace(prompt.keep_whitespace);
+  message.set_conversation_json(prompt.conversation_json);
+  return message;
+}
+
+v1::JobSpec ToProto(const JobSpec& spec) {
+  v1::JobSpec message;
+  if (spec.prompt) *message.mutable_prompt() = ToProto(*spec.prompt);
+  if (spec.negative) *message.mutable_negative() = ToProto(*spec.negative);
+  message.set_width(spec.width);
+  message.set_height(spec.height);
+  message.set_steps(spec.steps);
+  message.set_seed(spec.seed);
+  if (spec.shift) message.set_shift(*spec.shift);
+  message.set_guidance_scale(spec.guidance_scale);
+  message.set_cfg_normalization(spec.cfg_normalization);
+  message.set_cfg_truncation(spec.cfg_truncation);
+  if (spec.layer) message.set_layer(*spec.layer);
+  message.set_long_prompt_mode(ToProto(spec.long_prompt_mode));
+  message.set_client(spec.client);
+  message.set_priority(spec.priority);
+  return message;
+}
+
+v1::JobTimings ToProto(const JobTimings& timings) {
+  v1::JobTimings message;
+  message.set_queue_ms(timings.queue_ms);
+  message.set_encode_ms(timings.encode_ms);
+  message.set_transfer_ms(timings.transfer_ms);
+  message.set_refine_ms(timings.refine_ms);
+  message.mutable_step_ms()->Add(timings.step_ms.begin(), timings.step_ms.end());
+  message.set_decode_ms(timings.decode_ms);
+  message.set_png_ms(timings.png_ms);
+  message.set_total_ms(timings.total_ms);
+  return message;
+}
+
+v1::Job ToProto(const Job& job) {
+  v1::Job message;
+  message.set_id(job.id);
+  message.set_state(ToProto(job.state));
+  *message.mutable_spec() = ToProto(job.spec);
+  message.set_step(job.step);
+  message.set_error(job.error);
+  message.set_error_code(job.error_code);
+  message.set_accepted_unix_ms(job.accepted_unix_ms);
+  message.set_finished_unix_ms(job.finished_unix_ms);
+  *message.mutable_timings() = ToProto(job.timings);
+  message.set_attempt(job.attempt);
+  message.set_detail(job.detail);
+  return message;
+}
+
+absl::StatusOr<JobState> FromProto(v1::JobState state) {
+  for (const auto& [known, wire] : kStates) {
+    if (wire == state) return known;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("job state ", static_cast<int>(state), " is not one of 1 (queued) to 8 (cancelled)"));
+}
+
+absl::StatusOr<PromptText> FromProto(const v1::Prompt& message) {
+  if (!message.template_name().empty()) {
+    return absl::InvalidArgumentError(
+        "template_name is reserved: this version has no prompt templates, send the parts of the prompt");
+  }
+  PromptText prompt;
+  prompt.user = message.user();
+  if (message.has_system()) prompt.system = message.system();
+  prompt.thinking = message.thinking();
+  prompt.assistant = message.assistant();
+  prompt.force_think_block = message.force_think_block();
+  prompt.remove_quotes = message.remove_quotes();
+  prompt.keep_whitespace = message.keep_whitespace();
+  prompt.conversation_json = message.conversation_json();
+  return prompt;
+}
+
+absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message) {
+  JobSpec spec;
+  if (message.has_prompt()) {
+    absl::StatusOr<PromptText> prompt = FromProto(message.prompt());
+    if (!prompt.ok()) return Named("prompt", prompt.status());
+    spec.prompt = *std::move(prompt);
+  }
+  if (message.has_negative()) {
+    absl::StatusOr<PromptText> negative = FromProto(message.negative());
+    if (!negative.ok()) return Named("negative", negative.status());
+    spec.negative = *std::move(negative);
+  }
+  spec.width = message.width();
+  spec.height = message.height();
+  spec.steps = message.steps();
+  spec.seed = message.seed();
+  if (message.has_shift()) spec.shift = message.shift();
+  spec.guidance_scale = message.guidance_scale();
+  spec.cfg_normalization = message.cfg_normalization();
+  spec.cfg_truncation = message.cfg_truncation();
+  if (message.has_layer()) spec.layer = message.layer();
+  const absl::StatusOr<LongPromptMode> mode = FromProto(message.long_prompt_mode());
+  if (!mode.ok()) return Named("long_prompt_mode", mode.status());
+  spec.long_prompt_mode = *mode;
+  spec.client = message.client();
+  spec.priority = message.priority();
+  return spec;
+}
+
+}  // namespace diptych

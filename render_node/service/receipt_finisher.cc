@@ -1,0 +1,61 @@
+#include "render_node/service/receipt_finisher.h"
+
+#include <string>
+
+#include "common/conditioning/conditioning_hash.h"
+#include "common/image/png.h"
+#include "common/version/version.h"
+
+namespace diptych {
+namespace {
+
+ReceiptPrompt PromptOf(const PromptText& prompt) {
+  ReceiptPrompt receipt;
+  receipt.user = prompt.user;
+  receipt.system = prompt.system.value_or("");  // both mean no system turn
+  receipt.thinking = prompt.thinking;
+  receipt.assistant = prompt.assistant;
+  receipt.force_think_block = prompt.force_think_block;
+  receipt.remove_quotes = prompt.remove_quotes;
+  receipt.keep_whitespace = prompt.keep_whitespace;
+  receipt.conversation_json = prompt.conversation_json;
+  return receipt;
+}
+
+}  // namespace
+
+Receipt ReceiptOf(const FinishRequest& request) {
+  const RenderParameters& parameters = request.parameters;
+  const ConditioningHeader& positive = request.positive.header;
+  Receipt receipt;
+  receipt.program_version = kVersion;
+  if (request.spec.prompt) receipt.prompt = PromptOf(*request.spec.prompt);
+  receipt.width = parameters.width;
+  receipt.height = parameters.height;
+  receipt.seed = parameters.seed;
+  receipt.steps = parameters.steps;
+  receipt.shift = parameters.shift;
+  receipt.guidance_scale = parameters.guidance_scale;
+  receipt.cfg_normalization = parameters.cfg_normalization;
+  receipt.cfg_truncation = parameters.cfg_truncation;
+  receipt.layer = positive.layer;
+  receipt.long_prompt_mode = LongPromptModeName(positive.long_prompt_mode);
+  receipt.dtype = request.renderer.dtype;
+  receipt.transformer_fingerprint = request.renderer.transformer_fingerprint;
+  receipt.vae_fingerprint = request.renderer.vae_fingerprint;
+  receipt.text_encoder_fingerprint = positive.model_fingerprint;
+  receipt.tokenizer_fingerprint = positive.tokenizer_fingerprint;
+  receipt.conditioning_hash = ConditioningHash(request.positive);
+  if (request.negative != nullptr) {
+    if (request.spec.negative) receipt.negative = PromptOf(*request.spec.negative);
+    receipt.negative_conditioning_hash = ConditioningHash(*request.negative);
+  }
+  return receipt;
+}
+
+std::vector<uint8_t> FinishWithReceipt(const FinishRequest& request) {
+  const std::string png = EncodePng(request.picture, ReceiptPngText(ReceiptOf(request)));
+  return {png.begin(), png.end()};
+}
+
+}  // namespace diptych

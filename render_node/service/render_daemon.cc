@@ -1,0 +1,201 @@
+#include "render_node/service/render_daemon.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <future>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/concurrency/clock.h"
+#include "common/net/server_runner.h"
+#include "common/net/shutdown_signal.h"
+#include "common/status/status.h"
+#include "common/version/version.h"
+#include "render_node/conditioning/encoder_client.h"
+#include "render_node/jobs/job_queue.h"
+#include "render_node/jobs/job_runner.h"
+#include "render_node/jobs/picture_store.h"
+#include "render_node/jobs/scheduler.h"
+#include "render_node/jobs/sqlite_job_store.h"
+#include "render_node/jobs/state_folder.h"
+#include "render_node/service/receipt_finisher.h"
+#include "render_node/service/render_service.h"
+
+namespace diptych {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kCallGrace{1000};    // for calls under way when the daemon stops
+constexpr milliseconds kWorkerGrace{4000};  // for the step under way
+
+// For a daemon without encoders.
+class NoSource final : public ConditioningSource {
+ public:
+  FetchResult Fetch(const FetchRequest&, const CancelToken&, const std::function<void(const std::string&)>&) override {
+    throw Error(ErrorCode::kFailedPrecondition,
+                "this render daemon has no encoder (--encoder HOST:PORT) and paints uploaded conditioning only");
+  }
+};
+
+// For programs that start this one: with port 0 nobody else knows the address.
+void AnnounceAddress(const Address& address) {
+  std::printf("{\"listening\":\"%s\"}\n", address.ToString().c_str());
+  std::fflush(stdout);
+}
+
+// Throws Error(kFailedPrecondition) for an encoder of another model; one that does not answer may come later.
+void CheckEncoders(const std::vector<EncoderReport>& encoders, const RendererFacts& facts, const Logger& log) {
+  for (const EncoderReport& encoder : encoders) {
+    if (!encoder.reachable) {
+      log.Warn(absl::StrCat("encoder ", encoder.address, " does not answer yet: ", encoder.error));
+    } else if (encoder.width != facts.cap_feat_dim) {
+      throw Error(ErrorCode::kFailedPrecondition,
+                  absl::StrCat("encoder ", encoder.address, " gives rows of ", encoder.width,
+                               " values, this DiT takes rows of ", facts.cap_feat_dim, " (cap_feat_dim)"));
+    }
+  }
+}
+
+std::vector<v1::EncoderStatus> ToStatuses(const std::vector<EncoderReport>& reports) {
+  std::vector<v1::EncoderStatus> statuses;
+  for (const EncoderReport& report : reports) {
+    v1::EncoderStatus& status = statuses.emplace_back();
+    status.set_address(report.address);
+    status.set_reachable(report.reachable);
+    status.set_error(report.error);
+    status.set_model_fingerprint(report.model_fingerprint);
+    status.set_width(report.width);
+  }
+  return statuses;
+}
+
+void LogState(const Logger& log, const Job& job) {
+  const Logger line = log.ForJob(job.id);
+  switch (job.state) {
+    case JobState::kDone: line.Info(absl::StrFormat("done %.0f ms after it was accepted", job.timings.total_ms)); break;
+    case JobState::kFailed: line.Warn(absl::StrCat("failed: ", job.error_code, ": ", job.error)); break;
+    default: line.Info(std::string(JobStateName(job.state)));
+  }
+}
+
+JobRunnerEvents LoggedEvents(const Logger& log) {
+  return {.state_changed = [log](const Job& job) { LogState(log, job); },
+          .store_failed = [log](const absl::Status& status) {
+            log.Error(absl::StrCat("the job store fails: ", status.message()));
+          }};
+}
+
+// The running job has been asked to end and waits again when it does. One that is in the middle of a long step is left to the next
+// start, which makes it wait again too.
+void AwaitWorker(const JobQueue& queue, const Logger& log) {
+  const auto end = std::chrono::steady_clock::now() + kWorkerGrace;
+  while (queue.running() > 0) {
+    if (std::chrono::steady_clock::now() >= end) {
+      log.Warn("stopped in the middle of a step; its job is painted again after the next start");
+      _exit(0);
+    }
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+}
+
+// May throw.
+absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const LoadRenderer& load) {
+  std::promise<void> asked_to_stop;
+  std::atomic<bool> loading = true;
+  const ShutdownSignal signal([&] {
+    if (loading) {  // cannot be interrupted, and nothing of it is worth keeping
+      log.Info("stopped while loading");
+      _exit(0);
+    }
+    asked_to_stop.set_value();
+  });
+
+  const SystemClock clock;
+  const StateFolder folder(config.state_dir);
+  SqliteJobStore store(folder, SystemRandom());
+  PictureStore pictures(folder.pictures());
+  RenderService service(log);
+  const absl::StatusOr<std::unique_ptr<ServerRunner>> server =
+      ServerRunner::Start(config.listen, {{v1::Renderer::service_full_name(), &service}});
+  if (!server.ok()) return server.status();
+  AnnounceAddress((*server)->address());
+  const auto warn = [&](const std::string& text) { if (!text.empty()) log.Warn(text); };
+  warn(PlaintextWarning(config.listen, "listening on"));
+  for (const Address& encoder : config.encoders) warn(PlaintextWarning(encoder, "connecting to the encoder"));
+
+  log.Debug(absl::StrCat("loading the transformer from ", config.renderer.transformer_path, ", the VAE from ",
+                         config.renderer.vae_path));
+  const double load_start = clock.SteadyMs();
+  const std::unique_ptr<PictureRenderer> renderer = load(config.renderer);
+  const double load_ms = clock.SteadyMs() - load_start;
+  RendererFacts facts = renderer->facts();
+  if (config.default_shift) facts.default_shift = *config.default_shift;
+
+  NoSource no_source;
+  std::unique_ptr<EncoderClient> encoders;
+  if (!config.encoders.empty()) {
+    EncoderClientOptions options;
+    options.encoders = config.encoders;
+    options.expected_width = facts.cap_feat_dim;
+    options.call_timeout = config.encode_timeout;
+    encoders = std::make_unique<EncoderClient>(std::move(options));
+    CheckEncoders(encoders->Describe(), facts, log);
+  }
+
+  FairScheduler scheduler;
+  JobQueue queue(store, scheduler, clock, {.waiting = config.queue_limit});
+  JobRunner worker({.queue = queue,
+                    .store = store,
+                    .pictures = pictures,
+                    .source = encoders ? static_cast<ConditioningSource&>(*encoders) : no_source,
+                    .renderer = *renderer,
+                    .clock = clock,
+                    .finish = FinishWithReceipt,
+                    .events = LoggedEvents(log)});
+  const absl::Cleanup end_calls = [&] {  // before the queue that they use is gone
+    queue.Stop();
+    (*server)->Shutdown(kCallGrace);
+  };
+  service.Open({.queue = &queue,
+                .pictures = &pictures,
+                .facts = facts,
+                .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
+                .log_prompts = config.log_prompts});
+  (*server)->SetServing(true);
+  loading = false;
+  log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s", kVersion,
+                           load_ms / 1000, facts.dtype, facts.device, facts.threads,
+                           facts.transformer_fingerprint.substr(0, 12), facts.vae_fingerprint.substr(0, 12)));
+  if (queue.interrupted() > 0) log.Info(absl::StrCat(queue.interrupted(), " interrupted jobs wait again"));
+  log.Info(absl::StrCat("listening on ", (*server)->address().ToString(), ", ", queue.waiting(), " jobs waiting"));
+
+  asked_to_stop.get_future().wait();
+  log.Info("stopping");
+  queue.Stop();
+  (*server)->Shutdown(kCallGrace);
+  AwaitWorker(queue, log);
+  worker.Stop();
+  log.Info("stopped");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RunRenderDaemon(const RenderDaemonConfig& config, const Logger& log, const LoadRenderer& load) {
+  try {
+    return Run(config, log, load);
+  } catch (...) {
+    return StatusOfCurrentException();
+  }
+}
+
+}  // namespace diptych

@@ -1,0 +1,77 @@
+#include "render_node/service/render_daemon_config.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/options.h"
+
+namespace diptych {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::Status Named(const char* flag, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
+}
+
+absl::Status ReadAddresses(const Settings& settings, RenderDaemonConfig* config) {
+  config->insecure = settings.Get(options::kInsecure);
+  const absl::StatusOr<Address> listen = ParseListenAddress(settings.Get(options::kRenderListen));
+  if (!listen.ok()) return Named("--listen", listen.status());
+  if (absl::Status s = CheckPlaintextAllowed(*listen, config->insecure, "listening on"); !s.ok()) return s;
+  config->listen = *listen;
+  for (const std::string& text : settings.Get(options::kRenderEncoders)) {
+    const absl::StatusOr<Address> encoder = ParseAddress(text);
+    if (!encoder.ok()) return Named("--encoder", encoder.status());
+    if (absl::Status s = CheckPlaintextAllowed(*encoder, config->insecure, "connecting to the encoder"); !s.ok()) return s;
+    config->encoders.push_back(*encoder);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadRenderer(const Settings& settings, ZImageOptions* renderer) {
+  const fs::path model = settings.Get(options::kModelPath);
+  const std::string& transformer = settings.Get(options::kTransformerPath);
+  const std::string& vae = settings.Get(options::kVaePath);
+  if (model.empty() && (transformer.empty() || vae.empty())) {
+    return absl::InvalidArgumentError(
+        "no checkpoint: give --model-path DIR, a folder with transformer, vae and scheduler, or both --transformer-path and "
+        "--vae-path");
+  }
+  renderer->transformer_path = transformer.empty() ? (model / "transformer").string() : transformer;
+  renderer->vae_path = vae.empty() ? (model / "vae").string() : vae;
+  const fs::path folder = model.empty() ? fs::path(transformer).parent_path() : model;
+  renderer->scheduler_path = (folder / "scheduler").string();  // need not be there
+  renderer->device = settings.Get(options::kDitDevice);
+  renderer->vae_device = settings.Get(options::kVaeDevice);
+  renderer->torch_dtype = settings.Get(options::kRenderTorchDtype);
+  renderer->threads = static_cast<int>(settings.Get(options::kRenderThreads));
+  renderer->tiled_vae = settings.Get(options::kTiledVae);
+  renderer->tile_size = static_cast<int>(settings.Get(options::kTileSize));
+  renderer->tile_overlap = static_cast<int>(settings.Get(options::kTileOverlap));
+  if (2 * renderer->tile_overlap > renderer->tile_size) {
+    return absl::InvalidArgumentError(absl::StrCat("--tile-overlap ", renderer->tile_overlap,
+                                                   " is more than half of --tile-size ", renderer->tile_size));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settings& settings) {
+  RenderDaemonConfig config;
+  config.log_level = ParseLogLevel(settings.Get(options::kLogLevel));
+  config.log_prompts = settings.Get(options::kLogPrompts);
+  config.encode_timeout = std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncodeTimeout) * 1000));
+  config.queue_limit = settings.Get(options::kRenderQueueLimit);
+  config.default_shift = settings.Get(options::kShift);
+  config.state_dir = settings.Get(options::kRenderStateDir);
+  if (config.state_dir.empty()) {
+    return absl::InvalidArgumentError("no state folder: give --state-dir DIR, where jobs and pictures are kept");
+  }
+  if (absl::Status s = ReadAddresses(settings, &config); !s.ok()) return s;
+  if (absl::Status s = ReadRenderer(settings, &config.renderer); !s.ok()) return s;
+  return config;
+}
+
+}  // namespace diptych

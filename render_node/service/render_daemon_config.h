@@ -1,0 +1,35 @@
+// What diptych-renderd runs with.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/config/settings.h"
+#include "common/log/log.h"
+#include "common/net/address.h"
+#include "render_node/pipeline/z_image_options.h"
+
+namespace diptych {
+
+struct RenderDaemonConfig {
+  Address listen;
+  bool insecure = false;  // plain text off loopback
+  LogLevel log_level = LogLevel::kInfo;
+  bool log_prompts = false;
+  std::vector<Address> encoders;                      // may be empty: then only uploaded conditioning is painted
+  std::chrono::milliseconds encode_timeout{600'000};  // of one prompt
+  std::filesystem::path state_dir;
+  int64_t queue_limit = 0;              // waiting jobs
+  std::optional<double> default_shift;  // in place of the checkpoint's own
+  ZImageOptions renderer;
+
+  // A model path stands for its parts transformer/, vae/ and scheduler/. INVALID_ARGUMENT or FAILED_PRECONDITION (plain text off
+  // loopback): wrong usage, named by its flag.
+  static absl::StatusOr<RenderDaemonConfig> FromSettings(const Settings& settings);
+};
+
+}  // namespace diptych

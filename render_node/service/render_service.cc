@@ -1,0 +1,200 @@
+#include "render_node/service/render_service.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "common/net/grpc_status.h"
+#include "common/status/status.h"
+#include "common/version/version.h"
+#include "render_node/service/job_messages.h"
+#include "render_node/service/picture_chunks.h"
+#include "render_node/service/submission_reader.h"
+
+namespace diptych {
+namespace {
+
+// How soon a call notices that its client has left.
+constexpr std::chrono::milliseconds kLookInterval(50);
+
+// A page of jobs stays well below the 4 MiB that a gRPC client takes by default.
+constexpr size_t kMaxListBytes = size_t{3} << 20;
+
+absl::Status ClientHasLeft() { return absl::CancelledError("the client has left"); }
+
+absl::Status Stopping() { return absl::UnavailableError("the render daemon is stopping; try again when it is back"); }
+
+absl::StatusOr<JobFilter> FilterOf(const v1::ListRequest& request) {
+  JobFilter filter;
+  filter.limit = request.limit();
+  filter.before_id = request.before_id();
+  filter.client = request.client();
+  for (const int number : request.states()) {
+    const absl::StatusOr<JobState> state = FromProto(static_cast<v1::JobState>(number));
+    if (!state.ok()) return absl::InvalidArgumentError(absl::StrCat("states: ", state.status().message()));
+    filter.states.push_back(*state);
+  }
+  return filter;
+}
+
+std::string PromptForLog(const JobSpec& spec, bool in_full) {
+  if (!spec.prompt) return "no prompt";
+  const PromptText& prompt = *spec.prompt;
+  const std::string& words = prompt.conversation_json.empty() ? prompt.user : prompt.conversation_json;
+  return in_full ? absl::StrCat("prompt \"", words, "\"") : absl::StrCat("prompt of ", words.size(), " bytes");
+}
+
+// Writes the present state and every change until a terminal one, and returns the last.
+absl::StatusOr<Job> FollowJob(JobQueue& queue, const std::string& id, const grpc::ServerContext& context,
+                              const std::function<bool(const Job&)>& write) {
+  absl::StatusOr<std::unique_ptr<JobWatch>> watch = queue.Watch(id);
+  if (!watch.ok()) return watch.status();
+  Job job;
+  for (bool ended = false; !ended;) {
+    if (context.IsCancelled()) return ClientHasLeft();
+    switch ((*watch)->Next(kLookInterval, &job)) {
+      case JobWatch::Outcome::kNothingNew: continue;
+      case JobWatch::Outcome::kJob: ended = IsTerminal(job.state); break;
+      case JobWatch::Outcome::kEnded: {
+        // Without a terminal state: the daemon stops, or the job failed in a way that only the store knows.
+        if (queue.stopping()) return Stopping();
+        absl::StatusOr<Job> stored = queue.Get(id);
+        if (!stored.ok()) return stored.status();
+        job = *std::move(stored);
+        ended = true;
+      }
+    }
+    if (!write(job)) return ClientHasLeft();
+  }
+  return job;
+}
+
+}  // namespace
+
+void RenderService::Open(RenderServiceParts parts) {
+  parts_ = std::move(parts);
+  open_.store(true, std::memory_order_release);
+}
+
+grpc::Status RenderService::Answer(const char* method,
+                                   const std::function<absl::Status(const RenderServiceParts&)>& work) const {
+  absl::Status status;
+  try {
+    if (!open_.load(std::memory_order_acquire)) {
+      status = absl::UnavailableError("the render daemon is still loading its model; try again in some seconds");
+    } else if (parts_->queue->stopping()) {
+      status = Stopping();
+    } else {
+      status = work(*parts_);
+    }
+  } catch (...) {
+    status = StatusOfCurrentException();
+  }
+  if (absl::IsInternal(status)) log_.Error(absl::StrCat(method, ": ", status.message()));
+  return ToGrpcStatus(status);
+}
+
+grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRendererRequest*,
+                                     v1::DescribeRendererResponse* response) {
+  return Answer("Describe", [&](const RenderServiceParts& parts) {
+    const RendererFacts& facts = parts.facts;
+    response->set_program_version(kVersion);
+    response->set_transformer_fingerprint(facts.transformer_fingerprint);
+    response->set_vae_fingerprint(facts.vae_fingerprint);
+    response->set_cap_feat_dim(facts.cap_feat_dim);
+    response->set_row_limit(facts.row_limit);
+    response->set_size_multiple(facts.size_multiple);
+    response->set_max_side(facts.max_side);
+    response->set_default_shift(facts.default_shift);
+    response->set_dtype(facts.dtype);
+    response->set_device(facts.device);
+    response->set_threads(facts.threads);
+    response->set_queued(static_cast<int32_t>(parts.queue->waiting()));
+    response->set_running(static_cast<int32_t>(parts.queue->running()));
+    for (v1::EncoderStatus& encoder : parts.encoders()) *response->add_encoders() = std::move(encoder);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status RenderService::Submit(grpc::ServerContext* context, grpc::ServerReader<v1::SubmitRequest>* reader,
+                                   v1::SubmitResponse* response) {
+  return Answer("Submit", [&](const RenderServiceParts& parts) -> absl::Status {
+    SubmissionReader submission(parts.facts, parts.prompt_byte_limit);
+    v1::SubmitRequest request;
+    while (reader->Read(&request)) {
+      if (absl::Status s = submission.Add(request); !s.ok()) return s;
+    }
+    if (context->IsCancelled()) return ClientHasLeft();
+    const absl::StatusOr<ValidSubmission> valid = submission.Finish();
+    if (!valid.ok()) return valid.status();
+    const absl::StatusOr<SubmittedJob> job = parts.queue->Submit(valid->spec, valid->uploaded);
+    if (!job.ok()) return job.status();
+    LogAccepted(parts, *job, valid->spec, valid->uploaded.positive.has_value());
+    response->set_id(job->id);
+    response->set_jobs_ahead(static_cast<int32_t>(job->jobs_ahead));
+    return absl::OkStatus();
+  });
+}
+
+void RenderService::LogAccepted(const RenderServiceParts& parts, const SubmittedJob& job, const JobSpec& spec,
+                                bool uploaded) const {
+  log_.ForJob(job.id).Info(absl::StrCat("accepted from \"", spec.client, "\": ", spec.width, "x", spec.height, ", ",
+                                        spec.steps, " steps, seed ", spec.seed, ", ",
+                                        PromptForLog(spec, parts.log_prompts), uploaded ? ", uploaded conditioning" : "",
+                                        ", ", job.jobs_ahead, " jobs ahead"));
+}
+
+grpc::Status RenderService::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                                  grpc::ServerWriter<v1::WatchResponse>* writer) {
+  return Answer("Watch", [&](const RenderServiceParts& parts) -> absl::Status {
+    v1::WatchResponse response;
+    const absl::StatusOr<Job> job = FollowJob(*parts.queue, request->id(), *context, [&](const Job& changed) {
+      *response.mutable_job() = ToProto(changed);
+      return writer->Write(response);
+    });
+    if (!job.ok()) return job.status();
+    if (job->state != JobState::kDone || !request->picture()) return absl::OkStatus();
+    const std::vector<uint8_t> png = parts.pictures->Load(job->id);
+    if (absl::Status s = CheckWholePng(png); !s.ok()) return s;
+    return SendPicture(png, [&](const v1::PictureChunk& chunk) {
+      *response.mutable_picture() = chunk;
+      return writer->Write(response);
+    });
+  });
+}
+
+grpc::Status RenderService::Cancel(grpc::ServerContext*, const v1::CancelRequest* request, v1::CancelResponse* response) {
+  return Answer("Cancel", [&](const RenderServiceParts& parts) {
+    const absl::StatusOr<Job> job = parts.queue->Cancel(request->id());
+    if (job.ok()) *response->mutable_job() = ToProto(*job);
+    return job.status();
+  });
+}
+
+grpc::Status RenderService::Get(grpc::ServerContext*, const v1::GetRequest* request, v1::GetResponse* response) {
+  return Answer("Get", [&](const RenderServiceParts& parts) {
+    const absl::StatusOr<Job> job = parts.queue->Get(request->id());
+    if (job.ok()) *response->mutable_job() = ToProto(*job);
+    return job.status();
+  });
+}
+
+grpc::Status RenderService::List(grpc::ServerContext*, const v1::ListRequest* request, v1::ListResponse* response) {
+  return Answer("List", [&](const RenderServiceParts& parts) -> absl::Status {
+    const absl::StatusOr<JobFilter> filter = FilterOf(*request);
+    if (!filter.ok()) return filter.status();
+    const absl::StatusOr<std::vector<Job>> jobs = parts.queue->List(*filter);
+    if (!jobs.ok()) return jobs.status();
+    size_t bytes = 0;
+    for (const Job& job : *jobs) {
+      v1::Job message = ToProto(job);
+      bytes += message.ByteSizeLong();
+      if (bytes > kMaxListBytes && response->jobs_size() > 0) break;  // the next page goes on from here
+      *response->add_jobs() = std::move(message);
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace diptych

@@ -1,0 +1,252 @@
+#include "encoder_node/service/encoder_service.h"
+
+#include <grpcpp/client_context.h>
+
+#include <chrono>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/net/channel.h"
+#include "common/net/server_runner.h"
+#include "common/wire/conditioning_codec.h"
+#include "gtest/gtest.h"
+#include "tests/unit/encoder_node/service/fake_prompt_encoder.h"
+
+namespace diptych {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+struct Answer {
+  grpc::Status status;
+  std::optional<v1::EncodeInfo> info;
+  absl::StatusOr<Conditioning> conditioning = absl::UnknownError("no stream");
+};
+
+// The service behind a real server on loopback, with a fake model.
+class EncoderServiceTest : public ::testing::Test {
+ protected:
+  std::ostringstream lines;
+  std::shared_ptr<Logger> log = MakeStreamLogger(lines, LogLevel::kDebug);
+  EncoderService service{{.program_version = "1.2.3", .prompt_byte_limit = 3'000'000}, *log};
+  std::shared_ptr<FakePromptEncoder> fake = std::make_shared<FakePromptEncoder>();
+  std::unique_ptr<ServerRunner> runner =
+      *ServerRunner::Start({"127.0.0.1", 0}, {{v1::Encoder::service_full_name(), &service}});
+  std::unique_ptr<v1::Encoder::Stub> stub = v1::Encoder::NewStub(MakeChannel(runner->address()));
+
+  static v1::EncodeRequest Request(const std::string& user) {
+    v1::EncodeRequest request;
+    request.mutable_prompt()->set_user(user);
+    return request;
+  }
+
+  Answer Encode(const v1::EncodeRequest& request) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + seconds(60));
+    context.set_wait_for_ready(true);
+    const auto reader = stub->Encode(&context, request);
+    Answer answer;
+    ConditioningReceiver receiver;
+    v1::EncodeResponse response;
+    while (reader->Read(&response)) {
+      if (response.has_info()) {
+        EXPECT_FALSE(answer.info.has_value()) << "info comes once";
+        answer.info = response.info();
+      } else {
+        EXPECT_TRUE(answer.info.has_value()) << "info comes first";
+        const absl::Status added = receiver.Add(response.frame());
+        EXPECT_TRUE(added.ok()) << added;
+      }
+    }
+    answer.status = reader->Finish();
+    answer.conditioning = receiver.Finish();
+    return answer;
+  }
+
+  std::string Log() {
+    runner->Shutdown(seconds(0));  // no handler writes any more
+    return lines.str();
+  }
+};
+
+TEST_F(EncoderServiceTest, IsUnavailableUntilTheModelIsLoaded) {
+  grpc::ClientContext context;
+  v1::DescribeEncoderResponse description;
+  EXPECT_EQ(stub->Describe(&context, {}, &description).error_code(), grpc::StatusCode::UNAVAILABLE);
+  const Answer answer = Encode(Request("a cat"));
+  EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(answer.status.error_message().find("loaded"), std::string::npos);
+  service.SetEncoder(fake);
+  EXPECT_TRUE(Encode(Request("a cat")).status.ok());
+}
+
+TEST_F(EncoderServiceTest, RefusesNewCallsWhenStopping) {
+  service.SetEncoder(fake);
+  service.BeginStop();
+  EXPECT_EQ(Encode(Request("a cat")).status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(fake->begun, 0);
+}
+
+TEST_F(EncoderServiceTest, DescribesWhatIsLoaded) {
+  service.SetEncoder(fake);
+  grpc::ClientContext context;
+  context.set_wait_for_ready(true);
+  v1::DescribeEncoderResponse description;
+  ASSERT_TRUE(stub->Describe(&context, {}, &description).ok());
+  EXPECT_EQ(description.program_version(), "1.2.3");
+  EXPECT_EQ(description.model_fingerprint(), std::string(64, 'a'));
+  EXPECT_EQ(description.tokenizer_fingerprint(), std::string(64, 'b'));
+  EXPECT_EQ(description.width(), 48);
+  EXPECT_EQ(description.layers(), 4);
+  EXPECT_EQ(description.dtype(), v1::STATE_DTYPE_BFLOAT16);
+  EXPECT_EQ(description.threads(), 2);
+  EXPECT_EQ(description.device(), "cpu");
+  EXPECT_EQ(description.prompt_byte_limit(), 3'000'000);
+}
+
+TEST_F(EncoderServiceTest, StreamsWhatTheEncoderMadeWhole) {
+  service.SetEncoder(fake);
+  for (const size_t length : {0u, 10u, 30'000u /* 2.9 MB of states */}) {
+    const std::string prompt(length, 'x');
+    const Answer answer = Encode(Request(prompt));
+    ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+    ASSERT_TRUE(answer.conditioning.ok()) << answer.conditioning.status();
+    const std::string text = "<|im_start|>user\n" + prompt + "<|im_end|>\n<|im_start|>assistant\n";
+    EXPECT_EQ(answer.info->formatted_text(), text);
+    EXPECT_GE(answer.info->encode_ms(), 0);
+    const Conditioning made = fake->Encode(text, {}, CancelToken());
+    EXPECT_EQ(answer.conditioning->header, made.header);
+    EXPECT_EQ(answer.conditioning->bytes, made.bytes);
+  }
+}
+
+TEST_F(EncoderServiceTest, HandsLayerModeAndLimitToTheEncoder) {
+  service.SetEncoder(fake);
+  v1::EncodeRequest request = Request("a cat");
+  request.set_layer(-4);
+  request.set_long_prompt_mode(v1::LONG_PROMPT_MODE_TRUNCATE);
+  request.set_row_limit(7);
+  const Answer answer = Encode(request);
+  ASSERT_TRUE(answer.conditioning.ok()) << answer.status.error_message();
+  EXPECT_EQ(answer.conditioning->header.layer, -4);
+  EXPECT_EQ(answer.conditioning->header.long_prompt_mode, LongPromptMode::kTruncate);
+  EXPECT_EQ(answer.conditioning->header.rows, 7);
+  EXPECT_NE(Log().find("long-prompt mode truncate made 7 rows"), std::string::npos);
+}
+
+TEST_F(EncoderServiceTest, RefusesABadRequestAndLivesOn) {
+  service.SetEncoder(fake);
+  v1::EncodeRequest request = Request("a cat");
+  request.set_layer(3);
+  const Answer answer = Encode(request);
+  EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_NE(answer.status.error_message().find("layer 3"), std::string::npos);
+  EXPECT_FALSE(answer.info.has_value());
+  EXPECT_TRUE(Encode(Request("a cat")).status.ok());
+}
+
+// As long as the fields are strings the message does not parse: gRPC answers INTERNAL before our code sees it.
+TEST_F(EncoderServiceTest, SurvivesAPromptThatIsNotUtf8) {
+  service.SetEncoder(fake);
+  const Answer answer = Encode(Request("a \xff cat"));
+  EXPECT_FALSE(answer.status.ok());
+  EXPECT_EQ(fake->begun, 0);
+  EXPECT_TRUE(Encode(Request("a cat")).status.ok());
+}
+
+TEST_F(EncoderServiceTest, AnEncoderThatFailsFailsItsCallAlone) {
+  service.SetEncoder(fake);
+  fake->error_text = "the weights caught fire";
+  const Answer answer = Encode(Request("a cat"));
+  EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(answer.status.error_message(), "the weights caught fire");
+  EXPECT_FALSE(answer.info.has_value());
+  fake->error_text.clear();
+  EXPECT_TRUE(Encode(Request("a cat")).status.ok());
+}
+
+TEST_F(EncoderServiceTest, CancellingTheCallReachesTheEncoder) {
+  service.SetEncoder(fake);
+  fake->takes = seconds(60);
+  grpc::ClientContext context;
+  const auto reader = stub->Encode(&context, Request("a cat"));
+  while (fake->begun == 0) std::this_thread::sleep_for(milliseconds(1));
+  const auto start = steady_clock::now();
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  while (fake->cancelled == 0 && steady_clock::now() - start < seconds(20))
+    std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(fake->cancelled, 1);
+}
+
+TEST_F(EncoderServiceTest, ACancelledCallThatWaitsNeverReachesTheEncoder) {
+  service.SetEncoder(fake);
+  fake->takes = milliseconds(500);
+  std::thread first([&] { EXPECT_TRUE(Encode(Request("first")).status.ok()); });
+  while (fake->begun == 0) std::this_thread::sleep_for(milliseconds(1));
+  grpc::ClientContext context;
+  const auto reader = stub->Encode(&context, Request("second"));
+  std::this_thread::sleep_for(milliseconds(100));
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  first.join();
+  EXPECT_TRUE(Encode(Request("third")).status.ok());
+  EXPECT_EQ(fake->begun, 2);
+}
+
+TEST_F(EncoderServiceTest, ConcurrentCallsTakeTurnsAndTheirTimesExcludeTheWait) {
+  service.SetEncoder(fake);
+  fake->takes = milliseconds(100);
+  std::vector<std::thread> callers;
+  std::vector<Answer> answers(4);
+  for (Answer& answer : answers) callers.emplace_back([this, &answer] { answer = Encode(Request("a cat")); });
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(fake->most_at_once, 1);
+  double least = 1e9;
+  for (const Answer& answer : answers) {
+    ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+    EXPECT_GE(answer.info->encode_ms(), 100);
+    least = std::min(least, answer.info->encode_ms());
+  }
+  EXPECT_LT(least, 399) << "the sum of all four would mean that waiting was counted";
+}
+
+TEST_F(EncoderServiceTest, LogsTheJobAndItsStatisticsButNotThePrompt) {
+  service.SetEncoder(fake);
+  v1::EncodeRequest request = Request("a secret cat");
+  request.set_job_id("job-7");
+  ASSERT_TRUE(Encode(request).status.ok());
+  const std::string log_text = Log();
+  EXPECT_NE(log_text.find("job=job-7"), std::string::npos) << log_text;
+  EXPECT_NE(log_text.find("x 48 bfloat16 of layer -2 in "), std::string::npos) << log_text;
+  EXPECT_NE(log_text.find("hidden states: "), std::string::npos) << log_text;
+  EXPECT_EQ(log_text.find("secret"), std::string::npos) << log_text;
+}
+
+TEST(EncoderServiceLog, ShowsPromptsWhenAllowed) {
+  std::ostringstream lines;
+  const auto log = MakeStreamLogger(lines, LogLevel::kInfo);
+  EncoderService service({.program_version = "1", .log_prompts = true}, *log);
+  service.SetEncoder(std::make_shared<FakePromptEncoder>());
+  const auto runner = *ServerRunner::Start({"127.0.0.1", 0}, {{v1::Encoder::service_full_name(), &service}});
+  const auto stub = v1::Encoder::NewStub(MakeChannel(runner->address()));
+  grpc::ClientContext context;
+  context.set_wait_for_ready(true);
+  v1::EncodeRequest request;
+  request.mutable_prompt()->set_user("a secret cat");
+  const auto reader = stub->Encode(&context, request);
+  v1::EncodeResponse response;
+  while (reader->Read(&response)) {
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  runner->Shutdown(seconds(0));
+  EXPECT_NE(lines.str().find("secret"), std::string::npos) << lines.str();
+}
+
+}  // namespace
+}  // namespace diptych

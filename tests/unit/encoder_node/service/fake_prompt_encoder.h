@@ -1,0 +1,68 @@
+// A text encoder without a model: rows that depend on the text, after a stated time.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "common/digest/sha256.h"
+#include "encoder_node/engine/prompt_encoder.h"
+
+namespace diptych {
+
+class FakePromptEncoder final : public PromptEncoder {
+ public:
+  FakePromptEncoder() {
+    facts_.model_fingerprint = std::string(64, 'a');
+    facts_.tokenizer_fingerprint = std::string(64, 'b');
+    facts_.width = 48;
+    facts_.layers = 4;
+    facts_.threads = 2;
+    facts_.device = "cpu";
+  }
+
+  std::chrono::milliseconds takes{0};
+  int64_t width = 48;
+  ErrorCode error = ErrorCode::kInternal;
+  std::string error_text;  // set: Encode throws it
+  std::atomic<int> begun = 0;
+  std::atomic<int> cancelled = 0;
+  std::atomic<int> working = 0;
+  std::atomic<int> most_at_once = 0;
+
+  const EncoderFacts& facts() const override { return facts_; }
+
+  Conditioning Encode(const std::string& text, const EncodeParameters& parameters, const CancelToken& cancel) override {
+    ++begun;
+    most_at_once = std::max(most_at_once.load(), ++working);
+    const auto end = std::chrono::steady_clock::now() + takes;
+    while (std::chrono::steady_clock::now() < end && !cancel.IsCancelled()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    --working;
+    if (cancel.IsCancelled()) ++cancelled;
+    cancel.ThrowIfCancelled();
+    if (!error_text.empty()) throw Error(error, error_text);
+    Conditioning block;
+    block.header.model_fingerprint = facts_.model_fingerprint;
+    block.header.tokenizer_fingerprint = facts_.tokenizer_fingerprint;
+    block.header.text_sha256 = Sha256Hex(text);
+    block.header.token_count = static_cast<int64_t>(text.size());
+    block.header.layer = parameters.layer;
+    block.header.long_prompt_mode = parameters.long_prompt_mode;
+    block.header.rows =
+        parameters.row_limit > 0 ? std::min(block.header.token_count, parameters.row_limit) : block.header.token_count;
+    block.header.width = width;
+    block.bytes.resize(static_cast<size_t>(block.header.ByteCount()));
+    for (size_t i = 0; i < block.bytes.size(); ++i)
+      block.bytes[i] = static_cast<uint8_t>(text[i % text.size()] + i / 7);
+    return block;
+  }
+
+ private:
+  EncoderFacts facts_;
+};
+
+}  // namespace diptych

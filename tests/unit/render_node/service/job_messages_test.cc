@@ -1,0 +1,158 @@
+#include "render_node/service/job_messages.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/util/message_differencer.h>
+
+#include <set>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace diptych {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+using google::protobuf::util::MessageDifferencer;
+
+// Gives every field another value that is not its default, so that a field which a conversion forgets is noticed, also one that is
+// added to the .proto later.
+class Filler {
+ public:
+  void Fill(Message* message) {
+    const Reflection* reflection = message->GetReflection();
+    for (int i = 0; i < message->GetDescriptor()->field_count(); ++i) {
+      const FieldDescriptor* field = message->GetDescriptor()->field(i);
+      if (field->name() == "template_name") continue;  // reserved: refused
+      SCOPED_TRACE(field->full_name());
+      if (field->is_repeated()) {
+        ASSERT_EQ(field->cpp_type(), FieldDescriptor::CPPTYPE_DOUBLE);
+        reflection->AddDouble(message, field, ++number_);
+        reflection->AddDouble(message, field, ++number_);
+        continue;
+      }
+      switch (field->cpp_type()) {
+        case FieldDescriptor::CPPTYPE_STRING: reflection->SetString(message, field, std::to_string(++number_)); break;
+        case FieldDescriptor::CPPTYPE_BOOL: reflection->SetBool(message, field, true); break;
+        case FieldDescriptor::CPPTYPE_INT32: reflection->SetInt32(message, field, ++number_); break;
+        case FieldDescriptor::CPPTYPE_INT64: reflection->SetInt64(message, field, ++number_); break;
+        case FieldDescriptor::CPPTYPE_UINT64: reflection->SetUInt64(message, field, ++number_); break;
+        case FieldDescriptor::CPPTYPE_DOUBLE: reflection->SetDouble(message, field, ++number_ + 0.25); break;
+        case FieldDescriptor::CPPTYPE_ENUM: reflection->SetEnumValue(message, field, 3); break;
+        case FieldDescriptor::CPPTYPE_MESSAGE: Fill(reflection->MutableMessage(message, field)); break;
+        default: FAIL() << "a type that this test does not know";
+      }
+    }
+  }
+
+ private:
+  int number_ = 100;
+};
+
+std::set<std::string> FieldsSetIn(const Message& message) {
+  std::vector<const FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  std::set<std::string> names;
+  for (const FieldDescriptor* field : fields) names.insert(field->name());
+  return names;
+}
+
+std::set<std::string> AllFieldsOf(const Message& message) {
+  std::set<std::string> names;
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) names.insert(message.GetDescriptor()->field(i)->name());
+  return names;
+}
+
+TEST(JobMessages, SpecComesBackWithEveryField) {
+  v1::JobSpec sent;
+  Filler().Fill(&sent);
+  const absl::StatusOr<JobSpec> spec = FromProto(sent);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  const v1::JobSpec back = ToProto(*spec);
+  EXPECT_TRUE(MessageDifferencer::Equals(back, sent)) << back.DebugString();
+}
+
+TEST(JobMessages, WhatIsUnsetStaysUnset) {
+  const absl::StatusOr<JobSpec> spec = FromProto(v1::JobSpec());
+  ASSERT_TRUE(spec.ok());
+  EXPECT_EQ(*spec, JobSpec());
+  const v1::JobSpec back = ToProto(*spec);
+  EXPECT_FALSE(back.has_prompt());
+  EXPECT_FALSE(back.has_negative());
+  EXPECT_FALSE(back.has_shift());
+  EXPECT_FALSE(back.has_layer());
+  EXPECT_FALSE(ToProto(PromptText()).has_system());
+}
+
+TEST(JobMessages, JobShowsEveryField) {
+  Job job;
+  job.id = "id";
+  job.state = JobState::kFailed;
+  v1::JobSpec spec;
+  Filler().Fill(&spec);
+  job.spec = *FromProto(spec);
+  job.step = 3;
+  job.error = "out of memory";
+  job.error_code = "RESOURCE_EXHAUSTED";
+  job.detail = "waiting";
+  job.accepted_unix_ms = 5;
+  job.finished_unix_ms = 6;
+  job.timings = {1, 2, 3, 4, {5, 6}, 7, 8, 9};
+  job.attempt = 2;
+
+  const v1::Job message = ToProto(job);
+  EXPECT_EQ(FieldsSetIn(message), AllFieldsOf(message));
+  EXPECT_EQ(FieldsSetIn(message.timings()), AllFieldsOf(message.timings()));
+  EXPECT_EQ(message.id(), "id");
+  EXPECT_EQ(message.state(), v1::JOB_STATE_FAILED);
+  EXPECT_TRUE(MessageDifferencer::Equals(message.spec(), spec));
+  EXPECT_EQ(message.step(), 3);
+  EXPECT_EQ(message.error(), "out of memory");
+  EXPECT_EQ(message.error_code(), "RESOURCE_EXHAUSTED");
+  EXPECT_EQ(message.detail(), "waiting");
+  EXPECT_EQ(message.accepted_unix_ms(), 5);
+  EXPECT_EQ(message.finished_unix_ms(), 6);
+  EXPECT_EQ(message.attempt(), 2);
+  const v1::JobTimings& timings = message.timings();
+  EXPECT_EQ(timings.queue_ms(), 1);
+  EXPECT_EQ(timings.encode_ms(), 2);
+  EXPECT_EQ(timings.transfer_ms(), 3);
+  EXPECT_EQ(timings.refine_ms(), 4);
+  EXPECT_EQ(std::vector<double>(timings.step_ms().begin(), timings.step_ms().end()), (std::vector<double>{5, 6}));
+  EXPECT_EQ(timings.decode_ms(), 7);
+  EXPECT_EQ(timings.png_ms(), 8);
+  EXPECT_EQ(timings.total_ms(), 9);
+}
+
+TEST(JobMessages, EveryStateHasItsNumber) {
+  std::set<int> numbers;
+  for (const JobState state : kJobStates) {
+    numbers.insert(ToProto(state));
+    ASSERT_TRUE(FromProto(ToProto(state)).ok());
+    EXPECT_EQ(*FromProto(ToProto(state)), state);
+  }
+  EXPECT_EQ(numbers, (std::set<int>{1, 2, 3, 4, 5, 6, 7, 8}));
+}
+
+TEST(JobMessages, UnknownNumbersAreRefusedWithTheirField) {
+  EXPECT_EQ(FromProto(v1::JOB_STATE_UNSPECIFIED).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FromProto(static_cast<v1::JobState>(9)).status().code(), absl::StatusCode::kInvalidArgument);
+  v1::JobSpec spec;
+  spec.set_long_prompt_mode(static_cast<v1::LongPromptMode>(77));
+  const absl::Status status = FromProto(spec).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("long_prompt_mode"), std::string::npos) << status;
+}
+
+TEST(JobMessages, TemplateNamesAreRefusedUntilThereAreTemplates) {
+  v1::JobSpec spec;
+  spec.mutable_negative()->set_template_name("portrait");
+  const absl::Status status = FromProto(spec).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("negative: template_name"), std::string::npos) << status;
+}
+
+}  // namespace
+}  // namespace diptych

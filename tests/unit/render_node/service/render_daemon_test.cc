@@ -1,0 +1,265 @@
+#include "render_node/service/render_daemon.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "common/net/server_runner.h"
+#include "diptych/v1/encoder.grpc.pb.h"
+#include "render_node/jobs/sqlite_job_store.h"
+#include "render_node/jobs/state_folder.h"
+#include "tests/unit/render_node/service/render_samples.h"
+
+// gRPC does not survive fork(), so this process uses none: daemons and encoders live in children.
+namespace diptych {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+// Paints nothing much, at the given pace. `stubborn`: does not look at the token.
+class SlowRenderer final : public PictureRenderer {
+ public:
+  explicit SlowRenderer(milliseconds step, bool stubborn = false) : step_(step), stubborn_(stubborn) {}
+  const RendererFacts& facts() const override { return facts_; }
+  Picture Render(const Conditioning&, const Conditioning*, const RenderParameters& parameters,
+                 const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) override {
+    for (int32_t step = 1; step <= parameters.steps; ++step) {
+      if (!stubborn_) cancel.ThrowIfCancelled();
+      std::this_thread::sleep_for(step_);
+      on_progress({RenderStage::kStep, step, parameters.steps, 0, 1});
+    }
+    return {parameters.width, parameters.height, std::vector<uint8_t>(3 * parameters.width * parameters.height)};
+  }
+
+ private:
+  const RendererFacts facts_ = SampleFacts();
+  const milliseconds step_;
+  const bool stubborn_;
+};
+
+class WideEncoder final : public v1::Encoder::Service {
+  grpc::Status Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*, v1::DescribeEncoderResponse* response) override {
+    response->set_width(48);
+    return grpc::Status::OK;
+  }
+};
+
+// A child process whose stderr this one reads.
+class Child {
+ public:
+  explicit Child(const std::function<int()>& work, const fs::path& out = "/dev/null") {
+    int ends[2];
+    if (pipe(ends) != 0) throw std::runtime_error("no pipe");
+    process_ = fork();
+    if (process_ == 0) {
+      dup2(ends[1], STDERR_FILENO);
+      close(ends[0]);
+      if (freopen(out.c_str(), "w", stdout) == nullptr) _exit(99);
+      _exit(work());
+    }
+    close(ends[1]);
+    log_ = ends[0];
+  }
+  ~Child() {
+    if (process_ > 0) kill(process_, SIGKILL);
+    if (process_ > 0) waitpid(process_, nullptr, 0);
+    close(log_);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  // Reads until the log contains `text`; false when the child ends first.
+  bool Await(const std::string& text) {
+    char buffer[512];
+    while (text_.find(text) == std::string::npos) {
+      const ssize_t size = read(log_, buffer, sizeof buffer);
+      if (size <= 0) return false;
+      text_.append(buffer, static_cast<size_t>(size));
+    }
+    return true;
+  }
+  void Terminate() { kill(process_, SIGTERM); }
+  // The exit status, or -1.
+  int Join() {
+    Await("\1 never in a log");
+    int status = 0;
+    waitpid(process_, &status, 0);
+    process_ = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  const std::string& log() const { return text_; }
+
+ private:
+  pid_t process_ = 0;
+  int log_ = -1;
+  std::string text_;
+};
+
+class RenderDaemon : public testing::Test {
+ protected:
+  RenderDaemon() {
+    std::string name = (fs::temp_directory_path() / "render_daemon_test.XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
+    root_ = name;
+    config_.listen = {"127.0.0.1", 0};
+    config_.state_dir = root_ / "state";
+    config_.queue_limit = 10;
+  }
+  ~RenderDaemon() override { fs::remove_all(root_); }
+
+  // As main.cc runs it.
+  std::function<int()> Daemon(LoadRenderer load) const {
+    return [config = config_, load = std::move(load)] {
+      const absl::Status status = RunRenderDaemon(config, *MakeLogger("test", LogLevel::kInfo), load);
+      if (!status.ok()) std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+      return status.ok() ? 0 : 1;
+    };
+  }
+  std::function<int()> Daemon(milliseconds step, bool stubborn = false) const {
+    return Daemon([=](const auto&) { return std::make_unique<SlowRenderer>(step, stubborn); });
+  }
+
+  // A job with its conditioning, as if accepted in an earlier life.
+  std::string StoredJob(int32_t steps) const {
+    const StateFolder folder(config_.state_dir);
+    SqliteJobStore store(folder, SystemRandom());
+    JobSpec spec;
+    spec.width = spec.height = 16;
+    spec.steps = steps;
+    return store.Accept(spec, {SampleConditioning(3, 1), {}}, 1);
+  }
+  JobState StateOf(const std::string& id) const {
+    const StateFolder folder(config_.state_dir);
+    return SqliteJobStore(folder, SystemRandom()).Get(id)->state;
+  }
+  std::string Out() const {
+    std::stringstream text;
+    text << std::ifstream(OutFile()).rdbuf();
+    return text.str();
+  }
+  fs::path OutFile() const { return root_ / "out"; }
+
+  fs::path root_;
+  RenderDaemonConfig config_;
+};
+
+TEST_F(RenderDaemon, TellsItsPortBeforeItLoadsServesAndStopsInOrder) {
+  Child daemon(Daemon([this](const auto&) {
+                 if (Out().find("{\"listening\":\"127.0.0.1:") == 0) std::fprintf(stderr, "told before loading\n");
+                 return std::make_unique<SlowRenderer>(milliseconds(1));
+               }),
+               OutFile());
+  ASSERT_TRUE(daemon.Await("listening on 127.0.0.1:")) << daemon.log();
+  EXPECT_NE(daemon.log().find("told before loading"), std::string::npos) << daemon.log();
+  daemon.Terminate();
+  EXPECT_EQ(daemon.Join(), 0) << daemon.log();
+  const std::string out = Out();
+  EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 1) << out;
+  EXPECT_EQ(out.find("127.0.0.1:0\""), std::string::npos) << out;
+}
+
+TEST_F(RenderDaemon, BadCheckpointIsOneLineAndStatusOne) {
+  Child daemon(Daemon([](const auto&) -> std::unique_ptr<PictureRenderer> {
+    throw Error(ErrorCode::kInvalidArgument, "transformer: tensor x_pad_token is missing");
+  }));
+  EXPECT_EQ(daemon.Join(), 1);
+  EXPECT_EQ(daemon.log(), "transformer: tensor x_pad_token is missing\n");
+}
+
+TEST_F(RenderDaemon, SecondDaemonOnTheSameFolderIsRefused) {
+  Child first(Daemon(milliseconds(1)));
+  ASSERT_TRUE(first.Await("listening on")) << first.log();
+  Child second(Daemon(milliseconds(1)));
+  EXPECT_EQ(second.Join(), 1);
+  EXPECT_NE(second.log().find(config_.state_dir.string()), std::string::npos) << second.log();
+  first.Terminate();
+  EXPECT_EQ(first.Join(), 0) << first.log();
+}
+
+TEST_F(RenderDaemon, EncoderOfAnotherWidthIsRefusedNamingBoth) {
+  Child encoder([] {
+    WideEncoder service;
+    const auto server = ServerRunner::Start({"127.0.0.1", 0}, {{v1::Encoder::service_full_name(), &service}});
+    if (!server.ok()) return 1;
+    std::fprintf(stderr, "port=%d;", (*server)->address().port);
+    for (;;) pause();
+  });
+  ASSERT_TRUE(encoder.Await(";"));
+  const int port = std::stoi(encoder.log().substr(encoder.log().find('=') + 1));
+  config_.encoders = {{"127.0.0.1", static_cast<uint16_t>(port)}};
+  Child daemon(Daemon(milliseconds(1)));
+  EXPECT_EQ(daemon.Join(), 1);
+  EXPECT_EQ(daemon.log(), "encoder 127.0.0.1:" + std::to_string(port) +
+                              " gives rows of 48 values, this DiT takes rows of 8 (cap_feat_dim)\n");
+}
+
+TEST_F(RenderDaemon, StartsWithoutItsEncoderAndSaysSo) {
+  config_.encoders = {{"127.0.0.1", 9}};
+  Child daemon(Daemon(milliseconds(1)));
+  ASSERT_TRUE(daemon.Await("listening on")) << daemon.log();
+  EXPECT_NE(daemon.log().find("encoder 127.0.0.1:9 does not answer yet"), std::string::npos) << daemon.log();
+  daemon.Terminate();
+  EXPECT_EQ(daemon.Join(), 0) << daemon.log();
+}
+
+TEST_F(RenderDaemon, StoppedWhilePaintingItGoesOnAfterTheNextStart) {
+  const std::string id = StoredJob(20);
+  {
+    Child daemon(Daemon(milliseconds(50)));
+    ASSERT_TRUE(daemon.Await("rendering")) << daemon.log();
+    daemon.Terminate();
+    EXPECT_EQ(daemon.Join(), 0) << daemon.log();
+  }
+  EXPECT_EQ(StateOf(id), JobState::kQueued);
+  {
+    Child daemon(Daemon(milliseconds(1)));
+    ASSERT_TRUE(daemon.Await("done")) << daemon.log();
+    daemon.Terminate();
+    EXPECT_EQ(daemon.Join(), 0) << daemon.log();
+  }
+  EXPECT_EQ(StateOf(id), JobState::kDone);
+}
+
+TEST_F(RenderDaemon, StepThatCannotBeInterruptedDelaysTheEndByNoMoreThanSeconds) {
+  const std::string id = StoredJob(1);
+  {
+    Child daemon(Daemon(std::chrono::minutes(5), /*stubborn=*/true));
+    ASSERT_TRUE(daemon.Await("rendering")) << daemon.log();
+    const auto begin = std::chrono::steady_clock::now();
+    daemon.Terminate();
+    EXPECT_EQ(daemon.Join(), 0) << daemon.log();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  }
+  Child daemon(Daemon(milliseconds(1)));
+  ASSERT_TRUE(daemon.Await("done")) << daemon.log();
+  EXPECT_NE(daemon.log().find("1 interrupted jobs wait again"), std::string::npos) << daemon.log();
+  daemon.Terminate();
+  EXPECT_EQ(daemon.Join(), 0) << daemon.log();
+  EXPECT_EQ(StateOf(id), JobState::kDone);
+}
+
+TEST_F(RenderDaemon, StopsAtOnceWhileLoading) {
+  Child daemon(Daemon([](const auto&) -> std::unique_ptr<PictureRenderer> {
+    std::fprintf(stderr, "loading\n");
+    for (;;) pause();
+  }));
+  ASSERT_TRUE(daemon.Await("loading"));
+  daemon.Terminate();
+  EXPECT_EQ(daemon.Join(), 0) << daemon.log();
+}
+
+}  // namespace
+}  // namespace diptych
