@@ -1,0 +1,147 @@
+#include "coordinator/cli/checks.h"
+
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "common/concurrency/physical_cores.h"
+#include "common/error/error.h"
+#include "common/model_config/json_facts.h"
+#include "common/tokenizer/bpe_tokenizer.h"
+#include "common/weights/checkpoint.h"
+#include "coordinator/cli/command.h"
+
+namespace diptych {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Runs `work`, which returns what it found; an exception is a problem.
+template <typename Work>
+void Add(std::vector<Check>& checks, const std::string& what, const std::string& advice, Work&& work) {
+  try {
+    checks.push_back({true, what, work(), ""});
+  } catch (const std::exception& error) {
+    checks.push_back({false, what, error.what(), advice});
+  }
+}
+
+// Words of the first "flags" line of /proc/cpuinfo; empty where there is none.
+std::vector<std::string> CpuFlags() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind("flags", 0) != 0) continue;
+    std::istringstream words(line.substr(std::min(line.size(), line.find(':') + 1)));
+    return {std::istream_iterator<std::string>(words), {}};
+  }
+  return {};
+}
+
+std::string MatrixUnits() {
+  std::string units;
+  for (const std::string& flag : CpuFlags()) {
+    for (const char* wanted : {"avx2", "avx512f", "avx512_bf16", "amx_bf16"}) {
+      if (flag == wanted) absl::StrAppend(&units, units.empty() ? "" : " ", flag);
+    }
+  }
+  return units.empty() ? "no AVX2, AVX-512 or AMX" : units;
+}
+
+// Its tensors are listed and its config.json is readable; returns a summary.
+std::string DescribePart(const fs::path& path) {
+  const std::shared_ptr<const Checkpoint> checkpoint = Checkpoint::Open(path.string());
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : checkpoint->tensors()) bytes += tensor.entry->byte_count;
+  if (fs::is_directory(path)) {
+    const fs::path config = path / "config.json";
+    JsonFacts(ReadTextFile(config.string()), config.string());
+  }
+  return absl::StrCat(path.string(), ": ", checkpoint->tensors().size(), " tensors, ", bytes >> 20, " MiB");
+}
+
+int64_t ConfigNumber(const fs::path& config, const char* key) {
+  return JsonFacts(ReadTextFile(config.string()), config.string()).Positive(key);
+}
+
+fs::path Part(const PrivateOptions& options, const std::string& own, const char* name) {
+  return own.empty() ? fs::path(options.model_path) / name : fs::path(own);
+}
+
+}  // namespace
+
+void CheckPrograms(const fs::path& program_folder, std::vector<Check>& checks) {
+  for (const char* name : {"diptych-encoderd", "diptych-renderd"}) {
+    Add(checks, name, "build all programs into one folder, or install the package", [&] {
+      const fs::path program = program_folder / name;
+      if (access(program.c_str(), X_OK) != 0) {
+        throw Error(ErrorCode::kNotFound, program.string() + " is missing or may not be run; --model-path needs it");
+      }
+      return program.string();
+    });
+  }
+}
+
+void CheckMachine(int64_t threads, std::vector<Check>& checks) {
+  const int cores = PhysicalCores();
+  checks.push_back({true, "processor", MatrixUnits(), ""});
+  const std::string used = threads > 0 ? absl::StrCat(threads, " threads configured") : "one thread for each is used";
+  checks.push_back({threads <= 2 * int64_t{cores}, "cores", absl::StrCat(cores, " physical cores, ", used),
+                    "more threads than processors make everything slower; leave --threads out"});
+}
+
+void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) {
+  const fs::path text_encoder = Part(options, options.text_encoder_path, "text_encoder");
+  const fs::path transformer = Part(options, options.transformer_path, "transformer");
+  const fs::path vae = Part(options, options.vae_path, "vae");
+  const char* advice = "download the checkpoint again, or name the part with its own --...-path flag";
+  Add(checks, "tokenizer", advice, [&] {
+    const fs::path folder = options.TokenizerFolder();
+    return absl::StrCat(folder.string(), ": ", BpeTokenizer::Load(folder.string()).vocabulary_size(), " tokens");
+  });
+  Add(checks, "text encoder", advice, [&] { return DescribePart(text_encoder); });
+  Add(checks, "transformer", advice, [&] { return DescribePart(transformer); });
+  Add(checks, "vae", advice, [&] { return DescribePart(vae); });
+  if (!fs::is_directory(text_encoder) || !fs::is_directory(transformer)) return;
+  Add(checks, "pairing", "use the text encoder that belongs to this transformer", [&] {
+    const int64_t width = ConfigNumber(text_encoder / "config.json", "hidden_size");
+    const int64_t wanted = ConfigNumber(transformer / "config.json", "cap_feat_dim");
+    if (width != wanted) {
+      throw Error(ErrorCode::kFailedPrecondition,
+                  absl::StrCat("the text encoder makes rows of ", width, " values, the transformer takes ", wanted,
+                               " (cap_feat_dim)"));
+    }
+    return absl::StrCat("text encoder and transformer agree on rows of ", width, " values");
+  });
+}
+
+void CheckRenderer(const ConnectionOptions& connection, std::vector<Check>& checks) {
+  RendererDescription renderer;
+  const size_t before = checks.size();
+  Add(checks, "renderer", "start diptych-renderd there, or correct --render; its log says what it is doing", [&] {
+    renderer = ValueOrThrow(ConnectToRenderer(connection)->Describe());
+    return absl::StrCat(connection.render, " serves: ", renderer.device, ", ", renderer.dtype, ", ", renderer.queued,
+                        " jobs waiting");
+  });
+  if (!checks[before].ok) return;
+  if (renderer.encoders.empty()) {
+    checks.push_back({false, "encoder", "the renderer knows no encoder", "give diptych-renderd --encoder HOST:PORT"});
+  }
+  for (const EncoderReport& encoder : renderer.encoders) {
+    if (!encoder.reachable) {
+      checks.push_back({false, "encoder", absl::StrCat(encoder.address, ": ", encoder.error),
+                        "start diptych-encoderd there, or correct the renderer's --encoder"});
+    } else if (encoder.width != renderer.cap_feat_dim) {
+      checks.push_back({false, "encoder",
+                        absl::StrCat(encoder.address, " makes rows of ", encoder.width,
+                                     " values, the transformer takes ", renderer.cap_feat_dim, " (cap_feat_dim)"),
+                        "start it with the checkpoint that the renderer has"});
+    } else {
+      checks.push_back(
+          {true, "encoder", absl::StrCat(encoder.address, " serves rows of ", encoder.width, " values"), ""});
+    }
+  }
+}
+
+}  // namespace diptych

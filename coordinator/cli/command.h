@@ -1,0 +1,76 @@
+// A command of the program, and the table of all of them.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/config/option.h"
+#include "common/config/settings.h"
+#include "coordinator/cli/environment.h"
+
+namespace CLI {
+class App;
+}
+
+namespace diptych {
+
+enum ExitStatus : int { kExitDone = 0, kExitFailed = 1, kExitUsage = 2, kExitInterrupted = 130 };
+
+// The command line asks for something that makes no sense: exit status 2.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// One run of one command: AddArguments, then (the line is parsed) Configure, then Run.
+class Command {
+ public:
+  virtual ~Command() = default;
+
+  // Declares what is not in the option table: the positional arguments.
+  virtual void AddArguments(CLI::App& app) = 0;
+
+  // Turns settings into the command's own configuration: reads every key that the command takes. Throws UsageError.
+  virtual void Configure(const Settings& settings) = 0;
+
+  // Does the work and returns the exit status. Throws UsageError, and Error when the work failed.
+  virtual int Run(Environment& environment) = 0;
+};
+
+struct CommandEntry {
+  std::string_view name;
+  std::string_view arguments;    // as the overview shows them: "PROMPT"
+  std::string_view summary;      // one line
+  std::string_view description;  // for the command's own help: one paragraph
+  std::string_view examples;     // lines of their own, may be empty
+  ProgramMask options;           // the groups of the option table that it takes
+  std::unique_ptr<Command> (*make)();
+};
+
+// In the order of the help.
+std::span<const CommandEntry> CommandTable();
+
+std::unique_ptr<Command> MakeGenerate();
+std::unique_ptr<Command> MakeSubmit();
+std::unique_ptr<Command> MakeJobs();
+std::unique_ptr<Command> MakeWatch();
+std::unique_ptr<Command> MakeFetch();
+std::unique_ptr<Command> MakeCancel();
+std::unique_ptr<Command> MakeNodes();
+std::unique_ptr<Command> MakeDoctor();
+std::unique_ptr<Command> MakeTokens();
+
+// The way back from a status: throws Error of the same message unless it is OK.
+void ThrowUnlessOk(const absl::Status& status);
+
+template <typename T>
+T ValueOrThrow(absl::StatusOr<T> value) {
+  ThrowUnlessOk(value.status());
+  return *std::move(value);
+}
+
+}  // namespace diptych

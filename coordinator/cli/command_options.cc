@@ -1,0 +1,177 @@
+#include "coordinator/cli/command_options.h"
+
+#include <utility>
+
+#include "common/config/options.h"
+#include "common/error/error.h"
+#include "common/prompt/conversation.h"
+#include "common/prompt/prompt_text.h"
+#include "coordinator/cli/command.h"
+#include "coordinator/files.h"
+
+namespace diptych {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxConversationBytes = 16 << 20;
+
+void CheckArgument(std::string_view what, std::string_view text) {
+  try {
+    CheckUtf8(what, text);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
+void CheckParts(const ReceiptPrompt& prompt) {
+  CheckArgument("the prompt", prompt.user);
+  CheckArgument("--system-prompt", prompt.system);
+  CheckArgument("--thinking-content", prompt.thinking);
+  CheckArgument("--assistant-content", prompt.assistant);
+}
+
+ReceiptPrompt ReadConversationFile(const std::string& file, const std::optional<std::string>& user,
+                                   const PromptOptions& options) {
+  if (user || options.AnyGiven()) {
+    throw UsageError("--conversation stands in place of the prompt and its parts; give one or the other");
+  }
+  const std::string text = ReadBoundedFile(file, kMaxConversationBytes);
+  try {
+    ParseConversation(text);
+  } catch (const Error& error) {
+    throw Error(error.code(), file + ": " + error.what());
+  }
+  ReceiptPrompt prompt;
+  prompt.conversation_json = text;
+  return prompt;
+}
+
+void Append(std::vector<std::string>& arguments, const char* flag, const std::string& value) {
+  if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
+}
+
+}  // namespace
+
+ConnectionOptions ReadConnection(const Settings& settings) {
+  ConnectionOptions connection;
+  connection.render = settings.Get(options::kRender);
+  connection.render_flag = settings.OriginOf(options::kRender) == Origin::kFlag;
+  connection.insecure = settings.Get(options::kInsecure);
+  connection.timeout = std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kTimeout) * 1000));
+  return connection;
+}
+
+std::unique_ptr<RenderClient> ConnectToRenderer(const ConnectionOptions& connection) {
+  if (connection.render.empty()) {
+    throw UsageError(
+        "no renderer: give --render HOST:PORT, or set DIPTYCH_RENDER or render.address in the configuration file");
+  }
+  absl::StatusOr<std::unique_ptr<RenderClient>> client =
+      RenderClient::Make(connection.render, connection.insecure, connection.timeout);
+  if (!client.ok()) throw UsageError(std::string(client.status().message()));
+  return *std::move(client);
+}
+
+PrivateOptions ReadPrivate(const Settings& settings) {
+  PrivateOptions result;
+  result.model_path = settings.Get(options::kModelPath);
+  result.model_flag = settings.OriginOf(options::kModelPath) == Origin::kFlag;
+  result.text_encoder_path = settings.Get(options::kTextEncoderPath);
+  result.transformer_path = settings.Get(options::kTransformerPath);
+  result.vae_path = settings.Get(options::kVaePath);
+  const std::string& dtype = settings.Get(options::kPrivateTorchDtype);
+  if (settings.IsSet(options::kPrivateTorchDtype)) result.torch_dtype = dtype;
+  result.threads = settings.Get(options::kPrivateThreads);
+  result.config = settings.Get(options::kConfig);
+  if (settings.IsSet(options::kProfile)) result.profile = settings.Get(options::kProfile);
+  result.log_level = settings.Get(options::kLogLevel);
+  return result;
+}
+
+fs::path PrivateOptions::TokenizerFolder() const {
+  std::vector<fs::path> places = {fs::path(model_path) / "tokenizer", fs::path(model_path) / "text_encoder",
+                                  model_path};
+  if (!text_encoder_path.empty() && fs::is_directory(text_encoder_path))
+    places.insert(places.begin(), text_encoder_path);
+  for (const fs::path& place : places) {
+    if (fs::exists(place / "tokenizer.json") || fs::exists(place / "vocab.json")) return place;
+  }
+  throw Error(ErrorCode::kNotFound, "no tokenizer.json or vocab.json in " +
+                                        (fs::path(model_path) / "tokenizer").string() +
+                                        ", its neighbour text_encoder, or " + model_path);
+}
+
+fs::path PrivateOptions::TransformerConfig() const {
+  if (!transformer_path.empty() && fs::is_directory(transformer_path))
+    return fs::path(transformer_path) / "config.json";
+  return fs::path(model_path) / "transformer" / "config.json";
+}
+
+PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path& program_folder,
+                                  const std::string& renderer_dtype) {
+  std::vector<std::string> both;
+  Append(both, "--config", options.config);
+  Append(both, "--profile", options.profile);
+  Append(both, "--model-path", options.model_path);
+  if (options.threads > 0) Append(both, "--threads", std::to_string(options.threads));
+  Append(both, "--log-level", options.log_level);
+
+  PrivateNodesPlan plan;
+  plan.program_folder = program_folder;
+  plan.encoder_arguments = both;
+  Append(plan.encoder_arguments, "--text-encoder-path", options.text_encoder_path);
+  Append(plan.encoder_arguments, "--torch-dtype", options.torch_dtype);
+  plan.renderer_arguments = both;
+  Append(plan.renderer_arguments, "--transformer-path", options.transformer_path);
+  Append(plan.renderer_arguments, "--vae-path", options.vae_path);
+  Append(plan.renderer_arguments, "--torch-dtype", options.torch_dtype.empty() ? renderer_dtype : options.torch_dtype);
+  return plan;
+}
+
+PromptOptions ReadPromptOptions(const Settings& settings) {
+  const auto given = [&](const auto& option) { return settings.OriginOf(option) == Origin::kFlag; };
+  PromptOptions result;
+  result.parts.system = settings.Get(options::kSystemPrompt);
+  result.parts.thinking = settings.Get(options::kThinkingContent);
+  result.parts.assistant = settings.Get(options::kAssistantContent);
+  result.parts.force_think_block = settings.Get(options::kForceThinkBlock);
+  result.parts.remove_quotes = settings.Get(options::kRemoveQuotes);
+  result.parts.keep_whitespace = settings.Get(options::kKeepWhitespace);
+  result.conversation_file = settings.Get(options::kConversation);
+  result.system_given = given(options::kSystemPrompt);
+  result.thinking_given = given(options::kThinkingContent);
+  result.assistant_given = given(options::kAssistantContent);
+  result.force_given = given(options::kForceThinkBlock);
+  result.quotes_given = given(options::kRemoveQuotes);
+  result.whitespace_given = given(options::kKeepWhitespace);
+  return result;
+}
+
+ReceiptPrompt MakePrompt(const std::optional<std::string>& user, const PromptOptions& options) {
+  if (!options.conversation_file.empty()) return ReadConversationFile(options.conversation_file, user, options);
+  if (!user) throw UsageError("PROMPT is missing (an empty prompt is written \"\")");
+  ReceiptPrompt prompt = options.parts;
+  prompt.user = *user;
+  CheckParts(prompt);
+  return prompt;
+}
+
+ReceiptPrompt ChangePrompt(ReceiptPrompt base, const std::optional<std::string>& user, const PromptOptions& options) {
+  if (!options.conversation_file.empty()) return ReadConversationFile(options.conversation_file, user, options);
+  if (!base.conversation_json.empty() && (user || options.AnyGiven())) {
+    if (!user) throw UsageError("the picture was made from a conversation; give PROMPT as well to replace it");
+    base = ReceiptPrompt{};
+  }
+  if (user) base.user = *user;
+  if (options.system_given) base.system = options.parts.system;
+  if (options.thinking_given) base.thinking = options.parts.thinking;
+  if (options.assistant_given) base.assistant = options.parts.assistant;
+  if (options.force_given) base.force_think_block = options.parts.force_think_block;
+  if (options.quotes_given) base.remove_quotes = options.parts.remove_quotes;
+  if (options.whitespace_given) base.keep_whitespace = options.parts.keep_whitespace;
+  CheckParts(base);
+  return base;
+}
+
+}  // namespace diptych

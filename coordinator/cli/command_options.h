@@ -1,0 +1,69 @@
+// Groups of options that several commands read.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/config/settings.h"
+#include "common/receipt/receipt.h"
+#include "coordinator/client/render_client.h"
+#include "coordinator/private_nodes.h"
+
+namespace diptych {
+
+// How to reach a renderer.
+struct ConnectionOptions {
+  std::string render;        // HOST:PORT; empty: none configured
+  bool render_flag = false;  // the user said so on this command line
+  bool insecure = false;
+  std::chrono::milliseconds timeout{30000};
+};
+ConnectionOptions ReadConnection(const Settings& settings);
+
+// Throws UsageError when no renderer is configured, or the address is malformed or not allowed.
+std::unique_ptr<RenderClient> ConnectToRenderer(const ConnectionOptions& connection);
+
+// Which checkpoint to open on this machine, and how.
+struct PrivateOptions {
+  std::string model_path;  // empty: none configured
+  bool model_flag = false;
+  std::string text_encoder_path, transformer_path, vae_path;  // empty: the checkpoint's
+  std::string torch_dtype;                                    // empty: not given
+  int64_t threads = 0;
+  std::string config, profile;  // handed on; empty: none
+  std::string log_level;
+
+  bool verbose() const { return log_level == "debug"; }
+  std::filesystem::path TokenizerFolder() const;    // throws Error(kNotFound) naming the places
+  std::filesystem::path TransformerConfig() const;  // of the transformer; may not exist
+};
+PrivateOptions ReadPrivate(const Settings& settings);
+
+// The daemons for these options. `renderer_dtype` counts when --torch-dtype is not given; empty: the daemon's choice.
+PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const std::filesystem::path& program_folder,
+                                  const std::string& renderer_dtype);
+
+// Which parts of the prompt were given by flags; for repeating a picture with changes.
+struct PromptOptions {
+  ReceiptPrompt parts;  // all but `user`
+  std::string conversation_file;
+  bool system_given = false, thinking_given = false, assistant_given = false;
+  bool force_given = false, quotes_given = false, whitespace_given = false;
+  bool AnyGiven() const {
+    return system_given || thinking_given || assistant_given || force_given || quotes_given || whitespace_given;
+  }
+};
+PromptOptions ReadPromptOptions(const Settings& settings);
+
+// The prompt of this command line. Throws UsageError for a missing prompt, one beside a conversation, and text that is
+// not UTF-8; Error for a conversation file that cannot be read or is none.
+ReceiptPrompt MakePrompt(const std::optional<std::string>& user, const PromptOptions& options);
+
+// The same, with what the command line says put over `base`.
+ReceiptPrompt ChangePrompt(ReceiptPrompt base, const std::optional<std::string>& user, const PromptOptions& options);
+
+}  // namespace diptych

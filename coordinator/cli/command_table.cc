@@ -1,0 +1,80 @@
+#include <array>
+
+#include "common/error/error.h"
+#include "coordinator/cli/command.h"
+
+namespace diptych {
+namespace {
+
+constexpr ProgramMask kPictureFlags = kCliPrompt | kCliPicture | kCliQueue;
+constexpr ProgramMask kConnected = kCliCommon | kCliConnection | kCliJson;
+
+constexpr std::array<CommandEntry, 9> kCommands = {{
+    {"generate", "PROMPT", "make a picture and wait for it",
+     "Makes a picture from a prompt, waits for it and writes it as PNG.\n"
+     "With a renderer (--render, DIPTYCH_RENDER or the configuration file) the job goes into its queue.\n"
+     "With --model-path alone, encoder and renderer are started here for this run and ended after it.\n"
+     "Several pictures: --count N draws N with following seeds; with one --output FILE.png they are called\n"
+     "FILE-1.png to FILE-N.png. Repeat --output to name each.\n"
+     "The PNG holds a receipt of all that made it; --from-picture repeats it.\n",
+     "  diptych generate \"a red circle\" --render 127.0.0.1:7872 --output circle.png\n"
+     "  diptych generate \"a red circle\" --model-path models/demo --seed 7 --count 4\n"
+     "  diptych generate --from-picture circle.png --steps 20 --output again.png\n"
+     "  diptych generate \"a red circle\" --model-path models/demo --save-embeddings circle.safetensors\n",
+     kConnected | kPictureFlags | kCliOutput | kCliGenerate | kCliPrivate, MakeGenerate},
+    {"submit", "PROMPT", "put a job into the queue and return at once",
+     "Puts a job into the renderer's queue and prints its id: for watch, fetch and cancel.",
+     "  diptych submit \"a red circle\" --client nightly --priority 5\n", kConnected | kPictureFlags, MakeSubmit},
+    {"jobs", "", "list jobs, newest first", "Lists the renderer's jobs, newest first.", "", kConnected, MakeJobs},
+    {"watch", "ID", "follow a job to its end",
+     "Follows a job until it is done, failed or cancelled. Interrupting this command leaves the job as it is.", "",
+     kConnected, MakeWatch},
+    {"fetch", "ID", "write the picture of a job that is done",
+     "Writes the picture of a job that is done. A job that is still at work is waited for.", "",
+     kConnected | kCliOutput, MakeFetch},
+    {"cancel", "ID", "end a job", "Asks for the end of a job; it takes effect within one denoising step.", "",
+     kConnected, MakeCancel},
+    {"nodes", "", "show the renderer and its encoders",
+     "Shows what the renderer and its encoders have loaded, and how busy they are.", "", kConnected, MakeNodes},
+    {"doctor", "", "check this installation and say what to do",
+     "Checks the configuration, the programs, this machine, the checkpoint (with --model-path) and the\n"
+     "daemons (with --render), one line each. Exit status 1 when something needs attention.",
+     "", kConnected | kCliPrivate, MakeDoctor},
+    {"tokens", "PROMPT", "show the formatted prompt and its token ids",
+     "Prints {\"text\": the text that the encoder reads, \"ids\": its tokens} as JSON.\n"
+     "Needs the tokenizer of a checkpoint, no daemon.",
+     "  diptych tokens \"a red circle\" --model-path models/demo\n", kCliCommon | kCliJson | kCliPrompt | kCliPrivate,
+     MakeTokens},
+}};
+
+ErrorCode ToErrorCode(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kInvalidArgument:
+      return ErrorCode::kInvalidArgument;
+    case absl::StatusCode::kNotFound:
+      return ErrorCode::kNotFound;
+    case absl::StatusCode::kFailedPrecondition:
+      return ErrorCode::kFailedPrecondition;
+    case absl::StatusCode::kResourceExhausted:
+      return ErrorCode::kResourceExhausted;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return ErrorCode::kUnavailable;
+    case absl::StatusCode::kDataLoss:
+      return ErrorCode::kDataLoss;
+    case absl::StatusCode::kCancelled:
+      return ErrorCode::kCancelled;
+    default:
+      return ErrorCode::kInternal;
+  }
+}
+
+}  // namespace
+
+std::span<const CommandEntry> CommandTable() { return kCommands; }
+
+void ThrowUnlessOk(const absl::Status& status) {
+  if (!status.ok()) throw Error(ToErrorCode(status.code()), std::string(status.message()));
+}
+
+}  // namespace diptych

@@ -1,0 +1,189 @@
+// generate: the whole way from a prompt to a file, with a renderer of the user's or one started for the run.
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/config/options.h"
+#include "common/error/error.h"
+#include "common/image/png.h"
+#include "coordinator/cli/command.h"
+#include "coordinator/cli/embedding_command.h"
+#include "coordinator/cli/job_follower.h"
+#include "coordinator/cli/output_names.h"
+#include "coordinator/cli/picture_order.h"
+#include "coordinator/cli/private_run.h"
+#include "coordinator/cli/receipt_comparison.h"
+#include "coordinator/cli/result_text.h"
+#include "coordinator/files.h"
+
+namespace diptych {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr std::chrono::milliseconds kCancelPatience(10000);
+
+class Generate final : public Command {
+ public:
+  void AddArguments(CLI::App& app) override {
+    app.add_option("PROMPT", prompt_, "what the picture shows; one argument, in quotes");
+  }
+
+  void Configure(const Settings& settings) override {
+    connection_ = ReadConnection(settings);
+    private_ = ReadPrivate(settings);
+    picture_ = ReadPictureOptions(settings);
+    json_ = settings.Get(options::kJson);
+    save_embeddings_ = settings.Get(options::kSaveEmbeddings);
+    const options::TextList& outputs = settings.Get(options::kOutput);
+    if (save_embeddings_.empty()) outputs_ = NameOutputs(outputs, picture_.count, picture_.count_given);
+    picture_.count = std::max<int64_t>(picture_.count, static_cast<int64_t>(outputs_.size()));
+    ChooseForm();
+  }
+
+  int Run(Environment& environment) override {
+    if (!save_embeddings_.empty()) {
+      if (!picture_.load_embeddings.empty() || !picture_.from_picture.empty()) {
+        throw UsageError("--save-embeddings encodes a prompt; it does not go with --load-embeddings or --from-picture");
+      }
+      return RunSaveEmbeddings(EmbeddingsOrder(), private_, environment);
+    }
+    const PictureOrder order = MakeOrder(prompt_, picture_, RandomSeed);
+    for (const std::string& note : order.notes) Warn(environment, note);
+    for (const std::filesystem::path& output : outputs_) MakeParentFolder(output);
+    if (!runs_privately_) {
+      const std::unique_ptr<RenderClient> client = ConnectToRenderer(connection_);
+      if (private_.verbose()) environment.err << "renderer " << client->address() << std::endl;
+      return Make(order, *client, nullptr, environment);
+    }
+    PrivateNodesPlan plan =
+        PlanPrivateNodes(private_, environment.program_folder, order.receipt ? order.receipt->dtype : "");
+    plan.encoder = order.request.conditioning == nullptr;
+    PrivateRun run(std::move(plan), private_.verbose(), environment);
+    return Make(order, run.renderer(), &run, environment);
+  }
+
+ private:
+  // A flag says more than the environment or the file; of two that say equally much the renderer's wins.
+  void ChooseForm() {
+    const bool has_render = !connection_.render.empty(), has_model = !private_.model_path.empty();
+    if (!has_model && (!has_render || !save_embeddings_.empty())) {
+      throw UsageError(save_embeddings_.empty()
+                           ? "nobody to paint: give --render HOST:PORT (or DIPTYCH_RENDER) for a running renderer, or "
+                             "--model-path DIR to start one for this run"
+                           : "--save-embeddings needs --model-path DIR: the encoder is started for this run");
+    }
+    runs_privately_ = !has_render || (private_.model_flag && !connection_.render_flag);
+    if (!runs_privately_ && private_.model_flag && save_embeddings_.empty()) {
+      throw UsageError("--render and --model-path exclude each other: a renderer has its own model");
+    }
+  }
+
+  SaveEmbeddingsOrder EmbeddingsOrder() const {
+    SaveEmbeddingsOrder order{.prompt = MakePrompt(prompt_, picture_.prompt),
+                              .negative = std::nullopt,
+                              .layer = picture_.values.layer,
+                              .long_prompt_mode = picture_.values.long_prompt_mode,
+                              .file = save_embeddings_,
+                              .json = json_};
+    if (picture_.values.guidance_scale > 0) order.negative = NegativePrompt(picture_.negative_prompt, order.prompt);
+    return order;
+  }
+
+  static void Warn(Environment& environment, const std::string& text) {
+    environment.err << "diptych: warning: " << text << std::endl;
+  }
+
+  int Make(const PictureOrder& order, const RenderClient& client, PrivateRun* run, Environment& environment) {
+    const bool has_encoder = order.request.conditioning == nullptr;
+    if (order.receipt) {
+      const RendererDescription renderer = ValueOrThrow(client.Describe());
+      for (const std::string& line : DifferentModels(*order.receipt, renderer, has_encoder)) Warn(environment, line);
+    }
+    CancelOnInterrupt jobs(client, environment.interrupt, kCancelPatience);
+    try {
+      std::vector<std::string> ids;
+      for (size_t i = 0; i < outputs_.size(); ++i) {
+        environment.interrupt.ThrowIfRequested();
+        PictureRequest request = order.request;
+        request.seed += i;
+        ids.push_back(ValueOrThrow(client.Submit(request)).id);
+        jobs.Add(ids.back());
+      }
+      ordered_json pictures = ordered_json::array();
+      for (size_t i = 0; i < ids.size(); ++i) {
+        pictures.push_back(Finish(order, i, ids[i], client, run, jobs, environment));
+      }
+      if (json_) environment.out << JsonLine({{"pictures", pictures}}) << std::flush;
+    } catch (...) {
+      if (!environment.interrupt.requested()) jobs.CancelAll();
+      throw;
+    }
+    return kExitDone;
+  }
+
+  ordered_json Finish(const PictureOrder& order, size_t index, const std::string& id, const RenderClient& client,
+                      PrivateRun* run, CancelOnInterrupt& jobs, Environment& environment) {
+    const std::string label = outputs_.size() > 1 ? absl::StrCat("picture ", index + 1, " of ", outputs_.size()) : "";
+    FollowOptions options{.want_picture = true, .patience = connection_.timeout};
+    if (run != nullptr) options.check_nodes = [run] { run->ThrowIfOneEnded(); };
+    WatchResult result;
+    {
+      ProgressView view(environment.err, environment.err_is_terminal, label);
+      result = FollowJob(client, id, options, view, environment.interrupt, &jobs.stop());
+    }
+    jobs.Remove(id);
+    ThrowUnlessDone(result.job);
+    WriteFileAtomically(outputs_[index], result.png);
+    environment.interrupt.ThrowIfRequested();
+    return Report(order, index, result, environment);
+  }
+
+  ordered_json Report(const PictureOrder& order, size_t index, const WatchResult& result,
+                      Environment& environment) const {
+    const JobView& job = result.job;
+    ordered_json json = {{"path", outputs_[index].string()},
+                         {"id", job.id},
+                         {"seed", job.seed},
+                         {"width", job.width},
+                         {"height", job.height},
+                         {"steps", job.steps},
+                         {"timings", TimingsJson(job.timings)}};
+    if (!json_) {
+      environment.out << outputs_[index].string() << '\n'
+                      << "  " << job.width << " x " << job.height << ", seed " << job.seed
+                      << (order.seed_drawn && index == 0 ? " (drawn at random)" : "") << '\n'
+                      << "  " << TimingsLine(job.timings) << std::endl;
+    }
+    if (order.receipt && index == 0) {
+      const std::vector<std::string> different = DifferentFields(*order.receipt, FindReceipt(ReadPngText(result.png)));
+      json["receipt_identical"] = different.empty();
+      json["receipt_differs_in"] = different;
+      if (!json_) {
+        environment.out << "  "
+                        << (different.empty() ? "receipt identical"
+                                              : "receipt differs in " + absl::StrJoin(different, ", "))
+                        << std::endl;
+      }
+    }
+    return json;
+  }
+
+  std::optional<std::string> prompt_;
+  ConnectionOptions connection_;
+  PrivateOptions private_;
+  PictureOptions picture_;
+  std::vector<std::filesystem::path> outputs_;
+  std::string save_embeddings_;
+  bool json_ = false;
+  bool runs_privately_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeGenerate() { return std::make_unique<Generate>(); }
+
+}  // namespace diptych

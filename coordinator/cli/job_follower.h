@@ -1,0 +1,60 @@
+// Stays with submitted jobs until they end, and ends them when the user interrupts.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "coordinator/cli/progress_view.h"
+#include "coordinator/client/call_stop.h"
+#include "coordinator/client/render_client.h"
+#include "coordinator/interrupt.h"
+
+namespace diptych {
+
+// While it lives, an interrupt cancels the jobs that were added and not removed. When the renderer cannot be reached,
+// or a cancelled job does not end within `patience`, stop() ends the Watch call.
+class CancelOnInterrupt {
+ public:
+  CancelOnInterrupt(const RenderClient& client, Interrupt& interrupt, std::chrono::milliseconds patience);
+  ~CancelOnInterrupt();
+
+  void Add(const std::string& id);  // cancelled at once when the interrupt has come already
+  void Remove(const std::string& id);
+  CallStop& stop() { return stop_; }
+
+  // Cancels all jobs that are still here; for a command that gives up. Errors are ignored: the reason for giving up
+  // counts.
+  void CancelAll();
+
+ private:
+  void React();
+
+  const RenderClient& client_;
+  const std::chrono::milliseconds patience_;
+  CallStop stop_;
+  std::mutex mutex_;
+  std::condition_variable removed_;
+  bool interrupted_ = false;
+  std::set<std::string> ids_;
+  Interrupt::Reaction reaction_;  // last: it may run at once
+};
+
+struct FollowOptions {
+  bool want_picture = false;
+  std::chrono::milliseconds patience{30000};  // how long a lost connection is tried again
+  std::function<void()> check_nodes = [] {};  // throws when it is no use to try again
+};
+
+// Returns when the job has ended. A lost connection is tried again: the job goes on without us.
+// Throws Error: what Watch says, kUnavailable when the renderer stays away.
+WatchResult FollowJob(const RenderClient& client, const std::string& id, const FollowOptions& options,
+                      ProgressView& view, const Interrupt& interrupt, CallStop* stop);
+
+// Throws Error unless the job is done: its own reason, or that it was cancelled.
+void ThrowUnlessDone(const JobView& job);
+
+}  // namespace diptych

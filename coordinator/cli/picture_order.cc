@@ -1,0 +1,230 @@
+#include "coordinator/cli/picture_order.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <random>
+#include <utility>
+
+#include "common/conditioning/conditioning_hash.h"
+#include "common/config/options.h"
+#include "common/error/error.h"
+#include "common/image/png.h"
+#include "common/prompt/prompt_text.h"
+#include "coordinator/cli/command.h"
+#include "coordinator/client/saved_embeddings.h"
+#include "coordinator/files.h"
+
+namespace diptych {
+namespace {
+
+constexpr size_t kMaxPngBytes = size_t{1} << 30;
+constexpr uint64_t kMaxSeed = (uint64_t{1} << 63) - 1;
+constexpr size_t kMaxClientBytes = 64;
+
+std::string LoginName() {
+  const passwd* entry = getpwuid(getuid());
+  return entry != nullptr ? entry->pw_name : "uid-" + std::to_string(getuid());
+}
+
+PictureRequest RequestOfReceipt(const Receipt& receipt) {
+  PictureRequest request;
+  request.prompt = receipt.prompt;
+  request.negative = receipt.negative;
+  request.width = receipt.width;
+  request.height = receipt.height;
+  request.steps = receipt.steps;
+  request.seed = receipt.seed;
+  request.shift = receipt.shift;
+  request.guidance_scale = receipt.guidance_scale;
+  request.cfg_normalization = receipt.cfg_normalization;
+  request.cfg_truncation = receipt.cfg_truncation;
+  request.layer = receipt.layer;
+  request.long_prompt_mode = ParseLongPromptMode(receipt.long_prompt_mode);
+  return request;
+}
+
+bool SamePicture(const PictureRequest& a, const PictureRequest& b) {
+  return a.prompt == b.prompt && a.negative == b.negative && a.width == b.width && a.height == b.height &&
+         a.steps == b.steps && a.seed == b.seed && a.shift == b.shift && a.guidance_scale == b.guidance_scale &&
+         a.cfg_normalization == b.cfg_normalization && a.cfg_truncation == b.cfg_truncation && a.layer == b.layer &&
+         a.long_prompt_mode == b.long_prompt_mode;
+}
+
+// `all`: every value counts, else only those that were given by flag.
+void PutNumbers(const PictureOptions& options, bool all, PictureRequest& request) {
+  const PictureRequest& values = options.values;
+  if (all || options.width_given) request.width = values.width;
+  if (all || options.height_given) request.height = values.height;
+  if (all || options.steps_given) request.steps = values.steps;
+  if (all || options.shift_given) request.shift = values.shift;
+  if (all || options.guidance_given) request.guidance_scale = values.guidance_scale;
+  if (all || options.normalization_given) request.cfg_normalization = values.cfg_normalization;
+  if (all || options.truncation_given) request.cfg_truncation = values.cfg_truncation;
+  if (all || options.layer_given) request.layer = values.layer;
+  if (all || options.mode_given) request.long_prompt_mode = values.long_prompt_mode;
+  if (options.seed) request.seed = *options.seed;
+}
+
+void PutNegative(const PictureOptions& options, PictureOrder& order) {
+  PictureRequest& request = order.request;
+  if (request.guidance_scale <= 0) {
+    request.negative.reset();
+    request.negative_conditioning.reset();
+    if (options.negative_given)
+      order.notes.push_back("--negative-prompt has no effect without --guidance-scale above 0");
+  } else if (request.conditioning) {
+    if (options.negative_given)
+      throw UsageError("--load-embeddings brings its own negative prompt; leave --negative-prompt out");
+    if (!request.negative_conditioning) {
+      throw UsageError(
+          "guidance needs negative embeddings and the file has none; save it with --guidance-scale above 0");
+    }
+  } else if (!request.negative || options.negative_given) {
+    request.negative = NegativePrompt(options.negative_prompt, request.prompt);
+  }
+}
+
+// The embeddings state their prompt: with it as the label the picture is the same as if the encoder had been asked.
+void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOptions& options, PictureOrder& order) {
+  if (options.layer_given || options.mode_given || options.prompt.AnyGiven() ||
+      !options.prompt.conversation_file.empty()) {
+    throw UsageError("--load-embeddings brings its own prompt and layer; leave out the flags for them");
+  }
+  SavedEmbeddings saved = LoadEmbeddings(options.load_embeddings);
+  const bool known = saved.prompt.has_value();
+  if (prompt && known && saved.prompt->user != *prompt) {
+    throw UsageError("the embeddings were made from another prompt than the one given; leave PROMPT out");
+  }
+  PictureRequest& request = order.request;
+  if (known) {
+    request.prompt = saved.prompt;
+  } else if (prompt) {
+    request.prompt = MakePrompt(prompt, {});
+  } else if (!order.receipt) {
+    request.prompt.reset();
+  }
+  request.layer = saved.conditioning.header.layer;
+  request.long_prompt_mode = saved.conditioning.header.long_prompt_mode;
+  if (order.receipt && ConditioningHash(saved.conditioning) != order.receipt->conditioning_hash) {
+    order.notes.push_back("the embeddings are not those that the picture was made from");
+  }
+  request.conditioning = std::make_shared<const Conditioning>(std::move(saved.conditioning));
+  if (!saved.negative) return;
+  request.negative = saved.negative->prompt;
+  request.negative_conditioning = std::make_shared<const Conditioning>(std::move(saved.negative->conditioning));
+}
+
+}  // namespace
+
+ReceiptPrompt NegativePrompt(const std::string& text, const std::optional<ReceiptPrompt>& positive) {
+  try {
+    CheckUtf8("--negative-prompt", text);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  ReceiptPrompt negative;
+  negative.user = text;
+  if (positive) {
+    negative.force_think_block = positive->force_think_block;
+    negative.remove_quotes = positive->remove_quotes;
+    negative.keep_whitespace = positive->keep_whitespace;
+  }
+  return negative;
+}
+
+PictureOptions ReadPictureOptions(const Settings& settings) {
+  const auto given = [&](const auto& option) { return settings.OriginOf(option) == Origin::kFlag; };
+  PictureOptions result;
+  result.prompt = ReadPromptOptions(settings);
+  PictureRequest& values = result.values;
+  values.width = static_cast<int32_t>(settings.Get(options::kWidth));
+  values.height = static_cast<int32_t>(settings.Get(options::kHeight));
+  values.steps = static_cast<int32_t>(settings.Get(options::kSteps));
+  values.shift = settings.Get(options::kShift);
+  values.guidance_scale = settings.Get(options::kGuidanceScale);
+  values.cfg_normalization = settings.Get(options::kCfgNormalization);
+  values.cfg_truncation = settings.Get(options::kCfgTruncation);
+  values.layer = static_cast<int32_t>(settings.Get(options::kHiddenLayer));
+  values.long_prompt_mode = ParseLongPromptMode(settings.Get(options::kLongPromptMode));
+  values.client = settings.Get(options::kClient);
+  if (values.client.empty()) values.client = LoginName();
+  if (values.client.size() > kMaxClientBytes) throw UsageError("--client is longer than 64 bytes");
+  values.priority = static_cast<int32_t>(settings.Get(options::kPriority));
+  result.width_given = given(options::kWidth);
+  result.height_given = given(options::kHeight);
+  result.steps_given = given(options::kSteps);
+  result.shift_given = given(options::kShift);
+  result.guidance_given = given(options::kGuidanceScale);
+  result.normalization_given = given(options::kCfgNormalization);
+  result.truncation_given = given(options::kCfgTruncation);
+  result.layer_given = given(options::kHiddenLayer);
+  result.mode_given = given(options::kLongPromptMode);
+  if (const std::optional<int64_t>& seed = settings.Get(options::kSeed)) result.seed = static_cast<uint64_t>(*seed);
+  result.negative_prompt = settings.Get(options::kNegativePrompt);
+  result.negative_given = given(options::kNegativePrompt);
+  result.count = settings.Get(options::kCount);
+  result.count_given = given(options::kCount);
+  result.load_embeddings = settings.Get(options::kLoadEmbeddings);
+  result.from_picture = settings.Get(options::kFromPicture);
+  return result;
+}
+
+uint64_t RandomSeed() {
+  std::random_device device;
+  return std::uniform_int_distribution<uint64_t>(0, UINT32_MAX)(device);
+}
+
+PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOptions& options,
+                       const DrawSeed& draw_seed) {
+  PictureOrder order;
+  PictureRequest& request = order.request;
+  request.client = options.values.client;
+  request.priority = options.values.priority;
+  if (!options.from_picture.empty()) {
+    order.receipt = ReadReceipt(options.from_picture);
+    const PictureRequest original = RequestOfReceipt(*order.receipt);
+    request = original;
+    request.client = options.values.client;
+    request.priority = options.values.priority;
+    PutNumbers(options, /*all=*/false, request);
+    const bool says_prompt = prompt || options.prompt.AnyGiven() || !options.prompt.conversation_file.empty();
+    if (!options.load_embeddings.empty()) {
+      PutEmbeddings(prompt, options, order);
+    } else if (request.prompt) {
+      request.prompt = ChangePrompt(*request.prompt, prompt, options.prompt);
+    } else if (says_prompt) {
+      request.prompt = MakePrompt(prompt, options.prompt);
+    } else {
+      throw UsageError("the picture was made from embeddings without a prompt; give them with --load-embeddings");
+    }
+    PutNegative(options, order);
+    order.changed = !SamePicture(request, original);
+  } else {
+    PutNumbers(options, /*all=*/true, request);
+    if (options.load_embeddings.empty()) {
+      request.prompt = MakePrompt(prompt, options.prompt);
+    } else {
+      PutEmbeddings(prompt, options, order);
+    }
+    PutNegative(options, order);
+    order.seed_drawn = !options.seed.has_value();
+    if (order.seed_drawn) request.seed = draw_seed();
+  }
+  if (request.seed > kMaxSeed - static_cast<uint64_t>(options.count - 1)) {
+    throw UsageError("--seed " + std::to_string(request.seed) + " leaves no room for " + std::to_string(options.count) +
+                     " following seeds; the last must be at most 2^63 - 1");
+  }
+  return order;
+}
+
+Receipt ReadReceipt(const std::string& file) {
+  const std::string bytes = ReadBoundedFile(file, kMaxPngBytes);
+  try {
+    return FindReceipt(ReadPngText(bytes));
+  } catch (const Error& error) {
+    throw Error(error.code(), file + ": " + error.what());
+  }
+}
+
+}  // namespace diptych

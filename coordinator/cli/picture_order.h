@@ -1,0 +1,57 @@
+// From a command line to the pictures that it asks for.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/config/settings.h"
+#include "common/receipt/receipt.h"
+#include "coordinator/cli/command_options.h"
+#include "coordinator/client/job.h"
+
+namespace diptych {
+
+// The options of generate and submit that determine a picture, with a note of which flags were given.
+struct PictureOptions {
+  PromptOptions prompt;
+  PictureRequest values;  // numbers only; the seed is separate
+  bool width_given = false, height_given = false, steps_given = false, shift_given = false, guidance_given = false;
+  bool normalization_given = false, truncation_given = false, layer_given = false, mode_given = false;
+  std::optional<uint64_t> seed;
+  std::string negative_prompt;
+  bool negative_given = false;
+  int64_t count = 1;
+  bool count_given = false;
+  std::string load_embeddings;  // a file; empty: none
+  std::string from_picture;     // a file; empty: none
+};
+PictureOptions ReadPictureOptions(const Settings& settings);
+
+struct PictureOrder {
+  PictureRequest request;          // of the first picture; the others differ in their seed
+  bool seed_drawn = false;         // at random, since nobody gave one
+  std::optional<Receipt> receipt;  // of the picture that is repeated
+  bool changed = false;            // the request differs from the receipt
+  std::vector<std::string> notes;  // what the user should know, one line each
+};
+
+// The negative prompt has neither system nor thinking text, only the think block and cleaning of the positive one.
+// Throws UsageError for text that is not UTF-8.
+ReceiptPrompt NegativePrompt(const std::string& text, const std::optional<ReceiptPrompt>& positive);
+
+// Draws a seed; smaller than 2^32, so that it is easily typed again.
+using DrawSeed = std::function<uint64_t()>;
+uint64_t RandomSeed();
+
+// Reads the files that the options name. Throws UsageError for options that do not go together and seeds beyond 2^63 -
+// 1, Error for files that cannot be used.
+PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOptions& options,
+                       const DrawSeed& draw_seed);
+
+// The receipt of a PNG file. Throws Error: kNotFound (no such file, or no receipt in it), kDataLoss, kInvalidArgument.
+Receipt ReadReceipt(const std::string& file);
+
+}  // namespace diptych

@@ -1,0 +1,49 @@
+#include "coordinator/cli/private_run.h"
+
+#include <utility>
+
+#include "common/error/error.h"
+#include "coordinator/cli/command.h"
+
+namespace diptych {
+namespace {
+
+constexpr std::chrono::milliseconds kTimeout(30000);
+
+// A daemon answers Describe with UNAVAILABLE until its model is loaded.
+bool HasLoaded(absl::StatusCode code) {
+  return code != absl::StatusCode::kUnavailable && code != absl::StatusCode::kDeadlineExceeded;
+}
+
+}  // namespace
+
+PrivateRun::PrivateRun(PrivateNodesPlan plan, bool verbose, Environment& environment)
+    : environment_(environment), verbose_(verbose) {
+  if (verbose_) plan.log_of_failure = &environment.err;
+  environment.err << "starting " << (plan.encoder ? "encoder" : "") << (plan.encoder && plan.renderer ? " and " : "")
+                  << (plan.renderer ? "renderer" : "") << std::endl;
+  const auto is_serving = [this](NodeRole role, const std::string& address) {
+    if (role == NodeRole::kEncoder) {
+      if (!encoder_) encoder_ = ValueOrThrow(EncoderClient::Make(address, /*insecure=*/false, kTimeout));
+      return HasLoaded(encoder_->Describe().status().code());
+    }
+    if (!renderer_) renderer_ = ValueOrThrow(RenderClient::Make(address, /*insecure=*/false, kTimeout));
+    return HasLoaded(renderer_->Describe().status().code());
+  };
+  nodes_ = std::make_unique<PrivateNodes>(plan, is_serving, environment.interrupt);
+  if (plan.encoder && plan.renderer) {
+    const int64_t width = ValueOrThrow(encoder_->Describe()).width;
+    const int64_t wanted = ValueOrThrow(renderer_->Describe()).cap_feat_dim;
+    if (width != wanted) {
+      throw Error(ErrorCode::kFailedPrecondition, "the text encoder makes rows of " + std::to_string(width) +
+                                                      " values, the transformer takes " + std::to_string(wanted) +
+                                                      " (cap_feat_dim): they do not belong together");
+    }
+  }
+}
+
+PrivateRun::~PrivateRun() {
+  if (verbose_) nodes_->PrintLogs(environment_.err);
+}
+
+}  // namespace diptych

@@ -1,0 +1,48 @@
+#include "coordinator/cli/receipt_comparison.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace diptych {
+namespace {
+
+void Compare(const std::string& what, const std::string& wanted, const std::string& found,
+             std::vector<std::string>& lines) {
+  if (wanted == found || wanted.empty()) return;
+  lines.push_back("the renderer's " + what + " is " + found.substr(0, 12) + ", the picture was made with " +
+                  wanted.substr(0, 12));
+}
+
+}  // namespace
+
+std::vector<std::string> DifferentModels(const Receipt& receipt, const RendererDescription& renderer,
+                                         bool needs_encoder) {
+  std::vector<std::string> lines;
+  Compare("transformer", receipt.transformer_fingerprint, renderer.transformer_fingerprint, lines);
+  Compare("VAE", receipt.vae_fingerprint, renderer.vae_fingerprint, lines);
+  Compare("number format", receipt.dtype, renderer.dtype, lines);
+  const std::string& wanted = receipt.text_encoder_fingerprint;
+  const auto is_same = [&](const EncoderReport& encoder) { return encoder.model_fingerprint == wanted; };
+  const auto is_known = [](const EncoderReport& encoder) { return encoder.reachable; };
+  const auto known = std::find_if(renderer.encoders.begin(), renderer.encoders.end(), is_known);
+  if (needs_encoder && known != renderer.encoders.end() &&
+      std::none_of(renderer.encoders.begin(), renderer.encoders.end(), is_same)) {
+    Compare("text encoder", wanted, known->model_fingerprint, lines);
+  }
+  return lines;
+}
+
+std::vector<std::string> DifferentFields(const Receipt& a, const Receipt& b) {
+  const auto left = nlohmann::ordered_json::parse(ToJson(a));
+  const auto right = nlohmann::ordered_json::parse(ToJson(b));
+  std::vector<std::string> names;
+  for (const auto& [key, value] : left.items()) {
+    if (!right.contains(key) || right[key] != value) names.push_back(key);
+  }
+  for (const auto& [key, value] : right.items()) {
+    if (!left.contains(key)) names.push_back(key);
+  }
+  return names;
+}
+
+}  // namespace diptych

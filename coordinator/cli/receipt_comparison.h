@@ -1,0 +1,20 @@
+// Whether a repeated picture is the picture.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/receipt/receipt.h"
+#include "coordinator/client/job.h"
+
+namespace diptych {
+
+// One line for each model of the renderer (or its number format) that is not the one of the receipt. Fingerprints are
+// shortened.
+std::vector<std::string> DifferentModels(const Receipt& receipt, const RendererDescription& renderer,
+                                         bool needs_encoder);
+
+// The names of the fields that differ: "seed", "transformer_fingerprint"; empty when the receipts are equal.
+std::vector<std::string> DifferentFields(const Receipt& a, const Receipt& b);
+
+}  // namespace diptych

@@ -1,0 +1,31 @@
+// Results as JSON and as lines for people.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "coordinator/client/job.h"
+
+namespace diptych {
+
+nlohmann::ordered_json JobJson(const JobView& job);
+nlohmann::ordered_json TimingsJson(const StageTimings& timings);  // milliseconds
+
+// "queue 0.00 s, encode 0.31 s, ..., 9 steps of 0.41 s, decode 0.22 s, png 0.01 s, total 4.32 s"
+std::string TimingsLine(const StageTimings& timings);
+
+// One row a job under a line of headings; `columns` is the width of the whole.
+std::string JobTable(const std::vector<JobView>& jobs, size_t columns);
+
+// The first `columns` characters of the text with control characters made visible; "..." stands for the rest. UTF-8
+// stays whole.
+std::string OneLine(const std::string& text, size_t columns);
+
+// "2026-11-21T12:34:56+00:00", local time.
+std::string LocalTime(int64_t unix_ms);
+
+// The JSON on one line with whatever is not UTF-8 replaced; a line break follows.
+std::string JsonLine(const nlohmann::ordered_json& json);
+
+}  // namespace diptych

@@ -1,0 +1,156 @@
+#include "coordinator/cli/run.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/nearest.h"
+#include "common/config/settings.h"
+#include "common/error/error.h"
+#include "common/log/log.h"
+#include "common/version/version.h"
+#include "coordinator/cli/command.h"
+
+namespace diptych {
+namespace {
+
+constexpr int kSizeMultiple = 16;
+
+std::string Overview() {
+  std::string text =
+      "Diptych: one picture made on two machines. This is the command line; diptych-encoderd and diptych-renderd do "
+      "the work.\n\n"
+      "Usage: diptych COMMAND [arguments] [flags]\n\nCommands:\n";
+  for (const CommandEntry& entry : CommandTable()) {
+    std::string left = absl::StrCat("  ", std::string(entry.name), " ", std::string(entry.arguments));
+    left.resize(std::max<size_t>(left.size(), 20), ' ');
+    absl::StrAppend(&text, left, " ", std::string(entry.summary), "\n");
+  }
+  absl::StrAppend(
+      &text,
+      "\nFirst steps:\n"
+      "  diptych generate \"a red circle\" --model-path models/demo --output picture.png\n"
+      "  diptych generate \"a red circle\" --render 127.0.0.1:7872 --output picture.png\n"
+      "\ndiptych COMMAND --help shows the flags of a command; --version shows the version.\n"
+      "Exit status: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted (the job is cancelled first).\n");
+  return text;
+}
+
+const CommandEntry& FindCommand(const std::string& name) {
+  std::vector<std::string> names;
+  for (const CommandEntry& entry : CommandTable()) {
+    if (entry.name == name) return entry;
+    names.emplace_back(entry.name);
+  }
+  throw UsageError(absl::StrCat("there is no command \"", name, "\"; did you mean ", NearestKey(name, names),
+                                "? (diptych --help lists the commands)"));
+}
+
+// All spellings of all flags: "--seed", "-o".
+std::vector<std::string> FlagNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+// What CLI11 could not place: an unknown flag, or a word too many.
+[[noreturn]] void RefuseExtra(const CLI::App& app, const std::string& extra, std::string_view command) {
+  if (extra.size() > 1 && extra[0] == '-') {
+    const std::string flag = extra.substr(0, extra.find('='));
+    throw UsageError(absl::StrCat("unknown flag ", flag, "; did you mean ", NearestKey(flag, FlagNames(app)),
+                                  "? (diptych ", std::string(command), " --help lists the flags)"));
+  }
+  throw UsageError(absl::StrCat("unexpected argument \"", extra, "\"; a prompt of several words needs quotes"));
+}
+
+// What to write instead of a size that is between two legal ones.
+std::string NearestSizes(const CLI::App& app) {
+  for (const char* flag : {"--width", "--height"}) {
+    const CLI::Option* option = app.get_option_no_throw(flag);
+    if (option == nullptr || option->count() == 0) continue;
+    int64_t size = 0;
+    if (!CLI::detail::lexical_cast(option->results().back(), size) || size <= 0 || size > INT32_MAX ||
+        size % kSizeMultiple == 0)
+      continue;
+    const int64_t below = size / kSizeMultiple * kSizeMultiple;
+    return below == 0 ? absl::StrCat("; the nearest is ", kSizeMultiple)
+                      : absl::StrCat("; the nearest are ", below, " and ", below + kSizeMultiple);
+  }
+  return "";
+}
+
+int RunCommand(const CommandEntry& entry, const std::vector<std::string>& arguments, Environment& environment) {
+  CLI::App app(std::string(entry.description), absl::StrCat("diptych ", std::string(entry.name)));
+  app.allow_extras();
+  app.get_formatter()->column_width(40);
+  if (!entry.examples.empty()) app.footer(absl::StrCat("Examples:\n", std::string(entry.examples)));
+  const std::unique_ptr<Command> command = entry.make();
+  command->AddArguments(app);
+  SettingsLoader loader(entry.options);
+  loader.AddFlags(app);
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
+  } catch (const CLI::CallForHelp&) {
+    environment.out << app.help() << std::flush;
+    return kExitDone;
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(absl::StrCat(error.what(), " (diptych ", std::string(entry.name), " --help)"));
+  }
+  std::vector<std::string> extras = app.remaining();
+  std::erase(extras, "--");  // CLI11 keeps the mark behind which everything is an argument
+  if (!extras.empty()) {
+    const auto flag =
+        std::find_if(extras.begin(), extras.end(), [](const std::string& e) { return e.size() > 1 && e[0] == '-'; });
+    RefuseExtra(app, flag != extras.end() ? *flag : extras.front(), entry.name);
+  }
+  absl::StatusOr<Settings> settings = loader.Load();
+  if (!settings.ok()) {
+    const std::string message(settings.status().message());
+    const bool about_size = message.rfind("--width", 0) == 0 || message.rfind("--height", 0) == 0;
+    throw UsageError(about_size ? message + NearestSizes(app) : message);
+  }
+  command->Configure(*settings);
+  return command->Run(environment);
+}
+
+int Dispatch(const std::vector<std::string>& arguments, Environment& environment) {
+  if (arguments.empty()) throw UsageError("a command is missing (diptych --help lists the commands)");
+  const std::string& first = arguments[0];
+  if (first == "--help" || first == "-h" || first == "help") {
+    if (arguments.size() > 1 && first == "help") return RunCommand(FindCommand(arguments[1]), {"--help"}, environment);
+    environment.out << Overview() << std::flush;
+    return kExitDone;
+  }
+  if (first == "--version") {
+    environment.out << "diptych " << kVersion << std::endl;
+    return kExitDone;
+  }
+  if (first[0] == '-')
+    throw UsageError(absl::StrCat("the command comes first, then ", first, " (diptych --help lists the commands)"));
+  return RunCommand(FindCommand(first), {arguments.begin() + 1, arguments.end()}, environment);
+}
+
+}  // namespace
+
+int RunDiptych(const std::vector<std::string>& arguments, Environment& environment) {
+  const auto fail = [&](int status, const char* text) {
+    environment.err << "diptych: error: " << EscapeForLog(text) << std::endl;
+    return status;
+  };
+  try {
+    return Dispatch(arguments, environment);
+  } catch (const UsageError& error) {
+    return fail(kExitUsage, error.what());
+  } catch (const std::exception& error) {
+    if (environment.interrupt.requested()) {
+      environment.err << "diptych: interrupted" << std::endl;
+      return kExitInterrupted;
+    }
+    return fail(kExitFailed, error.what());
+  }
+}
+
+}  // namespace diptych

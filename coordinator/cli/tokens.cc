@@ -1,0 +1,62 @@
+// tokens: what the encoder would read.
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "common/config/options.h"
+#include "common/error/error.h"
+#include "common/prompt/chat_formatter.h"
+#include "common/tokenizer/bpe_tokenizer.h"
+#include "coordinator/cli/command.h"
+#include "coordinator/cli/command_options.h"
+#include "coordinator/cli/result_text.h"
+
+namespace diptych {
+namespace {
+
+std::string FormattedText(const ReceiptPrompt& prompt) {
+  if (!prompt.conversation_json.empty()) return FormatConversation(ParseConversation(prompt.conversation_json));
+  PromptParts parts;
+  parts.user = prompt.user;
+  if (!prompt.system.empty()) parts.system = prompt.system;
+  parts.thinking = prompt.thinking;
+  parts.assistant = prompt.assistant;
+  parts.force_think_block = prompt.force_think_block;
+  parts.clean_whitespace = !prompt.keep_whitespace;
+  parts.remove_quotes = prompt.remove_quotes;
+  return FormatPrompt(parts);
+}
+
+class Tokens final : public Command {
+ public:
+  void AddArguments(CLI::App& app) override {
+    app.add_option("PROMPT", prompt_, "the prompt; one argument, in quotes");
+  }
+
+  void Configure(const Settings& settings) override {
+    private_ = ReadPrivate(settings);
+    parts_ = ReadPromptOptions(settings);
+    settings.Get(options::kJson);  // accepted like everywhere; the result is JSON in any case
+    if (private_.model_path.empty())
+      throw UsageError("--model-path DIR is missing: the tokenizer is in the checkpoint");
+  }
+
+  int Run(Environment& environment) override {
+    const std::string text = FormattedText(MakePrompt(prompt_, parts_));
+    const std::string folder = private_.TokenizerFolder().string();
+    if (private_.verbose()) environment.err << "tokenizer " << folder << std::endl;
+    const std::vector<int64_t> ids = BpeTokenizer::Load(folder).Encode(text);
+    environment.out << JsonLine({{"text", text}, {"ids", ids}}) << std::flush;
+    return kExitDone;
+  }
+
+ private:
+  std::optional<std::string> prompt_;
+  PrivateOptions private_;
+  PromptOptions parts_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeTokens() { return std::make_unique<Tokens>(); }
+
+}  // namespace diptych

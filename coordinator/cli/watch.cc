@@ -1,0 +1,34 @@
+// watch: follow a job that somebody submitted.
+#include <nlohmann/json.hpp>
+
+#include "common/error/error.h"
+#include "coordinator/cli/job_command.h"
+#include "coordinator/cli/job_follower.h"
+#include "coordinator/cli/result_text.h"
+
+namespace diptych {
+namespace {
+
+class Watch final : public JobCommand {
+ public:
+  int Run(Environment& environment) override {
+    const std::unique_ptr<RenderClient> client = Connect(environment);
+    CallStop stop;
+    const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });
+    JobView job;
+    {
+      ProgressView view(environment.err, environment.err_is_terminal, "");
+      job = FollowJob(*client, id_, {.patience = connection_.timeout}, view, environment.interrupt, &stop).job;
+    }
+    if (json_) environment.out << JsonLine(JobJson(job)) << std::flush;
+    ThrowUnlessDone(job);
+    if (!json_) environment.out << job.id << " done\n  " << TimingsLine(job.timings) << std::endl;
+    return kExitDone;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeWatch() { return std::make_unique<Watch>(); }
+
+}  // namespace diptych

@@ -1,0 +1,26 @@
+#include "coordinator/client/call_stop.h"
+
+#include <grpcpp/client_context.h>
+
+namespace diptych {
+
+void CallStop::Stop() {
+  std::lock_guard lock(mutex_);
+  stopped_ = true;
+  if (context_ != nullptr) context_->TryCancel();
+}
+
+CallStop::Guard::Guard(CallStop* stop, grpc::ClientContext& context) : stop_(stop) {
+  if (stop_ == nullptr) return;
+  std::lock_guard lock(stop_->mutex_);
+  stop_->context_ = &context;
+  if (stop_->stopped_) context.TryCancel();
+}
+
+CallStop::Guard::~Guard() {
+  if (stop_ == nullptr) return;
+  std::lock_guard lock(stop_->mutex_);
+  stop_->context_ = nullptr;
+}
+
+}  // namespace diptych

@@ -1,0 +1,112 @@
+// What a client says to a renderer and hears from it, without the protocol.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/conditioning/conditioning.h"
+#include "common/receipt/receipt.h"
+
+namespace diptych {
+
+// One picture to ask for; job.proto states the limits of each field.
+struct PictureRequest {
+  std::optional<ReceiptPrompt> prompt;    // required unless conditioning is set
+  std::optional<ReceiptPrompt> negative;  // used when guidance_scale > 0; unset: the empty prompt
+  int32_t width = 1024;                   // pixels
+  int32_t height = 1024;                  // pixels
+  int32_t steps = 9;
+  uint64_t seed = 0;
+  std::optional<double> shift;  // unset: the checkpoint's own
+  double guidance_scale = 0;
+  double cfg_normalization = 0;
+  double cfg_truncation = 1;
+  int32_t layer = -2;
+  LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
+  std::string client;    // a label for fairness
+  int32_t priority = 0;  // a label
+  // Set: uploaded in place of encoding the prompts; then with guidance both are needed, without it only the first.
+  std::shared_ptr<const Conditioning> conditioning, negative_conditioning;
+};
+
+// Milliseconds; 0 where a stage has not run.
+struct StageTimings {
+  double queue_ms = 0;
+  double encode_ms = 0;
+  double transfer_ms = 0;
+  double refine_ms = 0;
+  std::vector<double> step_ms;
+  double decode_ms = 0;
+  double png_ms = 0;
+  double total_ms = 0;  // from acceptance to done
+};
+
+// A job as the renderer reports it.
+struct JobView {
+  enum class State { kUnknown, kQueued, kEncoding, kReady, kRendering, kDecoding, kDone, kFailed, kCancelled };
+
+  std::string id;
+  State state = State::kUnknown;
+  std::string client;
+  int32_t priority = 0;
+  std::string prompt;  // what the user said; of a conversation its JSON
+  int32_t width = 0;
+  int32_t height = 0;
+  uint64_t seed = 0;
+  int32_t step = 0;  // finished steps
+  int32_t steps = 0;
+  std::string error;       // one line, when failed
+  std::string error_code;  // a gRPC status name
+  std::string detail;      // what it waits for
+  int64_t accepted_unix_ms = 0;
+  int64_t finished_unix_ms = 0;  // 0: not yet
+  int32_t attempt = 0;
+  StageTimings timings;
+
+  bool Ended() const { return state == State::kDone || state == State::kFailed || state == State::kCancelled; }
+};
+std::string_view JobStateText(JobView::State state);  // "queued", ..., "cancelled"; "unknown"
+
+struct EncoderReport {
+  std::string address;
+  bool reachable = false;
+  std::string error;  // why not
+  std::string model_fingerprint;
+  int64_t width = 0;
+};
+
+// What a renderer has loaded.
+struct RendererDescription {
+  std::string program_version;
+  std::string transformer_fingerprint;
+  std::string vae_fingerprint;
+  int64_t cap_feat_dim = 0;
+  int64_t row_limit = 0;
+  int32_t size_multiple = 16;
+  int32_t max_side = 0;  // pixels
+  double default_shift = 0;
+  std::string dtype;
+  std::string device;
+  int32_t threads = 0;
+  int32_t queued = 0;
+  int32_t running = 0;
+  std::vector<EncoderReport> encoders;
+};
+
+// What an encoder has loaded.
+struct EncoderDescription {
+  std::string program_version;
+  std::string model_fingerprint;
+  std::string tokenizer_fingerprint;
+  int64_t width = 0;
+  int32_t layers = 0;
+  StateDtype dtype = StateDtype::kBFloat16;
+  int32_t threads = 0;
+  std::string device;
+};
+
+}  // namespace diptych

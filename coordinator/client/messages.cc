@@ -1,0 +1,149 @@
+#include "coordinator/client/messages.h"
+
+#include "common/wire/enums.h"
+
+namespace diptych {
+namespace {
+
+JobView::State StateFromMessage(v1::JobState state) {
+  switch (state) {
+    case v1::JOB_STATE_QUEUED:
+      return JobView::State::kQueued;
+    case v1::JOB_STATE_ENCODING:
+      return JobView::State::kEncoding;
+    case v1::JOB_STATE_READY:
+      return JobView::State::kReady;
+    case v1::JOB_STATE_RENDERING:
+      return JobView::State::kRendering;
+    case v1::JOB_STATE_DECODING:
+      return JobView::State::kDecoding;
+    case v1::JOB_STATE_DONE:
+      return JobView::State::kDone;
+    case v1::JOB_STATE_FAILED:
+      return JobView::State::kFailed;
+    case v1::JOB_STATE_CANCELLED:
+      return JobView::State::kCancelled;
+    default:
+      return JobView::State::kUnknown;
+  }
+}
+
+StageTimings TimingsFromMessage(const v1::JobTimings& timings) {
+  return {.queue_ms = timings.queue_ms(),
+          .encode_ms = timings.encode_ms(),
+          .transfer_ms = timings.transfer_ms(),
+          .refine_ms = timings.refine_ms(),
+          .step_ms = {timings.step_ms().begin(), timings.step_ms().end()},
+          .decode_ms = timings.decode_ms(),
+          .png_ms = timings.png_ms(),
+          .total_ms = timings.total_ms()};
+}
+
+}  // namespace
+
+std::string_view JobStateText(JobView::State state) {
+  switch (state) {
+    case JobView::State::kQueued:
+      return "queued";
+    case JobView::State::kEncoding:
+      return "encoding";
+    case JobView::State::kReady:
+      return "ready";
+    case JobView::State::kRendering:
+      return "rendering";
+    case JobView::State::kDecoding:
+      return "decoding";
+    case JobView::State::kDone:
+      return "done";
+    case JobView::State::kFailed:
+      return "failed";
+    case JobView::State::kCancelled:
+      return "cancelled";
+    case JobView::State::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+v1::Prompt PromptMessage(const ReceiptPrompt& prompt) {
+  v1::Prompt message;
+  if (!prompt.conversation_json.empty()) {
+    message.set_conversation_json(prompt.conversation_json);
+    return message;
+  }
+  message.set_user(prompt.user);
+  if (!prompt.system.empty()) message.set_system(prompt.system);
+  message.set_thinking(prompt.thinking);
+  message.set_assistant(prompt.assistant);
+  message.set_force_think_block(prompt.force_think_block);
+  message.set_remove_quotes(prompt.remove_quotes);
+  message.set_keep_whitespace(prompt.keep_whitespace);
+  return message;
+}
+
+v1::JobSpec SpecMessage(const PictureRequest& request) {
+  v1::JobSpec spec;
+  if (request.prompt) *spec.mutable_prompt() = PromptMessage(*request.prompt);
+  if (request.negative) *spec.mutable_negative() = PromptMessage(*request.negative);
+  spec.set_width(request.width);
+  spec.set_height(request.height);
+  spec.set_steps(request.steps);
+  spec.set_seed(request.seed);
+  if (request.shift) spec.set_shift(*request.shift);
+  spec.set_guidance_scale(request.guidance_scale);
+  spec.set_cfg_normalization(request.cfg_normalization);
+  spec.set_cfg_truncation(request.cfg_truncation);
+  spec.set_layer(request.layer);
+  spec.set_long_prompt_mode(ToProto(request.long_prompt_mode));
+  spec.set_client(request.client);
+  spec.set_priority(request.priority);
+  return spec;
+}
+
+JobView JobFromMessage(const v1::Job& job) {
+  const v1::JobSpec& spec = job.spec();
+  const bool conversation = !spec.prompt().conversation_json().empty();
+  JobView view;
+  view.id = job.id();
+  view.state = StateFromMessage(job.state());
+  view.client = spec.client();
+  view.priority = spec.priority();
+  view.prompt = conversation ? spec.prompt().conversation_json() : spec.prompt().user();
+  view.width = spec.width();
+  view.height = spec.height();
+  view.seed = spec.seed();
+  view.step = job.step();
+  view.steps = spec.steps();
+  view.error = job.error();
+  view.error_code = job.error_code();
+  view.detail = job.detail();
+  view.accepted_unix_ms = job.accepted_unix_ms();
+  view.finished_unix_ms = job.finished_unix_ms();
+  view.attempt = job.attempt();
+  view.timings = TimingsFromMessage(job.timings());
+  return view;
+}
+
+RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& response) {
+  RendererDescription description;
+  description.program_version = response.program_version();
+  description.transformer_fingerprint = response.transformer_fingerprint();
+  description.vae_fingerprint = response.vae_fingerprint();
+  description.cap_feat_dim = response.cap_feat_dim();
+  description.row_limit = response.row_limit();
+  description.size_multiple = response.size_multiple();
+  description.max_side = response.max_side();
+  description.default_shift = response.default_shift();
+  description.dtype = response.dtype();
+  description.device = response.device();
+  description.threads = response.threads();
+  description.queued = response.queued();
+  description.running = response.running();
+  for (const v1::EncoderStatus& encoder : response.encoders()) {
+    description.encoders.push_back(
+        {encoder.address(), encoder.reachable(), encoder.error(), encoder.model_fingerprint(), encoder.width()});
+  }
+  return description;
+}
+
+}  // namespace diptych

@@ -1,0 +1,17 @@
+// The client's types <-> their messages. Included by the clients' .cc files only.
+#pragma once
+
+#include "coordinator/client/job.h"
+#include "diptych/v1/encoder.pb.h"
+#include "diptych/v1/job.pb.h"
+#include "diptych/v1/render.pb.h"
+
+namespace diptych {
+
+v1::Prompt PromptMessage(const ReceiptPrompt& prompt);
+v1::JobSpec SpecMessage(const PictureRequest& request);
+
+JobView JobFromMessage(const v1::Job& job);
+RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& response);
+
+}  // namespace diptych

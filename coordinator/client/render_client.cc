@@ -1,0 +1,149 @@
+#include "coordinator/client/render_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/wire/conditioning_codec.h"
+#include "coordinator/client/connection.h"
+#include "coordinator/client/messages.h"
+#include "coordinator/client/picture_assembly.h"
+#include "diptych/v1/render.grpc.pb.h"
+
+namespace diptych {
+namespace {
+
+constexpr std::string_view kPeer = "the renderer";
+constexpr int32_t kListPage = 1000;
+
+}  // namespace
+
+struct RenderClient::Stub {
+  explicit Stub(std::shared_ptr<grpc::Channel> channel) : renderer(v1::Renderer::NewStub(std::move(channel))) {}
+  const std::unique_ptr<v1::Renderer::Stub> renderer;
+};
+
+absl::StatusOr<std::unique_ptr<RenderClient>> RenderClient::Make(const std::string& address, bool insecure,
+                                                                 std::chrono::milliseconds timeout) {
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(address, insecure, kPeer);
+  if (!channel.ok()) return channel.status();
+  return std::unique_ptr<RenderClient>(new RenderClient(address, timeout, std::make_unique<Stub>(*std::move(channel))));
+}
+
+RenderClient::RenderClient(std::string address, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub)
+    : address_(std::move(address)), timeout_(timeout), stub_(std::move(stub)) {}
+RenderClient::~RenderClient() = default;
+
+absl::StatusOr<RendererDescription> RenderClient::Describe() const {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout_);
+  v1::DescribeRendererResponse response;
+  const grpc::Status status = stub_->renderer->Describe(&context, {}, &response);
+  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  return DescriptionFromMessage(response);
+}
+
+absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) const {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout_);
+  v1::SubmitResponse response;
+  const std::unique_ptr<grpc::ClientWriter<v1::SubmitRequest>> writer = stub_->renderer->Submit(&context, &response);
+  v1::SubmitRequest message;
+  *message.mutable_spec() = SpecMessage(request);
+  // A write that fails means that the renderer has answered already: its status, from Finish, says why.
+  bool open = writer->Write(message);
+  const auto upload = [&](const Conditioning& conditioning, bool negative) {
+    return SendConditioning(conditioning, [&](const v1::ConditioningFrame& frame) {
+      *(negative ? message.mutable_negative_conditioning() : message.mutable_conditioning()) = frame;
+      return open = writer->Write(message);
+    });
+  };
+  absl::Status sent;
+  if (open && request.conditioning) sent = upload(*request.conditioning, /*negative=*/false);
+  if (open && sent.ok() && request.negative_conditioning)
+    sent = upload(*request.negative_conditioning, /*negative=*/true);
+  if (!sent.ok() && sent.code() != absl::StatusCode::kCancelled) {
+    context.TryCancel();
+    (void)writer->Finish();
+    return sent;
+  }
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  return Submission{response.id(), response.jobs_ahead()};
+}
+
+absl::StatusOr<JobView> RenderClient::Get(const std::string& id) const {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout_);
+  v1::GetRequest request;
+  request.set_id(id);
+  v1::GetResponse response;
+  const grpc::Status status = stub_->renderer->Get(&context, request, &response);
+  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  return JobFromMessage(response.job());
+}
+
+absl::StatusOr<std::vector<JobView>> RenderClient::List(int32_t limit) const {
+  std::vector<JobView> jobs;
+  while (static_cast<int32_t>(jobs.size()) < limit) {
+    grpc::ClientContext context;
+    SetDeadline(context, timeout_);
+    v1::ListRequest request;
+    request.set_limit(std::min(kListPage, limit - static_cast<int32_t>(jobs.size())));
+    if (!jobs.empty()) request.set_before_id(jobs.back().id);
+    v1::ListResponse response;
+    const grpc::Status status = stub_->renderer->List(&context, request, &response);
+    if (!status.ok()) return CallStatus(status, kPeer, address_);
+    for (const v1::Job& job : response.jobs()) jobs.push_back(JobFromMessage(job));
+    if (response.jobs_size() < request.limit()) break;
+  }
+  return jobs;
+}
+
+absl::StatusOr<JobView> RenderClient::Cancel(const std::string& id) const {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout_);
+  v1::CancelRequest request;
+  request.set_id(id);
+  v1::CancelResponse response;
+  const grpc::Status status = stub_->renderer->Cancel(&context, request, &response);
+  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  return JobFromMessage(response.job());
+}
+
+absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, bool want_picture,
+                                                const std::function<void(const JobView&)>& on_job,
+                                                CallStop* stop) const {
+  grpc::ClientContext context;
+  const CallStop::Guard stoppable(stop, context);
+  v1::WatchRequest request;
+  request.set_id(id);
+  request.set_picture(want_picture);
+  const std::unique_ptr<grpc::ClientReader<v1::WatchResponse>> reader = stub_->renderer->Watch(&context, request);
+
+  WatchResult result;
+  PictureAssembly picture;
+  absl::Status broken;
+  for (v1::WatchResponse event; broken.ok() && reader->Read(&event);) {
+    if (event.has_job()) {
+      result.job = JobFromMessage(event.job());
+      on_job(result.job);
+    } else if (event.has_picture()) {
+      const v1::PictureChunk& piece = event.picture();
+      broken = picture.Add(piece.offset(), piece.data(), piece.byte_count(), piece.sha256());
+    }
+  }
+  if (!broken.ok()) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  if (!broken.ok()) return broken;
+  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!result.job.Ended()) return absl::DataLossError("the renderer stopped reporting before job " + id + " ended");
+  if (want_picture && result.job.state == JobView::State::kDone) {
+    absl::StatusOr<std::string> png = picture.Finish();
+    if (!png.ok()) return png.status();
+    result.png = *std::move(png);
+  }
+  return result;
+}
+
+}  // namespace diptych

@@ -1,0 +1,66 @@
+// Typed calls to a renderer. Every call has a deadline but Watch, which lasts as long as the job.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/client/call_stop.h"
+#include "coordinator/client/job.h"
+
+namespace diptych {
+
+struct Submission {
+  std::string id;
+  int32_t jobs_ahead = 0;
+};
+
+struct WatchResult {
+  JobView job;      // as last reported; Ended()
+  std::string png;  // of a job that is done, when asked for; whole and checked
+};
+
+// Thread-safe. Statuses are the service's own (render.proto), and UNAVAILABLE or DEADLINE_EXCEEDED naming the address
+// when nobody answers.
+class RenderClient {
+ public:
+  // INVALID_ARGUMENT for a malformed address, FAILED_PRECONDITION for one off this machine without `insecure`. Does not
+  // connect yet.
+  static absl::StatusOr<std::unique_ptr<RenderClient>> Make(const std::string& address, bool insecure,
+                                                            std::chrono::milliseconds timeout);
+  ~RenderClient();
+
+  absl::StatusOr<RendererDescription> Describe() const;
+
+  // Uploads the conditioning first when the request has some.
+  absl::StatusOr<Submission> Submit(const PictureRequest& request) const;
+
+  absl::StatusOr<JobView> Get(const std::string& id) const;
+
+  // Newest first, page by page until there are `limit`.
+  absl::StatusOr<std::vector<JobView>> List(int32_t limit) const;
+
+  // The job as it was when asked to end.
+  absl::StatusOr<JobView> Cancel(const std::string& id) const;
+
+  // Calls `on_job` on this thread for every report, and returns when the job has ended. DATA_LOSS for a damaged
+  // picture. `stop` (may be null) ends the call with CANCELLED, not the job.
+  absl::StatusOr<WatchResult> Watch(const std::string& id, bool want_picture,
+                                    const std::function<void(const JobView&)>& on_job, CallStop* stop) const;
+
+  const std::string& address() const { return address_; }
+
+ private:
+  struct Stub;
+  RenderClient(std::string address, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub);
+
+  const std::string address_;
+  const std::chrono::milliseconds timeout_;
+  const std::unique_ptr<Stub> stub_;
+};
+
+}  // namespace diptych

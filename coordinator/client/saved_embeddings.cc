@@ -1,0 +1,292 @@
+#include "coordinator/client/saved_embeddings.h"
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "common/digest/sha256.h"
+#include "common/error/error.h"
+#include "common/weights/safetensors.h"
+#include "common/weights/safetensors_writer.h"
+#include "coordinator/files.h"
+
+namespace diptych {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int kSidecarVersion = 1;
+constexpr size_t kMaxSidecarBytes = 16 << 20;
+constexpr std::string_view kUnknown = "<unknown>";
+constexpr char kTensor[] = "embeddings";
+constexpr char kNegativeTensor[] = "negative_embeddings";
+
+fs::path SidecarPath(fs::path path) { return path.replace_extension(".json"); }
+
+std::string TorchDtype(StateDtype dtype) { return "torch." + std::string(StateDtypeName(dtype)); }
+
+// Null where there is nothing to say, as the other writers of this format do.
+json TextOrNull(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
+
+std::string BytesSha256(const Conditioning& conditioning) {
+  return Sha256Hex(conditioning.bytes.data(), conditioning.bytes.size());
+}
+
+json NegativeJson(const SavedNegative& negative) {
+  const ReceiptPrompt prompt = negative.prompt.value_or(ReceiptPrompt{});
+  return {{"prompt", negative.prompt ? prompt.user : std::string(kUnknown)},
+          {"force_think_block", prompt.force_think_block},
+          {"remove_quotes", prompt.remove_quotes},
+          {"keep_whitespace", prompt.keep_whitespace},
+          {"text_sha256", negative.conditioning.header.text_sha256},
+          {"token_count", negative.conditioning.header.token_count},
+          {"sequence_length", negative.conditioning.header.rows},
+          {"sha256", BytesSha256(negative.conditioning)}};
+}
+
+json SidecarJson(const SavedEmbeddings& saved) {
+  const ConditioningHeader& header = saved.conditioning.header;
+  const ReceiptPrompt prompt = saved.prompt.value_or(ReceiptPrompt{});
+  json sidecar = {
+      {"prompt", saved.prompt ? prompt.user : std::string(kUnknown)},
+      {"template", nullptr},
+      {"enable_thinking", prompt.force_think_block || !prompt.thinking.empty()},
+      {"system_prompt", TextOrNull(prompt.system)},
+      {"thinking_content", TextOrNull(prompt.thinking)},
+      {"sequence_length", header.rows},
+      {"embedding_dim", header.width},
+      {"dtype", TorchDtype(header.dtype)},
+      {"created_at", saved.created_at},
+      {"encoder_device", saved.encoder_device},
+      {"model_path", saved.model_path},
+      // What follows is ours.
+      {"version", kSidecarVersion},
+      {"program_version", saved.program_version},
+      {"model_fingerprint", header.model_fingerprint},
+      {"tokenizer_fingerprint", header.tokenizer_fingerprint},
+      {"text_sha256", header.text_sha256},
+      {"token_count", header.token_count},
+      {"layer", header.layer},
+      {"long_prompt_mode", std::string(LongPromptModeName(header.long_prompt_mode))},
+      {"assistant_content", TextOrNull(prompt.assistant)},
+      {"force_think_block", prompt.force_think_block},
+      {"remove_quotes", prompt.remove_quotes},
+      {"keep_whitespace", prompt.keep_whitespace},
+      {"conversation", TextOrNull(prompt.conversation_json)},
+      {"sha256", BytesSha256(saved.conditioning)},
+  };
+  if (saved.negative) sidecar["negative"] = NegativeJson(*saved.negative);
+  return sidecar;
+}
+
+// The sidecar of another program may lack anything; what is there must be of the right type.
+class Sidecar {
+ public:
+  Sidecar(json object, std::string name) : object_(std::move(object)), name_(std::move(name)) {}
+
+  bool Has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
+
+  // An object inside; empty when it is missing.
+  Sidecar Inside(const char* key) const {
+    if (!Has(key)) return Sidecar(json::object(), name_);
+    if (!object_[key].is_object()) Refuse(key, "must be an object");
+    return Sidecar(object_[key], name_ + ": " + key);
+  }
+
+  std::string Text(const char* key) const {
+    if (!Has(key)) return "";
+    if (!object_[key].is_string()) Refuse(key, "must be a text");
+    return object_[key].get<std::string>();
+  }
+
+  bool Bool(const char* key) const {
+    if (!Has(key)) return false;
+    if (!object_[key].is_boolean()) Refuse(key, "must be true or false");
+    return object_[key].get<bool>();
+  }
+
+  int64_t Integer(const char* key, int64_t least, int64_t most, int64_t fallback) const {
+    if (!Has(key)) return fallback;
+    const bool whole = object_[key].is_number_integer();
+    const bool huge = object_[key].is_number_unsigned() && object_[key].get<uint64_t>() > INT64_MAX;
+    const int64_t value = whole && !huge ? object_[key].get<int64_t>() : 0;
+    if (!whole || huge || value < least || value > most) {
+      Refuse(key, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    }
+    return value;
+  }
+
+  [[noreturn]] void Refuse(const char* key, const std::string& why) const {
+    throw Error(ErrorCode::kInvalidArgument, name_ + ": \"" + key + "\" " + why);
+  }
+
+ private:
+  json object_;
+  std::string name_;
+};
+
+std::optional<ReceiptPrompt> ReadPrompt(const Sidecar& sidecar) {
+  if (!sidecar.Has("prompt") || sidecar.Text("prompt") == kUnknown) return std::nullopt;
+  ReceiptPrompt prompt;
+  prompt.conversation_json = sidecar.Text("conversation");
+  if (!prompt.conversation_json.empty()) return prompt;
+  prompt.user = sidecar.Text("prompt");
+  prompt.system = sidecar.Text("system_prompt");
+  prompt.thinking = sidecar.Text("thinking_content");
+  prompt.assistant = sidecar.Text("assistant_content");
+  // Other programs say only whether there was a block.
+  prompt.force_think_block = sidecar.Has("force_think_block")
+                                 ? sidecar.Bool("force_think_block")
+                                 : sidecar.Bool("enable_thinking") && prompt.thinking.empty();
+  prompt.remove_quotes = sidecar.Bool("remove_quotes");
+  prompt.keep_whitespace = sidecar.Bool("keep_whitespace");
+  return prompt;
+}
+
+void MustEqual(const Sidecar& sidecar, const char* key, int64_t tensor) {
+  if (sidecar.Integer(key, 0, INT64_MAX, tensor) == tensor) return;
+  sidecar.Refuse(key, "contradicts the tensor, which has " + std::to_string(tensor));
+}
+
+void MustHaveBytes(const Sidecar& sidecar, const Conditioning& conditioning) {
+  if (!sidecar.Has("sha256") || sidecar.Text("sha256") == BytesSha256(conditioning)) return;
+  throw Error(ErrorCode::kDataLoss,
+              "the embeddings are not those that their .json was written for (their checksums differ)");
+}
+
+void ReadSidecar(const Sidecar& sidecar, SavedEmbeddings& saved) {
+  ConditioningHeader& header = saved.conditioning.header;
+  if (sidecar.Integer("version", 1, INT32_MAX, kSidecarVersion) > kSidecarVersion) {
+    sidecar.Refuse("version", "is newer than this program knows (" + std::to_string(kSidecarVersion) + ")");
+  }
+  MustEqual(sidecar, "sequence_length", header.rows);
+  MustEqual(sidecar, "embedding_dim", header.width);
+  if (sidecar.Has("dtype") && sidecar.Text("dtype") != TorchDtype(header.dtype)) {
+    sidecar.Refuse("dtype", "contradicts the tensor, which is " + TorchDtype(header.dtype));
+  }
+  MustHaveBytes(sidecar, saved.conditioning);
+  header.model_fingerprint = sidecar.Text("model_fingerprint");
+  header.tokenizer_fingerprint = sidecar.Text("tokenizer_fingerprint");
+  header.text_sha256 = sidecar.Text("text_sha256");
+  header.token_count = sidecar.Integer("token_count", 0, INT64_MAX, header.rows);
+  header.layer = static_cast<int32_t>(sidecar.Integer("layer", -1000, -1, header.layer));
+  if (sidecar.Has("long_prompt_mode")) header.long_prompt_mode = ParseLongPromptMode(sidecar.Text("long_prompt_mode"));
+  saved.prompt = ReadPrompt(sidecar);
+  saved.created_at = sidecar.Text("created_at");
+  saved.encoder_device = sidecar.Text("encoder_device");
+  saved.model_path = sidecar.Text("model_path");
+  saved.program_version = sidecar.Text("program_version");
+}
+
+void ReadNegativeSidecar(const Sidecar& sidecar, SavedNegative& negative) {
+  ConditioningHeader& header = negative.conditioning.header;
+  MustEqual(sidecar, "sequence_length", header.rows);
+  MustHaveBytes(sidecar, negative.conditioning);
+  header.text_sha256 = sidecar.Text("text_sha256");
+  header.token_count = sidecar.Integer("token_count", 0, INT64_MAX, header.rows);
+  negative.prompt = ReadPrompt(sidecar);
+}
+
+void RefusePickle(const fs::path& path) {
+  const std::string extension = path.extension().string();
+  if (extension == ".pt" || extension == ".pth" || extension == ".pkl" || extension == ".pickle" ||
+      extension == ".bin") {
+    throw Error(ErrorCode::kInvalidArgument,
+                path.string() + " is a pickle, which can run code when it is opened; use a .safetensors file");
+  }
+}
+
+Conditioning ReadTensor(const TensorEntry& tensor, const fs::path& path) {
+  const std::string what = path.string() + ": " + tensor.name;
+  if (tensor.dtype != Dtype::BF16 && tensor.dtype != Dtype::F32) {
+    throw Error(ErrorCode::kInvalidArgument,
+                what + " are " + std::string(DtypeName(tensor.dtype)) + ", expected BF16 or F32");
+  }
+  if (tensor.shape.size() != 2 || tensor.shape[0] <= 0 || tensor.shape[1] <= 0) {
+    throw Error(ErrorCode::kInvalidArgument,
+                what + " have the shape " + ShapeText(tensor.shape) + ", expected [tokens, width]");
+  }
+  Conditioning conditioning;
+  conditioning.header.dtype = tensor.dtype == Dtype::BF16 ? StateDtype::kBFloat16 : StateDtype::kFloat32;
+  conditioning.header.rows = tensor.shape[0];
+  conditioning.header.width = tensor.shape[1];
+  conditioning.header.token_count = tensor.shape[0];
+  conditioning.bytes.assign(tensor.data, tensor.data + tensor.byte_count);
+  return conditioning;
+}
+
+void ReadTensors(const fs::path& path, SavedEmbeddings& saved) {
+  const std::shared_ptr<const SafetensorsFile> file = SafetensorsFile::Open(path.string());
+  const TensorEntry* tensor = file->Find(kTensor);
+  if (tensor == nullptr) throw Error(ErrorCode::kInvalidArgument, path.string() + " has no tensor \"embeddings\"");
+  saved.conditioning = ReadTensor(*tensor, path);
+  const TensorEntry* negative = file->Find(kNegativeTensor);
+  if (negative == nullptr) return;
+  saved.negative = SavedNegative{ReadTensor(*negative, path), std::nullopt};
+  if (negative->dtype != tensor->dtype || negative->shape[1] != tensor->shape[1]) {
+    throw Error(ErrorCode::kInvalidArgument,
+                path.string() + ": negative_embeddings differ from embeddings in dtype or width");
+  }
+}
+
+// What the sidecar says once for both.
+void ShareOrigin(const ConditioningHeader& positive, ConditioningHeader& negative) {
+  negative.model_fingerprint = positive.model_fingerprint;
+  negative.tokenizer_fingerprint = positive.tokenizer_fingerprint;
+  negative.layer = positive.layer;
+  negative.long_prompt_mode = positive.long_prompt_mode;
+}
+
+}  // namespace
+
+fs::path EmbeddingsPath(const fs::path& path) {
+  RefusePickle(path);
+  return path.extension() == ".safetensors" ? path : fs::path(path.string() + ".safetensors");
+}
+
+fs::path SaveEmbeddings(const fs::path& path, const SavedEmbeddings& saved) {
+  CheckConditioning(saved.conditioning);
+  const fs::path target = EmbeddingsPath(path);
+  const ConditioningHeader& header = saved.conditioning.header;
+  MakeParentFolder(target);
+  const Dtype dtype = header.dtype == StateDtype::kBFloat16 ? Dtype::BF16 : Dtype::F32;
+  std::vector<TensorToWrite> tensors = {{{kTensor, dtype, {header.rows, header.width}}, saved.conditioning.bytes}};
+  if (saved.negative) {
+    const Conditioning& negative = saved.negative->conditioning;
+    CheckConditioning(negative);
+    tensors.push_back({{kNegativeTensor, dtype, {negative.header.rows, negative.header.width}}, negative.bytes});
+  }
+  // The sidecar comes last: after a crash between the two, its checksum tells that it belongs to older embeddings.
+  WriteSafetensors(target.string(), tensors);
+  WriteFileAtomically(SidecarPath(target),
+                      SidecarJson(saved).dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  return target;
+}
+
+SavedEmbeddings LoadEmbeddings(const fs::path& path) {
+  RefusePickle(path);
+  std::error_code ignored;
+  const fs::path source = fs::exists(path, ignored) ? path : EmbeddingsPath(path);
+  SavedEmbeddings saved;
+  ReadTensors(source, saved);
+  const fs::path sidecar_path = SidecarPath(source);
+  if (fs::exists(sidecar_path, ignored)) {
+    json object = json::parse(ReadBoundedFile(sidecar_path, kMaxSidecarBytes), nullptr, /*allow_exceptions=*/false);
+    if (!object.is_object()) throw Error(ErrorCode::kDataLoss, sidecar_path.string() + " is not a JSON object");
+    const Sidecar sidecar(std::move(object), sidecar_path.string());
+    ReadSidecar(sidecar, saved);
+    if (saved.negative) ReadNegativeSidecar(sidecar.Inside("negative"), *saved.negative);
+  }
+  CheckConditioning(saved.conditioning);
+  if (saved.negative) {
+    ShareOrigin(saved.conditioning.header, saved.negative->conditioning.header);
+    CheckConditioning(saved.negative->conditioning);
+  }
+  return saved;
+}
+
+}  // namespace diptych

@@ -1,0 +1,74 @@
+#include "coordinator/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <system_error>
+
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+[[noreturn]] void FailToWrite(const std::filesystem::path& path, const std::string& reason) {
+  throw Error(ErrorCode::kUnavailable, "cannot write " + path.string() + ": " + reason);
+}
+
+// Writes all bytes to the descriptor and to the disk; errno on failure, else 0.
+int WriteAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = write(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return fsync(fd) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) throw Error(ErrorCode::kNotFound, path.string() + " is not there");
+  if (!std::filesystem::is_regular_file(path, error)) {
+    throw Error(ErrorCode::kInvalidArgument, path.string() + " is not an ordinary file");
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(ErrorCode::kNotFound, path.string() + " cannot be read: " + std::strerror(errno));
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  if (error || size > limit) {
+    throw Error(ErrorCode::kInvalidArgument,
+                path.string() + " is longer than the limit of " + std::to_string(limit) + " bytes");
+  }
+  std::string bytes(static_cast<size_t>(size), '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(size));
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  return bytes;
+}
+
+void WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes) {
+  const std::filesystem::path partial = path.string() + ".part-" + std::to_string(getpid());
+  const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) FailToWrite(path, std::strerror(errno));
+  int error = WriteAll(fd, bytes);
+  if (close(fd) != 0 && error == 0) error = errno;
+  if (error == 0 && rename(partial.c_str(), path.c_str()) != 0) error = errno;
+  if (error != 0) {
+    unlink(partial.c_str());
+    FailToWrite(path, std::strerror(error));
+  }
+}
+
+void MakeParentFolder(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.parent_path();
+  if (folder.empty()) return;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw Error(ErrorCode::kUnavailable, "cannot make the folder " + folder.string() + ": " + error.message());
+}
+
+}  // namespace diptych

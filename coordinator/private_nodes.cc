@@ -1,0 +1,150 @@
+#include "coordinator/private_nodes.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "common/error/error.h"
+#include "coordinator/child_process.h"
+
+namespace diptych {
+namespace {
+
+using std::chrono::milliseconds;
+namespace fs = std::filesystem;
+
+constexpr milliseconds kTick(50);         // how late an interrupt is seen
+constexpr milliseconds kServicePoll(10);  // between two questions whether the model is loaded
+constexpr milliseconds kAddressPatience(30000);
+constexpr milliseconds kGrace(5000);
+
+std::string ParseListeningLine(const std::string& line) {
+  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("listening") || !json["listening"].is_string()) return "";
+  return json["listening"].get<std::string>();
+}
+
+// "diptych-renderd: no such file" -> "no such file"
+std::string WithoutName(const std::string& line, const std::string& name) {
+  return line.rfind(name + ": ", 0) == 0 ? line.substr(name.size() + 2) : line;
+}
+
+}  // namespace
+
+PrivateNodes::TemporaryFolder::TemporaryFolder() {
+  std::string name = (fs::temp_directory_path() / "diptych-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) {
+    throw Error(ErrorCode::kUnavailable,
+                "cannot make a temporary folder " + name + "; set TMPDIR to a folder with room");
+  }
+  path = name;
+}
+
+PrivateNodes::TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+}
+
+PrivateNodes::PrivateNodes(const PrivateNodesPlan& plan, const IsServing& is_serving, const Interrupt& interrupt) {
+  try {
+    StartAll(plan, is_serving, interrupt);
+  } catch (const Error&) {
+    if (plan.log_of_failure != nullptr) PrintLogs(*plan.log_of_failure);
+    throw;
+  }
+}
+
+void PrivateNodes::StartAll(const PrivateNodesPlan& plan, const IsServing& is_serving, const Interrupt& interrupt) {
+  if (plan.encoder) {
+    Start(encoder_, plan.encoder_arguments, plan.program_folder);
+    AwaitAddress(encoder_, interrupt);
+  }
+  if (plan.renderer) {
+    std::vector<std::string> arguments = plan.renderer_arguments;
+    arguments.insert(arguments.end(), {"--state-dir", (folder_.path / "state").string()});
+    if (plan.encoder) arguments.insert(arguments.end(), {"--encoder", encoder_.address});
+    Start(renderer_, std::move(arguments), plan.program_folder);
+    AwaitAddress(renderer_, interrupt);
+  }
+  for (Node* node : Started()) AwaitService(*node, is_serving, interrupt);  // both load at the same time
+}
+
+PrivateNodes::~PrivateNodes() {
+  if (renderer_.process) renderer_.process->Stop(kGrace);
+  if (encoder_.process) encoder_.process->Stop(kGrace);
+}
+
+void PrivateNodes::Start(Node& node, std::vector<std::string> arguments, const fs::path& program_folder) {
+  const fs::path program = program_folder / node.name;
+  if (!fs::exists(program)) {
+    throw Error(ErrorCode::kUnavailable, program.string() + " is missing; it belongs beside the program diptych");
+  }
+  arguments.insert(arguments.begin(), program.string());
+  arguments.insert(arguments.end(), {"--listen", "127.0.0.1:0"});
+  node.process = std::make_unique<ChildProcess>(arguments, folder_.path / (node.name + ".log"));
+}
+
+void PrivateNodes::AwaitAddress(Node& node, const Interrupt& interrupt) {
+  const auto deadline = std::chrono::steady_clock::now() + kAddressPatience;
+  while (node.address.empty()) {
+    interrupt.ThrowIfRequested();
+    const bool running = node.process->IsRunning();  // asked before reading: what a dead child wrote is still read
+    if (const std::optional<std::string> line = node.process->ReadLine(kTick)) {
+      node.address = ParseListeningLine(*line);
+    } else if (!running) {
+      ThrowIfOneEnded();
+    }
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw Error(ErrorCode::kUnavailable, node.name + " did not say within 30 s where it listens");
+    }
+  }
+}
+
+void PrivateNodes::AwaitService(Node& node, const IsServing& is_serving, const Interrupt& interrupt) {
+  while (!is_serving(node.role, node.address)) {  // a large model may take minutes; the user can interrupt
+    interrupt.ThrowIfRequested();
+    ThrowIfOneEnded();
+    std::this_thread::sleep_for(kServicePoll);
+  }
+}
+
+std::vector<PrivateNodes::Node*> PrivateNodes::Started() {
+  std::vector<Node*> nodes;
+  for (Node* node : {&encoder_, &renderer_}) {
+    if (node->process) nodes.push_back(node);
+  }
+  return nodes;
+}
+
+void PrivateNodes::ThrowIfOneEnded() {
+  for (Node* node : Started()) {
+    if (node->process->IsRunning()) continue;
+    if (const int signal = node->process->ending_signal(); signal != 0) {
+      throw Error(ErrorCode::kUnavailable,
+                  node->name + " was ended by signal " + std::to_string(signal) + " (" + strsignal(signal) + ")" +
+                      (signal == SIGKILL ? "; the system does that when memory runs out" : ""));
+    }
+    const std::string last = WithoutName(node->process->LastLogLine(), node->name);
+    throw Error(ErrorCode::kUnavailable, node->name + ": " + (last.empty() ? "ended without saying why" : last));
+  }
+}
+
+void PrivateNodes::PrintLogs(std::ostream& out) const {
+  for (const Node* node : {&encoder_, &renderer_}) {
+    if (!node->process) continue;
+    std::ifstream log(node->process->log_file());
+    for (std::string line; std::getline(log, line);) out << node->name << ": " << line << '\n';
+  }
+  out.flush();
+}
+
+fs::path ProgramFolder() { return fs::canonical("/proc/self/exe").parent_path(); }
+
+}  // namespace diptych

@@ -1,0 +1,119 @@
+#include "coordinator/cli/command_options.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "common/error/error.h"
+#include "coordinator/cli/command.h"
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/support/temporary_folder.h"
+
+namespace diptych {
+namespace {
+
+TEST(CommandTable, EveryCommandReadsEveryKeyThatItTakes) {
+  for (const CommandEntry& entry : CommandTable()) {
+    const Settings settings = SettingsForTest({{"model_path", "m"}});
+    entry.make()->Configure(settings);
+    EXPECT_EQ(settings.UnreadKeys(entry.options), std::vector<std::string>()) << entry.name;
+  }
+}
+
+TEST(CommandTable, TogetherTheCommandsTakeEveryKeyOfTheProgram) {
+  ProgramMask all = 0;
+  for (const CommandEntry& entry : CommandTable()) all |= entry.options;
+  EXPECT_EQ(all, kCliAll);
+}
+
+TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {
+  const Settings settings = SettingsForTest({{"model_path", "m"},
+                                             {"text_encoder_path", "t"},
+                                             {"transformer_path", "d"},
+                                             {"vae_path", "v"},
+                                             {"--torch-dtype", "float32"},
+                                             {"--threads", "3"}});
+  const PrivateNodesPlan plan = PlanPrivateNodes(ReadPrivate(settings), "bin", "bfloat16");
+  using Arguments = std::vector<std::string>;
+  EXPECT_EQ(plan.encoder_arguments, (Arguments{"--model-path", "m", "--threads", "3", "--log-level", "info",
+                                               "--text-encoder-path", "t", "--torch-dtype", "float32"}));
+  EXPECT_EQ(plan.renderer_arguments,
+            (Arguments{"--model-path", "m", "--threads", "3", "--log-level", "info", "--transformer-path", "d",
+                       "--vae-path", "v", "--torch-dtype", "float32"}));
+}
+
+TEST(PrivateOptions, TakeTheNumberFormatOfTheReceiptWhenNoneIsGiven) {
+  const PrivateNodesPlan plan =
+      PlanPrivateNodes(ReadPrivate(SettingsForTest({{"model_path", "m"}})), "bin", "bfloat16");
+  EXPECT_EQ(plan.renderer_arguments.back(), "bfloat16");
+  EXPECT_EQ(std::count(plan.encoder_arguments.begin(), plan.encoder_arguments.end(), "--torch-dtype"), 0);
+}
+
+TEST(PrivateOptions, FindTheTokenizerWhereCheckpointsHaveIt) {
+  const TestFolder folder;
+  PrivateOptions options;
+  options.model_path = folder.path.string();
+  EXPECT_THROW(options.TokenizerFolder(), Error);
+  std::ofstream(folder / "vocab.json") << "{}";
+  EXPECT_EQ(options.TokenizerFolder(), folder.path);
+  std::filesystem::create_directory(folder / "text_encoder");
+  std::ofstream(folder / "text_encoder/tokenizer.json") << "{}";
+  EXPECT_EQ(options.TokenizerFolder(), folder.path / "text_encoder");
+  std::filesystem::create_directory(folder / "tokenizer");
+  std::ofstream(folder / "tokenizer/tokenizer.json") << "{}";
+  EXPECT_EQ(options.TokenizerFolder(), folder.path / "tokenizer");
+}
+
+TEST(Prompt, IsMadeFromTheFlags) {
+  const Settings settings = SettingsForTest({{"--system-prompt", "s"},
+                                             {"--thinking-content", "t"},
+                                             {"--assistant-content", "a"},
+                                             {"--force-think-block", "true"},
+                                             {"--remove-quotes", "true"},
+                                             {"--keep-whitespace", "true"}});
+  EXPECT_EQ(MakePrompt("u", ReadPromptOptions(settings)), (ReceiptPrompt{"u", "s", "t", "a", true, true, true, ""}));
+}
+
+TEST(Prompt, MayBeEmptyButNotMissing) {
+  EXPECT_EQ(MakePrompt("", {}), ReceiptPrompt{});
+  EXPECT_THROW(MakePrompt(std::nullopt, {}), UsageError);
+}
+
+TEST(Prompt, MustBeUtf8) {
+  EXPECT_THROW(MakePrompt("\xFF", {}), UsageError);
+  EXPECT_THROW(MakePrompt("u", ReadPromptOptions(SettingsForTest({{"--system-prompt", "\xC3"}}))), UsageError);
+}
+
+TEST(Prompt, OfAConversationStandsAlone) {
+  const TestFolder folder;
+  const std::string file = folder / "c.json";
+  const std::string text = R"({"messages": [{"role": "user", "content": "hi"}]})";
+  std::ofstream(file) << text;
+  const PromptOptions options = ReadPromptOptions(SettingsForTest({{"--conversation", file}}));
+  EXPECT_EQ(MakePrompt(std::nullopt, options).conversation_json, text);
+  EXPECT_THROW(MakePrompt("u", options), UsageError);
+  EXPECT_THROW(MakePrompt(std::nullopt,
+                          ReadPromptOptions(SettingsForTest({{"--conversation", file}, {"--system-prompt", "s"}}))),
+               UsageError);
+  std::ofstream(file) << "{}";
+  EXPECT_THROW(MakePrompt(std::nullopt, options), Error);
+}
+
+TEST(Prompt, OfAReceiptIsChangedOnlyWhereFlagsSayso) {
+  const ReceiptPrompt base{"u", "s", "t", "a", true, false, false, ""};
+  EXPECT_EQ(ChangePrompt(base, std::nullopt, {}), base);
+  const PromptOptions options = ReadPromptOptions(SettingsForTest({{"--system-prompt", ""}}));
+  EXPECT_EQ(ChangePrompt(base, "new", options), (ReceiptPrompt{"new", "", "t", "a", true, false, false, ""}));
+}
+
+TEST(Prompt, OfAConversationReceiptIsReplacedAsAWhole) {
+  ReceiptPrompt base;
+  base.conversation_json = "{}";
+  EXPECT_EQ(ChangePrompt(base, std::nullopt, {}), base);
+  EXPECT_EQ(ChangePrompt(base, "new", {}).user, "new");
+  EXPECT_EQ(ChangePrompt(base, "new", {}).conversation_json, "");
+  EXPECT_THROW(ChangePrompt(base, std::nullopt, ReadPromptOptions(SettingsForTest({{"--system-prompt", "s"}}))),
+               UsageError);
+}
+
+}  // namespace
+}  // namespace diptych

@@ -1,0 +1,236 @@
+#include "coordinator/cli/picture_order.h"
+
+#include "common/conditioning/conditioning_hash.h"
+#include "common/error/error.h"
+#include "common/image/png.h"
+#include "coordinator/cli/command.h"
+#include "coordinator/cli/receipt_comparison.h"
+#include "coordinator/client/saved_embeddings.h"
+#include "coordinator/files.h"
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/support/temporary_folder.h"
+
+namespace diptych {
+namespace {
+
+using Values = std::vector<std::pair<std::string, std::string>>;
+
+SavedEmbeddings SmallEmbeddings() {
+  SavedEmbeddings saved;
+  saved.conditioning.header.rows = 1;
+  saved.conditioning.header.width = 2;
+  saved.conditioning.header.layer = -5;
+  saved.conditioning.header.long_prompt_mode = LongPromptMode::kTruncate;
+  saved.conditioning.bytes = {1, 2, 3, 4};
+  saved.prompt = ReceiptPrompt{};
+  saved.prompt->user = "from the file";
+  return saved;
+}
+
+class PictureOrderTest : public testing::Test {
+ protected:
+  PictureOrder Order(const std::optional<std::string>& prompt, const Values& values) {
+    return MakeOrder(prompt, ReadPictureOptions(SettingsForTest(values)), [] { return 4711; });
+  }
+  // A PNG with a receipt; returns its path.
+  std::string Save(const Receipt& receipt) {
+    const Picture picture{1, 1, {1, 2, 3}};
+    WriteFileAtomically(folder_ / "p.png", EncodePng(picture, ReceiptPngText(receipt)));
+    return folder_ / "p.png";
+  }
+  static Receipt SampleReceipt() {
+    Receipt receipt;
+    receipt.program_version = "1";
+    receipt.prompt = ReceiptPrompt{};
+    receipt.prompt->user = "a cat";
+    receipt.prompt->system = "paint";
+    receipt.width = 64;
+    receipt.height = 32;
+    receipt.seed = 99;
+    receipt.steps = 4;
+    receipt.shift = 2.5;
+    receipt.layer = -3;
+    receipt.long_prompt_mode = "pool";
+    receipt.dtype = "float32";
+    receipt.transformer_fingerprint = std::string(64, 'a');
+    receipt.vae_fingerprint = std::string(64, 'b');
+    receipt.text_encoder_fingerprint = std::string(64, 'c');
+    receipt.tokenizer_fingerprint = std::string(64, 'd');
+    receipt.conditioning_hash = std::string(64, 'e');
+    return receipt;
+  }
+  TestFolder folder_;
+};
+
+TEST_F(PictureOrderTest, DrawsASeedOnlyWhenNoneIsGiven) {
+  EXPECT_EQ(Order("p", {}).request.seed, 4711u);
+  EXPECT_TRUE(Order("p", {}).seed_drawn);
+  EXPECT_EQ(Order("p", {{"--seed", "0"}}).request.seed, 0u);
+  EXPECT_FALSE(Order("p", {{"--seed", "0"}}).seed_drawn);
+}
+
+TEST_F(PictureOrderTest, DrawnSeedsDiffer) { EXPECT_NE(RandomSeed() + RandomSeed() + RandomSeed(), 3 * RandomSeed()); }
+
+TEST_F(PictureOrderTest, RefusesSeedsThatRunOverTheEnd) {
+  EXPECT_NO_THROW(Order("p", {{"--seed", "9223372036854775806"}, {"--count", "2"}}));
+  EXPECT_THROW(Order("p", {{"--seed", "9223372036854775806"}, {"--count", "3"}}), UsageError);
+}
+
+TEST_F(PictureOrderTest, LeavesTheShiftToTheCheckpointUnlessItIsGiven) {
+  EXPECT_FALSE(Order("p", {}).request.shift.has_value());
+  EXPECT_EQ(Order("p", {{"scheduler.shift", "2"}}).request.shift, 2.0);
+}
+
+TEST_F(PictureOrderTest, SendsANegativePromptOnlyWithGuidance) {
+  EXPECT_FALSE(Order("p", {}).request.negative.has_value());
+  EXPECT_TRUE(Order("p", {}).notes.empty());
+  const PictureOrder without = Order("p", {{"--negative-prompt", "blur"}});
+  EXPECT_FALSE(without.request.negative.has_value());
+  EXPECT_EQ(without.notes.size(), 1u);
+  const PictureOrder with = Order("p", {{"--negative-prompt", "blur"},
+                                        {"--guidance-scale", "3"},
+                                        {"--system-prompt", "s"},
+                                        {"--force-think-block", "true"}});
+  EXPECT_EQ(with.request.negative->user, "blur");
+  EXPECT_EQ(with.request.negative->system, "");
+  EXPECT_TRUE(with.request.negative->force_think_block);
+  EXPECT_EQ(Order("p", {{"--guidance-scale", "3"}}).request.negative->user, "");
+}
+
+TEST_F(PictureOrderTest, RefusesALongClientName) {
+  EXPECT_THROW(ReadPictureOptions(SettingsForTest({{"--client", std::string(65, 'x')}})), UsageError);
+  EXPECT_FALSE(ReadPictureOptions(SettingsForTest()).values.client.empty());
+}
+
+TEST_F(PictureOrderTest, RepeatsAPictureExactly) {
+  const PictureOrder order = Order(std::nullopt, {{"--from-picture", Save(SampleReceipt())}});
+  EXPECT_FALSE(order.changed);
+  EXPECT_FALSE(order.seed_drawn);
+  EXPECT_EQ(order.request.prompt, SampleReceipt().prompt);
+  EXPECT_EQ(order.request.width, 64);
+  EXPECT_EQ(order.request.height, 32);
+  EXPECT_EQ(order.request.seed, 99u);
+  EXPECT_EQ(order.request.steps, 4);
+  EXPECT_EQ(order.request.shift, 2.5);
+  EXPECT_EQ(order.request.layer, -3);
+  EXPECT_EQ(order.request.long_prompt_mode, LongPromptMode::kPool);
+}
+
+TEST_F(PictureOrderTest, ChangesWhatFlagsSayAndNothingElse) {
+  const PictureOrder order =
+      Order("a dog", {{"--from-picture", Save(SampleReceipt())}, {"--steps", "7"}, {"--width", "48"}});
+  EXPECT_TRUE(order.changed);
+  EXPECT_EQ(order.request.prompt->user, "a dog");
+  EXPECT_EQ(order.request.prompt->system, "paint");
+  EXPECT_EQ(order.request.steps, 7);
+  EXPECT_EQ(order.request.width, 48);
+  EXPECT_EQ(order.request.height, 32);
+  EXPECT_EQ(order.request.seed, 99u);
+}
+
+TEST_F(PictureOrderTest, RepeatsWithItsOwnNegativePrompt) {
+  Receipt receipt = SampleReceipt();
+  receipt.guidance_scale = 3;
+  receipt.negative = ReceiptPrompt{};
+  receipt.negative->user = "blur";
+  receipt.negative_conditioning_hash = std::string(64, 'f');
+  const std::string file = Save(receipt);
+  EXPECT_EQ(Order(std::nullopt, {{"--from-picture", file}}).request.negative->user, "blur");
+  EXPECT_EQ(Order(std::nullopt, {{"--from-picture", file}, {"--negative-prompt", "fog"}}).request.negative->user,
+            "fog");
+  EXPECT_FALSE(Order(std::nullopt, {{"--from-picture", file}, {"--guidance-scale", "0"}}).request.negative.has_value());
+}
+
+TEST_F(PictureOrderTest, AsksForTheEmbeddingsOfAPictureWithoutPrompt) {
+  Receipt receipt = SampleReceipt();
+  receipt.prompt.reset();
+  const SavedEmbeddings saved = SmallEmbeddings();
+  receipt.conditioning_hash = ConditioningHash(saved.conditioning);
+  const std::string file = Save(receipt);
+  EXPECT_THROW(Order(std::nullopt, {{"--from-picture", file}}), UsageError);
+  SaveEmbeddings(folder_ / "e", saved);
+  const PictureOrder order = Order(std::nullopt, {{"--from-picture", file}, {"--load-embeddings", folder_ / "e"}});
+  EXPECT_TRUE(order.request.conditioning != nullptr);
+  EXPECT_TRUE(order.notes.empty());
+  receipt.conditioning_hash = std::string(64, '0');
+  EXPECT_EQ(Order(std::nullopt, {{"--from-picture", Save(receipt)}, {"--load-embeddings", folder_ / "e"}}).notes.size(),
+            1u);
+}
+
+TEST_F(PictureOrderTest, TakesPromptLayerAndModeFromEmbeddings) {
+  SaveEmbeddings(folder_ / "e.safetensors", SmallEmbeddings());
+  const Values values = {{"--load-embeddings", folder_ / "e.safetensors"}};
+  const PictureOrder order = Order(std::nullopt, values);
+  EXPECT_EQ(order.request.conditioning->bytes, SmallEmbeddings().conditioning.bytes);
+  EXPECT_EQ(order.request.prompt->user, "from the file");
+  EXPECT_EQ(order.request.layer, -5);
+  EXPECT_EQ(order.request.long_prompt_mode, LongPromptMode::kTruncate);
+  EXPECT_NO_THROW(Order("from the file", values));
+  EXPECT_THROW(Order("something else", values), UsageError);
+  EXPECT_THROW(Order(std::nullopt, {values[0], {"--hidden-layer", "-2"}}), UsageError);
+}
+
+TEST_F(PictureOrderTest, TakesTheNegativeOfGuidanceFromEmbeddings) {
+  SavedEmbeddings saved = SmallEmbeddings();
+  SaveEmbeddings(folder_ / "without", saved);
+  saved.negative = SavedNegative{saved.conditioning, ReceiptPrompt{}};
+  saved.negative->prompt->user = "fog";
+  SaveEmbeddings(folder_ / "with", saved);
+  const PictureOrder order = Order(std::nullopt, {{"--load-embeddings", folder_ / "with"}, {"--guidance-scale", "2"}});
+  EXPECT_EQ(order.request.negative->user, "fog");
+  EXPECT_TRUE(order.request.negative_conditioning != nullptr);
+  EXPECT_TRUE(Order(std::nullopt, {{"--load-embeddings", folder_ / "with"}}).request.negative_conditioning == nullptr);
+  EXPECT_THROW(Order(std::nullopt, {{"--load-embeddings", folder_ / "without"}, {"--guidance-scale", "2"}}),
+               UsageError);
+  EXPECT_THROW(Order(std::nullopt,
+                     {{"--load-embeddings", folder_ / "with"}, {"--guidance-scale", "2"}, {"--negative-prompt", "x"}}),
+               UsageError);
+}
+
+TEST_F(PictureOrderTest, LeavesThePromptUnsetForEmbeddingsOfUnknownOrigin) {
+  SaveEmbeddings(folder_ / "e.safetensors", SmallEmbeddings());
+  std::filesystem::remove(folder_ / "e.json");
+  const Values values = {{"--load-embeddings", folder_ / "e.safetensors"}};
+  EXPECT_FALSE(Order(std::nullopt, values).request.prompt.has_value());
+  EXPECT_EQ(Order("my label", values).request.prompt->user, "my label");
+}
+
+TEST_F(PictureOrderTest, RefusesFilesThatAreNoPicturesWithReceipt) {
+  EXPECT_THROW(ReadReceipt(folder_ / "absent.png"), Error);
+  WriteFileAtomically(folder_ / "text.png", "no picture");
+  EXPECT_THROW(ReadReceipt(folder_ / "text.png"), Error);
+  WriteFileAtomically(folder_ / "plain.png", EncodePng({1, 1, {1, 2, 3}}, {}));
+  try {
+    ReadReceipt(folder_ / "plain.png");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+    EXPECT_NE(std::string(error.what()).find("plain.png"), std::string::npos);
+  }
+}
+
+TEST_F(PictureOrderTest, NamesTheModelsThatDifferFromTheReceipt) {
+  RendererDescription renderer;
+  renderer.transformer_fingerprint = std::string(64, 'a');
+  renderer.vae_fingerprint = std::string(64, 'b');
+  renderer.dtype = "float32";
+  renderer.encoders = {{"x:1", true, "", std::string(64, 'c'), 2}};
+  EXPECT_TRUE(DifferentModels(SampleReceipt(), renderer, true).empty());
+  renderer.vae_fingerprint = std::string(64, '0');
+  renderer.encoders[0].model_fingerprint = std::string(64, '1');
+  const std::vector<std::string> lines = DifferentModels(SampleReceipt(), renderer, true);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_NE(lines[0].find("VAE is 000000000000"), std::string::npos);
+  EXPECT_NE(lines[1].find("text encoder"), std::string::npos);
+  EXPECT_EQ(DifferentModels(SampleReceipt(), renderer, false).size(), 1u);
+}
+
+TEST_F(PictureOrderTest, NamesTheFieldsInWhichReceiptsDiffer) {
+  Receipt other = SampleReceipt();
+  EXPECT_TRUE(DifferentFields(SampleReceipt(), other).empty());
+  other.seed = 1;
+  EXPECT_EQ(DifferentFields(SampleReceipt(), other), std::vector<std::string>{"seed"});
+}
+
+}  // namespace
+}  // namespace diptych

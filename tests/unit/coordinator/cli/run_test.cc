@@ -1,0 +1,297 @@
+// The program from its arguments to its exit status, against a renderer in this process.
+#include "coordinator/cli/run.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "coordinator/cli/command.h"
+#include "coordinator/files.h"
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/support/fake_renderer.h"
+#include "tests/unit/coordinator/support/temporary_folder.h"
+
+namespace diptych {
+namespace {
+
+using nlohmann::json;
+
+class RunTest : public testing::Test {
+ protected:
+  RunTest() {
+    unsetenv("DIPTYCH_RENDER");
+    unsetenv("DIPTYCH_CONFIG");
+  }
+  int Run(const std::vector<std::string>& arguments) {
+    out_.str("");
+    err_.str("");
+    Environment environment{
+        .out = out_, .err = err_, .err_is_terminal = false, .interrupt = interrupt_, .program_folder = folder_.path};
+    return RunDiptych(arguments, environment);
+  }
+  // With the renderer's address and small numbers.
+  int RunWithRenderer(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--render", renderer_.address});
+    return Run(arguments);
+  }
+  static std::vector<std::string> Generate(const std::string& output) {
+    return {"generate", "a cat", "--width", "16", "--height", "32", "--steps", "2", "--output", output};
+  }
+  void ExpectUsage(const std::vector<std::string>& arguments, const std::string& part) {
+    EXPECT_EQ(Run(arguments), kExitUsage);
+    ExpectOneLineWith(part);
+  }
+  void ExpectOneLineWith(const std::string& part) {
+    const std::string err = err_.str();
+    EXPECT_EQ(err.rfind("diptych: error: ", 0), 0u) << err;
+    EXPECT_EQ(err.find('\n'), err.size() - 1) << err;
+    EXPECT_NE(err.find(part), std::string::npos) << err;
+  }
+
+  TestFolder folder_;
+  FakeRenderer renderer_;
+  Interrupt interrupt_;
+  std::ostringstream out_, err_;
+};
+
+TEST_F(RunTest, ListsEveryCommandInItsHelp) {
+  EXPECT_EQ(Run({"--help"}), kExitDone);
+  for (const CommandEntry& entry : CommandTable())
+    EXPECT_NE(out_.str().find(std::string(entry.name)), std::string::npos);
+  EXPECT_EQ(err_.str(), "");
+}
+
+TEST_F(RunTest, EveryCommandHasHelpWithItsFlags) {
+  for (const CommandEntry& entry : CommandTable()) {
+    EXPECT_EQ(Run({std::string(entry.name), "--help"}), kExitDone);
+    EXPECT_NE(out_.str().find("--json"), std::string::npos) << entry.name;
+  }
+  Run({"generate", "--help"});
+  for (const char* flag : {"--seed", "--output", "--from-picture", "--model-path", "--render", "--count"}) {
+    EXPECT_NE(out_.str().find(flag), std::string::npos) << flag;
+  }
+}
+
+TEST_F(RunTest, PrintsItsVersion) {
+  EXPECT_EQ(Run({"--version"}), kExitDone);
+  EXPECT_EQ(out_.str().rfind("diptych ", 0), 0u);
+}
+
+TEST_F(RunTest, RefusesWrongUsageWithOneLineAndAHint) {
+  ExpectUsage({}, "a command is missing");
+  ExpectUsage({"genrate", "x"}, "did you mean generate?");
+  ExpectUsage({"generate", "x", "--sed", "4"}, "unknown flag --sed; did you mean --seed?");
+  ExpectUsage({"generate", "x", "--widht=64"}, "did you mean --width?");
+  ExpectUsage({"--seed", "4", "generate"}, "the command comes first");
+  ExpectUsage({"generate", "a", "red", "cat"}, "needs quotes");
+  ExpectUsage(
+      {"generate"},
+      "nobody to paint: give --render HOST:PORT (or DIPTYCH_RENDER) for a running renderer, or --model-path DIR");
+  ExpectUsage({"generate", "--render", renderer_.address}, "PROMPT is missing");
+  ExpectUsage({"generate", "x", "--steps", "0", "--render", renderer_.address}, "--steps");
+  ExpectUsage({"generate", "x", "--seed", "-1", "--render", renderer_.address}, "--seed");
+  ExpectUsage({"generate", "x", "--render", "127.0.0.1"}, "127.0.0.1");
+  ExpectUsage({"generate", "x", "--render", renderer_.address, "--model-path", "m"}, "exclude each other");
+  ExpectUsage({"generate", "\xFF", "--render", renderer_.address}, "UTF-8");
+  ExpectUsage({"jobs"}, "no renderer: give --render");
+  ExpectUsage({"watch", "--render", renderer_.address}, "ID is required");
+  ExpectUsage({"tokens", "x"}, "--model-path");
+}
+
+TEST_F(RunTest, NamesTheNearestLegalSizes) {
+  ExpectUsage({"generate", "x", "--width", "1000", "--render", renderer_.address}, "the nearest are 992 and 1008");
+  ExpectUsage({"generate", "x", "--height", "5", "--render", renderer_.address}, "the nearest is 16");
+}
+
+TEST_F(RunTest, TakesACommandsNameAsAPrompt) {
+  EXPECT_EQ(RunWithRenderer({"submit", "jobs"}), kExitDone);
+  EXPECT_EQ(renderer_.specs().at(0).prompt().user(), "jobs");
+}
+
+TEST_F(RunTest, TakesAPromptThatBeginsWithADashBehindTwoDashes) {
+  EXPECT_EQ(Run({"submit", "--render", renderer_.address, "--", "--steps"}), kExitDone);
+  EXPECT_EQ(renderer_.specs().at(0).prompt().user(), "--steps");
+}
+
+TEST_F(RunTest, GeneratesAPictureAndPrintsPathAndTimings) {
+  EXPECT_EQ(RunWithRenderer(Generate(folder_ / "new/p.png")), kExitDone) << err_.str();
+  const PngFile file = DecodePng(ReadBoundedFile(folder_ / "new/p.png", 1 << 20));
+  EXPECT_EQ(file.picture.width, 16);
+  EXPECT_EQ(file.picture.height, 32);
+  EXPECT_EQ(out_.str().rfind((folder_ / "new/p.png") + "\n", 0), 0u) << out_.str();
+  EXPECT_NE(out_.str().find("2 steps of 0.01 s"), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find("total 1.23 s"), std::string::npos) << out_.str();
+  EXPECT_EQ(err_.str(), "queued\nstep 1 of 2 (5 ms)\nstep 2 of 2 (5 ms)\n");
+}
+
+TEST_F(RunTest, TakesTheRendererFromTheEnvironment) {
+  setenv("DIPTYCH_RENDER", renderer_.address.c_str(), 1);
+  EXPECT_EQ(Run(Generate(folder_ / "p.png")), kExitDone) << err_.str();
+  unsetenv("DIPTYCH_RENDER");
+}
+
+TEST_F(RunTest, PaintsSeveralPicturesWithFollowingSeeds) {
+  std::vector<std::string> arguments = Generate(folder_ / "p.png");
+  arguments.insert(arguments.end(), {"--count", "3", "--seed", "40", "--json"});
+  EXPECT_EQ(RunWithRenderer(arguments), kExitDone) << err_.str();
+  const json pictures = json::parse(out_.str())["pictures"];
+  ASSERT_EQ(pictures.size(), 3u);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(pictures[i]["seed"], 40 + i);
+    EXPECT_EQ(pictures[i]["path"], folder_ / ("p-" + std::to_string(i + 1) + ".png"));
+    EXPECT_EQ(FindReceipt(ReadPngText(ReadBoundedFile(pictures[i]["path"].get<std::string>(), 1 << 20))).seed, 40u + i);
+  }
+}
+
+TEST_F(RunTest, RepeatsAPictureAndSaysWhetherItIsTheSame) {
+  ASSERT_EQ(RunWithRenderer(Generate(folder_ / "p.png")), kExitDone);
+  EXPECT_EQ(RunWithRenderer({"generate", "--from-picture", folder_ / "p.png", "--output", folder_ / "q.png"}),
+            kExitDone)
+      << err_.str();
+  EXPECT_NE(out_.str().find("receipt identical"), std::string::npos) << out_.str();
+  EXPECT_EQ(ReadBoundedFile(folder_ / "p.png", 1 << 20), ReadBoundedFile(folder_ / "q.png", 1 << 20));
+
+  renderer_.transformer_fingerprint = std::string(64, '9');
+  EXPECT_EQ(RunWithRenderer({"generate", "--from-picture", folder_ / "p.png", "--steps", "3", "--json", "--output",
+                             folder_ / "q.png"}),
+            kExitDone);
+  EXPECT_NE(err_.str().find("warning: the renderer's transformer is 999999999999"), std::string::npos) << err_.str();
+  const json picture = json::parse(out_.str())["pictures"][0];
+  EXPECT_EQ(picture["receipt_identical"], false);
+  EXPECT_EQ(picture["receipt_differs_in"], (json{"steps", "transformer_fingerprint"}));
+}
+
+TEST_F(RunTest, ReportsTheReasonOfAFailedJobInOneLine) {
+  renderer_.fail_with = "out of memory";
+  EXPECT_EQ(RunWithRenderer(Generate(folder_ / "p.png")), kExitFailed);
+  const std::string err = err_.str();
+  EXPECT_NE(err.find("diptych: error: out of memory\n"), std::string::npos) << err;
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "p.png"));
+}
+
+TEST_F(RunTest, WritesNoPictureThatIsDamaged) {
+  renderer_.damage_picture = true;
+  EXPECT_EQ(RunWithRenderer(Generate(folder_ / "p.png")), kExitFailed);
+  EXPECT_NE(err_.str().find("checksum"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "p.png"));
+}
+
+TEST_F(RunTest, ReportsWhatTheRendererRefuses) {
+  EXPECT_EQ(RunWithRenderer({"submit", "x", "--steps", "13"}), kExitFailed);
+  ExpectOneLineWith("steps must not be 13");
+}
+
+TEST_F(RunTest, FailsWhenNobodyIsThere) {
+  EXPECT_EQ(Run({"jobs", "--render", "127.0.0.1:1", "--timeout", "2"}), kExitFailed);
+  ExpectOneLineWith("the renderer at 127.0.0.1:1");
+}
+
+TEST_F(RunTest, CancelsTheJobsWhenInterrupted) {
+  renderer_.hang = true;
+  std::thread user([&] {
+    while (!renderer_.AnyJobUnderWay()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    interrupt_.Request();
+  });
+  std::vector<std::string> arguments = Generate(folder_ / "p.png");
+  arguments.insert(arguments.end(), {"--count", "2"});
+  EXPECT_EQ(RunWithRenderer(arguments), kExitInterrupted);
+  user.join();
+  EXPECT_EQ(renderer_.state("job-1"), "JOB_STATE_CANCELLED");
+  EXPECT_EQ(renderer_.state("job-2"), "JOB_STATE_CANCELLED");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "p-1.png"));
+}
+
+TEST_F(RunTest, InterruptedWatchLeavesTheJobAlone) {
+  renderer_.hang = true;
+  ASSERT_EQ(RunWithRenderer({"submit", "x"}), kExitDone);
+  std::thread user([&] {
+    while (!renderer_.AnyJobUnderWay()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    interrupt_.Request();
+  });
+  EXPECT_EQ(RunWithRenderer({"watch", "job-1"}), kExitInterrupted);
+  user.join();
+  EXPECT_EQ(renderer_.state("job-1"), "JOB_STATE_QUEUED");
+}
+
+TEST_F(RunTest, SubmitsListsWatchesFetchesAndCancels) {
+  ASSERT_EQ(RunWithRenderer({"submit", "x", "--width", "16", "--height", "16", "--client", "me", "--priority", "5"}),
+            kExitDone);
+  EXPECT_EQ(out_.str(), "job-1\n");
+  ASSERT_EQ(RunWithRenderer({"submit", "y", "--seed", "3", "--json"}), kExitDone);
+  EXPECT_EQ(json::parse(out_.str())["id"], "job-2");
+  EXPECT_EQ(json::parse(out_.str())["seed"], 3);
+
+  ASSERT_EQ(RunWithRenderer({"cancel", "job-2"}), kExitDone);
+  EXPECT_EQ(out_.str(), "job-2 cancelled\n");
+  ASSERT_EQ(RunWithRenderer({"watch", "job-1"}), kExitDone) << err_.str();
+  EXPECT_EQ(out_.str().rfind("job-1 done\n", 0), 0u);
+  ASSERT_EQ(RunWithRenderer({"fetch", "job-1", "--output", folder_ / "f.png"}), kExitDone) << err_.str();
+  EXPECT_EQ(out_.str(), (folder_ / "f.png") + "\n");
+  EXPECT_EQ(DecodePng(ReadBoundedFile(folder_ / "f.png", 1 << 20)).picture.width, 16);
+
+  ASSERT_EQ(RunWithRenderer({"jobs", "--json"}), kExitDone);
+  const json jobs = json::parse(out_.str());
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0]["id"], "job-2");
+  EXPECT_EQ(jobs[0]["state"], "cancelled");
+  EXPECT_EQ(jobs[1]["state"], "done");
+  EXPECT_EQ(jobs[1]["client"], "me");
+  EXPECT_EQ(jobs[1]["prompt"], "x");
+  EXPECT_EQ(jobs[1]["step"], 9);
+  EXPECT_EQ(jobs[1]["steps"], 9);
+  EXPECT_EQ(jobs[1]["error"], "");
+  ASSERT_EQ(RunWithRenderer({"jobs"}), kExitDone);
+  EXPECT_NE(out_.str().find("job-1  done"), std::string::npos) << out_.str();
+}
+
+TEST_F(RunTest, FailsForAnUnknownJob) {
+  EXPECT_EQ(RunWithRenderer({"watch", "nope"}), kExitFailed);
+  ExpectOneLineWith("no job nope");
+  EXPECT_EQ(RunWithRenderer({"cancel", "nope"}), kExitFailed);
+}
+
+TEST_F(RunTest, ShowsTheNodes) {
+  ASSERT_EQ(RunWithRenderer({"nodes", "--json"}), kExitDone);
+  const json nodes = json::parse(out_.str());
+  EXPECT_EQ(nodes["renderer"]["cap_feat_dim"], 2);
+  EXPECT_EQ(nodes["encoders"][0]["width"], 2);
+  ASSERT_EQ(RunWithRenderer({"nodes"}), kExitDone);
+  EXPECT_NE(out_.str().find("encoder 10.0.0.1:1"), std::string::npos);
+}
+
+TEST_F(RunTest, DoctorNamesMissingProgramsAndPartsOfACheckpoint) {
+  std::filesystem::create_directory(folder_ / "model");
+  EXPECT_EQ(Run({"doctor", "--model-path", folder_ / "model", "--json"}), kExitFailed);
+  const json report = json::parse(out_.str());
+  EXPECT_EQ(report["ok"], false);
+  std::map<std::string, bool> ok;
+  for (const json& check : report["checks"]) ok[check["what"]] = check["ok"];
+  EXPECT_FALSE(ok.at("diptych-encoderd"));
+  EXPECT_FALSE(ok.at("tokenizer"));
+  EXPECT_FALSE(ok.at("transformer"));
+  EXPECT_TRUE(ok.at("processor"));
+  EXPECT_EQ(err_.str(), "diptych: error: 6 problems found\n");
+}
+
+TEST_F(RunTest, DoctorFindsAHealthyRenderer) {
+  for (const char* name : {"diptych-encoderd", "diptych-renderd"}) {
+    std::ofstream(folder_ / name) << "#!/bin/sh\n";
+    std::filesystem::permissions(folder_ / name, std::filesystem::perms::owner_all);
+  }
+  EXPECT_EQ(RunWithRenderer({"doctor"}), kExitDone) << out_.str();
+  EXPECT_EQ(out_.str().find("PROBLEM"), std::string::npos) << out_.str();
+  EXPECT_EQ(Run({"doctor", "--render", "127.0.0.1:1", "--timeout", "2"}), kExitFailed);
+}
+
+TEST_F(RunTest, UploadsEmbeddingsOnlyOfSoundFiles) {
+  WriteFileAtomically(folder_ / "e.safetensors", "broken");
+  EXPECT_EQ(
+      RunWithRenderer({"generate", "--load-embeddings", folder_ / "e.safetensors", "--output", folder_ / "p.png"}),
+      kExitFailed);
+  ExpectOneLineWith("e.safetensors");
+  EXPECT_TRUE(renderer_.specs().empty());
+}
+
+}  // namespace
+}  // namespace diptych

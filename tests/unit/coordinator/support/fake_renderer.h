@@ -1,0 +1,217 @@
+// A renderer that paints grey pictures at once: the real protocol, served in this process.
+#pragma once
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/conditioning/conditioning_hash.h"
+#include "common/digest/sha256.h"
+#include "common/image/png.h"
+#include "common/receipt/receipt.h"
+#include "common/wire/conditioning_codec.h"
+#include "diptych/v1/render.grpc.pb.h"
+
+namespace diptych {
+
+class FakeRenderer final : public v1::Renderer::Service {
+ public:
+  FakeRenderer() {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    address = "127.0.0.1:" + std::to_string(port);
+  }
+  ~FakeRenderer() override { server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1)); }
+
+  std::string address;
+  // What the test wants it to do.
+  std::string fail_with;        // jobs fail with this line
+  bool hang = false;            // jobs paint until they are cancelled
+  bool damage_picture = false;  // the picture's bytes do not match its checksum
+  std::string transformer_fingerprint = std::string(64, 'a');
+  std::string encoder_fingerprint = std::string(64, 'c');
+
+  // What it has heard. Call under no lock; the calls are over by then.
+  std::vector<v1::JobSpec> specs() {
+    std::lock_guard lock(mutex_);
+    return specs_;
+  }
+  std::string state(const std::string& id) {
+    std::lock_guard lock(mutex_);
+    return v1::JobState_Name(jobs_.at(id).state());
+  }
+  std::string uploaded_hash(const std::string& id) {
+    std::lock_guard lock(mutex_);
+    return hashes_[id];
+  }
+  std::vector<uint8_t> negative_bytes() {
+    std::lock_guard lock(mutex_);
+    return negative_bytes_;
+  }
+  bool AnyJobUnderWay() {
+    std::lock_guard lock(mutex_);
+    return watched_;
+  }
+
+  grpc::Status Describe(grpc::ServerContext*, const v1::DescribeRendererRequest*,
+                        v1::DescribeRendererResponse* response) override {
+    response->set_program_version("9.9");
+    response->set_transformer_fingerprint(transformer_fingerprint);
+    response->set_vae_fingerprint(std::string(64, 'b'));
+    response->set_cap_feat_dim(2);
+    response->set_row_limit(64);
+    response->set_size_multiple(16);
+    response->set_dtype("float32");
+    response->set_device("cpu");
+    v1::EncoderStatus* encoder = response->add_encoders();
+    encoder->set_address("10.0.0.1:1");
+    encoder->set_reachable(true);
+    encoder->set_model_fingerprint(encoder_fingerprint);
+    encoder->set_width(2);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Submit(grpc::ServerContext*, grpc::ServerReader<v1::SubmitRequest>* reader,
+                      v1::SubmitResponse* response) override {
+    v1::SubmitRequest request;
+    if (!reader->Read(&request) || !request.has_spec()) return {grpc::StatusCode::INVALID_ARGUMENT, "spec first"};
+    const v1::JobSpec spec = request.spec();
+    if (spec.steps() == 13) return {grpc::StatusCode::INVALID_ARGUMENT, "steps must not be 13"};
+    ConditioningReceiver receiver, negative_receiver;
+    bool uploaded = false;
+    while (reader->Read(&request)) {
+      uploaded = true;
+      const absl::Status added = request.has_negative_conditioning()
+                                     ? negative_receiver.Add(request.negative_conditioning())
+                                     : receiver.Add(request.conditioning());
+      if (!added.ok()) return {grpc::StatusCode::DATA_LOSS, std::string(added.message())};
+    }
+    std::lock_guard lock(mutex_);
+    const std::string id = "job-" + std::to_string(specs_.size() + 1);
+    specs_.push_back(spec);
+    v1::Job& job = jobs_[id];
+    job.set_id(id);
+    *job.mutable_spec() = spec;
+    job.set_state(v1::JOB_STATE_QUEUED);
+    if (uploaded) hashes_[id] = ConditioningHash(*receiver.Finish());
+    if (negative_receiver.complete()) negative_bytes_ = negative_receiver.Finish()->bytes;
+    response->set_id(id);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                     grpc::ServerWriter<v1::WatchResponse>* writer) override {
+    v1::Job job;
+    {
+      std::lock_guard lock(mutex_);
+      const auto found = jobs_.find(request->id());
+      if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
+      job = found->second;
+      watched_ = true;
+    }
+    Report(job, writer);
+    for (int step = 1; step <= job.spec().steps() && !hang; ++step) {
+      job.set_state(v1::JOB_STATE_RENDERING);
+      job.set_step(step);
+      job.mutable_timings()->add_step_ms(5);
+      Report(job, writer);
+    }
+    while (hang && !context->IsCancelled() && state(job.id()) != "JOB_STATE_CANCELLED") {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    if (context->IsCancelled()) return grpc::Status::CANCELLED;
+    job.set_state(hang ? v1::JOB_STATE_CANCELLED : fail_with.empty() ? v1::JOB_STATE_DONE : v1::JOB_STATE_FAILED);
+    job.set_error(fail_with);
+    job.mutable_timings()->set_total_ms(1234);
+    {
+      std::lock_guard lock(mutex_);
+      jobs_[job.id()] = job;
+    }
+    Report(job, writer);
+    if (job.state() == v1::JOB_STATE_DONE && request->picture()) SendPicture(Png(job), writer);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Cancel(grpc::ServerContext*, const v1::CancelRequest* request, v1::CancelResponse* response) override {
+    std::lock_guard lock(mutex_);
+    const auto found = jobs_.find(request->id());
+    if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
+    if (found->second.state() != v1::JOB_STATE_DONE) found->second.set_state(v1::JOB_STATE_CANCELLED);
+    *response->mutable_job() = found->second;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status List(grpc::ServerContext*, const v1::ListRequest*, v1::ListResponse* response) override {
+    std::lock_guard lock(mutex_);
+    for (auto job = jobs_.rbegin(); job != jobs_.rend(); ++job) *response->add_jobs() = job->second;
+    return grpc::Status::OK;
+  }
+
+ private:
+  static void Report(const v1::Job& job, grpc::ServerWriter<v1::WatchResponse>* writer) {
+    v1::WatchResponse response;
+    *response.mutable_job() = job;
+    writer->Write(response);
+  }
+
+  std::string Png(const v1::Job& job) {
+    const v1::JobSpec& spec = job.spec();
+    Receipt receipt;
+    receipt.program_version = "9.9";
+    if (spec.has_prompt()) {
+      receipt.prompt.emplace();
+      receipt.prompt->user = spec.prompt().user();
+      receipt.prompt->system = spec.prompt().system();
+      receipt.prompt->conversation_json = spec.prompt().conversation_json();
+    }
+    receipt.width = spec.width();
+    receipt.height = spec.height();
+    receipt.seed = spec.seed();
+    receipt.steps = spec.steps();
+    receipt.shift = spec.has_shift() ? spec.shift() : 3;
+    receipt.cfg_truncation = spec.cfg_truncation();
+    receipt.layer = spec.layer();
+    receipt.long_prompt_mode = "interpolate";
+    receipt.dtype = "float32";
+    receipt.transformer_fingerprint = transformer_fingerprint;
+    receipt.vae_fingerprint = std::string(64, 'b');
+    receipt.text_encoder_fingerprint = encoder_fingerprint;
+    receipt.tokenizer_fingerprint = std::string(64, 'd');
+    receipt.conditioning_hash = hashes_.count(job.id()) > 0 ? hashes_[job.id()] : std::string(64, 'e');
+    Picture picture{spec.width(), spec.height(), {}};
+    picture.rgb.assign(size_t{3} * spec.width() * spec.height(), 128);
+    return EncodePng(picture, ReceiptPngText(receipt));
+  }
+
+  void SendPicture(const std::string& png, grpc::ServerWriter<v1::WatchResponse>* writer) const {
+    constexpr size_t kPiece = 100;
+    for (size_t offset = 0; offset < png.size(); offset += kPiece) {
+      v1::WatchResponse response;
+      v1::PictureChunk& piece = *response.mutable_picture();
+      piece.set_offset(static_cast<int64_t>(offset));
+      piece.set_data(png.substr(offset, kPiece));
+      piece.set_byte_count(static_cast<int64_t>(png.size()));
+      piece.set_sha256(damage_picture ? std::string(64, '0') : Sha256Hex(png));
+      writer->Write(response);
+    }
+  }
+
+  std::mutex mutex_;
+  std::map<std::string, v1::Job> jobs_;
+  std::map<std::string, std::string> hashes_;
+  std::vector<v1::JobSpec> specs_;
+  std::vector<uint8_t> negative_bytes_;
+  bool watched_ = false;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace diptych
