@@ -1,0 +1,154 @@
+// Damaged copies of a checkpoint: the daemon refuses to start with one line that names what is wrong.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/weights/safetensors.h"
+#include "common/weights/safetensors_writer.h"
+#include "tests/integration/support/daemon.h"
+#include "tests/integration/support/scratch.h"
+
+namespace diptych::integration {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kTextWeights[] = "text_encoder/model.safetensors";
+constexpr char kDitWeights[] = "transformer/diffusion_pytorch_model.safetensors";
+constexpr char kVaeWeights[] = "vae/diffusion_pytorch_model.safetensors";
+
+// A copy of toy_a whose parts can be spoilt; Mend puts one file back.
+class Copy {
+ public:
+  Copy() { fs::copy(ToyPath("toy_a"), path(), fs::copy_options::recursive); }
+  std::string path() const { return scratch_ / "model"; }
+  std::string File(const std::string& name) const { return path() + "/" + name; }
+  std::string Scrap(const std::string& name) const { return scratch_ / name; }
+  void Mend(const std::string& name) const {
+    fs::copy_file(ToyPath("toy_a") + "/" + name, File(name), fs::copy_options::overwrite_existing);
+  }
+
+ private:
+  Scratch scratch_;
+};
+
+// Writes the file anew, each tensor as `change` leaves it; false: without it.
+void Rewrite(const Copy& copy, const std::string& name, const std::function<bool(TensorToWrite&)>& change) {
+  const auto original = SafetensorsFile::Open(ToyPath("toy_a") + "/" + name);
+  std::vector<TensorToWrite> tensors;
+  for (const auto& [tensor, entry] : original->tensors()) {
+    TensorToWrite next{{tensor, entry.dtype, entry.shape}, {entry.data, entry.byte_count}};
+    if (change(next)) tensors.push_back(next);
+  }
+  WriteSafetensors(copy.File(name), tensors, original->metadata());
+}
+
+void DropTensor(const Copy& copy, const std::string& name, const std::string& tensor) {
+  Rewrite(copy, name, [&](TensorToWrite& next) { return next.spec.name != tensor; });
+}
+
+// Takes the last row away.
+void ShortenTensor(const Copy& copy, const std::string& name, const std::string& tensor) {
+  Rewrite(copy, name, [&](TensorToWrite& next) {
+    if (next.spec.name == tensor) {
+      --next.spec.shape[0];
+      next.bytes = next.bytes.first(ByteCount(next.spec));
+    }
+    return true;
+  });
+}
+
+void Truncate(const Copy& copy, const std::string& name) { fs::resize_file(copy.File(name), fs::file_size(copy.File(name)) - 5); }
+
+void DropKey(const Copy& copy, const std::string& name, const char* key) {
+  nlohmann::json config = nlohmann::json::parse(ReadFile(copy.File(name)));
+  ASSERT_EQ(config.erase(key), 1u);
+  WriteFile(copy.File(name), config.dump());
+}
+
+struct Damage {
+  std::string file;
+  std::function<void(const Copy&, const std::string&)> spoil;
+  std::vector<std::string> pieces;  // of the line
+};
+
+Damage Dropped(const std::string& file, const std::string& tensor) {
+  return {file, [=](const Copy& copy, const std::string& name) { DropTensor(copy, name, tensor); }, {tensor, fs::path(file).parent_path()}};
+}
+
+Damage Shortened(const std::string& file, const std::string& tensor, const std::string& found, const std::string& expected) {
+  return {file, [=](const Copy& copy, const std::string& name) { ShortenTensor(copy, name, tensor); }, {tensor, found, expected}};
+}
+
+Damage Broken(const std::string& file) {
+  return {file, [](const Copy& copy, const std::string& name) { WriteFile(copy.File(name), "{\"hidden_size\": 32,"); }, {file}};
+}
+
+Damage WithoutKey(const std::string& file, const char* key) {
+  return {file, [=](const Copy& copy, const std::string& name) { DropKey(copy, name, key); }, {file, key}};
+}
+
+void ExpectAllRefused(const std::string& program, const std::vector<std::string>& flags, const std::vector<Damage>& damages) {
+  const Copy copy;
+  for (const Damage& damage : damages) {
+    damage.spoil(copy, damage.file);
+    std::vector<std::string> arguments = {"--model-path", copy.path(), "--listen", "127.0.0.1:0", "--log-level", "error"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Outcome outcome = RunDaemon(program, arguments);
+    SCOPED_TRACE(outcome.err);
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
+    EXPECT_EQ(outcome.err.rfind(program + ": ", 0), 0u);
+    for (const std::string& piece : damage.pieces) EXPECT_NE(outcome.err.find(piece), std::string::npos) << piece;
+    copy.Mend(damage.file);
+  }
+}
+
+TEST(BadCheckpoint, IsRefusedByTheEncoder) {
+  ExpectAllRefused(
+      "diptych-encoderd", {},
+      {Dropped(kTextWeights, "model.layers.1.self_attn.q_proj.weight"),
+       Shortened(kTextWeights, "model.layers.0.mlp.gate_proj.weight", "[95, 32]", "[96, 32]"),
+       {kTextWeights, Truncate, {kTextWeights}},
+       {kTextWeights, [](const Copy& copy, const std::string& name) { fs::remove(copy.File(name)); }, {"text_encoder"}},
+       Broken("text_encoder/config.json"),
+       WithoutKey("text_encoder/config.json", "hidden_size"),
+       Broken("tokenizer/tokenizer.json"),
+       {"tokenizer/tokenizer.json", [](const Copy& copy, const std::string& name) { fs::remove(copy.File(name)); }, {"tokenizer.json"}}});
+}
+
+TEST(BadCheckpoint, IsRefusedByTheRenderer) {
+  const Scratch scratch;
+  ExpectAllRefused(
+      "diptych-renderd", {"--state-dir", scratch / "state"},
+      {Dropped(kDitWeights, "layers.1.attention.to_k.weight"),
+       Shortened(kDitWeights, "layers.0.feed_forward.w1.weight", "[84, 32]", "[85, 32]"),
+       {kDitWeights, Truncate, {kDitWeights}},
+       Broken("transformer/config.json"),
+       WithoutKey("transformer/config.json", "cap_feat_dim"),
+       Dropped(kVaeWeights, "decoder.conv_in.weight"),
+       Shortened(kVaeWeights, "decoder.conv_out.bias", "[2]", "[3]"),
+       {kVaeWeights, Truncate, {kVaeWeights}},
+       WithoutKey("vae/config.json", "scaling_factor"),
+       Broken("scheduler/scheduler_config.json")});
+}
+
+TEST(BadCheckpoint, AFolderThatIsNotThereIsRefusedByBoth) {
+  const Scratch scratch;
+  for (const char* program : {"diptych-encoderd", "diptych-renderd"}) {
+    std::vector<std::string> arguments = {"--model-path", scratch / "nowhere", "--listen", "127.0.0.1:0", "--log-level", "error"};
+    if (std::string(program) == "diptych-renderd") arguments.insert(arguments.end(), {"--state-dir", scratch / "state"});
+    const Outcome outcome = RunDaemon(program, arguments);
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_NE(outcome.err.find(scratch / "nowhere"), std::string::npos) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+}
+
+}  // namespace
+}  // namespace diptych::integration

@@ -1,0 +1,248 @@
+// What users get wrong, against live daemons: a clear line, the exit status of the contract, and the next job works.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "common/image/png.h"
+#include "common/weights/safetensors_writer.h"
+#include "coordinator/client/render_client.h"
+#include "tests/integration/support/daemon.h"
+#include "tests/integration/support/scratch.h"
+
+namespace diptych::integration {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+// A renderer with its encoder, both of toy_a: 3 layers, rows of 32 values, sides up to 1024.
+struct Studio {
+  explicit Studio(const Arguments& encoder_flags = {})
+      : encoder(StartEncoder(ToyPath("toy_a"), encoder_flags)),
+        renderer(StartRenderer(ToyPath("toy_a"), encoder.address(), scratch / "state")) {}
+
+  Outcome Run(Arguments arguments) const {
+    arguments.insert(arguments.end(), {"--render", renderer.address()});
+    return Diptych(arguments);
+  }
+
+  // Both daemons live and the next good job is done.
+  void ExpectStillWorks() {
+    EXPECT_TRUE(encoder.IsRunning() && renderer.IsRunning());
+    const Outcome good = Run({"generate", "A cat", "--width", "64", "--height", "64", "--steps", "1", "--output", scratch / "good.png"});
+    EXPECT_EQ(good.status, 0) << good.err;
+    EXPECT_TRUE(std::filesystem::exists(scratch / "good.png"));
+  }
+
+  Scratch scratch;
+  Daemon encoder;
+  Daemon renderer;
+};
+
+// One error line, the last thing said, that holds all of `pieces`; nothing on stdout. Progress may come before it.
+void ExpectRefused(const Outcome& outcome, int status, const Arguments& pieces) {
+  EXPECT_EQ(outcome.status, status) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+  const std::vector<std::string> lines = ErrorLines(outcome);
+  ASSERT_EQ(lines.size(), 1u) << outcome.err;
+  EXPECT_TRUE(outcome.err.ends_with(lines[0] + "\n")) << outcome.err;
+  for (const std::string& piece : pieces) EXPECT_NE(lines[0].find(piece), std::string::npos) << piece << " is not in: " << lines[0];
+}
+
+size_t LineCount(const std::string& text) { return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')); }
+
+TEST(BadInput, OnTheCommandLineIsWrongUsage) {
+  struct Row {
+    Arguments arguments;
+    Arguments pieces;
+  };
+  const std::vector<Row> rows = {
+      {{"generate", "x", "--width", "100"}, {"--width", "100", "multiple of 16", "96 and 112"}},
+      {{"generate", "x", "--width", "0"}, {"--width", "0", "from 16 to 16384"}},
+      {{"generate", "x", "--height", "-16"}, {"--height", "-16", "from 16 to 16384"}},
+      {{"generate", "x", "--height", "1600000"}, {"--height", "1600000", "from 16 to 16384"}},
+      {{"generate", "x", "--steps", "0"}, {"--steps", "0", "from 1 to 1000"}},
+      {{"generate", "x", "--steps", "100000"}, {"--steps", "100000", "from 1 to 1000"}},
+      {{"generate", "x", "--seed", "-1"}, {"--seed", "-1", "from 0 to 2^63 - 1"}},
+      {{"generate", "x", "--seed", "9223372036854775808"}, {"--seed", "9223372036854775808", "from 0 to 2^63 - 1"}},
+      {{"generate", "x", "--seed", "lucky"}, {"--seed", "lucky", "from 0 to 2^63 - 1"}},
+      {{"generate", "x", "--seed", "9223372036854775807", "--count", "2"}, {"9223372036854775807", "2", "2^63 - 1"}},
+      {{"generate", "x", "--hidden-layer", "0"}, {"--hidden-layer", "0", "from -1000 to -1"}},
+      {{"generate", "x", "--guidance-scale", "nan"}, {"--guidance-scale", "nan", "from 0 to 1000"}},
+      {{"generate", "a \xFF cat"}, {"UTF-8", "prompt"}},
+      {{"generate", "x", "--guidance-scale", "2", "--negative-prompt", "\xC3"}, {"UTF-8", "--negative-prompt"}},
+      {{"generate", "x", "--stpes", "4"}, {"--stpes", "did you mean --steps?"}},
+      {{"generate", "a", "cat"}, {"cat", "quotes"}},
+      {{"generate"}, {"PROMPT", "missing"}},
+      {{"genrate", "x"}, {"genrate", "did you mean generate?"}},
+      {{"generate", "x", "--output", "/"}, {"/", "not the name of a file"}},
+      {{"generate", "x", "--output", "/tmp"}, {"/tmp", "is a folder"}},
+      {{"watch"}, {"ID", "required"}},
+  };
+  for (const Row& row : rows) {
+    const Outcome outcome = Diptych(row.arguments, {{"DIPTYCH_RENDER", "127.0.0.1:1"}});
+    SCOPED_TRACE(outcome.err);
+    ExpectRefused(outcome, 2, row.pieces);
+    EXPECT_EQ(LineCount(outcome.err), 1u);
+  }
+}
+
+TEST(BadInput, ThatOnlyTheDaemonsCanJudgeFailsAloneAndNamesTheLimit) {
+  Studio studio({"--prompt-byte-limit", "2000"});
+  const Scratch& scratch = studio.scratch;
+  const std::string picture = scratch / "never.png";
+  WriteFile(scratch / "long.json", R"({"messages":[{"role":"user","content":")" + std::string(1 << 20, 'a') + R"("}]})");
+  ExpectRefused(studio.Run({"generate", "x", "--width", "2048", "--output", picture}), 1, {"width 2048", "from 16 to 1024"});
+  ExpectRefused(studio.Run({"generate", "x", "--hidden-layer", "-5", "--output", picture}), 1, {"layer -5", "from -4 to -1"});
+  ExpectRefused(studio.Run({"generate", std::string(2001, 'a'), "--output", picture}), 1, {"2001 bytes", "at most 2000"});
+  ExpectRefused(studio.Run({"generate", "--conversation", scratch / "long.json", "--output", picture}), 1,
+                {"bytes", "the limit is 1048576"});
+  for (const Arguments& command : {Arguments{"watch"}, Arguments{"cancel"}, Arguments{"fetch", "--output", picture}}) {
+    Arguments arguments = command;
+    arguments.insert(arguments.begin() + 1, "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    ExpectRefused(studio.Run(arguments), 1, {"there is no job 01ARZ3NDEKTSV4RRFFQ69G5FAV"});
+    arguments[1] = "nosuchjob";
+    ExpectRefused(studio.Run(arguments), 1, {"no such job", "26"});
+  }
+  EXPECT_FALSE(std::filesystem::exists(picture));
+  studio.ExpectStillWorks();
+}
+
+TEST(BadInput, AnEmptyPromptIsValid) {
+  Studio studio;
+  const Outcome outcome = studio.Run({"generate", "", "--width", "64", "--height", "64", "--steps", "1", "--output", studio.scratch / "a.png"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+}
+
+std::string Embeddings(const std::string& path, int64_t rows, int64_t width) {
+  const std::vector<float> values(static_cast<size_t>(rows * width), 0.5f);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(values.data());
+  WriteSafetensors(path, {{{"embeddings", Dtype::F32, {rows, width}}, {bytes, values.size() * sizeof(float)}}});
+  return path;
+}
+
+TEST(BadInput, InFilesIsRefusedWithTheNameOfTheFile) {
+  Studio studio;
+  const Scratch& scratch = studio.scratch;
+  const auto generate = [&](const Arguments& more, const std::string& output) {
+    Arguments arguments = {"generate", "--width", "64", "--height", "64", "--steps", "1", "--output", output};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return studio.Run(arguments);
+  };
+  const std::string out = scratch / "out.png";
+
+  const std::string whole = ReadFile(Embeddings(scratch / "whole.safetensors", 3, 32));
+  EXPECT_EQ(generate({"--load-embeddings", scratch / "whole.safetensors"}, out).status, 0);
+  std::filesystem::remove(out);
+  WriteFile(scratch / "cut.safetensors", whole.substr(0, whole.size() - 7));
+  ExpectRefused(generate({"--load-embeddings", scratch / "cut.safetensors"}, out), 1, {"cut.safetensors"});
+  ExpectRefused(generate({"--load-embeddings", Embeddings(scratch / "other.safetensors", 3, 48)}, out), 1,
+                {"48", "32", "cap_feat_dim"});
+  ExpectRefused(generate({"--load-embeddings", Embeddings(scratch / "long.safetensors", 300, 32)}, out), 1, {"300 rows", "at most 224"});
+  ExpectRefused(generate({"--load-embeddings", scratch / "states.pt"}, out), 1, {"states.pt", "pickle", ".safetensors"});
+  ExpectRefused(generate({"--load-embeddings", scratch / "nowhere.safetensors"}, out), 1, {"nowhere.safetensors"});
+
+  WriteFile(scratch / "plain.png", EncodePng({.width = 1, .height = 1, .rgb = {1, 2, 3}}, {}));
+  WriteFile(scratch / "text.png", "this is no picture");
+  ExpectRefused(generate({"--from-picture", scratch / "plain.png"}, out), 1, {"plain.png", "receipt"});
+  ExpectRefused(generate({"--from-picture", scratch / "text.png"}, out), 1, {"text.png", "PNG"});
+  ExpectRefused(generate({"--from-picture", scratch / "nowhere.png"}, out), 1, {"nowhere.png"});
+
+  WriteFile(scratch / "file", "");
+  ExpectRefused(generate({"x"}, scratch / "file/out.png"), 1, {"file"});
+  ExpectRefused(generate({"x"}, "/proc/out.png"), 1, {"/proc/out.png"});
+  EXPECT_FALSE(std::filesystem::exists(out));
+  studio.ExpectStillWorks();
+}
+
+// What no command of ours would send.
+TEST(BadInput, SentToTheRendererByAnotherClientIsInvalidArgumentAndTheNextJobWorks) {
+  Studio studio;
+  const auto client = RenderClient::Make(studio.renderer.address(), false, std::chrono::seconds(10));
+  ASSERT_TRUE(client.ok());
+  PictureRequest good;
+  good.prompt.emplace().user = "A cat";
+  good.width = good.height = 64;
+  good.steps = 1;
+  struct Row {
+    std::function<void(PictureRequest&)> spoil;
+    std::string piece;
+  };
+  const std::vector<Row> rows = {
+      {[](PictureRequest& r) { r.width = 0; }, "width 0"},
+      {[](PictureRequest& r) { r.height = 72; }, "height 72"},
+      {[](PictureRequest& r) { r.width = std::numeric_limits<int32_t>::max(); }, "width 2147483647"},
+      {[](PictureRequest& r) { r.steps = 0; }, "steps 0"},
+      {[](PictureRequest& r) { r.steps = 100'000; }, "steps 100000"},
+      {[](PictureRequest& r) { r.seed = uint64_t{1} << 63; }, "seed 9223372036854775808"},
+      {[](PictureRequest& r) { r.layer = 3; }, "layer 3"},
+      {[](PictureRequest& r) { r.guidance_scale = std::numeric_limits<double>::infinity(); }, "guidance_scale"},
+      {[](PictureRequest& r) { r.shift = -1; }, "shift"},
+      {[](PictureRequest& r) { r.prompt->user = "a \xFF cat"; }, "UTF-8"},
+      {[](PictureRequest& r) { r.prompt->user.assign((1 << 20) + 1, 'a'); }, "the limit is 1048576"},
+      {[](PictureRequest& r) { r.prompt.reset(); }, "prompt"},
+  };
+  for (const Row& row : rows) {
+    PictureRequest bad = good;
+    row.spoil(bad);
+    const absl::Status status = (*client)->Submit(bad).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_NE(status.message().find(row.piece), std::string::npos) << row.piece << " is not in: " << status;
+  }
+  EXPECT_TRUE((*client)->List(100)->empty());
+  studio.ExpectStillWorks();
+}
+
+TEST(BadInput, AnUnreachableRendererFailsAndNamesItsAddress) {
+  const std::string nobody = FreeAddress();
+  for (const Arguments& command : {Arguments{"generate", "x", "--output", "/tmp/never.png"}, Arguments{"submit", "x"}, Arguments{"jobs"}}) {
+    Arguments arguments = command;
+    arguments.insert(arguments.end(), {"--render", nobody});
+    const Outcome outcome = Diptych(arguments);
+    ExpectRefused(outcome, 1, {nobody, "not available"});
+    EXPECT_EQ(LineCount(outcome.err), 1u);
+  }
+}
+
+// One renderer, and at its encoder's address first nobody, then another model, then the right one.
+TEST(BadInput, AnEncoderThatIsUnreachableOrOfAnotherModelFailsTheJobAlone) {
+  const Scratch scratch;
+  const std::string address = FreeAddress();
+  Daemon renderer = StartRenderer(ToyPath("toy_a"), address, scratch / "state");
+  const auto generate = [&] {
+    return Diptych({"generate", "x", "--width", "64", "--height", "64", "--steps", "1", "--render", renderer.address(), "--output",
+                    scratch / "out.png"});
+  };
+  ExpectRefused(generate(), 1, {"encoder " + address});
+  const Outcome jobs = Diptych({"jobs", "--json", "--render", renderer.address()});
+  EXPECT_NE(jobs.out.find(R"("error_code":"UNAVAILABLE")"), std::string::npos) << jobs.out;
+  {
+    Daemon other = StartEncoder(ToyPath("toy_b"), {}, address);
+    ExpectRefused(generate(), 1, {"48", "32", address});
+    // A renderer that finds it at its start does not start.
+    const Outcome second = RunDaemon("diptych-renderd", {"--model-path", ToyPath("toy_a"), "--encoder", address, "--state-dir",
+                                                         scratch / "second", "--listen", "127.0.0.1:0", "--log-level", "error"});
+    EXPECT_EQ(second.status, 1);
+    EXPECT_EQ(LineCount(second.err), 1u) << second.err;
+    for (const char* piece : {"48", "32", "cap_feat_dim"}) EXPECT_NE(second.err.find(piece), std::string::npos) << second.err;
+    EXPECT_EQ(other.Stop(), 0);
+  }
+  Daemon encoder = StartEncoder(ToyPath("toy_a"), {}, address);
+  const Outcome good = generate();
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_TRUE(renderer.IsRunning());
+}
+
+TEST(BadInput, ATextEncoderOfAnotherModelInThePrivateFormIsRefusedNamingBothWidths) {
+  const Scratch scratch;
+  const Outcome outcome = Diptych({"generate", "x", "--model-path", ToyPath("toy_a"), "--text-encoder-path",
+                                   ToyPath("toy_b") + "/text_encoder", "--output", scratch / "out.png"});
+  ExpectRefused(outcome, 1, {"48", "32", "cap_feat_dim"});
+}
+
+}  // namespace
+}  // namespace diptych::integration

@@ -1,0 +1,110 @@
+// One checkpoint, prompt and seed: the same PNG bytes, whichever way the picture is made.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/image/png.h"
+#include "common/receipt/receipt.h"
+#include "gtest/gtest.h"
+#include "tests/integration/support/daemon.h"
+#include "tests/integration/support/scratch.h"
+
+namespace diptych::integration {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// One that the formatter, the tokenizer and the receipt all have to carry faithfully.
+const std::string kPrompt = "  A cat,   \"asleep\" in the sun \xE7\x8C\xAB\xE5\x92\xAA \xF0\x9F\x90\xB1\n";
+const Arguments kNumbers = {"--seed", "42", "--width", "80", "--height", "64", "--steps", "4"};
+const Arguments kParts = {"--system-prompt", "Paint what is said.", "--thinking-content", "a cat, so fur"};
+const Arguments kGuided = {"--guidance-scale", "3", "--negative-prompt", "blurry, a dog"};
+
+// What every way has in common besides the words.
+struct Setting {
+  std::string toy;
+  std::string encoder_dtype;
+  std::string threads;  // of each model; 0: one for each physical core
+};
+
+std::string Monolith(const Scratch& scratch, const Setting& setting, const Arguments& flags) {
+  const std::string file = scratch / "monolith.png";
+  Process process(Arguments{std::string(DIPTYCH_BINARY_DIR) + "/tests/diptych-monolith", "--model-path", ToyPath(setting.toy),
+                            "--torch-dtype", setting.encoder_dtype, "--threads", setting.threads, "--prompt", kPrompt,
+                            "--output", file} + kNumbers + flags);
+  const Outcome outcome = Finish(process);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  return ReadFile(file);
+}
+
+// `diptych generate` with these arguments; the bytes of the PNG.
+std::string Generate(const Scratch& scratch, const Arguments& arguments) {
+  const std::string file = scratch / "picture.png";
+  std::filesystem::remove(file);
+  const Outcome outcome = Diptych(Arguments{"generate"} + arguments + Arguments{"--output", file});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  return ReadFile(file);
+}
+
+void SaveEmbeddings(const Arguments& arguments) {
+  const Outcome outcome = Diptych(Arguments{"generate", kPrompt} + arguments);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+}
+
+// EXPECT_EQ would print the bytes.
+void ExpectSame(const std::string& what, const std::string& png, const std::string& wanted) {
+  if (png == wanted) return;
+  ADD_FAILURE() << what << ": the PNG differs from the monolith's; receipts\n"
+                << ToJson(FindReceipt(ReadPngText(png))) << "\n"
+                << ToJson(FindReceipt(ReadPngText(wanted)));
+}
+
+void CheckEveryWay(const Setting& setting) {
+  const Scratch scratch;
+  const std::string model = ToyPath(setting.toy), state = scratch / "state", embeddings = scratch / "cat.safetensors",
+                    both = scratch / "cat_and_negative.safetensors";
+  const std::string wanted = Monolith(scratch, setting, kParts);
+  const std::string wanted_guided = Monolith(scratch, setting, kGuided);
+  ASSERT_TRUE(wanted != wanted_guided);
+  // In the private form one flag speaks to both daemons; a CPU renderer computes in float32 anyway.
+  const Arguments threads = {"--threads", setting.threads};
+  const Arguments dtype = setting.encoder_dtype == "float32" ? Arguments{"--torch-dtype", "float32"} : Arguments{};
+  const Arguments privately = Arguments{"--model-path", model} + dtype + threads;
+
+  for (int start = 1; start <= 2; ++start) {
+    SCOPED_TRACE("start " + std::to_string(start) + " of both daemons");
+    Daemon encoder = StartEncoder(model, threads + Arguments{"--torch-dtype", setting.encoder_dtype});
+    Daemon renderer = StartRenderer(model, encoder.address(), state, threads);
+    const Arguments render = {"--render", renderer.address()};
+    ExpectSame("two daemons", Generate(scratch, Arguments{kPrompt} + render + kNumbers + kParts), wanted);
+    ExpectSame("two daemons, guided", Generate(scratch, Arguments{kPrompt} + render + kNumbers + kGuided), wanted_guided);
+    if (start == 1) {
+      for (const std::string& png : {wanted, wanted_guided}) {
+        WriteFile(scratch / "made.png", png);
+        ExpectSame("from its receipt", Generate(scratch, render + Arguments{"--from-picture", scratch / "made.png"}), png);
+      }
+      SaveEmbeddings(privately + Arguments{"--save-embeddings", embeddings} + kParts);
+      SaveEmbeddings(privately + Arguments{"--save-embeddings", both} + kGuided);
+      ExpectSame("saved embeddings", Generate(scratch, render + Arguments{"--load-embeddings", embeddings} + kNumbers), wanted);
+      ExpectSame("saved embeddings, guided",
+                 Generate(scratch, render + Arguments{"--load-embeddings", both, "--guidance-scale", "3"} + kNumbers), wanted_guided);
+    }
+    EXPECT_EQ(renderer.Stop(), 0);
+    EXPECT_EQ(encoder.Stop(), 0);
+  }
+  ExpectSame("private daemons", Generate(scratch, Arguments{kPrompt} + privately + kNumbers + kParts), wanted);
+  ExpectSame("private renderer, saved embeddings",
+             Generate(scratch, privately + Arguments{"--load-embeddings", embeddings} + kNumbers), wanted);
+}
+
+TEST(OnePicture, IsTheSameBytesByEveryWayWithAFloat32Encoder) { CheckEveryWay({"toy_a", "float32", "0"}); }
+
+TEST(OnePicture, IsTheSameBytesByEveryWayWithABFloat16Encoder) { CheckEveryWay({"toy_a", "bfloat16", "1"}); }
+
+}  // namespace
+}  // namespace diptych::integration
