@@ -1,14 +1,16 @@
 # Helpers for the four kinds of target. A component's CMakeLists.txt names its sources and what it links; nothing else.
 
 # diptych_component(NAME SOURCES ... LINK ... [TORCH])
-#   A static library. TORCH: compiles against libtorch with the shared precompiled header.
+#   A static library. TORCH: compiles against libtorch with the shared precompiled header. What links it must say TORCH too when it
+#   includes a header that includes ATen; nothing gets libtorch's include folders through another target, because the CUDA wheel's hold
+#   old protobuf headers.
 function(diptych_component name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINK;LINK_PRIVATE" ${ARGN})
   if(ARG_SOURCES)
     add_library(${name} STATIC ${ARG_SOURCES})
     target_link_libraries(${name} PUBLIC diptych_flags ${ARG_LINK} PRIVATE ${ARG_LINK_PRIVATE})
     if(ARG_TORCH)
-      target_link_libraries(${name} PUBLIC diptych_torch)
+      target_link_libraries(${name} PRIVATE diptych_torch)
       diptych_use_torch_pch(${name})
       if(DIPTYCH_SANITIZE)
         set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)  # an uninstrumented libtorch reports falsely
