@@ -21,7 +21,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr size_t kMaxLine = 4096;
-// A start that failed. A daemon waits for idle connections, and the one that asked whether it serves is still open then.
+// After a start that failed: a daemon that stops waits for idle connections, and ours to it is still open then.
 constexpr milliseconds kDestructorGrace(500);
 
 [[noreturn]] void FailToStart(const std::string& program, int error) {

@@ -166,6 +166,7 @@ Receipt ReadReceipt(const Json& json) {
   receipt.layer = fields.Negative("layer");
   receipt.long_prompt_mode = fields.OneOf("long_prompt_mode", {"truncate", "interpolate", "pool", "attention_pool"});
   receipt.dtype = fields.OneOf("dtype", {"bfloat16", "float32"});
+  receipt.conditioning_dtype = fields.OneOf("conditioning_dtype", {"bfloat16", "float32"});
   receipt.transformer_fingerprint = fields.Hash("transformer_fingerprint");
   receipt.vae_fingerprint = fields.Hash("vae_fingerprint");
   receipt.text_encoder_fingerprint = fields.OptionalHash("text_encoder_fingerprint");
@@ -195,6 +196,7 @@ std::string ToJson(const Receipt& receipt) {
   json["layer"] = receipt.layer;
   json["long_prompt_mode"] = receipt.long_prompt_mode;
   json["dtype"] = receipt.dtype;
+  json["conditioning_dtype"] = receipt.conditioning_dtype;
   json["transformer_fingerprint"] = receipt.transformer_fingerprint;
   json["vae_fingerprint"] = receipt.vae_fingerprint;
   if (!receipt.text_encoder_fingerprint.empty()) json["text_encoder_fingerprint"] = receipt.text_encoder_fingerprint;

@@ -45,6 +45,7 @@ struct Receipt {
   int32_t layer = -2;
   std::string long_prompt_mode;  // LongPromptModeName
   std::string dtype;             // the renderer's: "bfloat16" or "float32"
+  std::string conditioning_dtype = "bfloat16";  // of the encoder's rows, likewise
   // 64 hex digits each; those of the encoder are empty for embeddings of unknown origin.
   std::string transformer_fingerprint;
   std::string vae_fingerprint;

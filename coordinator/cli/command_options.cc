@@ -109,7 +109,7 @@ fs::path PrivateOptions::TransformerConfig() const {
 }
 
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path& program_folder,
-                                  const std::string& renderer_dtype) {
+                                  const std::string& renderer_dtype, const std::string& encoder_dtype) {
   std::vector<std::string> both;
   Append(both, "--config", options.config);
   Append(both, "--profile", options.profile);
@@ -121,7 +121,7 @@ PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path&
   plan.program_folder = program_folder;
   plan.encoder_arguments = both;
   Append(plan.encoder_arguments, "--text-encoder-path", options.text_encoder_path);
-  Append(plan.encoder_arguments, "--torch-dtype", options.torch_dtype);
+  Append(plan.encoder_arguments, "--torch-dtype", options.torch_dtype.empty() ? encoder_dtype : options.torch_dtype);
   plan.renderer_arguments = both;
   Append(plan.renderer_arguments, "--transformer-path", options.transformer_path);
   Append(plan.renderer_arguments, "--vae-path", options.vae_path);

@@ -43,9 +43,10 @@ struct PrivateOptions {
 };
 PrivateOptions ReadPrivate(const Settings& settings);
 
-// The daemons for these options. `renderer_dtype` counts when --torch-dtype is not given; empty: the daemon's choice.
+// The daemons for these options. `renderer_dtype` and `encoder_dtype` count when --torch-dtype is not given; empty: the
+// daemon's choice.
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const std::filesystem::path& program_folder,
-                                  const std::string& renderer_dtype);
+                                  const std::string& renderer_dtype, const std::string& encoder_dtype);
 
 // Which parts of the prompt were given by flags; for repeating a picture with changes.
 struct PromptOptions {

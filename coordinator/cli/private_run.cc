@@ -10,9 +10,18 @@ namespace {
 
 constexpr std::chrono::milliseconds kTimeout(30000);
 
-// A daemon answers Describe with UNAVAILABLE until its model is loaded.
+// A daemon answers Describe with UNAVAILABLE until its model is loaded. One that fails then cuts the call off in the
+// middle, which reads CANCELLED or UNKNOWN: its end is seen soon after, with the reason.
 bool HasLoaded(absl::StatusCode code) {
-  return code != absl::StatusCode::kUnavailable && code != absl::StatusCode::kDeadlineExceeded;
+  switch (code) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kUnknown:
+      return false;
+    default:
+      return true;
+  }
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ absl::StatusOr<std::vector<JobView>> RenderClient::List(int32_t limit) const {
     const grpc::Status status = stub_->renderer->List(&context, request, &response);
     if (!status.ok()) return CallStatus(status, kPeer, address_);
     for (const v1::Job& job : response.jobs()) jobs.push_back(JobFromMessage(job));
-    if (response.jobs_size() < request.limit()) break;
+    if (response.jobs().empty()) break;  // a short page is not the last: the renderer bounds a page by bytes too
   }
   return jobs;
 }

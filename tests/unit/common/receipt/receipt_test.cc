@@ -33,6 +33,7 @@ Receipt Sample() {
   receipt.layer = -2;
   receipt.long_prompt_mode = "interpolate";
   receipt.dtype = "float32";
+  receipt.conditioning_dtype = "float32";
   receipt.transformer_fingerprint = std::string(64, 'a');
   receipt.vae_fingerprint = std::string(64, 'b');
   receipt.text_encoder_fingerprint = std::string(64, 'c');

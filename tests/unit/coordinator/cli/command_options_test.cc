@@ -32,7 +32,7 @@ TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {
                                              {"vae_path", "v"},
                                              {"--torch-dtype", "float32"},
                                              {"--threads", "3"}});
-  const PrivateNodesPlan plan = PlanPrivateNodes(ReadPrivate(settings), "bin", "bfloat16");
+  const PrivateNodesPlan plan = PlanPrivateNodes(ReadPrivate(settings), "bin", "bfloat16", "float32");
   using Arguments = std::vector<std::string>;
   EXPECT_EQ(plan.encoder_arguments, (Arguments{"--model-path", "m", "--threads", "3", "--log-level", "info",
                                                "--text-encoder-path", "t", "--torch-dtype", "float32"}));
@@ -41,11 +41,13 @@ TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {
                        "--vae-path", "v", "--torch-dtype", "float32"}));
 }
 
-TEST(PrivateOptions, TakeTheNumberFormatOfTheReceiptWhenNoneIsGiven) {
+TEST(PrivateOptions, TakeTheNumberFormatsOfTheReceiptWhenNoneIsGiven) {
   const PrivateNodesPlan plan =
-      PlanPrivateNodes(ReadPrivate(SettingsForTest({{"model_path", "m"}})), "bin", "bfloat16");
+      PlanPrivateNodes(ReadPrivate(SettingsForTest({{"model_path", "m"}})), "bin", "bfloat16", "float32");
   EXPECT_EQ(plan.renderer_arguments.back(), "bfloat16");
-  EXPECT_EQ(std::count(plan.encoder_arguments.begin(), plan.encoder_arguments.end(), "--torch-dtype"), 0);
+  EXPECT_EQ(plan.encoder_arguments.back(), "float32");
+  const PrivateNodesPlan free = PlanPrivateNodes(ReadPrivate(SettingsForTest({{"model_path", "m"}})), "bin", "", "");
+  EXPECT_EQ(std::count(free.encoder_arguments.begin(), free.encoder_arguments.end(), "--torch-dtype"), 0);
 }
 
 TEST(PrivateOptions, FindTheTokenizerWhereCheckpointsHaveIt) {
