@@ -1,7 +1,7 @@
 // What the daemons add to the time of the models: queue, gRPC, store and PNG. Needs a running pair:
 //   bench/daemon_overhead --render HOST:PORT [--width 512 --height 512 --steps 9 --pictures 11]
-// Times Submit to the last byte of Watch, as a client that keeps its connection sees it, less what the models took by the job's own
-// timings: encode, refine, steps, decode. Prints medians.
+// Times Submit to the last byte of Watch, as a client that keeps its connection sees it, less what the models took by
+// the job's own timings: encode, refine, steps, decode. Prints medians.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -27,12 +27,14 @@ absl::StatusOr<Sample> MakePicture(const diptych::RenderClient& client, const di
   const auto begin = std::chrono::steady_clock::now();
   const absl::StatusOr<diptych::Submission> job = client.Submit(request);
   if (!job.ok()) return job.status();
-  const absl::StatusOr<diptych::WatchResult> result = client.Watch(job->id, true, [](const diptych::JobView&) {}, nullptr);
+  const absl::StatusOr<diptych::WatchResult> result = client.Watch(
+      job->id, true, [](const diptych::JobView&) {}, nullptr);
   if (!result.ok()) return result.status();
   if (result->png.empty()) return absl::InternalError(result->job.error);
   const diptych::StageTimings& t = result->job.timings;
-  return Sample{.wall_ms = Milliseconds(std::chrono::steady_clock::now() - begin).count(),
-                .models_ms = std::accumulate(t.step_ms.begin(), t.step_ms.end(), t.encode_ms + t.refine_ms + t.decode_ms)};
+  return Sample{
+      .wall_ms = Milliseconds(std::chrono::steady_clock::now() - begin).count(),
+      .models_ms = std::accumulate(t.step_ms.begin(), t.step_ms.end(), t.encode_ms + t.refine_ms + t.decode_ms)};
 }
 
 double Median(std::vector<Sample>& samples, double (*value)(const Sample&)) {
@@ -44,7 +46,8 @@ double Median(std::vector<Sample>& samples, double (*value)(const Sample&)) {
 
 int main(int argc, char** argv) {
   auto args = diptych::bench::Arguments(
-      argc, argv, {{"render", "127.0.0.1:7872"}, {"width", "512"}, {"height", "512"}, {"steps", "9"}, {"pictures", "11"}});
+      argc, argv,
+      {{"render", "127.0.0.1:7872"}, {"width", "512"}, {"height", "512"}, {"steps", "9"}, {"pictures", "11"}});
   const auto client = diptych::RenderClient::Make(args["render"], /*insecure=*/false, std::chrono::seconds(30));
   diptych::PictureRequest request;
   request.prompt.emplace().user = "a red circle to the left of a blue square";
@@ -65,6 +68,6 @@ int main(int argc, char** argv) {
   const double wall = Median(samples, [](const Sample& s) { return s.wall_ms; });
   const double overhead = Median(samples, [](const Sample& s) { return s.overhead_ms(); });
   std::printf("%zu pictures of %s x %s, %s steps (medians): models %.1f ms, whole %.1f ms, daemons %.1f ms (%.2f %%)\n",
-              samples.size(), args["width"].c_str(), args["height"].c_str(), args["steps"].c_str(), models, wall, overhead,
-              100 * overhead / models);
+              samples.size(), args["width"].c_str(), args["height"].c_str(), args["steps"].c_str(), models, wall,
+              overhead, 100 * overhead / models);
 }

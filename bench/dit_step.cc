@@ -12,8 +12,14 @@
 
 int main(int argc, char** argv) {
   using namespace diptych;
-  auto args = bench::Arguments(argc, argv, {{"transformer", "models/demo/transformer"}, {"dtype", "float32"}, {"device", "cpu"},
-                                            {"threads", "0"}, {"rows", "40"}, {"width", "512"}, {"height", "512"}});
+  auto args = bench::Arguments(argc, argv,
+                               {{"transformer", "models/demo/transformer"},
+                                {"dtype", "float32"},
+                                {"device", "cpu"},
+                                {"threads", "0"},
+                                {"rows", "40"},
+                                {"width", "512"},
+                                {"height", "512"}});
   const std::string path = args["transformer"];
   nn::SetThreads(std::stoi(args["threads"]));
   const at::Device device = nn::ChooseDevice(args["device"]);

@@ -12,13 +12,18 @@
 
 int main(int argc, char** argv) {
   using namespace diptych;
-  auto args = bench::Arguments(argc, argv, {{"text-encoder", "models/demo/text_encoder"}, {"dtype", "bfloat16"}, {"device", "cpu"},
-                                            {"threads", "0"}, {"tokens", "22"}});
+  auto args = bench::Arguments(argc, argv,
+                               {{"text-encoder", "models/demo/text_encoder"},
+                                {"dtype", "bfloat16"},
+                                {"device", "cpu"},
+                                {"threads", "0"},
+                                {"tokens", "22"}});
   const std::string path = args["text-encoder"];
   nn::SetThreads(std::stoi(args["threads"]));
   const at::Device device = nn::ChooseDevice(args["device"]);
-  const qwen3::Model model(WeightView(Checkpoint::Open(path), device, nn::ChooseDtype(args["dtype"], device, at::kBFloat16)),
-                           qwen3::Config::Parse(ReadTextFile(path + "/config.json"), path));
+  const qwen3::Model model(
+      WeightView(Checkpoint::Open(path), device, nn::ChooseDtype(args["dtype"], device, at::kBFloat16)),
+      qwen3::Config::Parse(ReadTextFile(path + "/config.json"), path));
   std::vector<int64_t> ids(std::stoll(args["tokens"]));
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i * 37 % 200);
   bench::Contend([&] { model.HiddenState(ids, -2, CancelToken()).sum().item<float>(); });

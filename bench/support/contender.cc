@@ -28,7 +28,8 @@ void Contend(const std::function<void()>& work) {
   for (std::string line; std::getline(std::cin, line);) {
     const auto begin = std::chrono::steady_clock::now();
     work();
-    std::cout << std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count() << std::endl;
+    std::cout << std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count()
+              << std::endl;
   }
 }
 

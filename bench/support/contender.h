@@ -1,5 +1,6 @@
-// One side of a comparison: does its work once for every line on stdin and answers with a line that holds the milliseconds. A script can
-// so let two contenders take turns in one run (bench/compare_with_reference.py), and a person can pipe in `yes | head -5`.
+// One side of a comparison: does its work once for every line on stdin and answers with a line that holds the
+// milliseconds. A script can so let two contenders take turns in one run (bench/compare_with_reference.py), and a
+// person can pipe in `yes | head -5`.
 #pragma once
 
 #include <functional>

@@ -63,9 +63,8 @@ void CheckConditioning(const Conditioning& conditioning) {
   CheckDigest("tokenizer_fingerprint", header.tokenizer_fingerprint);
   CheckDigest("text_sha256", header.text_sha256);
   if (static_cast<int64_t>(conditioning.bytes.size()) != header.ByteCount()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "conditioning: " + std::to_string(conditioning.bytes.size()) + " bytes, the header states " +
-                    std::to_string(header.ByteCount()));
+    throw Error(ErrorCode::kInvalidArgument, "conditioning: " + std::to_string(conditioning.bytes.size()) +
+                                                 " bytes, the header states " + std::to_string(header.ByteCount()));
   }
 }
 

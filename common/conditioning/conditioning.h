@@ -1,5 +1,5 @@
-// Conditioning: what the encoder says to the renderer. Hidden states of a prompt, one row a token, with the facts that prove
-// where they come from. Plain bytes, so that services, stores and files handle it without libtorch.
+// Conditioning: what the encoder says to the renderer. Hidden states of a prompt, one row a token, with the facts that
+// prove where they come from. Plain bytes, so that services, stores and files handle it without libtorch.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,17 @@ namespace diptych {
 
 // How the values of a row are stored. Never narrowed on the way: bf16 as computed, or fp32.
 enum class StateDtype { kBFloat16, kFloat32 };
-size_t BytesPerValue(StateDtype dtype);            // 2 or 4
+size_t BytesPerValue(StateDtype dtype);             // 2 or 4
 std::string_view StateDtypeName(StateDtype dtype);  // "bfloat16", "float32"
 StateDtype ParseStateDtype(std::string_view name);  // throws Error(kInvalidArgument) naming the two choices
 
 // What happens to more rows than the DiT takes (behaviours.md section 6).
 enum class LongPromptMode { kTruncate, kInterpolate, kPool, kAttentionPool };
-std::string_view LongPromptModeName(LongPromptMode mode);  // "truncate", "interpolate", "pool", "attention_pool"
+std::string_view LongPromptModeName(LongPromptMode mode);   // "truncate", "interpolate", "pool", "attention_pool"
 LongPromptMode ParseLongPromptMode(std::string_view name);  // throws Error(kInvalidArgument) naming the four choices
 
-// The facts about a block of hidden states. Two blocks with equal headers hold equal values up to the encoder's rounding.
+// The facts about a block of hidden states. Two blocks with equal headers hold equal values up to the encoder's
+// rounding.
 struct ConditioningHeader {
   std::string model_fingerprint;      // of the text encoder's weights and configuration, 64 hex digits
   std::string tokenizer_fingerprint;  // of the tokenizer's files, 64 hex digits
@@ -41,8 +42,8 @@ struct Conditioning {
   std::vector<uint8_t> bytes;  // [rows, width] row-major, little-endian; size() == header.ByteCount()
 };
 
-// Throws Error(kInvalidArgument) unless rows and width are positive, the fingerprints are 64 hex digits or empty (embeddings of
-// unknown origin) and bytes.size() == ByteCount().
+// Throws Error(kInvalidArgument) unless rows and width are positive, the fingerprints are 64 hex digits or empty
+// (embeddings of unknown origin) and bytes.size() == ByteCount().
 void CheckConditioning(const Conditioning& conditioning);
 
 }  // namespace diptych

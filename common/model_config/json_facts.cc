@@ -110,7 +110,8 @@ void JsonFacts::RequireIfPresent(const std::string& key, const std::string& valu
 
 void JsonFacts::RequireIfPresent(const std::string& key, bool value) const {
   if (Bool(key, value) != value) {
-    Refuse(key, std::string("is ") + (value ? "false" : "true") + "; only " + (value ? "true" : "false") + " is supported");
+    Refuse(key,
+           std::string("is ") + (value ? "false" : "true") + "; only " + (value ? "true" : "false") + " is supported");
   }
 }
 

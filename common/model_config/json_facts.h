@@ -8,8 +8,8 @@
 
 namespace diptych {
 
-// An object of a configuration file. A null value counts as missing. Every method throws Error(kInvalidArgument) with a message
-// "FILE: \"KEY\" ..." when the value is missing (and there is no default) or of the wrong type or range.
+// An object of a configuration file. A null value counts as missing. Every method throws Error(kInvalidArgument) with a
+// message "FILE: \"KEY\" ..." when the value is missing (and there is no default) or of the wrong type or range.
 class JsonFacts {
  public:
   // Parses text, which must be a JSON object; `name` is the file's name for messages.

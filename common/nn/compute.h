@@ -7,15 +7,16 @@
 
 namespace diptych::nn {
 
-// "auto" (cuda when libtorch sees a GPU, else cpu), "cpu" or "cuda". Throws Error(kInvalidArgument) for another word and
-// Error(kFailedPrecondition) when cuda is asked for and there is none.
+// "auto" (cuda when libtorch sees a GPU, else cpu), "cpu" or "cuda". Throws Error(kInvalidArgument) for another word
+// and Error(kFailedPrecondition) when cuda is asked for and there is none.
 at::Device ChooseDevice(const std::string& word);
 
-// "bfloat16", "float32" or "auto" (bfloat16 on CUDA, else `cpu_default`). float16 is refused: it overflows these models.
+// "bfloat16", "float32" or "auto" (bfloat16 on CUDA, else `cpu_default`). float16 is refused: it overflows these
+// models.
 at::ScalarType ChooseDtype(const std::string& word, at::Device device, at::ScalarType cpu_default);
 
-// Sets libtorch's threads for the calling thread and those that come after; 0: one per physical core that this process may use.
-// Debian's libtorch starts with one thread. Returns the number set.
+// Sets libtorch's threads for the calling thread and those that come after; 0: one per physical core that this process
+// may use. Debian's libtorch starts with one thread. Returns the number set.
 int SetThreads(int threads);
 
 }  // namespace diptych::nn

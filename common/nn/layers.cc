@@ -22,8 +22,8 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 
 #else
 
-// libtorch 1.13 has no public fused kernel. Blocks of query rows keep the score matrix small; a causal block looks at no key
-// behind its last row.
+// libtorch 1.13 has no public fused kernel. Blocks of query rows keep the score matrix small; a causal block looks at
+// no key behind its last row.
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal) {
   constexpr int64_t kScoreBytes = int64_t{16} << 20;
   const int64_t heads = q.size(0), rows = q.size(1), keys = k.size(1);

@@ -1,4 +1,5 @@
-// The few operations that the models share. Tensors are given as [..., features]; weights as in the checkpoint, [out, in].
+// The few operations that the models share. Tensors are given as [..., features]; weights as in the checkpoint, [out,
+// in].
 #pragma once
 
 #include <ATen/ATen.h>
@@ -15,8 +16,8 @@ struct Linear {
   const at::Tensor weight, bias;
 };
 
-// y = cast(x / sqrt(mean(x^2) + eps)) * weight, statistics in fp32, the cast back to the dtype of x before the weight: the rounding
-// order of transformers' Qwen3RMSNorm and diffusers' RMSNorm.  x [..., features] -> same
+// y = cast(x / sqrt(mean(x^2) + eps)) * weight, statistics in fp32, the cast back to the dtype of x before the weight:
+// the rounding order of transformers' Qwen3RMSNorm and diffusers' RMSNorm.  x [..., features] -> same
 struct RmsNorm {
   RmsNorm(const WeightView& w, int64_t features, double eps) : weight((w / "weight").Tensor({features})), eps(eps) {}
   at::Tensor operator()(const at::Tensor& x) const;

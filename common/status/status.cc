@@ -9,14 +9,22 @@ namespace {
 
 absl::StatusCode ToStatusCode(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return absl::StatusCode::kInvalidArgument;
-    case ErrorCode::kNotFound: return absl::StatusCode::kNotFound;
-    case ErrorCode::kFailedPrecondition: return absl::StatusCode::kFailedPrecondition;
-    case ErrorCode::kResourceExhausted: return absl::StatusCode::kResourceExhausted;
-    case ErrorCode::kUnavailable: return absl::StatusCode::kUnavailable;
-    case ErrorCode::kDataLoss: return absl::StatusCode::kDataLoss;
-    case ErrorCode::kCancelled: return absl::StatusCode::kCancelled;
-    case ErrorCode::kInternal: return absl::StatusCode::kInternal;
+    case ErrorCode::kInvalidArgument:
+      return absl::StatusCode::kInvalidArgument;
+    case ErrorCode::kNotFound:
+      return absl::StatusCode::kNotFound;
+    case ErrorCode::kFailedPrecondition:
+      return absl::StatusCode::kFailedPrecondition;
+    case ErrorCode::kResourceExhausted:
+      return absl::StatusCode::kResourceExhausted;
+    case ErrorCode::kUnavailable:
+      return absl::StatusCode::kUnavailable;
+    case ErrorCode::kDataLoss:
+      return absl::StatusCode::kDataLoss;
+    case ErrorCode::kCancelled:
+      return absl::StatusCode::kCancelled;
+    case ErrorCode::kInternal:
+      return absl::StatusCode::kInternal;
   }
   return absl::StatusCode::kInternal;
 }

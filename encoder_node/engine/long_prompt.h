@@ -9,7 +9,8 @@
 
 namespace diptych {
 
-// rows [L, width] in any float dtype -> [min(L, limit), width] in the same dtype. Unchanged when L <= limit; limit >= 1.
+// rows [L, width] in any float dtype -> [min(L, limit), width] in the same dtype. Unchanged when L <= limit; limit
+// >= 1.
 //   truncate        the first `limit` rows
 //   interpolate     linear along the sequence, first and last row kept
 //   pool            adaptive average: row i is the mean of rows floor(i L/T) .. ceil((i+1) L/T) - 1

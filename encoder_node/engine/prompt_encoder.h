@@ -33,7 +33,8 @@ class PromptEncoder {
 
   virtual const EncoderFacts& facts() const = 0;
 
-  // Throws Error: kInvalidArgument (text is not UTF-8, layer out of range, negative limit), kCancelled (looked at between two layers).
+  // Throws Error: kInvalidArgument (text is not UTF-8, layer out of range, negative limit), kCancelled (looked at
+  // between two layers).
   virtual Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
                               const CancelToken& cancel) = 0;
 };

@@ -40,9 +40,9 @@ class TextEncoder : public PromptEncoder {
                qwen3::Config::Parse(config_text_, ConfigPath(options.text_encoder_path))) {
     const int64_t vocabulary = model_.config().vocab_size, needed = static_cast<int64_t>(tokenizer_.vocabulary_size());
     if (needed > vocabulary) {
-      throw Error(ErrorCode::kInvalidArgument, options.tokenizer_path + ": the tokenizer has " + std::to_string(needed) +
-                                                   " tokens, this text model knows " + std::to_string(vocabulary) +
-                                                   " (vocab_size)");
+      throw Error(ErrorCode::kInvalidArgument, options.tokenizer_path + ": the tokenizer has " +
+                                                   std::to_string(needed) + " tokens, this text model knows " +
+                                                   std::to_string(vocabulary) + " (vocab_size)");
     }
     facts_.model_fingerprint = CheckpointFingerprint(*checkpoint_, config_text_, threads_);
     facts_.tokenizer_fingerprint = FilesFingerprint(tokenizer_.FilesRead());

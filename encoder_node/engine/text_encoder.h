@@ -9,11 +9,11 @@
 namespace diptych {
 
 struct TextEncoderOptions {
-  std::string text_encoder_path;      // folder with config.json and weights, or a .safetensors file beside a config.json
-  std::string tokenizer_path;         // folder
-  std::string device = "auto";        // auto, cpu, cuda
-  std::string torch_dtype = "auto";   // auto (bfloat16), bfloat16, float32
-  int threads = 0;                    // CPU threads; 0: physical cores
+  std::string text_encoder_path;     // folder with config.json and weights, or a .safetensors file beside a config.json
+  std::string tokenizer_path;        // folder
+  std::string device = "auto";       // auto, cpu, cuda
+  std::string torch_dtype = "auto";  // auto (bfloat16), bfloat16, float32
+  int threads = 0;                   // CPU threads; 0: physical cores
 };
 
 // Reads the whole checkpoint once (its fingerprint covers every byte). Throws Error naming file and tensor or key.

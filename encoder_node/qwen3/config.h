@@ -19,8 +19,8 @@ struct Config {
   double rope_theta = 1e6;
 
   // Reads the old style (top-level rope_theta) and the new one (rope_parameters). `name` is used in messages.
-  // Throws Error(kInvalidArgument) naming the key for anything missing, out of range or that this model does not do (scaled RoPE,
-  // sliding windows, attention biases, another activation).
+  // Throws Error(kInvalidArgument) naming the key for anything missing, out of range or that this model does not do
+  // (scaled RoPE, sliding windows, attention biases, another activation).
   static Config Parse(const std::string& json_text, const std::string& name);
 };
 

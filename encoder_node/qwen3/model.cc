@@ -21,9 +21,9 @@ struct Rotation {
   Rotation(int64_t tokens, const Config& config, const at::TensorOptions& activations) {
     const at::TensorOptions wide = at::TensorOptions().dtype(at::kFloat);  // on the CPU, as the reference builds them
     const at::Tensor exponent = at::arange(0, config.head_dim, 2, wide) / static_cast<double>(config.head_dim);
-    const at::Tensor inv_freq = at::reciprocal(at::pow(at::Scalar(config.rope_theta), exponent));      // [d/2]
-    const at::Tensor angle = at::arange(0, tokens, wide).unsqueeze(1) * inv_freq.unsqueeze(0);         // [T, d/2]
-    const at::Tensor both = at::cat({angle, angle}, 1).unsqueeze(1);                                   // [T, 1, d]
+    const at::Tensor inv_freq = at::reciprocal(at::pow(at::Scalar(config.rope_theta), exponent));  // [d/2]
+    const at::Tensor angle = at::arange(0, tokens, wide).unsqueeze(1) * inv_freq.unsqueeze(0);     // [T, d/2]
+    const at::Tensor both = at::cat({angle, angle}, 1).unsqueeze(1);                               // [T, 1, d]
     cos = both.cos().to(activations);
     sin = both.sin().to(activations);
   }
@@ -107,7 +107,8 @@ struct Model::Network {
 
 // A causal LM saves its names under "model."; the bare text model saves them without.
 Model::Model(const WeightView& w, const Config& config)
-    : config_(config), network_(std::make_unique<const Network>(w.Prefixed({"model", ""}, "embed_tokens.weight"), config)) {}
+    : config_(config),
+      network_(std::make_unique<const Network>(w.Prefixed({"model", ""}, "embed_tokens.weight"), config)) {}
 Model::~Model() = default;
 
 int64_t Model::StateIndex(int64_t layer) const {
@@ -126,7 +127,8 @@ at::Tensor Model::HiddenState(const std::vector<int64_t>& ids, int64_t layer, co
   if (ids.empty()) throw Error(ErrorCode::kInvalidArgument, "no tokens to encode");
   for (const int64_t id : ids) {
     if (id < 0 || id >= config_.vocab_size) {
-      throw Error(ErrorCode::kInvalidArgument, "token id " + std::to_string(id) + " is outside this text model's vocabulary of " +
+      throw Error(ErrorCode::kInvalidArgument, "token id " + std::to_string(id) +
+                                                   " is outside this text model's vocabulary of " +
                                                    std::to_string(config_.vocab_size));
     }
   }

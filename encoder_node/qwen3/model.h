@@ -1,4 +1,5 @@
-// Qwen3 text model: token ids in, hidden states out.  Source: transformers modeling_qwen3.py; reference/qwen3.md section 3.
+// Qwen3 text model: token ids in, hidden states out.  Source: transformers modeling_qwen3.py; reference/qwen3.md
+// section 3.
 #pragma once
 
 #include <cstdint>
@@ -18,20 +19,23 @@ namespace diptych::qwen3 {
 // Weights are immutable after construction; HiddenState may be called from several threads.
 class Model {
  public:
-  // `w` is the root of the checkpoint; names with and without the prefix "model." are accepted. Throws Error naming the tensor when
-  // one is missing or of another shape.
+  // `w` is the root of the checkpoint; names with and without the prefix "model." are accepted. Throws Error naming the
+  // tensor when one is missing or of another shape.
   Model(const WeightView& w, const Config& config);
   ~Model();
 
   const Config& config() const { return config_; }
 
-  // The index into the list of hidden states that `layer` means: 0 the embeddings, i the output of layer i, num_hidden_layers the last
-  // layer's output after the final norm. Accepts -(n + 1) .. -1. Throws Error(kInvalidArgument) naming the range.
+  // The index into the list of hidden states that `layer` means: 0 the embeddings, i the output of layer i,
+  // num_hidden_layers the last layer's output after the final norm. Accepts -(n + 1) .. -1. Throws
+  // Error(kInvalidArgument) naming the range.
   int64_t StateIndex(int64_t layer) const;
 
-  // ids [T], each below vocab_size, T >= 1 -> [T, hidden_size] in the compute dtype, on the model's device. Runs the layers up to the one
-  // asked and none beyond. Taps: "hidden.0" .. "hidden.n". Throws Error(kCancelled) between layers.
-  at::Tensor HiddenState(const std::vector<int64_t>& ids, int64_t layer, const CancelToken& cancel, const Tap& tap = {}) const;
+  // ids [T], each below vocab_size, T >= 1 -> [T, hidden_size] in the compute dtype, on the model's device. Runs the
+  // layers up to the one asked and none beyond. Taps: "hidden.0" .. "hidden.n". Throws Error(kCancelled) between
+  // layers.
+  at::Tensor HiddenState(const std::vector<int64_t>& ids, int64_t layer, const CancelToken& cancel,
+                         const Tap& tap = {}) const;
 
  private:
   struct Network;

@@ -4,9 +4,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <filesystem>
-#include <future>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -71,14 +72,18 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
 }
 
 absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& log, const LoadEncoder& load) {
-  std::promise<void> asked_to_stop;
+  std::mutex mutex;
+  std::condition_variable woken;
+  bool asked_to_stop = false;
   std::atomic<bool> loading = true;
   const ShutdownSignal signal([&] {
     if (loading) {  // cannot be interrupted, and nothing of it is worth keeping
       log.Info("stopped while loading");
       _exit(0);
     }
-    asked_to_stop.set_value();
+    const std::lock_guard<std::mutex> lock(mutex);
+    asked_to_stop = true;
+    woken.notify_one();
   });
 
   if (const std::string warning = PlaintextWarning(config.listen, "listening on"); !warning.empty()) log.Warn(warning);
@@ -95,17 +100,20 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<std::unique_ptr<PromptEncoder>> encoder = Guard([&] { return load(config.encoder); });
   if (!encoder.ok()) return encoder.status();
+  loading = false;
   const EncoderFacts facts = (*encoder)->facts();
   service.SetEncoder(*std::move(encoder));
   (*runner)->SetServing(true);
-  loading = false;
   log.Info(absl::StrFormat("loaded in %.1f s: %d layers, width %d, %s on %s with %d threads, fingerprint %s",
                            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
                            facts.layers, facts.width, std::string(StateDtypeName(facts.dtype)), facts.device,
                            facts.threads, facts.model_fingerprint));
   log.Info(absl::StrCat("listening on ", (*runner)->address().ToString()));
 
-  asked_to_stop.get_future().wait();
+  {
+    std::unique_lock<std::mutex> lock(mutex);  // not a future: ThreadSanitizer holds signals back while one waits for it
+    woken.wait(lock, [&] { return asked_to_stop; });
+  }
   log.Info("stopping");
   service.BeginStop();
   (*runner)->Shutdown(kGrace);

@@ -18,7 +18,8 @@ std::vector<Position> CaptionPositions(int64_t padded_rows) {
 std::vector<Position> ImagePositions(int64_t token_rows, int64_t token_columns, int64_t padded_caption_rows) {
   std::vector<Position> positions;
   for (int64_t row = 0; row < token_rows; ++row) {
-    for (int64_t column = 0; column < token_columns; ++column) positions.push_back({padded_caption_rows + 1, row, column});
+    for (int64_t column = 0; column < token_columns; ++column)
+      positions.push_back({padded_caption_rows + 1, row, column});
   }
   positions.resize(RoundUp(token_rows * token_columns));  // pads at (0, 0, 0)
   return positions;
@@ -32,8 +33,8 @@ at::Tensor RotaryFactors(const std::vector<Position>& positions, const Config& c
     const int64_t place[3] = {position.caption, position.row, position.column};
     for (int axis = 0; axis < 3; ++axis) {
       if (place[axis] < 0 || place[axis] >= config.axes_lens[axis]) {
-        throw Error(ErrorCode::kInvalidArgument, "position " + std::to_string(place[axis]) + " on axis " + std::to_string(axis) +
-                                                     " is beyond this DiT's table of " +
+        throw Error(ErrorCode::kInvalidArgument, "position " + std::to_string(place[axis]) + " on axis " +
+                                                     std::to_string(axis) + " is beyond this DiT's table of " +
                                                      std::to_string(config.axes_lens[axis]) + " (axes_lens)");
       }
       const int64_t d = config.axes_dims[axis];
@@ -61,7 +62,9 @@ Attention::Attention(const WeightView& w, const Config& c)
       heads(c.n_heads) {}
 
 at::Tensor Attention::operator()(const at::Tensor& x, const at::Tensor& factors) const {
-  const auto by_head = [this](const at::Tensor& y) { return y.view({y.size(0), heads, y.size(1) / heads}); };  // [S, H, d]
+  const auto by_head = [this](const at::Tensor& y) {
+    return y.view({y.size(0), heads, y.size(1) / heads});
+  };  // [S, H, d]
   const at::Tensor q = Rotate(norm_q(by_head(to_q(x))), factors);
   const at::Tensor k = Rotate(norm_k(by_head(to_k(x))), factors);
   const at::Tensor v = by_head(to_v(x));
@@ -92,10 +95,11 @@ at::Tensor Block::operator()(const at::Tensor& x, const at::Tensor& factors, con
 ModulatedBlock::ModulatedBlock(const WeightView& w, const Config& c)
     : adaLN_modulation(w / "adaLN_modulation" / 0, 4 * c.dim, c.timestep_dim(), true), block(w, c) {}
 
-at::Tensor ModulatedBlock::operator()(const at::Tensor& x, const at::Tensor& factors, const at::Tensor& t_embedding) const {
+at::Tensor ModulatedBlock::operator()(const at::Tensor& x, const at::Tensor& factors,
+                                      const at::Tensor& t_embedding) const {
   const std::vector<at::Tensor> parts = adaLN_modulation(t_embedding).chunk(4);  // no activation before this linear
-  const Modulation modulation{.scale_msa = parts[0] + 1, .gate_msa = parts[1].tanh(),
-                              .scale_mlp = parts[2] + 1, .gate_mlp = parts[3].tanh()};
+  const Modulation modulation{
+      .scale_msa = parts[0] + 1, .gate_msa = parts[1].tanh(), .scale_mlp = parts[2] + 1, .gate_mlp = parts[3].tanh()};
   return block(x, factors, &modulation);
 }
 

@@ -22,8 +22,8 @@ std::vector<Position> CaptionPositions(int64_t padded_rows);
 // Image tokens sit at (padded caption rows + 1, row, column); image pads at the origin.
 std::vector<Position> ImagePositions(int64_t token_rows, int64_t token_columns, int64_t padded_caption_rows);
 
-// e^(i angle) of each token's head channels, complex [S, 1, d/2]. Angles are formed in fp64 and rounded once to fp32. Throws
-// Error(kInvalidArgument) for a position beyond axes_lens.
+// e^(i angle) of each token's head channels, complex [S, 1, d/2]. Angles are formed in fp64 and rounded once to fp32.
+// Throws Error(kInvalidArgument) for a position beyond axes_lens.
 at::Tensor RotaryFactors(const std::vector<Position>& positions, const Config& config, at::Device device);
 
 // Turns adjacent pairs (2m, 2m+1) in fp32.  x [S, H, d], factors complex [S, 1, d/2] -> as x
@@ -42,10 +42,12 @@ struct Attention {
   const int64_t heads;
 };
 
-// x + gate * norm2(attn(norm1(x) * scale)), then the same around the feed-forward. Without modulation: the context refiner's block.
+// x + gate * norm2(attn(norm1(x) * scale)), then the same around the feed-forward. Without modulation: the context
+// refiner's block.
 struct Block {
   Block(const WeightView& w, const Config& c);
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& factors, const Modulation* modulation) const;  // [S, D] -> [S, D]
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& factors,
+                        const Modulation* modulation) const;  // [S, D] -> [S, D]
   const Attention attention;
   const nn::SwiGlu feed_forward;
   const nn::RmsNorm attention_norm1, attention_norm2, ffn_norm1, ffn_norm2;

@@ -16,7 +16,8 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
   config.n_heads = json.Positive("n_heads");
   config.cap_feat_dim = json.Positive("cap_feat_dim");
   config.axes_dims = json.PositiveList("axes_dims");
-  config.axes_lens = json.PositiveList("axes_lens");  // no default: diffusers' own (1024) is not the checkpoint's (1536)
+  config.axes_lens =
+      json.PositiveList("axes_lens");  // no default: diffusers' own (1024) is not the checkpoint's (1536)
   config.norm_eps = json.Number("norm_eps", 1e-5);
   config.rope_theta = json.Number("rope_theta", 256);
   config.t_scale = json.Number("t_scale", 1000);
@@ -31,7 +32,8 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
   if (std::accumulate(config.axes_dims.begin(), config.axes_dims.end(), int64_t{0}) != config.head_dim()) {
     json.Refuse("axes_dims", "must add up to dim / n_heads = " + std::to_string(config.head_dim()));
   }
-  if (config.row_limit() < kSequenceMultiple) json.Refuse("axes_lens", "leaves no room for a caption (needs at least 34)");
+  if (config.row_limit() < kSequenceMultiple)
+    json.Refuse("axes_lens", "leaves no room for a caption (needs at least 34)");
   if (json.PositiveList("all_patch_size") != std::vector<int64_t>{kPatch}) json.Refuse("all_patch_size", "must be [2]");
   if (json.PositiveList("all_f_patch_size") != std::vector<int64_t>{1}) json.Refuse("all_f_patch_size", "must be [1]");
   json.RequireIfPresent("qk_norm", true);

@@ -17,9 +17,9 @@ struct Config {
   int64_t n_layers = 0;
   int64_t n_refiner_layers = 0;
   int64_t n_heads = 0;
-  int64_t cap_feat_dim = 0;         // width of the text encoder's rows
-  std::vector<int64_t> axes_dims;   // channels of a head that each of the three position axes turns
-  std::vector<int64_t> axes_lens;   // positions that each axis knows
+  int64_t cap_feat_dim = 0;        // width of the text encoder's rows
+  std::vector<int64_t> axes_dims;  // channels of a head that each of the three position axes turns
+  std::vector<int64_t> axes_lens;  // positions that each axis knows
   double norm_eps = 1e-5;
   double rope_theta = 256;
   double t_scale = 1000;
@@ -32,8 +32,8 @@ struct Config {
   // Most latent pixels a side.
   int64_t max_latent_side() const { return kPatch * (axes_lens[1] < axes_lens[2] ? axes_lens[1] : axes_lens[2]); }
 
-  // Throws Error(kInvalidArgument) naming the key for anything missing or out of range, or that this model does not do (other patch
-  // sizes, grouped heads, no q/k norm).
+  // Throws Error(kInvalidArgument) naming the key for anything missing or out of range, or that this model does not do
+  // (other patch sizes, grouped heads, no q/k norm).
   static Config Parse(const std::string& json_text, const std::string& name);
 };
 

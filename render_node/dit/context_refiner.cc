@@ -34,13 +34,14 @@ at::Tensor ContextRefiner::Refine(const at::Tensor& rows, const Tap& tap) const 
   const int64_t count = rows.size(0), padded = RoundUp(count);
   if (count < 1 || count > config_.row_limit()) {
     throw Error(ErrorCode::kFailedPrecondition, "the conditioning has " + std::to_string(count) +
-                                                    " rows, this DiT takes 1 to " + std::to_string(config_.row_limit()));
+                                                    " rows, this DiT takes 1 to " +
+                                                    std::to_string(config_.row_limit()));
   }
   const at::InferenceMode no_gradients;
   const Network& net = *network_;
   const at::Tensor factors = RotaryFactors(CaptionPositions(padded), config_, net.cap_pad_token.device());
-  at::Tensor caption = net.cap_linear(net.cap_norm(rows.to(net.cap_pad_token.options())));                // [L, D]
-  caption = at::cat({caption, net.cap_pad_token.expand({padded - count, config_.dim})});                  // [Lp, D]
+  at::Tensor caption = net.cap_linear(net.cap_norm(rows.to(net.cap_pad_token.options())));  // [L, D]
+  caption = at::cat({caption, net.cap_pad_token.expand({padded - count, config_.dim})});    // [Lp, D]
   if (tap) tap("cap_embedder", caption);
   for (size_t i = 0; i < net.context_refiner.size(); ++i) {
     caption = net.context_refiner[i](caption, factors, nullptr);

@@ -13,15 +13,15 @@ class WeightView;
 
 namespace diptych::dit {
 
-// A component of its own: needs only the tensors cap_embedder.*, cap_pad_token and context_refiner.* of a checkpoint. Immutable after
-// construction; may be called from several threads.
+// A component of its own: needs only the tensors cap_embedder.*, cap_pad_token and context_refiner.* of a checkpoint.
+// Immutable after construction; may be called from several threads.
 class ContextRefiner {
  public:
   ContextRefiner(const WeightView& w, const Config& config);
   ~ContextRefiner();
 
-  // rows [L, cap_feat_dim], L from 1 to row_limit(), any float dtype -> [RoundUp(L), dim] in the compute dtype: normalised, projected,
-  // padded with the learned pad token, refined. Taps: "cap_embedder", "context_refiner.K".
+  // rows [L, cap_feat_dim], L from 1 to row_limit(), any float dtype -> [RoundUp(L), dim] in the compute dtype:
+  // normalised, projected, padded with the learned pad token, refined. Taps: "cap_embedder", "context_refiner.K".
   // Throws Error(kFailedPrecondition) naming both widths, or the row count and the limit.
   at::Tensor Refine(const at::Tensor& rows, const Tap& tap = {}) const;
 

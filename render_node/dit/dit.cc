@@ -1,4 +1,5 @@
-// Shapes: C latent channels, N image tokens, Np and Lp padded image and caption lengths, D dim, E width of the time embedding.
+// Shapes: C latent channels, N image tokens, Np and Lp padded image and caption lengths, D dim, E width of the time
+// embedding.
 #include "render_node/dit/dit.h"
 
 #include <cmath>
@@ -17,7 +18,9 @@ using nn::Linear;
 struct TimestepEmbedder {
   static constexpr int64_t kWaves = 256, kHidden = 1024;  // whatever the width of the embedding
   TimestepEmbedder(const WeightView& w, const Config& c)
-      : mlp0(w / "mlp" / 0, kHidden, kWaves, true), mlp2(w / "mlp" / 2, c.timestep_dim(), kHidden, true), t_scale(c.t_scale) {}
+      : mlp0(w / "mlp" / 0, kHidden, kWaves, true),
+        mlp2(w / "mlp" / 2, c.timestep_dim(), kHidden, true),
+        t_scale(c.t_scale) {}
 
   at::Tensor operator()(double t) const {  // -> [E]
     const at::TensorOptions wide = at::TensorOptions().dtype(at::kFloat).device(mlp0.weight.device());
@@ -52,10 +55,10 @@ struct FinalLayer {
 }  // namespace
 
 struct Canvas {
-  int64_t h = 0, w = 0;          // latent pixels
-  at::Tensor caption;            // [Lp, D], refined
-  at::Tensor image_factors;      // complex [Np, 1, d/2]
-  at::Tensor unified_factors;    // complex [Np + Lp, 1, d/2]: image first, then caption
+  int64_t h = 0, w = 0;        // latent pixels
+  at::Tensor caption;          // [Lp, D], refined
+  at::Tensor image_factors;    // complex [Np, 1, d/2]
+  at::Tensor unified_factors;  // complex [Np + Lp, 1, d/2]: image first, then caption
 };
 
 struct Dit::Network {
@@ -105,8 +108,9 @@ at::Tensor Dit::Velocity(const at::Tensor& latent, double t, const Canvas& canva
   const at::Tensor t_embedding = net.t_embedder(t);  // [E]
   if (tap) tap("t_embedder", t_embedding);
 
-  at::Tensor x = net.x_embedder(Patchify(latent.to(net.x_pad_token.options())));        // [N, D]
-  x = at::cat({x, net.x_pad_token.expand({padded - tokens, config_.dim})});             // [Np, D]; pads are ordinary tokens from here
+  at::Tensor x = net.x_embedder(Patchify(latent.to(net.x_pad_token.options())));  // [N, D]
+  x = at::cat(
+      {x, net.x_pad_token.expand({padded - tokens, config_.dim})});  // [Np, D]; pads are ordinary tokens from here
   if (tap) tap("x_embedder", x);
   for (size_t i = 0; i < net.noise_refiner.size(); ++i) {
     x = net.noise_refiner[i](x, canvas.image_factors, t_embedding);

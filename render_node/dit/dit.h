@@ -22,13 +22,13 @@ class Dit {
   Dit(const WeightView& w, const Config& config);
   ~Dit();
 
-  // h, w: latent pixels, even. `refined_caption` [Lp, dim] as ContextRefiner::Refine returns it. Throws Error(kInvalidArgument) for a side
-  // beyond the position tables.
+  // h, w: latent pixels, even. `refined_caption` [Lp, dim] as ContextRefiner::Refine returns it. Throws
+  // Error(kInvalidArgument) for a side beyond the position tables.
   std::shared_ptr<const Canvas> Prepare(int64_t h, int64_t w, const at::Tensor& refined_caption) const;
 
-  // latent [C, h, w] fp32; t = 1 - sigma, 0 is noise and 1 is clean -> [C, h, w] fp32, the network's raw output, which points from noise to
-  // data: negate it once for d latent / d sigma.
-  // Taps: "t_embedder", "x_embedder", "noise_refiner.K", "layers.K".
+  // latent [C, h, w] fp32; t = 1 - sigma, 0 is noise and 1 is clean -> [C, h, w] fp32, the network's raw output, which
+  // points from noise to data: negate it once for d latent / d sigma. Taps: "t_embedder", "x_embedder",
+  // "noise_refiner.K", "layers.K".
   at::Tensor Velocity(const at::Tensor& latent, double t, const Canvas& canvas, const Tap& tap = {}) const;
 
  private:

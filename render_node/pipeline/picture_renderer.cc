@@ -16,14 +16,15 @@ std::string Number(double value) {
 
 void CheckSide(const char* name, int32_t value, const RendererFacts& facts) {
   if (value > 0 && value % facts.size_multiple == 0 && value <= facts.max_side) return;
-  Refuse(std::string(name) + " " + std::to_string(value) + " is not a multiple of " + std::to_string(facts.size_multiple) +
-         " from " + std::to_string(facts.size_multiple) + " to " + std::to_string(facts.max_side));
+  Refuse(std::string(name) + " " + std::to_string(value) + " is not a multiple of " +
+         std::to_string(facts.size_multiple) + " from " + std::to_string(facts.size_multiple) + " to " +
+         std::to_string(facts.max_side));
 }
 
 void CheckAtLeast(const char* name, double value, double least, bool least_allowed) {
   if (std::isfinite(value) && (value > least || (least_allowed && value == least))) return;
-  Refuse(std::string(name) + " " + Number(value) + " must be a finite number " + (least_allowed ? "of at least " : "above ") +
-         Number(least));
+  Refuse(std::string(name) + " " + Number(value) + " must be a finite number " +
+         (least_allowed ? "of at least " : "above ") + Number(least));
 }
 
 }  // namespace

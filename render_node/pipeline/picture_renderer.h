@@ -1,4 +1,5 @@
-// The renderer as jobs and service see it: conditioning and parameters in, pixels out. No libtorch and no protocol here.
+// The renderer as jobs and service see it: conditioning and parameters in, pixels out. No libtorch and no protocol
+// here.
 #pragma once
 
 #include <cstdint>
@@ -66,8 +67,8 @@ class PictureRenderer {
   virtual const RendererFacts& facts() const = 0;
 
   // `negative` is used when guidance_scale > 0 and must then be set. `on_progress` is called on the calling thread.
-  // Throws Error: kInvalidArgument, kFailedPrecondition (see the checks above), kCancelled (looked at before each step and between
-  // VAE tiles), kResourceExhausted is left to the boundary (out of memory).
+  // Throws Error: kInvalidArgument, kFailedPrecondition (see the checks above), kCancelled (looked at before each step
+  // and between VAE tiles), kResourceExhausted is left to the boundary (out of memory).
   virtual Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
                          const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) = 0;
 };

@@ -73,15 +73,17 @@ struct ZImagePipeline::Models {
         weights(Checkpoint::Open(o.transformer_path), device, dtype),
         refiner(weights, config),
         dit(weights, config),
-        // fp32 whatever the DiT computes in, as the native reference: a bf16 picture cannot be closer than one grey level.
+        // fp32 whatever the DiT computes in, as the native reference: a bf16 picture cannot be closer than one grey
+        // level.
         decoder(WeightView(Checkpoint::Open(o.vae_path), vae_device, at::kFloat),
                 vae::Config::Parse(ReadTextFile(ConfigBeside(o.vae_path)), ConfigBeside(o.vae_path))),
         tiled_vae(o.tiled_vae) {
     const int64_t scale = decoder.config().scale();
     if (decoder.config().latent_channels != config.in_channels) {
-      throw Error(ErrorCode::kFailedPrecondition,
-                  "the DiT makes latents of " + std::to_string(config.in_channels) + " channels (in_channels), the VAE takes " +
-                      std::to_string(decoder.config().latent_channels) + " (latent_channels)");
+      throw Error(ErrorCode::kFailedPrecondition, "the DiT makes latents of " + std::to_string(config.in_channels) +
+                                                      " channels (in_channels), the VAE takes " +
+                                                      std::to_string(decoder.config().latent_channels) +
+                                                      " (latent_channels)");
     }
     tiling = {o.tile_size / scale, o.tile_overlap / scale};
     if (tiling.tile < 8 || tiling.overlap < 0 || tiling.overlap >= tiling.tile) {
@@ -122,7 +124,8 @@ ZImagePipeline::~ZImagePipeline() = default;
 
 const RendererFacts& ZImagePipeline::facts() const { return models_->facts; }
 
-Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& negative, const RenderParameters& parameters,
+Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& negative,
+                              const RenderParameters& parameters,
                               const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel,
                               const std::function<void(int, const at::Tensor&)>& on_latent) const {
   const Models& m = *models_;
@@ -138,7 +141,9 @@ Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& nega
   const int64_t scale = m.decoder.config().scale(), h = parameters.height / scale, w = parameters.width / scale;
   Lap lap;
 
-  const auto canvas_of = [&](const at::Tensor& rows) { return m.dit.Prepare(h, w, m.refiner.Refine(rows.to(m.device))); };
+  const auto canvas_of = [&](const at::Tensor& rows) {
+    return m.dit.Prepare(h, w, m.refiner.Refine(rows.to(m.device)));
+  };
   const auto positive_canvas = canvas_of(positive);
   const auto negative_canvas = parameters.guidance_scale > 0 ? canvas_of(negative) : nullptr;
   const at::Tensor noise = sampler::InitialNoise(parameters.seed, m.config.in_channels, h, w);

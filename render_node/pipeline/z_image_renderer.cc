@@ -33,7 +33,8 @@ class ZImageRenderer : public PictureRenderer {
                  const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) override {
     CheckRenderParameters(parameters, facts_);
     const std::lock_guard one_at_a_time(mutex_);
-    return pipeline_.Paint(Rows(positive), negative == nullptr ? at::Tensor() : Rows(*negative), parameters, on_progress, cancel);
+    return pipeline_.Paint(Rows(positive), negative == nullptr ? at::Tensor() : Rows(*negative), parameters,
+                           on_progress, cancel);
   }
 
  private:
@@ -42,8 +43,8 @@ class ZImageRenderer : public PictureRenderer {
     CheckConditioning(conditioning);
     CheckConditioningFits(conditioning.header, facts_);
     const at::ScalarType dtype = conditioning.header.dtype == StateDtype::kFloat32 ? at::kFloat : at::kBFloat16;
-    return at::from_blob(const_cast<uint8_t*>(conditioning.bytes.data()), {conditioning.header.rows, conditioning.header.width},
-                         at::TensorOptions().dtype(dtype));
+    return at::from_blob(const_cast<uint8_t*>(conditioning.bytes.data()),
+                         {conditioning.header.rows, conditioning.header.width}, at::TensorOptions().dtype(dtype));
   }
 
   const ZImagePipeline pipeline_;

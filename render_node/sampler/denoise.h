@@ -21,8 +21,8 @@ using VelocityFunction = std::function<at::Tensor(const at::Tensor& latent, doub
 // After step k of n (1-based); `latent` is the state at `sigma`.
 using StepObserver = std::function<void(int step, double sigma, const at::Tensor& latent)>;
 
-// Euler from sigmas[0] to sigmas.back() in fp32: x += (sigma_next - sigma) * -output. `negative` is called only while guidance is active.
-// Throws Error(kCancelled) before a step.
+// Euler from sigmas[0] to sigmas.back() in fp32: x += (sigma_next - sigma) * -output. `negative` is called only while
+// guidance is active. Throws Error(kCancelled) before a step.
 at::Tensor Denoise(at::Tensor latent, const std::vector<float>& sigmas, const VelocityFunction& positive,
                    const VelocityFunction& negative, const Guidance& guidance, const CancelToken& cancel,
                    const StepObserver& observe);

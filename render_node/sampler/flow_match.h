@@ -1,13 +1,14 @@
 // The flow-match schedule: how noise becomes data in n steps. Pure numbers.
-// Source: z_image.md section 3; behaviours.md section 7; diffusers FlowMatchEulerDiscreteScheduler with explicit sigmas.
+// Source: z_image.md section 3; behaviours.md section 7; diffusers FlowMatchEulerDiscreteScheduler with explicit
+// sigmas.
 #pragma once
 
 #include <vector>
 
 namespace diptych::sampler {
 
-// steps + 1 values from 1 down to 0, fp32: base s_i = 1 - i / steps, then shift s / (1 + (shift - 1) s), then a final 0.
-// steps >= 1, shift > 0. The last digits follow diffusers >= 0.39, which forms grid and shift in fp32.
+// steps + 1 values from 1 down to 0, fp32: base s_i = 1 - i / steps, then shift s / (1 + (shift - 1) s), then a final
+// 0. steps >= 1, shift > 0. The last digits follow diffusers >= 0.39, which forms grid and shift in fp32.
 std::vector<float> FlowMatchSigmas(int steps, double shift);
 
 // The time that the network is told at a sigma: (1000 - 1000 sigma) / 1000 in fp32; 0 is noise.

@@ -81,21 +81,26 @@ std::vector<v1::EncoderStatus> ToStatuses(const std::vector<EncoderReport>& repo
 void LogState(const Logger& log, const Job& job) {
   const Logger line = log.ForJob(job.id);
   switch (job.state) {
-    case JobState::kDone: line.Info(absl::StrFormat("done %.0f ms after it was accepted", job.timings.total_ms)); break;
-    case JobState::kFailed: line.Warn(absl::StrCat("failed: ", job.error_code, ": ", job.error)); break;
-    default: line.Info(std::string(JobStateName(job.state)));
+    case JobState::kDone:
+      line.Info(absl::StrFormat("done %.0f ms after it was accepted", job.timings.total_ms));
+      break;
+    case JobState::kFailed:
+      line.Warn(absl::StrCat("failed: ", job.error_code, ": ", job.error));
+      break;
+    default:
+      line.Info(std::string(JobStateName(job.state)));
   }
 }
 
 JobRunnerEvents LoggedEvents(const Logger& log) {
-  return {.state_changed = [log](const Job& job) { LogState(log, job); },
-          .store_failed = [log](const absl::Status& status) {
-            log.Error(absl::StrCat("the job store fails: ", status.message()));
-          }};
+  return {
+      .state_changed = [log](const Job& job) { LogState(log, job); },
+      .store_failed =
+          [log](const absl::Status& status) { log.Error(absl::StrCat("the job store fails: ", status.message())); }};
 }
 
-// The running job has been asked to end and waits again when it does. One that is in the middle of a long step is left to the next
-// start, which makes it wait again too.
+// The running job has been asked to end and waits again when it does. One that is in the middle of a long step is left
+// to the next start, which makes it wait again too.
 void AwaitWorker(const JobQueue& queue, const Logger& log) {
   const auto end = std::chrono::steady_clock::now() + kWorkerGrace;
   while (queue.running() > 0) {
@@ -128,7 +133,9 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
       ServerRunner::Start(config.listen, {{v1::Renderer::service_full_name(), &service}});
   if (!server.ok()) return server.status();
   AnnounceAddress((*server)->address());
-  const auto warn = [&](const std::string& text) { if (!text.empty()) log.Warn(text); };
+  const auto warn = [&](const std::string& text) {
+    if (!text.empty()) log.Warn(text);
+  };
   warn(PlaintextWarning(config.listen, "listening on"));
   for (const Address& encoder : config.encoders) warn(PlaintextWarning(encoder, "connecting to the encoder"));
 
@@ -165,15 +172,16 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     queue.Stop();
     (*server)->Shutdown(kCallGrace);
   };
-  service.Open({.queue = &queue,
-                .pictures = &pictures,
-                .facts = facts,
-                .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
-                .log_prompts = config.log_prompts});
+  service.Open(
+      {.queue = &queue,
+       .pictures = &pictures,
+       .facts = facts,
+       .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
+       .log_prompts = config.log_prompts});
   (*server)->SetServing(true);
   loading = false;
-  log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s", kVersion,
-                           load_ms / 1000, facts.dtype, facts.device, facts.threads,
+  log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s",
+                           kVersion, load_ms / 1000, facts.dtype, facts.device, facts.threads,
                            facts.transformer_fingerprint.substr(0, 12), facts.vae_fingerprint.substr(0, 12)));
   if (queue.interrupted() > 0) log.Info(absl::StrCat(queue.interrupted(), " interrupted jobs wait again"));
   log.Info(absl::StrCat("listening on ", (*server)->address().ToString(), ", ", queue.waiting(), " jobs waiting"));

@@ -23,7 +23,8 @@ absl::Status ReadAddresses(const Settings& settings, RenderDaemonConfig* config)
   for (const std::string& text : settings.Get(options::kRenderEncoders)) {
     const absl::StatusOr<Address> encoder = ParseAddress(text);
     if (!encoder.ok()) return Named("--encoder", encoder.status());
-    if (absl::Status s = CheckPlaintextAllowed(*encoder, config->insecure, "connecting to the encoder"); !s.ok()) return s;
+    if (absl::Status s = CheckPlaintextAllowed(*encoder, config->insecure, "connecting to the encoder"); !s.ok())
+      return s;
     config->encoders.push_back(*encoder);
   }
   return absl::OkStatus();
@@ -35,7 +36,8 @@ absl::Status ReadRenderer(const Settings& settings, ZImageOptions* renderer) {
   const std::string& vae = settings.Get(options::kVaePath);
   if (model.empty() && (transformer.empty() || vae.empty())) {
     return absl::InvalidArgumentError(
-        "no checkpoint: give --model-path DIR, a folder with transformer, vae and scheduler, or both --transformer-path and "
+        "no checkpoint: give --model-path DIR, a folder with transformer, vae and scheduler, or both "
+        "--transformer-path and "
         "--vae-path");
   }
   renderer->transformer_path = transformer.empty() ? (model / "transformer").string() : transformer;
@@ -62,7 +64,8 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   RenderDaemonConfig config;
   config.log_level = ParseLogLevel(settings.Get(options::kLogLevel));
   config.log_prompts = settings.Get(options::kLogPrompts);
-  config.encode_timeout = std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncodeTimeout) * 1000));
+  config.encode_timeout =
+      std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncodeTimeout) * 1000));
   config.queue_limit = settings.Get(options::kRenderQueueLimit);
   config.default_shift = settings.Get(options::kShift);
   config.state_dir = settings.Get(options::kRenderStateDir);

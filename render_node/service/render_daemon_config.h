@@ -27,8 +27,8 @@ struct RenderDaemonConfig {
   std::optional<double> default_shift;  // in place of the checkpoint's own
   ZImageOptions renderer;
 
-  // A model path stands for its parts transformer/, vae/ and scheduler/. INVALID_ARGUMENT or FAILED_PRECONDITION (plain text off
-  // loopback): wrong usage, named by its flag.
+  // A model path stands for its parts transformer/, vae/ and scheduler/. INVALID_ARGUMENT or FAILED_PRECONDITION (plain
+  // text off loopback): wrong usage, named by its flag.
   static absl::StatusOr<RenderDaemonConfig> FromSettings(const Settings& settings);
 };
 

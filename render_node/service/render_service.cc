@@ -54,8 +54,11 @@ absl::StatusOr<Job> FollowJob(JobQueue& queue, const std::string& id, const grpc
   for (bool ended = false; !ended;) {
     if (context.IsCancelled()) return ClientHasLeft();
     switch ((*watch)->Next(kLookInterval, &job)) {
-      case JobWatch::Outcome::kNothingNew: continue;
-      case JobWatch::Outcome::kJob: ended = IsTerminal(job.state); break;
+      case JobWatch::Outcome::kNothingNew:
+        continue;
+      case JobWatch::Outcome::kJob:
+        ended = IsTerminal(job.state);
+        break;
       case JobWatch::Outcome::kEnded: {
         // Without a terminal state: the daemon stops, or the job failed in a way that only the store knows.
         if (queue.stopping()) return Stopping();
@@ -139,10 +142,10 @@ grpc::Status RenderService::Submit(grpc::ServerContext* context, grpc::ServerRea
 
 void RenderService::LogAccepted(const RenderServiceParts& parts, const SubmittedJob& job, const JobSpec& spec,
                                 bool uploaded) const {
-  log_.ForJob(job.id).Info(absl::StrCat("accepted from \"", spec.client, "\": ", spec.width, "x", spec.height, ", ",
-                                        spec.steps, " steps, seed ", spec.seed, ", ",
-                                        PromptForLog(spec, parts.log_prompts), uploaded ? ", uploaded conditioning" : "",
-                                        ", ", job.jobs_ahead, " jobs ahead"));
+  log_.ForJob(job.id).Info(
+      absl::StrCat("accepted from \"", spec.client, "\": ", spec.width, "x", spec.height, ", ", spec.steps,
+                   " steps, seed ", spec.seed, ", ", PromptForLog(spec, parts.log_prompts),
+                   uploaded ? ", uploaded conditioning" : "", ", ", job.jobs_ahead, " jobs ahead"));
 }
 
 grpc::Status RenderService::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
@@ -164,7 +167,8 @@ grpc::Status RenderService::Watch(grpc::ServerContext* context, const v1::WatchR
   });
 }
 
-grpc::Status RenderService::Cancel(grpc::ServerContext*, const v1::CancelRequest* request, v1::CancelResponse* response) {
+grpc::Status RenderService::Cancel(grpc::ServerContext*, const v1::CancelRequest* request,
+                                   v1::CancelResponse* response) {
   return Answer("Cancel", [&](const RenderServiceParts& parts) {
     const absl::StatusOr<Job> job = parts.queue->Cancel(request->id());
     if (job.ok()) *response->mutable_job() = ToProto(*job);

@@ -1,5 +1,5 @@
-// The render daemon's side of proto/diptych/v1/render.proto, whose comments are the contract: judges requests, hands jobs to the
-// queue and tells watchers how they fare.
+// The render daemon's side of proto/diptych/v1/render.proto, whose comments are the contract: judges requests, hands
+// jobs to the queue and tells watchers how they fare.
 #pragma once
 
 #include <atomic>
@@ -25,12 +25,13 @@ struct RenderServiceParts {
   const PictureStore* pictures = nullptr;  // likewise
   RendererFacts facts;                     // with the default shift that jobs get
   int64_t prompt_byte_limit = QueueLimits{}.prompt_bytes;
-  std::function<std::vector<v1::EncoderStatus>()> encoders;  // may take as long as an encoder needs to answer; thread-safe
-  bool log_prompts = false;                                  // in full; otherwise only their length
+  std::function<std::vector<v1::EncoderStatus>()>
+      encoders;              // may take as long as an encoder needs to answer; thread-safe
+  bool log_prompts = false;  // in full; otherwise only their length
 };
 
-// Thread-safe; gRPC calls the methods on threads of its own. No exception leaves them. UNAVAILABLE from all until Open, and once
-// the queue is stopping.
+// Thread-safe; gRPC calls the methods on threads of its own. No exception leaves them. UNAVAILABLE from all until Open,
+// and once the queue is stopping.
 class RenderService final : public v1::Renderer::Service {
  public:
   explicit RenderService(Logger log) : log_(std::move(log)) {}
@@ -44,7 +45,8 @@ class RenderService final : public v1::Renderer::Service {
                       v1::SubmitResponse* response) override;
   grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                      grpc::ServerWriter<v1::WatchResponse>* writer) override;
-  grpc::Status Cancel(grpc::ServerContext* context, const v1::CancelRequest* request, v1::CancelResponse* response) override;
+  grpc::Status Cancel(grpc::ServerContext* context, const v1::CancelRequest* request,
+                      v1::CancelResponse* response) override;
   grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request, v1::GetResponse* response) override;
   grpc::Status List(grpc::ServerContext* context, const v1::ListRequest* request, v1::ListResponse* response) override;
 

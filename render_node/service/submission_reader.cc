@@ -14,8 +14,9 @@ namespace {
 // An index that no encoder has is refused here; whether it is deep enough for this encoder only the encoder knows.
 void CheckLayer(const std::string& field, int32_t layer) {
   if (layer < 0) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              field + " " + std::to_string(layer) + " is not negative; hidden states are counted from the end, -1 is the last");
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      field + " " + std::to_string(layer) + " is not negative; hidden states are counted from the end, -1 is the last");
 }
 
 // What CheckConditioningFits looks at.
@@ -65,7 +66,8 @@ absl::Status SubmissionReader::AddSpec(const v1::JobSpec& message) {
   return absl::OkStatus();
 }
 
-absl::Status SubmissionReader::AddFrame(const v1::ConditioningFrame& frame, std::optional<ConditioningReceiver>* receiver) {
+absl::Status SubmissionReader::AddFrame(const v1::ConditioningFrame& frame,
+                                        std::optional<ConditioningReceiver>* receiver) {
   if (!*receiver) receiver->emplace();
   if (absl::Status s = (*receiver)->Add(frame); !s.ok()) return s;
   if (!frame.has_header()) return absl::OkStatus();
@@ -78,22 +80,24 @@ absl::Status SubmissionReader::AddFrame(const v1::ConditioningFrame& frame, std:
 absl::StatusOr<ValidSubmission> SubmissionReader::Finish() {
   if (!spec_) {
     return absl::InvalidArgumentError(
-        "Submit ended without a spec that can be read; its first message must hold one, and all text must be valid UTF-8");
+        "Submit ended without a spec that can be read: its first message must hold one, and all text must be UTF-8");
   }
   UploadedConditioning uploaded;
-  for (const auto& [receiver, block] : {std::pair(&positive_, &uploaded.positive), std::pair(&negative_, &uploaded.negative)}) {
+  for (const auto& [receiver, block] :
+       {std::pair(&positive_, &uploaded.positive), std::pair(&negative_, &uploaded.negative)}) {
     if (!*receiver) continue;
     absl::StatusOr<Conditioning> whole = (*receiver)->Finish();
     if (!whole.ok()) return whole.status();
     *block = *std::move(whole);
   }
-  if (absl::Status s = Guard([&] { ValidateSpec(*spec_, uploaded.positive.has_value(), prompt_byte_limit_); }); !s.ok()) {
+  if (absl::Status s = Guard([&] { ValidateSpec(*spec_, uploaded.positive.has_value(), prompt_byte_limit_); });
+      !s.ok()) {
     return s;
   }
   if (spec_->guidance_scale > 0 && uploaded.positive && !uploaded.negative) {
     return absl::InvalidArgumentError(
-        "guidance_scale is above 0 and only the positive conditioning was uploaded: upload negative_conditioning too, or set "
-        "guidance_scale to 0");
+        "guidance_scale is above 0 and only the positive conditioning was uploaded: upload negative_conditioning too, "
+        "or set guidance_scale to 0");
   }
   // Written down, so that the receipt can tell "the empty prompt" from "uploaded, prompt unknown".
   if (spec_->guidance_scale > 0 && !uploaded.negative && !spec_->negative) spec_->negative.emplace();

@@ -14,8 +14,8 @@
 
 namespace diptych {
 
-// A job that may be accepted: every limit of render.proto holds. The shift is set; so is the negative prompt where one is used,
-// unless its conditioning was uploaded without saying what it is of.
+// A job that may be accepted: every limit of render.proto holds. The shift is set; so is the negative prompt where one
+// is used, unless its conditioning was uploaded without saying what it is of.
 struct ValidSubmission {
   JobSpec spec;
   UploadedConditioning uploaded;

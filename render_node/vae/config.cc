@@ -15,7 +15,8 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
   config.shift_factor = json.Number("shift_factor", 0);
   if (config.block_out_channels.size() > 8) json.Refuse("block_out_channels", "has more than 8 levels");
   for (const int64_t channels : config.block_out_channels) {
-    if (channels % config.norm_num_groups != 0) json.Refuse("norm_num_groups", "must divide every number of block_out_channels");
+    if (channels % config.norm_num_groups != 0)
+      json.Refuse("norm_num_groups", "must divide every number of block_out_channels");
   }
   if (config.scaling_factor == 0) json.Refuse("scaling_factor", "must not be 0");
   json.RequireIfPresent("act_fn", std::string("silu"));

@@ -18,8 +18,8 @@ struct Config {
   // Pixels a latent pixel stands for, per side.
   int64_t scale() const { return int64_t{1} << (block_out_channels.size() - 1); }
 
-  // Throws Error(kInvalidArgument) naming the key for anything missing or out of range, or that this model does not do (quantisation
-  // convolutions, no attention in the middle, other blocks).
+  // Throws Error(kInvalidArgument) naming the key for anything missing or out of range, or that this model does not do
+  // (quantisation convolutions, no attention in the middle, other blocks).
   static Config Parse(const std::string& json_text, const std::string& name);
 };
 

@@ -7,12 +7,14 @@
 namespace diptych::vae {
 namespace {
 
-// Weights along one axis of a tile, in pixels: rising over `ramp_in` pixels, falling over `ramp_out`, one between; never zero.
+// Weights along one axis of a tile, in pixels: rising over `ramp_in` pixels, falling over `ramp_out`, one between;
+// never zero.
 at::Tensor Ramp(int64_t pixels, int64_t ramp_in, int64_t ramp_out) {
   at::Tensor weights = at::ones({pixels}, at::kFloat);
   float* w = weights.data_ptr<float>();
   for (int64_t i = 0; i < ramp_in; ++i) w[i] *= static_cast<float>(i + 1) / static_cast<float>(ramp_in + 1);
-  for (int64_t i = 0; i < ramp_out; ++i) w[pixels - 1 - i] *= static_cast<float>(i + 1) / static_cast<float>(ramp_out + 1);
+  for (int64_t i = 0; i < ramp_out; ++i)
+    w[pixels - 1 - i] *= static_cast<float>(i + 1) / static_cast<float>(ramp_out + 1);
   return weights;
 }
 
@@ -53,7 +55,8 @@ at::Tensor DecodeTiled(const at::Tensor& z, int64_t scale, const Tiling& tiling,
     for (size_t c = 0; c < columns.size(); ++c) {
       cancel.ThrowIfCancelled();
       const at::Tensor tile = z.slice(1, rows[r], rows[r] + tile_h).slice(2, columns[c], columns[c] + tile_w);
-      const at::Tensor mask = (row_ramps[r].unsqueeze(1) * column_ramps[c].unsqueeze(0)).to(wide.device());  // [tile_h, tile_w] in pixels
+      const at::Tensor mask =
+          (row_ramps[r].unsqueeze(1) * column_ramps[c].unsqueeze(0)).to(wide.device());  // [tile_h, tile_w] in pixels
       const auto place = [&](const at::Tensor& canvas) {
         return canvas.slice(1, rows[r] * scale, (rows[r] + tile_h) * scale)
             .slice(2, columns[c] * scale, (columns[c] + tile_w) * scale);

@@ -13,16 +13,16 @@
 namespace diptych::vae {
 
 struct Tiling {
-  int64_t tile = 64;     // latent pixels a side
-  int64_t overlap = 8;   // latent pixels that neighbours share at least; below `tile`
+  int64_t tile = 64;    // latent pixels a side
+  int64_t overlap = 8;  // latent pixels that neighbours share at least; below `tile`
 };
 
-// Where tiles begin along an axis of `size` latent pixels: steps of tile - overlap, the last one moved back to be full. {0} when one
-// tile covers it.
+// Where tiles begin along an axis of `size` latent pixels: steps of tile - overlap, the last one moved back to be full.
+// {0} when one tile covers it.
 std::vector<int64_t> TileStarts(int64_t size, const Tiling& tiling);
 
-// decode: z [C, h, w] -> [3, h * scale, w * scale]. One call when `z` fits a tile; else tile by tile, each weighted by a linear ramp over
-// the part that it shares with a neighbour. Returns fp32. Throws Error(kCancelled) between tiles.
+// decode: z [C, h, w] -> [3, h * scale, w * scale]. One call when `z` fits a tile; else tile by tile, each weighted by
+// a linear ramp over the part that it shares with a neighbour. Returns fp32. Throws Error(kCancelled) between tiles.
 at::Tensor DecodeTiled(const at::Tensor& z, int64_t scale, const Tiling& tiling,
                        const std::function<at::Tensor(const at::Tensor&)>& decode, const CancelToken& cancel);
 

@@ -81,7 +81,8 @@ struct MidBlock {
 // layers_per_block + 1 residual blocks, then twice the size (nearest) and a convolution, except in the last stage.
 struct UpBlock {
   UpBlock(const WeightView& w, int64_t in, int64_t out, bool upsamples, const Config& c) {
-    for (int64_t i = 0; i <= c.layers_per_block; ++i) resnets.emplace_back(w / "resnets" / i, i == 0 ? in : out, out, c);
+    for (int64_t i = 0; i <= c.layers_per_block; ++i)
+      resnets.emplace_back(w / "resnets" / i, i == 0 ? in : out, out, c);
     if (upsamples) upsampler.emplace(w / "upsamplers" / 0 / "conv", out, out, 3);
   }
   at::Tensor operator()(at::Tensor x) const {

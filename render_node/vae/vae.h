@@ -20,8 +20,9 @@ class Decoder {
   Decoder(const WeightView& w, const Config& config);
   ~Decoder();
 
-  // z [C, h, w], what the network takes (see Unscale), any float dtype -> [3, h * scale, w * scale] in the compute dtype, about -1..1, not
-  // clamped. Taps: "conv_in", "mid_block", "up_blocks.K", "conv_norm_out", "output", each with a leading batch axis of 1.
+  // z [C, h, w], what the network takes (see Unscale), any float dtype -> [3, h * scale, w * scale] in the compute
+  // dtype, about -1..1, not clamped. Taps: "conv_in", "mid_block", "up_blocks.K", "conv_norm_out", "output", each with
+  // a leading batch axis of 1.
   at::Tensor Decode(const at::Tensor& z, const Tap& tap = {}) const;
 
   // From the sampler's latent to what the network takes: latent / scaling_factor + shift_factor, in the compute dtype.

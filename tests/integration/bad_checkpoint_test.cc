@@ -1,6 +1,4 @@
 // Damaged copies of a checkpoint: the daemon refuses to start with one line that names what is wrong.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -10,6 +8,7 @@
 
 #include "common/weights/safetensors.h"
 #include "common/weights/safetensors_writer.h"
+#include "gtest/gtest.h"
 #include "tests/integration/support/daemon.h"
 #include "tests/integration/support/scratch.h"
 
@@ -63,7 +62,9 @@ void ShortenTensor(const Copy& copy, const std::string& name, const std::string&
   });
 }
 
-void Truncate(const Copy& copy, const std::string& name) { fs::resize_file(copy.File(name), fs::file_size(copy.File(name)) - 5); }
+void Truncate(const Copy& copy, const std::string& name) {
+  fs::resize_file(copy.File(name), fs::file_size(copy.File(name)) - 5);
+}
 
 void DropKey(const Copy& copy, const std::string& name, const char* key) {
   nlohmann::json config = nlohmann::json::parse(ReadFile(copy.File(name)));
@@ -78,26 +79,35 @@ struct Damage {
 };
 
 Damage Dropped(const std::string& file, const std::string& tensor) {
-  return {file, [=](const Copy& copy, const std::string& name) { DropTensor(copy, name, tensor); }, {tensor, fs::path(file).parent_path()}};
+  return {file,
+          [=](const Copy& copy, const std::string& name) { DropTensor(copy, name, tensor); },
+          {tensor, fs::path(file).parent_path()}};
 }
 
-Damage Shortened(const std::string& file, const std::string& tensor, const std::string& found, const std::string& expected) {
-  return {file, [=](const Copy& copy, const std::string& name) { ShortenTensor(copy, name, tensor); }, {tensor, found, expected}};
+Damage Shortened(const std::string& file, const std::string& tensor, const std::string& found,
+                 const std::string& expected) {
+  return {file,
+          [=](const Copy& copy, const std::string& name) { ShortenTensor(copy, name, tensor); },
+          {tensor, found, expected}};
 }
 
 Damage Broken(const std::string& file) {
-  return {file, [](const Copy& copy, const std::string& name) { WriteFile(copy.File(name), "{\"hidden_size\": 32,"); }, {file}};
+  return {file,
+          [](const Copy& copy, const std::string& name) { WriteFile(copy.File(name), "{\"hidden_size\": 32,"); },
+          {file}};
 }
 
 Damage WithoutKey(const std::string& file, const char* key) {
   return {file, [=](const Copy& copy, const std::string& name) { DropKey(copy, name, key); }, {file, key}};
 }
 
-void ExpectAllRefused(const std::string& program, const std::vector<std::string>& flags, const std::vector<Damage>& damages) {
+void ExpectAllRefused(const std::string& program, const std::vector<std::string>& flags,
+                      const std::vector<Damage>& damages) {
   const Copy copy;
   for (const Damage& damage : damages) {
     damage.spoil(copy, damage.file);
-    std::vector<std::string> arguments = {"--model-path", copy.path(), "--listen", "127.0.0.1:0", "--log-level", "error"};
+    std::vector<std::string> arguments = {"--model-path", copy.path(),   "--listen",
+                                          "127.0.0.1:0",  "--log-level", "error"};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     const Outcome outcome = RunDaemon(program, arguments);
     SCOPED_TRACE(outcome.err);
@@ -119,30 +129,33 @@ TEST(BadCheckpoint, IsRefusedByTheEncoder) {
        Broken("text_encoder/config.json"),
        WithoutKey("text_encoder/config.json", "hidden_size"),
        Broken("tokenizer/tokenizer.json"),
-       {"tokenizer/tokenizer.json", [](const Copy& copy, const std::string& name) { fs::remove(copy.File(name)); }, {"tokenizer.json"}}});
+       {"tokenizer/tokenizer.json",
+        [](const Copy& copy, const std::string& name) { fs::remove(copy.File(name)); },
+        {"tokenizer.json"}}});
 }
 
 TEST(BadCheckpoint, IsRefusedByTheRenderer) {
   const Scratch scratch;
-  ExpectAllRefused(
-      "diptych-renderd", {"--state-dir", scratch / "state"},
-      {Dropped(kDitWeights, "layers.1.attention.to_k.weight"),
-       Shortened(kDitWeights, "layers.0.feed_forward.w1.weight", "[84, 32]", "[85, 32]"),
-       {kDitWeights, Truncate, {kDitWeights}},
-       Broken("transformer/config.json"),
-       WithoutKey("transformer/config.json", "cap_feat_dim"),
-       Dropped(kVaeWeights, "decoder.conv_in.weight"),
-       Shortened(kVaeWeights, "decoder.conv_out.bias", "[2]", "[3]"),
-       {kVaeWeights, Truncate, {kVaeWeights}},
-       WithoutKey("vae/config.json", "scaling_factor"),
-       Broken("scheduler/scheduler_config.json")});
+  ExpectAllRefused("diptych-renderd", {"--state-dir", scratch / "state"},
+                   {Dropped(kDitWeights, "layers.1.attention.to_k.weight"),
+                    Shortened(kDitWeights, "layers.0.feed_forward.w1.weight", "[84, 32]", "[85, 32]"),
+                    {kDitWeights, Truncate, {kDitWeights}},
+                    Broken("transformer/config.json"),
+                    WithoutKey("transformer/config.json", "cap_feat_dim"),
+                    Dropped(kVaeWeights, "decoder.conv_in.weight"),
+                    Shortened(kVaeWeights, "decoder.conv_out.bias", "[2]", "[3]"),
+                    {kVaeWeights, Truncate, {kVaeWeights}},
+                    WithoutKey("vae/config.json", "scaling_factor"),
+                    Broken("scheduler/scheduler_config.json")});
 }
 
 TEST(BadCheckpoint, AFolderThatIsNotThereIsRefusedByBoth) {
   const Scratch scratch;
   for (const char* program : {"diptych-encoderd", "diptych-renderd"}) {
-    std::vector<std::string> arguments = {"--model-path", scratch / "nowhere", "--listen", "127.0.0.1:0", "--log-level", "error"};
-    if (std::string(program) == "diptych-renderd") arguments.insert(arguments.end(), {"--state-dir", scratch / "state"});
+    std::vector<std::string> arguments = {"--model-path", scratch / "nowhere", "--listen",
+                                          "127.0.0.1:0",  "--log-level",       "error"};
+    if (std::string(program) == "diptych-renderd")
+      arguments.insert(arguments.end(), {"--state-dir", scratch / "state"});
     const Outcome outcome = RunDaemon(program, arguments);
     EXPECT_EQ(outcome.status, 1);
     EXPECT_NE(outcome.err.find(scratch / "nowhere"), std::string::npos) << outcome.err;

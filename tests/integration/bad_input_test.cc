@@ -1,6 +1,4 @@
 // What users get wrong, against live daemons: a clear line, the exit status of the contract, and the next job works.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -11,6 +9,7 @@
 #include "common/image/png.h"
 #include "common/weights/safetensors_writer.h"
 #include "coordinator/client/render_client.h"
+#include "gtest/gtest.h"
 #include "tests/integration/support/daemon.h"
 #include "tests/integration/support/scratch.h"
 
@@ -21,9 +20,9 @@ using Arguments = std::vector<std::string>;
 
 // A renderer with its encoder, both of toy_a: 3 layers, rows of 32 values, sides up to 1024.
 struct Studio {
-  explicit Studio(const Arguments& encoder_flags = {})
+  explicit Studio(const Arguments& encoder_flags = {"--threads", "1"})
       : encoder(StartEncoder(ToyPath("toy_a"), encoder_flags)),
-        renderer(StartRenderer(ToyPath("toy_a"), encoder.address(), scratch / "state")) {}
+        renderer(StartRenderer(ToyPath("toy_a"), encoder.address(), scratch / "state", {"--threads", "1"})) {}
 
   Outcome Run(Arguments arguments) const {
     arguments.insert(arguments.end(), {"--render", renderer.address()});
@@ -33,7 +32,8 @@ struct Studio {
   // Both daemons live and the next good job is done.
   void ExpectStillWorks() {
     EXPECT_TRUE(encoder.IsRunning() && renderer.IsRunning());
-    const Outcome good = Run({"generate", "A cat", "--width", "64", "--height", "64", "--steps", "1", "--output", scratch / "good.png"});
+    const Outcome good =
+        Run({"generate", "A cat", "--width", "64", "--height", "64", "--steps", "1", "--output", scratch / "good.png"});
     EXPECT_EQ(good.status, 0) << good.err;
     EXPECT_TRUE(std::filesystem::exists(scratch / "good.png"));
   }
@@ -50,7 +50,8 @@ void ExpectRefused(const Outcome& outcome, int status, const Arguments& pieces) 
   const std::vector<std::string> lines = ErrorLines(outcome);
   ASSERT_EQ(lines.size(), 1u) << outcome.err;
   EXPECT_TRUE(outcome.err.ends_with(lines[0] + "\n")) << outcome.err;
-  for (const std::string& piece : pieces) EXPECT_NE(lines[0].find(piece), std::string::npos) << piece << " is not in: " << lines[0];
+  for (const std::string& piece : pieces)
+    EXPECT_NE(lines[0].find(piece), std::string::npos) << piece << " is not in: " << lines[0];
 }
 
 size_t LineCount(const std::string& text) { return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')); }
@@ -95,10 +96,14 @@ TEST(BadInput, ThatOnlyTheDaemonsCanJudgeFailsAloneAndNamesTheLimit) {
   Studio studio({"--prompt-byte-limit", "2000"});
   const Scratch& scratch = studio.scratch;
   const std::string picture = scratch / "never.png";
-  WriteFile(scratch / "long.json", R"({"messages":[{"role":"user","content":")" + std::string(1 << 20, 'a') + R"("}]})");
-  ExpectRefused(studio.Run({"generate", "x", "--width", "2048", "--output", picture}), 1, {"width 2048", "from 16 to 1024"});
-  ExpectRefused(studio.Run({"generate", "x", "--hidden-layer", "-5", "--output", picture}), 1, {"layer -5", "from -4 to -1"});
-  ExpectRefused(studio.Run({"generate", std::string(2001, 'a'), "--output", picture}), 1, {"2001 bytes", "at most 2000"});
+  WriteFile(scratch / "long.json",
+            R"({"messages":[{"role":"user","content":")" + std::string(1 << 20, 'a') + R"("}]})");
+  ExpectRefused(studio.Run({"generate", "x", "--width", "2048", "--output", picture}), 1,
+                {"width 2048", "from 16 to 1024"});
+  ExpectRefused(studio.Run({"generate", "x", "--hidden-layer", "-5", "--output", picture}), 1,
+                {"layer -5", "from -4 to -1"});
+  ExpectRefused(studio.Run({"generate", std::string(2001, 'a'), "--output", picture}), 1,
+                {"2001 bytes", "at most 2000"});
   ExpectRefused(studio.Run({"generate", "--conversation", scratch / "long.json", "--output", picture}), 1,
                 {"bytes", "the limit is 1048576"});
   for (const Arguments& command : {Arguments{"watch"}, Arguments{"cancel"}, Arguments{"fetch", "--output", picture}}) {
@@ -114,7 +119,8 @@ TEST(BadInput, ThatOnlyTheDaemonsCanJudgeFailsAloneAndNamesTheLimit) {
 
 TEST(BadInput, AnEmptyPromptIsValid) {
   Studio studio;
-  const Outcome outcome = studio.Run({"generate", "", "--width", "64", "--height", "64", "--steps", "1", "--output", studio.scratch / "a.png"});
+  const Outcome outcome = studio.Run(
+      {"generate", "", "--width", "64", "--height", "64", "--steps", "1", "--output", studio.scratch / "a.png"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
 }
 
@@ -142,8 +148,10 @@ TEST(BadInput, InFilesIsRefusedWithTheNameOfTheFile) {
   ExpectRefused(generate({"--load-embeddings", scratch / "cut.safetensors"}, out), 1, {"cut.safetensors"});
   ExpectRefused(generate({"--load-embeddings", Embeddings(scratch / "other.safetensors", 3, 48)}, out), 1,
                 {"48", "32", "cap_feat_dim"});
-  ExpectRefused(generate({"--load-embeddings", Embeddings(scratch / "long.safetensors", 300, 32)}, out), 1, {"300 rows", "at most 224"});
-  ExpectRefused(generate({"--load-embeddings", scratch / "states.pt"}, out), 1, {"states.pt", "pickle", ".safetensors"});
+  ExpectRefused(generate({"--load-embeddings", Embeddings(scratch / "long.safetensors", 300, 32)}, out), 1,
+                {"300 rows", "at most 224"});
+  ExpectRefused(generate({"--load-embeddings", scratch / "states.pt"}, out), 1,
+                {"states.pt", "pickle", ".safetensors"});
   ExpectRefused(generate({"--load-embeddings", scratch / "nowhere.safetensors"}, out), 1, {"nowhere.safetensors"});
 
   WriteFile(scratch / "plain.png", EncodePng({.width = 1, .height = 1, .rgb = {1, 2, 3}}, {}));
@@ -199,7 +207,8 @@ TEST(BadInput, SentToTheRendererByAnotherClientIsInvalidArgumentAndTheNextJobWor
 
 TEST(BadInput, AnUnreachableRendererFailsAndNamesItsAddress) {
   const std::string nobody = FreeAddress();
-  for (const Arguments& command : {Arguments{"generate", "x", "--output", "/tmp/never.png"}, Arguments{"submit", "x"}, Arguments{"jobs"}}) {
+  for (const Arguments& command :
+       {Arguments{"generate", "x", "--output", "/tmp/never.png"}, Arguments{"submit", "x"}, Arguments{"jobs"}}) {
     Arguments arguments = command;
     arguments.insert(arguments.end(), {"--render", nobody});
     const Outcome outcome = Diptych(arguments);
@@ -212,10 +221,10 @@ TEST(BadInput, AnUnreachableRendererFailsAndNamesItsAddress) {
 TEST(BadInput, AnEncoderThatIsUnreachableOrOfAnotherModelFailsTheJobAlone) {
   const Scratch scratch;
   const std::string address = FreeAddress();
-  Daemon renderer = StartRenderer(ToyPath("toy_a"), address, scratch / "state");
+  Daemon renderer = StartRenderer(ToyPath("toy_a"), address, scratch / "state", {"--threads", "1"});
   const auto generate = [&] {
-    return Diptych({"generate", "x", "--width", "64", "--height", "64", "--steps", "1", "--render", renderer.address(), "--output",
-                    scratch / "out.png"});
+    return Diptych({"generate", "x", "--width", "64", "--height", "64", "--steps", "1", "--render", renderer.address(),
+                    "--output", scratch / "out.png"});
   };
   ExpectRefused(generate(), 1, {"encoder " + address});
   const Outcome jobs = Diptych({"jobs", "--json", "--render", renderer.address()});
@@ -224,11 +233,13 @@ TEST(BadInput, AnEncoderThatIsUnreachableOrOfAnotherModelFailsTheJobAlone) {
     Daemon other = StartEncoder(ToyPath("toy_b"), {}, address);
     ExpectRefused(generate(), 1, {"48", "32", address});
     // A renderer that finds it at its start does not start.
-    const Outcome second = RunDaemon("diptych-renderd", {"--model-path", ToyPath("toy_a"), "--encoder", address, "--state-dir",
-                                                         scratch / "second", "--listen", "127.0.0.1:0", "--log-level", "error"});
+    const Outcome second =
+        RunDaemon("diptych-renderd", {"--model-path", ToyPath("toy_a"), "--encoder", address, "--state-dir",
+                                      scratch / "second", "--listen", "127.0.0.1:0", "--log-level", "error"});
     EXPECT_EQ(second.status, 1);
     EXPECT_EQ(LineCount(second.err), 1u) << second.err;
-    for (const char* piece : {"48", "32", "cap_feat_dim"}) EXPECT_NE(second.err.find(piece), std::string::npos) << second.err;
+    for (const char* piece : {"48", "32", "cap_feat_dim"})
+      EXPECT_NE(second.err.find(piece), std::string::npos) << second.err;
     EXPECT_EQ(other.Stop(), 0);
   }
   Daemon encoder = StartEncoder(ToyPath("toy_a"), {}, address);

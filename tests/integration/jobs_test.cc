@@ -1,6 +1,4 @@
 // Jobs of the real renderer: the command contract, cancelling, and what survives the death of a daemon.
-#include <gtest/gtest.h>
-
 #include <signal.h>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gtest/gtest.h"
 #include "tests/integration/support/daemon.h"
 #include "tests/integration/support/scratch.h"
 
@@ -38,8 +37,8 @@ class Studio {
 
   void StartRenderer() { renderer_.emplace("diptych-renderd", RendererFlags(), address_); }
   Arguments RendererFlags() const {
-    return {"--model-path", ToyPath("toy_a"), "--encoder", encoder_.address(), "--state-dir", scratch_ / "state",
-            "--threads", "1"};
+    return {"--model-path", ToyPath("toy_a"),   "--encoder", encoder_.address(),
+            "--state-dir",  scratch_ / "state", "--threads", "1"};
   }
   Daemon& renderer() { return *renderer_; }
   Daemon& encoder() { return encoder_; }
@@ -97,9 +96,9 @@ TEST(Jobs, AreSubmittedListedWatchedAndFetched) {
   EXPECT_EQ(watched["state"], "done");
   const json jobs = studio.Json({"jobs"});
   ASSERT_EQ(jobs.size(), 2u);
-  const json expected = {{"id", id},     {"state", "done"}, {"client", "nightly"}, {"priority", 5}, {"prompt", "A cat"},
-                         {"step", 2},    {"steps", 2},      {"width", 64},         {"height", 64},  {"seed", 7},
-                         {"error", ""}};
+  const json expected = {{"id", id},          {"state", "done"}, {"client", "nightly"}, {"priority", 5},
+                         {"prompt", "A cat"}, {"step", 2},       {"steps", 2},          {"width", 64},
+                         {"height", 64},      {"seed", 7},       {"error", ""}};
   for (const auto& [key, value] : expected.items()) EXPECT_EQ(jobs[0][key], value) << key;  // newest first
   EXPECT_EQ(jobs[1]["id"], picture["id"]);
 
@@ -136,8 +135,8 @@ TEST(Jobs, AWaitingOneIsCancelledAtOnce) {
 
 TEST(Jobs, AnInterruptedGenerateEndsWith130AndItsJobsAreCancelled) {
   const Studio studio;
-  Process generate = StartDiptych(studio.WithAddress(
-      Arguments{"generate", "A cat", "--output", studio / "never.png", "--count", "2"} + kEndless));
+  Process generate = StartDiptych(
+      studio.WithAddress(Arguments{"generate", "A cat", "--output", studio / "never.png", "--count", "2"} + kEndless));
   Await("the first step", [&] { return generate.Err().find("step 1 of 1000") != std::string::npos; });
   generate.Signal(SIGINT);
   const Outcome outcome = Finish(generate, std::chrono::seconds(15));
@@ -146,14 +145,16 @@ TEST(Jobs, AnInterruptedGenerateEndsWith130AndItsJobsAreCancelled) {
   const json jobs = studio.Json({"jobs"});
   ASSERT_EQ(jobs.size(), 2u);
   for (const json& job : jobs) {
-    Await("cancelled", [&] { return studio.Job(job["id"])["state"] == "cancelled"; }, std::chrono::seconds(5));
+    Await(
+        "cancelled", [&] { return studio.Job(job["id"])["state"] == "cancelled"; }, std::chrono::seconds(5));
   }
   EXPECT_FALSE(std::filesystem::exists(studio / "never-1.png"));
 }
 
 TEST(Jobs, SeveralPicturesHaveFollowingSeedsAndTheNamesThatWereGiven) {
   const Studio studio;
-  const json counted = studio.Json(Arguments{"generate", "A cat", "--count", "3", "--output", studio / "p.png"} + kSmall);
+  const json counted =
+      studio.Json(Arguments{"generate", "A cat", "--count", "3", "--output", studio / "p.png"} + kSmall);
   ASSERT_EQ(counted["pictures"].size(), 3u);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(counted["pictures"][i]["seed"], 7 + i);
@@ -170,8 +171,8 @@ TEST(Jobs, SeveralPicturesHaveFollowingSeedsAndTheNamesThatWereGiven) {
 TEST(Jobs, AJobWhoseRendererIsKilledIsFinishedAfterTheRestartWithTheSameBytes) {
   Studio studio;
   studio.Json(Arguments{"generate", "A cat", "--output", studio / "quiet.png"} + kMedium);
-  Process generate = StartDiptych(studio.WithAddress(
-      Arguments{"generate", "A cat", "--output", studio / "waited.png"} + kMedium));
+  Process generate =
+      StartDiptych(studio.WithAddress(Arguments{"generate", "A cat", "--output", studio / "waited.png"} + kMedium));
   Await("the second step", [&] { return generate.Err().find("step 2 of") != std::string::npos; });
   studio.renderer().Kill();
   studio.StartRenderer();

@@ -1,5 +1,6 @@
 // Both models in one process, and nothing between them: what two daemons must equal byte for byte.
-//   diptych-monolith --model-path DIR --output FILE.png [--torch-dtype D] [--threads N] [--prompt P] [--system-prompt S] [--thinking-content T]
+//   diptych-monolith --model-path DIR --output FILE.png [--torch-dtype D] [--threads N] [--prompt P] [--system-prompt
+//   S] [--thinking-content T]
 //                    [--negative-prompt N] [--guidance-scale G] [--width W] [--height H] [--steps N] [--seed S]
 // --torch-dtype is the encoder's; the renderer computes in float32.
 #include <cstdio>
@@ -68,7 +69,8 @@ void Run(const Flags& flags) {
   std::optional<Conditioning> negative;
   if (spec.negative) negative = Encode(*encoder, *spec.negative, facts.row_limit);
   const Conditioning* against = negative ? &*negative : nullptr;
-  const Picture picture = renderer->Render(positive, against, parameters, [](const RenderProgress&) {}, CancelToken());
+  const Picture picture = renderer->Render(
+      positive, against, parameters, [](const RenderProgress&) {}, CancelToken());
   const std::vector<uint8_t> png = FinishWithReceipt({.picture = picture,
                                                       .spec = spec,
                                                       .parameters = parameters,

@@ -34,9 +34,10 @@ struct Setting {
 
 std::string Monolith(const Scratch& scratch, const Setting& setting, const Arguments& flags) {
   const std::string file = scratch / "monolith.png";
-  Process process(Arguments{std::string(DIPTYCH_BINARY_DIR) + "/tests/diptych-monolith", "--model-path", ToyPath(setting.toy),
-                            "--torch-dtype", setting.encoder_dtype, "--threads", setting.threads, "--prompt", kPrompt,
-                            "--output", file} + kNumbers + flags);
+  Process process(Arguments{std::string(DIPTYCH_BINARY_DIR) + "/tests/diptych-monolith", "--model-path",
+                            ToyPath(setting.toy), "--torch-dtype", setting.encoder_dtype, "--threads", setting.threads,
+                            "--prompt", kPrompt, "--output", file} +
+                  kNumbers + flags);
   const Outcome outcome = Finish(process);
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   return ReadFile(file);
@@ -82,17 +83,21 @@ void CheckEveryWay(const Setting& setting) {
     Daemon renderer = StartRenderer(model, encoder.address(), state, threads);
     const Arguments render = {"--render", renderer.address()};
     ExpectSame("two daemons", Generate(scratch, Arguments{kPrompt} + render + kNumbers + kParts), wanted);
-    ExpectSame("two daemons, guided", Generate(scratch, Arguments{kPrompt} + render + kNumbers + kGuided), wanted_guided);
+    ExpectSame("two daemons, guided", Generate(scratch, Arguments{kPrompt} + render + kNumbers + kGuided),
+               wanted_guided);
     if (start == 1) {
       for (const std::string& png : {wanted, wanted_guided}) {
         WriteFile(scratch / "made.png", png);
-        ExpectSame("from its receipt", Generate(scratch, render + Arguments{"--from-picture", scratch / "made.png"}), png);
+        ExpectSame("from its receipt", Generate(scratch, render + Arguments{"--from-picture", scratch / "made.png"}),
+                   png);
       }
       SaveEmbeddings(privately + Arguments{"--save-embeddings", embeddings} + kParts);
       SaveEmbeddings(privately + Arguments{"--save-embeddings", both} + kGuided);
-      ExpectSame("saved embeddings", Generate(scratch, render + Arguments{"--load-embeddings", embeddings} + kNumbers), wanted);
+      ExpectSame("saved embeddings", Generate(scratch, render + Arguments{"--load-embeddings", embeddings} + kNumbers),
+                 wanted);
       ExpectSame("saved embeddings, guided",
-                 Generate(scratch, render + Arguments{"--load-embeddings", both, "--guidance-scale", "3"} + kNumbers), wanted_guided);
+                 Generate(scratch, render + Arguments{"--load-embeddings", both, "--guidance-scale", "3"} + kNumbers),
+                 wanted_guided);
     }
     EXPECT_EQ(renderer.Stop(), 0);
     EXPECT_EQ(encoder.Stop(), 0);

@@ -16,10 +16,21 @@ namespace {
 // The pipeline's arguments as flags of ours. What the reference leaves to its default is left out here too.
 std::vector<std::string> Flags(const nlohmann::json& settings) {
   const auto text = [&](const char* key) { return settings[key].dump(); };
-  std::vector<std::string> flags = {settings["prompt"].get<std::string>(), "--seed",   text("seed"),  "--width", text("width"),
-                                    "--height", text("height"), "--steps", text("steps"), "--guidance-scale", text("guidance"),
-                                    "--cfg-truncation", text("truncation")};
-  if (!settings["negative"].is_null()) flags.insert(flags.end(), {"--negative-prompt", settings["negative"].get<std::string>()});
+  std::vector<std::string> flags = {settings["prompt"].get<std::string>(),
+                                    "--seed",
+                                    text("seed"),
+                                    "--width",
+                                    text("width"),
+                                    "--height",
+                                    text("height"),
+                                    "--steps",
+                                    text("steps"),
+                                    "--guidance-scale",
+                                    text("guidance"),
+                                    "--cfg-truncation",
+                                    text("truncation")};
+  if (!settings["negative"].is_null())
+    flags.insert(flags.end(), {"--negative-prompt", settings["negative"].get<std::string>()});
   if (settings["normalization"].get<bool>()) flags.insert(flags.end(), {"--cfg-normalization", "1"});
   return flags;
 }

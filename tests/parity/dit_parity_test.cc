@@ -42,7 +42,8 @@ TEST(DitParity, EveryTapEqualsDiffusersInFp32) {
       parity::TapComparison taps(golden, example + ".");
       const at::Tensor output = model.Run(golden, example, taps.tap());
       // t_embedder, x_embedder, cap_embedder, both refiners, the layers.
-      EXPECT_LE(parity::RelativeDifference(output, golden[example + ".output"].squeeze(1)), 1e-4) << toy << " " << example;
+      EXPECT_LE(parity::RelativeDifference(output, golden[example + ".output"].squeeze(1)), 1e-4)
+          << toy << " " << example;
       EXPECT_LE(taps.worst(), 1e-4) << toy << " " << taps.worst_name();
       EXPECT_EQ(taps.compared(), static_cast<size_t>(3 + 2 * model.config.n_refiner_layers + model.config.n_layers));
     }
@@ -54,7 +55,8 @@ TEST(DitParity, Bf16StaysWithinTheReferencesOwnDistanceFromFp32) {
     const Loaded model(toy, at::kBFloat16);
     const Golden golden(toy + "/golden_dit.safetensors");
     for (const std::string example : {"c0", "c1"}) {
-      const at::Tensor fp32 = golden[example + ".output"].squeeze(1), theirs = golden[example + ".bf16.output"].squeeze(1);
+      const at::Tensor fp32 = golden[example + ".output"].squeeze(1),
+                       theirs = golden[example + ".bf16.output"].squeeze(1);
       const at::Tensor ours = model.Run(golden, example, {});
       const double our_error = (ours - fp32).norm().item<double>(), their_error = (theirs - fp32).norm().item<double>();
       EXPECT_LE(our_error, 1.25 * their_error) << toy << " " << example;

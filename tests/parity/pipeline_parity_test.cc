@@ -29,7 +29,8 @@ struct Outcome {
   Picture picture;
 };
 
-Outcome Render(const ZImagePipeline& pipeline, const Golden& golden, const std::string& name, const nlohmann::json& settings) {
+Outcome Render(const ZImagePipeline& pipeline, const Golden& golden, const std::string& name,
+               const nlohmann::json& settings) {
   RenderParameters parameters;
   parameters.width = settings["width"];
   parameters.height = settings["height"];
@@ -38,15 +39,17 @@ Outcome Render(const ZImagePipeline& pipeline, const Golden& golden, const std::
   parameters.shift = pipeline.facts().default_shift;
   parameters.guidance_scale = settings["guidance"];
   const nlohmann::json& normalization = settings["normalization"];
-  parameters.cfg_normalization = normalization.is_boolean() ? (normalization.get<bool>() ? 1.0 : 0.0) : normalization.get<double>();
+  parameters.cfg_normalization =
+      normalization.is_boolean() ? (normalization.get<bool>() ? 1.0 : 0.0) : normalization.get<double>();
   parameters.cfg_truncation = settings["truncation"];
   const at::Tensor negative = golden.Has(name + ".negative_cap") ? golden[name + ".negative_cap"] : at::Tensor();
   Outcome outcome;
-  outcome.picture = pipeline.Paint(golden[name + ".cap"], negative, parameters, {}, CancelToken(), [&](int step, const at::Tensor& x) {
-    if (step == 0) outcome.noise = x.clone();
-    if (step > 0) outcome.steps.push_back(x.clone());
-    outcome.latent = x.clone();
-  });
+  outcome.picture = pipeline.Paint(golden[name + ".cap"], negative, parameters, {}, CancelToken(),
+                                   [&](int step, const at::Tensor& x) {
+                                     if (step == 0) outcome.noise = x.clone();
+                                     if (step > 0) outcome.steps.push_back(x.clone());
+                                     outcome.latent = x.clone();
+                                   });
   return outcome;
 }
 
@@ -58,8 +61,10 @@ TEST(PipelineParity, NoiseLatentsAndPixelsEqualDiffusersInFp32) {
     ASSERT_EQ(cases.size(), 5u);
     for (const auto& [name, settings] : cases.items()) {
       const Outcome found = Render(pipeline, golden, name, settings);
-      EXPECT_LE(parity::RelativeDifference(found.noise, golden[name + ".initial_noise"].squeeze(0)), 1e-6) << toy << " " << name;
-      EXPECT_LE(parity::RelativeDifference(found.latent, golden[name + ".latents"].squeeze(0)), 1e-4) << toy << " " << name;
+      EXPECT_LE(parity::RelativeDifference(found.noise, golden[name + ".initial_noise"].squeeze(0)), 1e-6)
+          << toy << " " << name;
+      EXPECT_LE(parity::RelativeDifference(found.latent, golden[name + ".latents"].squeeze(0)), 1e-4)
+          << toy << " " << name;
       for (size_t i = 0; i < found.steps.size(); ++i) {
         const std::string step = name + ".step." + std::to_string(i);
         if (golden.Has(step)) {
@@ -67,8 +72,9 @@ TEST(PipelineParity, NoiseLatentsAndPixelsEqualDiffusersInFp32) {
         }
       }
       const at::Tensor pixels = golden[name + ".pixels"];  // [H, W, 3]
-      const at::Tensor ours = at::from_blob(const_cast<uint8_t*>(found.picture.rgb.data()),
-                                            {found.picture.height, found.picture.width, 3}, at::TensorOptions().dtype(at::kByte));
+      const at::Tensor ours =
+          at::from_blob(const_cast<uint8_t*>(found.picture.rgb.data()), {found.picture.height, found.picture.width, 3},
+                        at::TensorOptions().dtype(at::kByte));
       ASSERT_EQ(ours.sizes(), pixels.sizes());
       const at::Tensor difference = (ours.to(at::kInt) - pixels.to(at::kInt)).abs();
       EXPECT_LE(difference.max().item<int>(), 1) << toy << " " << name;

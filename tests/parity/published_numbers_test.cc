@@ -1,5 +1,6 @@
-// A DiT and a VAE whose weights come from a formula, against numbers printed in the reference page (z_image.md section 11): made by other
-// people's runs of the reference, at sizes that the toy checkpoints do not have (a DiT wider than its time embedding).
+// A DiT and a VAE whose weights come from a formula, against numbers printed in the reference page (z_image.md section
+// 11): made by other people's runs of the reference, at sizes that the toy checkpoints do not have (a DiT wider than
+// its time embedding).
 #include <ATen/ATen.h>
 #include <unistd.h>
 
@@ -49,7 +50,9 @@ bool EndsWith(const std::string& name, const std::string& end) {
 class FormulaCheckpoint {
  public:
   ~FormulaCheckpoint() { std::filesystem::remove(path_); }
-  void Add(const std::string& name, std::vector<int64_t> shape) { specs_.push_back({name, Dtype::F32, std::move(shape)}); }
+  void Add(const std::string& name, std::vector<int64_t> shape) {
+    specs_.push_back({name, Dtype::F32, std::move(shape)});
+  }
   size_t size() const { return specs_.size(); }
   WeightView Open() {
     std::vector<std::vector<float>> values;
@@ -82,7 +85,8 @@ class FormulaCheckpoint {
 void AddBlock(FormulaCheckpoint& c, const std::string& p, int64_t dim, int64_t ffn, int64_t head, bool modulated) {
   for (const char* name : {"to_q", "to_k", "to_v", "to_out.0"}) c.Add(p + "attention." + name + ".weight", {dim, dim});
   for (const char* name : {"norm_q", "norm_k"}) c.Add(p + "attention." + name + ".weight", {head});
-  for (const char* name : {"attention_norm1", "attention_norm2", "ffn_norm1", "ffn_norm2"}) c.Add(p + name + ".weight", {dim});
+  for (const char* name : {"attention_norm1", "attention_norm2", "ffn_norm1", "ffn_norm2"})
+    c.Add(p + name + ".weight", {dim});
   c.Add(p + "feed_forward.w1.weight", {ffn, dim});
   c.Add(p + "feed_forward.w2.weight", {dim, ffn});
   c.Add(p + "feed_forward.w3.weight", {ffn, dim});
@@ -142,10 +146,11 @@ TEST(PublishedNumbers, TheTinyDitOfSection11) {
   const dit::ContextRefiner refiner(weights, config);
   const dit::Dit dit(weights, config);
   const at::Tensor latent = FillTensor("input.latent", {16, 10, 14}, 3.4641016151377544);
-  const auto canvas = dit.Prepare(10, 14, refiner.Refine(FillTensor("input.caption", {37, 80}, 6), [](std::string_view name, const at::Tensor& x) {
-    if (name == "cap_embedder") ExpectSums(x, {75.0957, 8511.4615, 4686.5474}, 0.02, "cap_embedder");
-    if (name == "context_refiner.1") ExpectSums(x, {-275.6776, 39267.8882, 98151.3343}, 0.1, "context_refiner.1");
-  }));
+  const auto canvas = dit.Prepare(
+      10, 14, refiner.Refine(FillTensor("input.caption", {37, 80}, 6), [](std::string_view name, const at::Tensor& x) {
+        if (name == "cap_embedder") ExpectSums(x, {75.0957, 8511.4615, 4686.5474}, 0.02, "cap_embedder");
+        if (name == "context_refiner.1") ExpectSums(x, {-275.6776, 39267.8882, 98151.3343}, 0.1, "context_refiner.1");
+      }));
   const at::Tensor output = dit.Velocity(latent, 0.357142895f, *canvas, [](std::string_view name, const at::Tensor& x) {
     if (name == "t_embedder") ExpectSums(x, {-3.8664, 139.3661, 116.7361}, 1e-3, "t_embedder");
     if (name == "noise_refiner.1") ExpectSums(x, {311.9568, 19757.0766, 25786.6137}, 0.1, "noise_refiner.1");
@@ -194,7 +199,8 @@ TEST(PublishedNumbers, TheTinyVaeOfSection11) {
   for (int block = 0; block < 4; ++block) {
     const std::string name = "decoder.up_blocks." + std::to_string(block);
     for (int i = 0; i < 3; ++i) {
-      resnet(name + ".resnets." + std::to_string(i), i == 0 && block > 0 ? channels[block - 1] : channels[block], channels[block]);
+      resnet(name + ".resnets." + std::to_string(i), i == 0 && block > 0 ? channels[block - 1] : channels[block],
+             channels[block]);
     }
     if (block < 3) conv(name + ".upsamplers.0.conv", channels[block], channels[block], 3);
   }
@@ -208,7 +214,8 @@ TEST(PublishedNumbers, TheTinyVaeOfSection11) {
   for (int i = 0; i < 6; ++i) EXPECT_NEAR(image.flatten()[i].item<double>(), first[i], 1e-4) << i;
   ExpectSums(image, {2698.6925, 20469.3826, 15317.7349}, 0.1, "decoded");
   const at::Tensor bytes = vae::ToBytes(image);
-  EXPECT_NEAR(bytes.to(at::kLong).sum().item<double>(), 6176778, 20);  // a handful of pixels may fall to the other side of a half
+  EXPECT_NEAR(bytes.to(at::kLong).sum().item<double>(), 6176778,
+              20);  // a handful of pixels may fall to the other side of a half
   const int row[4][3] = {{157, 118, 159}, {159, 129, 129}, {149, 150, 119}, {141, 146, 119}};
   for (int x = 0; x < 4; ++x) {
     for (int c = 0; c < 3; ++c) EXPECT_EQ(bytes[0][x][c].item<int>(), row[x][c]);

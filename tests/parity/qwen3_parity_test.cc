@@ -13,7 +13,8 @@ namespace {
 using parity::Golden;
 
 Model Load(const std::string& toy, at::ScalarType dtype) {
-  return Model(parity::Weights(toy, "text_encoder", dtype), Config::Parse(parity::ConfigText(toy, "text_encoder"), toy));
+  return Model(parity::Weights(toy, "text_encoder", dtype),
+               Config::Parse(parity::ConfigText(toy, "text_encoder"), toy));
 }
 
 std::vector<int64_t> Ids(const Golden& golden, const std::string& prompt) {
@@ -43,7 +44,8 @@ TEST(Qwen3Parity, EachLayerIndexIsTheStateOfThatName) {
     const int64_t states = model.config().num_hidden_layers + 1;
     for (int64_t layer = -states; layer <= -1; ++layer) {
       const at::Tensor golden_state = golden["p1.hidden." + std::to_string(states + layer)];
-      EXPECT_LE(parity::RelativeDifference(model.HiddenState(Ids(golden, "p1"), layer, CancelToken()), golden_state), 2e-5)
+      EXPECT_LE(parity::RelativeDifference(model.HiddenState(Ids(golden, "p1"), layer, CancelToken()), golden_state),
+                2e-5)
           << toy << " layer " << layer;
     }
   }
@@ -52,7 +54,8 @@ TEST(Qwen3Parity, EachLayerIndexIsTheStateOfThatName) {
 TEST(Qwen3Parity, RunsNoLayerBeyondTheOneAsked) {
   const Model model = Load("toy_b", at::kFloat);
   std::vector<std::string> seen;
-  model.HiddenState({1, 2, 3}, -3, CancelToken(), [&](std::string_view name, const at::Tensor&) { seen.emplace_back(name); });
+  model.HiddenState({1, 2, 3}, -3, CancelToken(),
+                    [&](std::string_view name, const at::Tensor&) { seen.emplace_back(name); });
   EXPECT_EQ(seen, (std::vector<std::string>{"hidden.0", "hidden.1", "hidden.2"}));
 }
 
@@ -76,14 +79,16 @@ TEST(Qwen3Parity, Bf16IsAsCloseToFp32AsTransformersOwnBf16) {
 
 TEST(Qwen3Parity, AChangedTokenLeavesEarlierRowsAlone) {
   const Model model = Load("toy_a", at::kFloat);
-  const at::Tensor one = model.HiddenState({5, 6, 7, 8}, -2, CancelToken()), two = model.HiddenState({5, 6, 7, 9}, -2, CancelToken());
+  const at::Tensor one = model.HiddenState({5, 6, 7, 8}, -2, CancelToken()),
+                   two = model.HiddenState({5, 6, 7, 9}, -2, CancelToken());
   EXPECT_LE((one - two).slice(0, 0, 3).abs().max().item<double>(), 1e-6);
   EXPECT_GT((one - two).slice(0, 3).abs().max().item<double>(), 1e-3);
 }
 
 TEST(Qwen3Parity, RefusesALayerThatIsNotThere) {
   const Model model = Load("toy_a", at::kFloat);
-  for (const int64_t layer : {0, 1, -5, -100}) EXPECT_THROW(model.HiddenState({1}, layer, CancelToken()), Error) << layer;
+  for (const int64_t layer : {0, 1, -5, -100})
+    EXPECT_THROW(model.HiddenState({1}, layer, CancelToken()), Error) << layer;
 }
 
 TEST(Qwen3Parity, RefusesATokenThatIsNotThere) {

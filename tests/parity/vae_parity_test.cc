@@ -45,8 +45,10 @@ TEST(VaeParity, PixelsThatOneTileOwnsAreThatTilesUpToThePicturesBorder) {
   const at::Tensor tiled = DecodeTiled(z, scale, {.tile = 24, .overlap = 8}, decode, CancelToken());
   ASSERT_EQ(tiled.sizes(), (at::IntArrayRef{3, 40 * scale, 40 * scale}));
   const int64_t owned = 16 * scale;  // tiles begin at 0 and 16
-  const at::Tensor first = decoder.Decode(z.slice(1, 0, 24).slice(2, 0, 24)), last = decoder.Decode(z.slice(1, 16).slice(2, 16));
-  EXPECT_TRUE(tiled.slice(1, 0, owned).slice(2, 0, owned).allclose(first.slice(1, 0, owned).slice(2, 0, owned), 1e-5, 1e-5));
+  const at::Tensor first = decoder.Decode(z.slice(1, 0, 24).slice(2, 0, 24)),
+                   last = decoder.Decode(z.slice(1, 16).slice(2, 16));
+  EXPECT_TRUE(
+      tiled.slice(1, 0, owned).slice(2, 0, owned).allclose(first.slice(1, 0, owned).slice(2, 0, owned), 1e-5, 1e-5));
   EXPECT_TRUE(tiled.slice(1, -owned).slice(2, -owned).allclose(last.slice(1, -owned).slice(2, -owned), 1e-5, 1e-5));
 }
 

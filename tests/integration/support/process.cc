@@ -101,7 +101,8 @@ bool Process::IsRunning() {
 int Process::Wait(milliseconds patience) {
   const auto deadline = steady_clock::now() + patience;
   while (IsRunning()) {
-    if (steady_clock::now() > deadline) throw std::runtime_error("the program does not end; it said:\n" + Out() + Err());
+    if (steady_clock::now() > deadline)
+      throw std::runtime_error("the program does not end; it said:\n" + Out() + Err());
     std::this_thread::sleep_for(milliseconds(2));
   }
   return status_;

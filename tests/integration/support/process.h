@@ -28,7 +28,8 @@ class Process {
   void Signal(int number);
   bool IsRunning();
 
-  // The exit status, or 128 + signal. Throws std::runtime_error with what the program said when it does not end in time.
+  // The exit status, or 128 + signal. Throws std::runtime_error with what the program said when it does not end in
+  // time.
   int Wait(std::chrono::milliseconds patience = std::chrono::seconds(60));
 
   std::string Out() const;  // all that it has written so far

@@ -7,11 +7,16 @@ namespace {
 
 at::ScalarType ToScalarType(Dtype dtype) {
   switch (dtype) {
-    case Dtype::F32: return at::kFloat;
-    case Dtype::BF16: return at::kBFloat16;
-    case Dtype::I64: return at::kLong;
-    case Dtype::U8: return at::kByte;
-    default: throw std::runtime_error("a golden of an unexpected dtype");
+    case Dtype::F32:
+      return at::kFloat;
+    case Dtype::BF16:
+      return at::kBFloat16;
+    case Dtype::I64:
+      return at::kLong;
+    case Dtype::U8:
+      return at::kByte;
+    default:
+      throw std::runtime_error("a golden of an unexpected dtype");
   }
 }
 

@@ -24,7 +24,8 @@ class Golden {
  public:
   explicit Golden(const std::string& name);
   bool Has(const std::string& tensor) const;
-  at::Tensor operator[](const std::string& tensor) const;  // fp32, or as stored for whole numbers; throws when it is missing
+  at::Tensor operator[](
+      const std::string& tensor) const;  // fp32, or as stored for whole numbers; throws when it is missing
   std::string json() const;
 
  private:
@@ -39,7 +40,8 @@ double RelativeDifference(const at::Tensor& found, const at::Tensor& golden);
 // Least cosine over the rows of two [rows, width] tensors.
 double LeastCosine(const at::Tensor& found, const at::Tensor& golden);
 
-// A tap that compares what passes with the golden tensor `prefix + name`, where there is one, and remembers what it saw.
+// A tap that compares what passes with the golden tensor `prefix + name`, where there is one, and remembers what it
+// saw.
 class TapComparison {
  public:
   TapComparison(const Golden& golden, std::string prefix) : golden_(golden), prefix_(std::move(prefix)) {}

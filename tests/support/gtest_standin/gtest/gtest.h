@@ -1,5 +1,6 @@
-// A stand-in for the part of GoogleTest that our model tests use, for machines that have libtorch and CMake and nothing else. Used only
-// when CMake finds no GoogleTest. One program with main(), one line per failed expectation, exit status 1 when any failed.
+// A stand-in for the part of GoogleTest that our model tests use, for machines that have libtorch and CMake and nothing
+// else. Used only when CMake finds no GoogleTest. One program with main(), one line per failed expectation, exit status
+// 1 when any failed.
 #pragma once
 
 #include <cmath>
@@ -91,20 +92,20 @@ inline int RunAll() {
 
 }  // namespace testing
 
-#define TEST(suite, name)                                                                       \
-  class suite##_##name##_Test : public ::testing::Test {                                        \
-    void TestBody() override;                                                                   \
-  };                                                                                            \
-  static const bool suite##_##name##_registered = ::testing::Register(#suite, #name, []() -> ::testing::Test* { \
-    return new suite##_##name##_Test; });                                                       \
+#define TEST(suite, name)                                                                                 \
+  class suite##_##name##_Test : public ::testing::Test {                                                  \
+    void TestBody() override;                                                                             \
+  };                                                                                                      \
+  static const bool suite##_##name##_registered =                                                         \
+      ::testing::Register(#suite, #name, []() -> ::testing::Test* { return new suite##_##name##_Test; }); \
   void suite##_##name##_Test::TestBody()
 
-#define TEST_F(fixture, name)                                                                   \
-  class fixture##_##name##_Test : public fixture {                                              \
-    void TestBody() override;                                                                   \
-  };                                                                                            \
-  static const bool fixture##_##name##_registered = ::testing::Register(#fixture, #name, []() -> ::testing::Test* { \
-    return new fixture##_##name##_Test; });                                                     \
+#define TEST_F(fixture, name)                                                                                 \
+  class fixture##_##name##_Test : public fixture {                                                            \
+    void TestBody() override;                                                                                 \
+  };                                                                                                          \
+  static const bool fixture##_##name##_registered =                                                           \
+      ::testing::Register(#fixture, #name, []() -> ::testing::Test* { return new fixture##_##name##_Test; }); \
   void fixture##_##name##_Test::TestBody()
 
 #define DIPTYCH_EXPECT(condition, what) ::testing::Report(!(condition), __FILE__, __LINE__, what)
@@ -131,23 +132,25 @@ inline int RunAll() {
 #define ASSERT_GE(a, b) DIPTYCH_ASSERT((a) >= (b), "expected " #a " >= " #b)
 #define FAIL() return ::testing::Stop() = ::testing::Report(true, __FILE__, __LINE__, "failed:")
 #define ADD_FAILURE() ::testing::Report(true, __FILE__, __LINE__, "failed:")
-#define EXPECT_THROW(statement, type)              \
-  DIPTYCH_EXPECT(([&] {                            \
-    try {                                          \
-      statement;                                   \
-    } catch (const type&) {                        \
-      return true;                                 \
-    }                                              \
-    return false;                                  \
-  }()), "expected " #type " from " #statement)
-#define EXPECT_NO_THROW(statement)                 \
-  DIPTYCH_EXPECT(([&] {                            \
-    try {                                          \
-      statement;                                   \
-    } catch (...) {                                \
-      return false;                                \
-    }                                              \
-    return true;                                   \
-  }()), "expected no exception from " #statement)
+#define EXPECT_THROW(statement, type)      \
+  DIPTYCH_EXPECT(([&] {                    \
+                   try {                   \
+                     statement;            \
+                   } catch (const type&) { \
+                     return true;          \
+                   }                       \
+                   return false;           \
+                 }()),                     \
+                 "expected " #type " from " #statement)
+#define EXPECT_NO_THROW(statement) \
+  DIPTYCH_EXPECT(([&] {            \
+                   try {           \
+                     statement;    \
+                   } catch (...) { \
+                     return false; \
+                   }               \
+                   return true;    \
+                 }()),             \
+                 "expected no exception from " #statement)
 
 int main() { return ::testing::RunAll(); }

@@ -19,7 +19,8 @@ std::string RefusalOf(Read&& read) {
 }
 
 TEST(JsonFacts, ReadsEachType) {
-  const JsonFacts json(R"({"dim": 96, "eps": 1e-5, "tied": true, "axes": [8, 12], "name": "x", "rope": {"theta": 5}})", "c.json");
+  const JsonFacts json(R"({"dim": 96, "eps": 1e-5, "tied": true, "axes": [8, 12], "name": "x", "rope": {"theta": 5}})",
+                       "c.json");
   EXPECT_EQ(json.Positive("dim"), 96);
   EXPECT_EQ(json.Number("eps"), 1e-5);
   EXPECT_TRUE(json.Bool("tied", false));

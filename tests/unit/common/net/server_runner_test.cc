@@ -26,12 +26,12 @@ class SlowEncoder final : public v1::Encoder::Service {
  public:
   std::atomic<bool> entered = false;
   std::atomic<bool> saw_cancel = false;
-  milliseconds answers_after{0};
+  std::atomic<milliseconds> answers_after{milliseconds(0)};
 
   grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeEncoderRequest*,
                         v1::DescribeEncoderResponse* response) override {
     entered = true;
-    const auto end = steady_clock::now() + answers_after;
+    const auto end = steady_clock::now() + answers_after.load();
     while (steady_clock::now() < end) {
       if (context->IsCancelled()) {
         saw_cancel = true;
@@ -172,7 +172,7 @@ TEST(ServerRunner, ShutdownLetsACallFinishWithinItsGrace) {
 
 TEST(ServerRunner, ShutdownCancelsACallThatOutlivesItsGrace) {
   Fixture f;
-  f.service.answers_after = seconds(60);
+  f.service.answers_after = milliseconds(60'000);
   grpc::Status status;
   std::thread caller([&] {
     v1::DescribeEncoderResponse response;

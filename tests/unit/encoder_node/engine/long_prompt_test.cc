@@ -47,11 +47,14 @@ TEST(FitRows, AttentionPoolWeighsByUnlikenessInTheRegionsOfTheReference) {
 
 TEST(FitRows, AttentionPoolPrefersTheRowThatStandsOut) {
   const at::Tensor rows = at::tensor({1.f, 0.f, 1.f, 0.f, 0.f, 1.f, 1.f, 0.f}).reshape({4, 2});
-  // Importance by hand (neighbours within two): row 0: 1 - (1 + 0)/2 = .5; row 1: 1 - (1 + 0 + 1)/3 = 1/3; row 2: 1; row 3: .5.
+  // Importance by hand (neighbours within two): row 0: 1 - (1 + 0)/2 = .5; row 1: 1 - (1 + 0 + 1)/3 = 1/3; row 2: 1;
+  // row 3: .5.
   const at::Tensor found = FitRows(rows, 2, LongPromptMode::kAttentionPool);  // regions [0,3) [2,4)
   const double e0 = std::exp(.5), e1 = std::exp(1.0 / 3), e2 = std::exp(1.0), e3 = std::exp(.5);
-  const at::Tensor expected = at::tensor({(e0 + e1) / (e0 + e1 + e2), e2 / (e0 + e1 + e2), e3 / (e2 + e3), e2 / (e2 + e3)})
-                                  .reshape({2, 2}).to(at::kFloat);
+  const at::Tensor expected =
+      at::tensor({(e0 + e1) / (e0 + e1 + e2), e2 / (e0 + e1 + e2), e3 / (e2 + e3), e2 / (e2 + e3)})
+          .reshape({2, 2})
+          .to(at::kFloat);
   EXPECT_TRUE(found.allclose(expected, 1e-5, 1e-6)) << found;
 }
 

@@ -15,7 +15,9 @@ std::string ConfigWith(const std::string& extra) {
 
 TEST(Qwen3Config, ReadsOldAndNewPlacesOfTheta) {
   EXPECT_EQ(Config::Parse(ConfigWith(R"(, "rope_theta": 5000000, "rope_scaling": null)"), "c").rope_theta, 5e6);
-  EXPECT_EQ(Config::Parse(ConfigWith(R"(, "rope_parameters": {"rope_type": "default", "rope_theta": 1000000})"), "c").rope_theta, 1e6);
+  EXPECT_EQ(Config::Parse(ConfigWith(R"(, "rope_parameters": {"rope_type": "default", "rope_theta": 1000000})"), "c")
+                .rope_theta,
+            1e6);
 }
 
 TEST(Qwen3Config, TakesHeadDimFromTheFileAndFallsBackToTheQuotient) {
@@ -24,9 +26,10 @@ TEST(Qwen3Config, TakesHeadDimFromTheFileAndFallsBackToTheQuotient) {
 }
 
 TEST(Qwen3Config, RefusesWhatTheModelDoesNotDo) {
-  for (const std::string extra : {R"(, "attention_bias": true)", R"(, "use_sliding_window": true)", R"(, "hidden_act": "gelu")",
-                                  R"(, "rope_scaling": {"type": "yarn"})", R"(, "rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6})",
-                                  R"(, "head_dim": 7)", R"(, "num_key_value_heads": 3)"}) {
+  for (const std::string extra :
+       {R"(, "attention_bias": true)", R"(, "use_sliding_window": true)", R"(, "hidden_act": "gelu")",
+        R"(, "rope_scaling": {"type": "yarn"})", R"(, "rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6})",
+        R"(, "head_dim": 7)", R"(, "num_key_value_heads": 3)"}) {
     EXPECT_THROW(Config::Parse(ConfigWith(extra), "c"), Error) << extra;
   }
   EXPECT_THROW(Config::Parse(R"({"model_type": "llama"})", "c"), Error);

@@ -1,18 +1,23 @@
 #include "encoder_node/service/encoder_daemon.h"
 
-#include <gtest/gtest.h>
-#include <sys/wait.h>
+#include <grpcpp/client_context.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/config/options.h"
+#include "common/net/channel.h"
+#include "common/net/server_runner.h"
+#include "diptych/v1/encoder.grpc.pb.h"
+#include "gtest/gtest.h"
 
 namespace diptych {
 namespace {
@@ -93,75 +98,82 @@ class StubEncoder final : public PromptEncoder {
   EncoderFacts facts_;
 };
 
-EncoderDaemonConfig AnyPort() {
+// At a port that is free.
+EncoderDaemonConfig FreePort() {
+  grpc::Service nothing;
   EncoderDaemonConfig config;
-  config.listen = {"127.0.0.1", 0};
+  config.listen = (*ServerRunner::Start({"127.0.0.1", 0}, {{"nothing", &nothing}}))->address();
   config.prompt_byte_limit = 100;
   return config;
 }
 
-// What a process that runs the daemon did.
-struct Outcome {
-  std::string out;  // stdout and the log
-  int wait_status = 0;
-};
-
-// Runs `load` in a daemon of its own process and sends SIGTERM when `until` has been printed.
-Outcome RunDaemon(const LoadEncoder& load, const std::string& until) {
-  int ends[2];
-  EXPECT_EQ(pipe(ends), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    dup2(ends[1], STDOUT_FILENO);
-    dup2(ends[1], STDERR_FILENO);
-    const absl::Status status = RunEncoderDaemon(AnyPort(), *MakeLogger("test", LogLevel::kInfo), load);
-    std::fprintf(stderr, "%s\n", status.ToString().c_str());
-    _exit(status.ok() ? 0 : 1);
-  }
-  close(ends[1]);
-  Outcome outcome;
-  bool asked = false;
-  char buffer[512];
-  for (ssize_t size; (size = read(ends[0], buffer, sizeof buffer)) > 0;) {
-    outcome.out.append(buffer, static_cast<size_t>(size));
-    if (!asked && !until.empty() && outcome.out.find(until) != std::string::npos) {
-      asked = true;
-      kill(child, SIGTERM);
-    }
-  }
-  close(ends[0]);
-  waitpid(child, &outcome.wait_status, 0);
-  return outcome;
+// What the encoder at `address` says of itself.
+grpc::StatusCode Describe(const Address& address) {
+  grpc::ClientContext context;
+  context.set_wait_for_ready(true);
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  v1::DescribeEncoderResponse description;
+  return v1::Encoder::NewStub(MakeChannel(address))->Describe(&context, {}, &description).error_code();
 }
 
-TEST(EncoderDaemon, AnnouncesItsPortServesAndStopsInOrder) {
-  const Outcome outcome =
-      RunDaemon([](const auto&) { return std::make_unique<StubEncoder>(); }, "listening on 127.0.0.1:");
-  EXPECT_TRUE(WIFEXITED(outcome.wait_status) && WEXITSTATUS(outcome.wait_status) == 0) << outcome.out;
-  const size_t announced = outcome.out.find("{\"listening\":\"127.0.0.1:");
-  ASSERT_NE(announced, std::string::npos) << outcome.out;
-  EXPECT_LT(announced, outcome.out.find("loaded in")) << "the port is told before the model is loaded";
-  EXPECT_EQ(outcome.out.find("127.0.0.1:0"), std::string::npos) << outcome.out;
-  EXPECT_NE(outcome.out.find("stopped"), std::string::npos) << outcome.out;
+TEST(EncoderDaemon, AnnouncesItsPortLoadsServesAndStopsWhenAsked) {
+  const EncoderDaemonConfig config = FreePort();
+  std::ostringstream lines;
+  const auto log = MakeStreamLogger(lines, LogLevel::kInfo);
+  grpc::StatusCode while_loading = grpc::StatusCode::OK;
+  std::thread user;
+  testing::internal::CaptureStdout();
+  const absl::Status status = RunEncoderDaemon(config, *log, [&](const TextEncoderOptions&) {
+    while_loading = Describe(config.listen);
+    user = std::thread([&] {
+      while (Describe(config.listen) != grpc::StatusCode::OK) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      kill(getpid(), SIGTERM);
+    });
+    return std::make_unique<StubEncoder>();
+  });
+  const std::string out = testing::internal::GetCapturedStdout();
+  user.join();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(out, "{\"listening\":\"" + config.listen.ToString() + "\"}\n");
+  EXPECT_EQ(while_loading, grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(lines.str().find("listening on " + config.listen.ToString()), std::string::npos) << lines.str();
+  EXPECT_NE(lines.str().find("stopped"), std::string::npos) << lines.str();
 }
 
 TEST(EncoderDaemon, FailsWhenTheCheckpointIsBad) {
-  const Outcome outcome = RunDaemon(
-      [](const auto&) -> std::unique_ptr<PromptEncoder> {
+  std::ostringstream lines;
+  const absl::Status status = RunEncoderDaemon(
+      FreePort(), *MakeStreamLogger(lines, LogLevel::kInfo), [](const auto&) -> std::unique_ptr<PromptEncoder> {
         throw Error(ErrorCode::kInvalidArgument, "model.safetensors: tensor norm.weight is missing");
-      },
-      "");
-  EXPECT_TRUE(WIFEXITED(outcome.wait_status) && WEXITSTATUS(outcome.wait_status) == 1) << outcome.out;
-  EXPECT_NE(outcome.out.find("tensor norm.weight is missing"), std::string::npos) << outcome.out;
+      });
+  EXPECT_EQ(status, absl::InvalidArgumentError("model.safetensors: tensor norm.weight is missing"));
 }
 
-TEST(EncoderDaemon, StopsAtOnceWhileLoading) {
-  const Outcome outcome = RunDaemon(
-      [](const auto&) -> std::unique_ptr<PromptEncoder> {
-        for (;;) pause();
-      },
-      "loading the text encoder");
-  EXPECT_TRUE(WIFEXITED(outcome.wait_status) && WEXITSTATUS(outcome.wait_status) == 0) << outcome.out;
+TEST(EncoderDaemon, FailsWhenItsPortIsTaken) {
+  grpc::Service nothing;
+  const auto other = *ServerRunner::Start({"127.0.0.1", 0}, {{"nothing", &nothing}});
+  EncoderDaemonConfig config;
+  config.listen = other->address();
+  std::ostringstream lines;
+  bool loaded = false;
+  const absl::Status status = RunEncoderDaemon(config, *MakeStreamLogger(lines, LogLevel::kInfo), [&](const auto&) {
+    loaded = true;
+    return std::make_unique<StubEncoder>();
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(loaded) << "a minute of loading for nothing";
+}
+
+TEST(EncoderDaemonDeathTest, StopsAtOnceWhileLoading) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto run = [] {
+    const auto log = MakeLogger("test", LogLevel::kInfo);
+    RunEncoderDaemon(FreePort(), *log, [](const auto&) -> std::unique_ptr<PromptEncoder> {
+      kill(getpid(), SIGTERM);
+      for (;;) pause();
+    }).IgnoreError();
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "stopped while loading");
 }
 
 }  // namespace

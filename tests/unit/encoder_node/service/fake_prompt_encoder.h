@@ -23,10 +23,8 @@ class FakePromptEncoder final : public PromptEncoder {
     facts_.device = "cpu";
   }
 
-  std::chrono::milliseconds takes{0};
-  int64_t width = 48;
-  ErrorCode error = ErrorCode::kInternal;
-  std::string error_text;  // set: Encode throws it
+  std::atomic<std::chrono::milliseconds> takes{std::chrono::milliseconds(0)};
+  std::atomic<bool> fails = false;  // Encode throws an internal error
   std::atomic<int> begun = 0;
   std::atomic<int> cancelled = 0;
   std::atomic<int> working = 0;
@@ -37,14 +35,14 @@ class FakePromptEncoder final : public PromptEncoder {
   Conditioning Encode(const std::string& text, const EncodeParameters& parameters, const CancelToken& cancel) override {
     ++begun;
     most_at_once = std::max(most_at_once.load(), ++working);
-    const auto end = std::chrono::steady_clock::now() + takes;
+    const auto end = std::chrono::steady_clock::now() + takes.load();
     while (std::chrono::steady_clock::now() < end && !cancel.IsCancelled()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     --working;
     if (cancel.IsCancelled()) ++cancelled;
     cancel.ThrowIfCancelled();
-    if (!error_text.empty()) throw Error(error, error_text);
+    if (fails) throw Error(ErrorCode::kInternal, "the weights caught fire");
     Conditioning block;
     block.header.model_fingerprint = facts_.model_fingerprint;
     block.header.tokenizer_fingerprint = facts_.tokenizer_fingerprint;
@@ -54,7 +52,7 @@ class FakePromptEncoder final : public PromptEncoder {
     block.header.long_prompt_mode = parameters.long_prompt_mode;
     block.header.rows =
         parameters.row_limit > 0 ? std::min(block.header.token_count, parameters.row_limit) : block.header.token_count;
-    block.header.width = width;
+    block.header.width = facts_.width;
     block.bytes.resize(static_cast<size_t>(block.header.ByteCount()));
     for (size_t i = 0; i < block.bytes.size(); ++i)
       block.bytes[i] = static_cast<uint8_t>(text[i % text.size()] + i / 7);

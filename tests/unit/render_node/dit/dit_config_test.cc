@@ -8,7 +8,8 @@ namespace diptych::dit {
 namespace {
 
 std::string TurboWith(const std::string& key, const std::string& value) {
-  std::string text = R"({"all_patch_size": [2], "all_f_patch_size": [1], "axes_dims": [32, 48, 48], "axes_lens": [1536, 512, 512],
+  std::string text =
+      R"({"all_patch_size": [2], "all_f_patch_size": [1], "axes_dims": [32, 48, 48], "axes_lens": [1536, 512, 512],
     "cap_feat_dim": 2560, "dim": 3840, "in_channels": 16, "n_layers": 30, "n_refiner_layers": 2, "norm_eps": 1e-05, "qk_norm": true,
     "rope_theta": 256.0, "t_scale": 1000.0, "n_heads": 30, "n_kv_heads": 30, "siglip_feat_dim": null})";
   if (!key.empty()) text.insert(text.size() - 1, ", \"" + key + "\": " + value);  // the last of two equal keys counts
@@ -29,10 +30,17 @@ TEST(DitConfig, TheCodeDefaultOf1024PositionsWouldGive992Rows) {
 }
 
 TEST(DitConfig, RefusesWhatTheModelDoesNotDo) {
-  for (const auto& [key, value] : {std::pair<std::string, std::string>{"all_patch_size", "[1]"}, {"all_f_patch_size", "[2]"},
-                                   {"axes_dims", "[32, 48, 50]"}, {"axes_dims", "[64, 64]"}, {"axes_dims", "[31, 49, 48]"},
-                                   {"axes_lens", "[33, 8, 8]"}, {"n_kv_heads", "10"}, {"qk_norm", "false"}, {"dim", "3841"},
-                                   {"siglip_feat_dim", "1152"}, {"dim", "\"wide\""}}) {
+  for (const auto& [key, value] : {std::pair<std::string, std::string>{"all_patch_size", "[1]"},
+                                   {"all_f_patch_size", "[2]"},
+                                   {"axes_dims", "[32, 48, 50]"},
+                                   {"axes_dims", "[64, 64]"},
+                                   {"axes_dims", "[31, 49, 48]"},
+                                   {"axes_lens", "[33, 8, 8]"},
+                                   {"n_kv_heads", "10"},
+                                   {"qk_norm", "false"},
+                                   {"dim", "3841"},
+                                   {"siglip_feat_dim", "1152"},
+                                   {"dim", "\"wide\""}}) {
     EXPECT_THROW(Config::Parse(TurboWith(key, value), "c"), Error) << key << " " << value;
   }
 }

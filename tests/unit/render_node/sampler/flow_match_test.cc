@@ -25,8 +25,10 @@ TEST(FlowMatch, SigmasAndTimesEqualDiffusersBitForBit) {
     const int steps = schedule["steps"];
     const std::vector<float> sigmas = FlowMatchSigmas(steps, schedule["shift"]);
     ASSERT_EQ(sigmas.size(), schedule["sigmas"].size());
-    for (int i = 0; i <= steps; ++i) EXPECT_EQ(sigmas[i], FromBits(schedule["sigmas"][i])) << steps << " steps, sigma " << i;
-    for (int i = 0; i < steps; ++i) EXPECT_EQ(ModelTime(sigmas[i]), FromBits(schedule["t_in"][i])) << steps << " steps, time " << i;
+    for (int i = 0; i <= steps; ++i)
+      EXPECT_EQ(sigmas[i], FromBits(schedule["sigmas"][i])) << steps << " steps, sigma " << i;
+    for (int i = 0; i < steps; ++i)
+      EXPECT_EQ(ModelTime(sigmas[i]), FromBits(schedule["t_in"][i])) << steps << " steps, time " << i;
   }
 }
 

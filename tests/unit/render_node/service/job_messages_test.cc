@@ -17,8 +17,8 @@ using google::protobuf::Message;
 using google::protobuf::Reflection;
 using google::protobuf::util::MessageDifferencer;
 
-// Gives every field another value that is not its default, so that a field which a conversion forgets is noticed, also one that is
-// added to the .proto later.
+// Gives every field another value that is not its default, so that a field which a conversion forgets is noticed, also
+// one that is added to the .proto later.
 class Filler {
  public:
   void Fill(Message* message) {
@@ -34,15 +34,32 @@ class Filler {
         continue;
       }
       switch (field->cpp_type()) {
-        case FieldDescriptor::CPPTYPE_STRING: reflection->SetString(message, field, std::to_string(++number_)); break;
-        case FieldDescriptor::CPPTYPE_BOOL: reflection->SetBool(message, field, true); break;
-        case FieldDescriptor::CPPTYPE_INT32: reflection->SetInt32(message, field, ++number_); break;
-        case FieldDescriptor::CPPTYPE_INT64: reflection->SetInt64(message, field, ++number_); break;
-        case FieldDescriptor::CPPTYPE_UINT64: reflection->SetUInt64(message, field, ++number_); break;
-        case FieldDescriptor::CPPTYPE_DOUBLE: reflection->SetDouble(message, field, ++number_ + 0.25); break;
-        case FieldDescriptor::CPPTYPE_ENUM: reflection->SetEnumValue(message, field, 3); break;
-        case FieldDescriptor::CPPTYPE_MESSAGE: Fill(reflection->MutableMessage(message, field)); break;
-        default: FAIL() << "a type that this test does not know";
+        case FieldDescriptor::CPPTYPE_STRING:
+          reflection->SetString(message, field, std::to_string(++number_));
+          break;
+        case FieldDescriptor::CPPTYPE_BOOL:
+          reflection->SetBool(message, field, true);
+          break;
+        case FieldDescriptor::CPPTYPE_INT32:
+          reflection->SetInt32(message, field, ++number_);
+          break;
+        case FieldDescriptor::CPPTYPE_INT64:
+          reflection->SetInt64(message, field, ++number_);
+          break;
+        case FieldDescriptor::CPPTYPE_UINT64:
+          reflection->SetUInt64(message, field, ++number_);
+          break;
+        case FieldDescriptor::CPPTYPE_DOUBLE:
+          reflection->SetDouble(message, field, ++number_ + 0.25);
+          break;
+        case FieldDescriptor::CPPTYPE_ENUM:
+          reflection->SetEnumValue(message, field, 3);
+          break;
+        case FieldDescriptor::CPPTYPE_MESSAGE:
+          Fill(reflection->MutableMessage(message, field));
+          break;
+        default:
+          FAIL() << "a type that this test does not know";
       }
     }
   }
@@ -61,7 +78,8 @@ std::set<std::string> FieldsSetIn(const Message& message) {
 
 std::set<std::string> AllFieldsOf(const Message& message) {
   std::set<std::string> names;
-  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) names.insert(message.GetDescriptor()->field(i)->name());
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i)
+    names.insert(message.GetDescriptor()->field(i)->name());
   return names;
 }
 

@@ -31,10 +31,11 @@ TEST(SendPicture, PiecesAddUpToTheWhole) {
 
 TEST(SendPicture, StopsWhenTheWatcherHasLeft) {
   int pieces = 0;
-  const absl::Status status = SendPicture(std::vector<uint8_t>(3 * kMaxPictureChunkBytes), [&](const v1::PictureChunk&) {
-    ++pieces;
-    return false;
-  });
+  const absl::Status status =
+      SendPicture(std::vector<uint8_t>(3 * kMaxPictureChunkBytes), [&](const v1::PictureChunk&) {
+        ++pieces;
+        return false;
+      });
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(pieces, 1);
 }

@@ -40,7 +40,11 @@ struct Work {
     spec.negative.emplace().conversation_json = "{}";
   }
   FinishRequest Request(bool guided = true) const {
-    return {.picture = picture, .spec = spec, .parameters = parameters, .renderer = facts, .positive = positive,
+    return {.picture = picture,
+            .spec = spec,
+            .parameters = parameters,
+            .renderer = facts,
+            .positive = positive,
             .negative = guided ? &negative : nullptr};
   }
 };

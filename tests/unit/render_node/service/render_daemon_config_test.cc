@@ -90,7 +90,8 @@ TEST(RenderDaemonConfig, NamesTheFlagOfWrongUsage) {
   EXPECT_TRUE(Mentions(Refusal(SettingsForTest({{"model_path", "checkpoint"}})), "--state-dir"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.listen", "nowhere"}})), "--listen"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.encoders", "127.0.0.1:0"}})), "--encoder"));
-  EXPECT_TRUE(Mentions(Refusal(WithRequired({{"pytorch.tile_size", "64"}, {"pytorch.tile_overlap", "40"}})), "--tile-overlap"));
+  EXPECT_TRUE(
+      Mentions(Refusal(WithRequired({{"pytorch.tile_size", "64"}, {"pytorch.tile_overlap", "40"}})), "--tile-overlap"));
 }
 
 TEST(RenderDaemonConfig, PlainTextLeavesThisMachineOnlyWhenToldSo) {

@@ -51,7 +51,8 @@ class SlowRenderer final : public PictureRenderer {
 };
 
 class WideEncoder final : public v1::Encoder::Service {
-  grpc::Status Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*, v1::DescribeEncoderResponse* response) override {
+  grpc::Status Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*,
+                        v1::DescribeEncoderResponse* response) override {
     response->set_width(48);
     return grpc::Status::OK;
   }

@@ -56,6 +56,12 @@ inline std::vector<v1::ConditioningFrame> FramesOf(const Conditioning& block) {
   return frames;
 }
 
+inline v1::SubmitRequest SpecMessage(const v1::JobSpec& spec) {
+  v1::SubmitRequest request;
+  *request.mutable_spec() = spec;
+  return request;
+}
+
 inline std::vector<v1::SubmitRequest> PositiveMessages(const Conditioning& block) {
   std::vector<v1::SubmitRequest> messages;
   for (const v1::ConditioningFrame& frame : FramesOf(block)) *messages.emplace_back().mutable_conditioning() = frame;

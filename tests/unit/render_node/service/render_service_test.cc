@@ -225,7 +225,8 @@ TEST_F(RenderServiceTest, RefusesListsThatAreOutOfRange) {
     v1::ListResponse response;
     const grpc::Status status = stub_->List(&context, request, &response);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << limit << " " << state;
-    EXPECT_NE(status.error_message().find(limit == 1 ? "states" : "limit"), std::string::npos) << status.error_message();
+    EXPECT_NE(status.error_message().find(limit == 1 ? "states" : "limit"), std::string::npos)
+        << status.error_message();
   }
 }
 
@@ -284,7 +285,8 @@ TEST_F(LoadingRenderServiceTest, EverythingIsUnavailableWithAHint) {
   EXPECT_EQ(describe.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_NE(describe.error_message().find("loading"), std::string::npos);
   v1::SubmitResponse submitted;
-  EXPECT_EQ(RendererInTest::Submit({SpecMessage(SampleSpec())}, &submitted).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(RendererInTest::Submit({SpecMessage(SampleSpec())}, &submitted).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(Watch("01ARZ3NDEKTSV4RRFFQ69G5FAV").status.error_code(), grpc::StatusCode::UNAVAILABLE);
   Open();
   EXPECT_EQ(Watch(Submit(SampleSpec())).last().state(), v1::JOB_STATE_DONE);

@@ -28,7 +28,8 @@ void SetDeadline(grpc::ClientContext* context) { context->set_deadline(std::chro
 
 }  // namespace
 
-Picture FakeRenderer::Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
+Picture FakeRenderer::Render(const Conditioning& positive, const Conditioning* negative,
+                             const RenderParameters& parameters,
                              const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) {
   on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 1});
   for (int32_t step = 0; step < parameters.steps; ++step) {
@@ -214,12 +215,6 @@ void RendererInTest::Await(const std::string& id, v1::JobState state, int32_t st
     std::this_thread::sleep_for(milliseconds(5));
   }
   FAIL() << "not there in time: " << job.ShortDebugString();
-}
-
-v1::SubmitRequest SpecMessage(const v1::JobSpec& spec) {
-  v1::SubmitRequest request;
-  *request.mutable_spec() = spec;
-  return request;
 }
 
 }  // namespace diptych

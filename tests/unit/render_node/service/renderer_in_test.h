@@ -1,8 +1,8 @@
 // A whole render service on loopback, with a painter and an encoder that do as the test says.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <grpcpp/client_context.h>
+#include <gtest/gtest.h>
 
 #include <condition_variable>
 #include <filesystem>
@@ -105,7 +105,5 @@ class RendererInTest : public testing::Test {
   std::unique_ptr<ServerRunner> server_;
   std::unique_ptr<v1::Renderer::Stub> stub_;
 };
-
-v1::SubmitRequest SpecMessage(const v1::JobSpec& spec);
 
 }  // namespace diptych

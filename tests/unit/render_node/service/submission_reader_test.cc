@@ -13,12 +13,6 @@ namespace {
 
 constexpr int64_t kPromptByteLimit = 100;
 
-v1::SubmitRequest SpecMessage(const v1::JobSpec& spec) {
-  v1::SubmitRequest request;
-  *request.mutable_spec() = spec;
-  return request;
-}
-
 // What the reader says of these messages in this order.
 absl::StatusOr<ValidSubmission> Read(const std::vector<v1::SubmitRequest>& messages) {
   const RendererFacts facts = SampleFacts();
@@ -29,7 +23,8 @@ absl::StatusOr<ValidSubmission> Read(const std::vector<v1::SubmitRequest>& messa
   return reader.Finish();
 }
 
-std::vector<v1::SubmitRequest> Joined(std::vector<v1::SubmitRequest> first, const std::vector<v1::SubmitRequest>& second) {
+std::vector<v1::SubmitRequest> Joined(std::vector<v1::SubmitRequest> first,
+                                      const std::vector<v1::SubmitRequest>& second) {
   first.insert(first.end(), second.begin(), second.end());
   return first;
 }
@@ -53,11 +48,13 @@ INSTANTIATE_TEST_SUITE_P(
     EveryLimitOfTheProto, BadSpec,
     testing::Values(
         BadField{"a job needs a prompt", [](v1::JobSpec* s) { s->clear_prompt(); }},
-        BadField{"prompt has 101 bytes, the limit is 100", [](v1::JobSpec* s) { s->mutable_prompt()->set_user(std::string(101, 'x')); }},
+        BadField{"prompt has 101 bytes, the limit is 100",
+                 [](v1::JobSpec* s) { s->mutable_prompt()->set_user(std::string(101, 'x')); }},
         BadField{"prompt.user is not valid UTF-8", [](v1::JobSpec* s) { s->mutable_prompt()->set_user("\xff"); }},
         BadField{"prompt.conversation_json", [](v1::JobSpec* s) { s->mutable_prompt()->set_conversation_json("{}"); }},
         BadField{"prompt: template_name", [](v1::JobSpec* s) { s->mutable_prompt()->set_template_name("x"); }},
-        BadField{"negative has 101 bytes", [](v1::JobSpec* s) { s->mutable_negative()->set_user(std::string(101, 'x')); }},
+        BadField{"negative has 101 bytes",
+                 [](v1::JobSpec* s) { s->mutable_negative()->set_user(std::string(101, 'x')); }},
         BadField{"width 100 ", [](v1::JobSpec* s) { s->set_width(100); }},
         BadField{"width 0 ", [](v1::JobSpec* s) { s->clear_width(); }},
         BadField{"width 1040 ", [](v1::JobSpec* s) { s->set_width(1040); }},
@@ -72,7 +69,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadField{"cfg_normalization -1 ", [](v1::JobSpec* s) { s->set_cfg_normalization(-1); }},
         BadField{"cfg_truncation -1 ", [](v1::JobSpec* s) { s->set_cfg_truncation(-1); }},
         BadField{"layer 0 ", [](v1::JobSpec* s) { s->set_layer(0); }},
-        BadField{"long_prompt_mode: ", [](v1::JobSpec* s) { s->set_long_prompt_mode(static_cast<v1::LongPromptMode>(9)); }},
+        BadField{"long_prompt_mode: ",
+                 [](v1::JobSpec* s) { s->set_long_prompt_mode(static_cast<v1::LongPromptMode>(9)); }},
         BadField{"client has 65 bytes", [](v1::JobSpec* s) { s->set_client(std::string(65, 'x')); }},
         BadField{"priority 101 ", [](v1::JobSpec* s) { s->set_priority(101); }},
         BadField{"priority -101 ", [](v1::JobSpec* s) { s->set_priority(-101); }}));
@@ -122,8 +120,7 @@ TEST(SubmissionReader, TakesUploadedConditioningWithoutAPrompt) {
 TEST(SubmissionReader, GuidanceNeedsTheNegativeConditioningToo) {
   v1::JobSpec spec = SampleSpec();
   spec.set_guidance_scale(2);
-  const absl::Status status =
-      Read(Joined({SpecMessage(spec)}, PositiveMessages(SampleConditioning(5, 1)))).status();
+  const absl::Status status = Read(Joined({SpecMessage(spec)}, PositiveMessages(SampleConditioning(5, 1)))).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(status.message().find("upload negative_conditioning too"), std::string::npos) << status;
 }

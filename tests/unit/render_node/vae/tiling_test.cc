@@ -36,15 +36,17 @@ TEST(DecodeTiled, EqualsThePlainDecodeWhenPixelsHaveNoNeighbours) {
 
 TEST(DecodeTiled, AlsoWithoutOverlap) {
   const at::Tensor z = at::rand({16, 20, 37});
-  EXPECT_TRUE(DecodeTiled(z, kScale, {.tile = 16, .overlap = 0}, Magnify, CancelToken()).allclose(Magnify(z), 1e-5, 1e-6));
+  EXPECT_TRUE(
+      DecodeTiled(z, kScale, {.tile = 16, .overlap = 0}, Magnify, CancelToken()).allclose(Magnify(z), 1e-5, 1e-6));
 }
 
 TEST(DecodeTiled, BlendsTilesThatDisagreeWithoutAStep) {
   int tiles = 0;
   const auto disagree = [&](const at::Tensor& z) { return Magnify(z) * 0 + static_cast<double>(tiles++); };
-  const at::Tensor row = DecodeTiled(at::zeros({16, 16, 28}), kScale, {.tile = 16, .overlap = 4}, disagree, CancelToken())[0][0];
+  const at::Tensor row =
+      DecodeTiled(at::zeros({16, 16, 28}), kScale, {.tile = 16, .overlap = 4}, disagree, CancelToken())[0][0];
   EXPECT_EQ(tiles, 2);
-  EXPECT_EQ(row[0].item<float>(), 0);   // the outermost pixel is the first tile's alone: no frame
+  EXPECT_EQ(row[0].item<float>(), 0);  // the outermost pixel is the first tile's alone: no frame
   EXPECT_EQ(row[-1].item<float>(), 1);
   const at::Tensor steps = (row.slice(0, 1) - row.slice(0, 0, -1)).abs();
   EXPECT_LE(steps.max().item<float>(), 1.0 / (4 * kScale));
@@ -52,7 +54,10 @@ TEST(DecodeTiled, BlendsTilesThatDisagreeWithoutAStep) {
 
 TEST(DecodeTiled, DecodesOnceWhatFitsATile) {
   int calls = 0;
-  const auto count = [&](const at::Tensor& z) { ++calls; return Magnify(z); };
+  const auto count = [&](const at::Tensor& z) {
+    ++calls;
+    return Magnify(z);
+  };
   DecodeTiled(at::zeros({16, 16, 16}), kScale, {.tile = 16, .overlap = 4}, count, CancelToken());
   EXPECT_EQ(calls, 1);
 }
@@ -60,7 +65,11 @@ TEST(DecodeTiled, DecodesOnceWhatFitsATile) {
 TEST(DecodeTiled, StopsBetweenTiles) {
   const CancelToken cancel;
   int calls = 0;
-  const auto once = [&](const at::Tensor& z) { ++calls; cancel.Cancel(); return Magnify(z); };
+  const auto once = [&](const at::Tensor& z) {
+    ++calls;
+    cancel.Cancel();
+    return Magnify(z);
+  };
   EXPECT_THROW(DecodeTiled(at::zeros({16, 64, 64}), kScale, {.tile = 16, .overlap = 4}, once, cancel), Error);
   EXPECT_EQ(calls, 1);
 }

@@ -9,7 +9,8 @@ namespace {
 
 std::string ConfigWith(const std::string& extra) {
   return R"({"_class_name": "AutoencoderKL", "block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 16,
-             "scaling_factor": 0.3611, "shift_factor": 0.1159)" + extra + "}";
+             "scaling_factor": 0.3611, "shift_factor": 0.1159)" +
+         extra + "}";
 }
 
 TEST(VaeConfig, ReadsTheFactsOfTheFluxVae) {
@@ -21,8 +22,9 @@ TEST(VaeConfig, ReadsTheFactsOfTheFluxVae) {
 }
 
 TEST(VaeConfig, RefusesWhatTheDecoderDoesNotDo) {
-  for (const std::string extra : {R"(, "use_post_quant_conv": true)", R"(, "mid_block_add_attention": false)", R"(, "act_fn": "relu")",
-                                  R"(, "norm_num_groups": 48)", R"(, "out_channels": 4)", R"(, "scaling_factor": 0)"}) {
+  for (const std::string extra :
+       {R"(, "use_post_quant_conv": true)", R"(, "mid_block_add_attention": false)", R"(, "act_fn": "relu")",
+        R"(, "norm_num_groups": 48)", R"(, "out_channels": 4)", R"(, "scaling_factor": 0)"}) {
     EXPECT_THROW(Config::Parse(ConfigWith(extra), "c"), Error) << extra;
   }
 }
