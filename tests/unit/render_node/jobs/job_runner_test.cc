@@ -141,11 +141,11 @@ TEST_F(JobRunnerTest, UsesUploadedConditioningInsteadOfAnEncoder) {
   const std::string without = Submit(spec, {ConditioningOf('u'), std::nullopt});
   spec.guidance_scale = 4;
   const std::string both = Submit(spec, {ConditioningOf('u'), ConditioningOf('v')});
-  const std::string positive_only = Submit(spec, {ConditioningOf('u'), std::nullopt});
   Start();
   EXPECT_EQ(Ended(without).timings.encode_ms, 0);
   Ended(both);
   EXPECT_EQ(source_.requests.size(), 0u);
+  const std::string positive_only = Submit(spec, {ConditioningOf('u'), std::nullopt});
   Ended(positive_only);
   EXPECT_EQ(PictureOf(without), "u-3");
   EXPECT_EQ(PictureOf(both), "uv3");
