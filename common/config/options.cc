@@ -49,7 +49,7 @@ const Option<int64_t> kEncoderThreads({.key = "encoder.threads", .flag = "--thre
     .most = 1024, .help = "CPU threads that the encoder computes with; 0: one for each physical core",
     .programs = kEncoderd});
 const Option<int64_t> kEncoderPromptByteLimit({.key = "encoder.prompt_byte_limit", .flag = "--prompt-byte-limit",
-    .default_text = "1000000", .least = 1, .most = 3'000'000, .unit = "bytes",
+    .default_text = "1048576", .least = 1, .most = 1'048'576, .unit = "bytes",
     .help = "longer prompts are refused; all parts count together", .programs = kEncoderd});
 
 const Option<std::string> kRenderListen({.key = "render.listen", .flag = "--listen", .default_text = "127.0.0.1:7872",

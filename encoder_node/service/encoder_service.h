@@ -17,7 +17,7 @@ namespace diptych {
 
 struct EncoderServiceOptions {
   std::string program_version;
-  int64_t prompt_byte_limit = 1'000'000;  // all parts together
+  int64_t prompt_byte_limit = 1'048'576;  // all parts together
   bool log_prompts = false;
 };
 
