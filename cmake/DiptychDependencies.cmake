@@ -58,9 +58,11 @@ if(DIPTYCH_SERVICES)
   pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
   pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
   pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
-  find_library(DIPTYCH_PROTOBUF_LIBRARY protobuf REQUIRED)          # by path: torch defines a target of that name
+  # By path, because torch defines a target of that name; and never below CMAKE_PREFIX_PATH: the wheel ships an old protoc.
+  set(not_in_torch NO_CMAKE_PATH NO_CMAKE_ENVIRONMENT_PATH)
+  find_library(DIPTYCH_PROTOBUF_LIBRARY protobuf REQUIRED ${not_in_torch})
   find_library(DIPTYCH_GRPC_REFLECTION grpc++_reflection REQUIRED)
-  find_program(DIPTYCH_PROTOC protoc REQUIRED)
+  find_program(DIPTYCH_PROTOC protoc REQUIRED ${not_in_torch})
   find_program(DIPTYCH_GRPC_PLUGIN grpc_cpp_plugin REQUIRED)
   find_path(DIPTYCH_TOML11_INCLUDE toml.hpp REQUIRED)
   find_path(DIPTYCH_CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
