@@ -1,5 +1,6 @@
 #include "common/prompt/chat_formatter.h"
 
+#include <optional>
 #include <utility>
 
 #include "common/prompt/prompt_text.h"
@@ -9,14 +10,15 @@ namespace {
 
 std::string PreparePart(const PromptParts& parts, const char* name, const std::string& part) {
   CheckUtf8(name, part);
-  std::string text = parts.clean_whitespace ? CleanWhitespace(part) : part;
+  std::string text = parts.keep_whitespace ? part : CleanWhitespace(part);
   return parts.remove_quotes ? RemoveQuotes(text) : text;
 }
 
 }  // namespace
 
 Conversation BuildConversation(const PromptParts& parts) {
-  std::string system = PreparePart(parts, "system prompt", parts.system.value_or(""));
+  if (!parts.conversation_json.empty()) return ParseConversation(parts.conversation_json);
+  std::string system = PreparePart(parts, "system prompt", parts.system);
   std::string user = PreparePart(parts, "prompt", parts.user);
   std::string thinking = PreparePart(parts, "thinking content", parts.thinking);
   std::string assistant = PreparePart(parts, "assistant content", parts.assistant);

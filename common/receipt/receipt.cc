@@ -21,15 +21,10 @@ constexpr uint64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
   throw Error(ErrorCode::kInvalidArgument, "receipt: " + message);
 }
 
-OrderedJson PromptJson(const ReceiptPrompt& prompt) {
-  return {{"user", prompt.user},
-          {"system", prompt.system},
-          {"thinking", prompt.thinking},
-          {"assistant", prompt.assistant},
-          {"force_think_block", prompt.force_think_block},
-          {"remove_quotes", prompt.remove_quotes},
-          {"keep_whitespace", prompt.keep_whitespace},
-          {"conversation_json", prompt.conversation_json}};
+OrderedJson PromptJson(const PromptParts& prompt) {
+  OrderedJson json;
+  ForEachPart(prompt, [&](const char* field, const auto& value) { json[field] = value; });
+  return json;
 }
 
 // Reads the fields of one JSON object by name, and refuses those that nobody asked for.
@@ -46,10 +41,15 @@ class Fields {
   }
   std::string OptionalText(const std::string& field) { return Find(field) ? Text(field) : ""; }
 
-  bool OptionalBool(const std::string& field) {
-    const Json* value = Find(field);
-    if (value != nullptr && !value->is_boolean()) Wrong(field, "true or false");
-    return value != nullptr && value->get<bool>();
+  // What is missing stays as it is.
+  void ReadOptional(const std::string& field, std::string& value) {
+    if (Find(field)) value = Text(field);
+  }
+  void ReadOptional(const std::string& field, bool& value) {
+    const Json* found = Find(field);
+    if (found == nullptr) return;
+    if (!found->is_boolean()) Wrong(field, "true or false");
+    value = found->get<bool>();
   }
 
   uint64_t Unsigned(const std::string& field, uint64_t least, uint64_t most) {
@@ -129,17 +129,10 @@ class Fields {
   std::set<std::string> asked_;
 };
 
-ReceiptPrompt ReadPrompt(const Json& object, const std::string& name) {
+PromptParts ReadPrompt(const Json& object, const std::string& name) {
   Fields fields(object, name);
-  ReceiptPrompt prompt;
-  prompt.user = fields.OptionalText("user");
-  prompt.system = fields.OptionalText("system");
-  prompt.thinking = fields.OptionalText("thinking");
-  prompt.assistant = fields.OptionalText("assistant");
-  prompt.force_think_block = fields.OptionalBool("force_think_block");
-  prompt.remove_quotes = fields.OptionalBool("remove_quotes");
-  prompt.keep_whitespace = fields.OptionalBool("keep_whitespace");
-  prompt.conversation_json = fields.OptionalText("conversation_json");
+  PromptParts prompt;
+  ForEachPart(prompt, [&](const char* field, auto& value) { fields.ReadOptional(field, value); });
   fields.RefuseUnknown();
   return prompt;
 }

@@ -9,21 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/prompt/prompt_parts.h"
+
 namespace diptych {
-
-// As the user gave them; proto Prompt says what each does.
-struct ReceiptPrompt {
-  std::string user;
-  std::string system;
-  std::string thinking;
-  std::string assistant;
-  bool force_think_block = false;
-  bool remove_quotes = false;
-  bool keep_whitespace = false;
-  std::string conversation_json;  // set: the other texts are empty
-
-  bool operator==(const ReceiptPrompt&) const = default;
-};
 
 struct Receipt {
   static constexpr uint64_t kSchema = 1;  // larger when a field is added that changes the picture
@@ -32,19 +20,19 @@ struct Receipt {
   // Unset: the conditioning was uploaded without a prompt; a repeat needs the embeddings whose hash is
   // conditioning_hash. An upload that states its prompt leaves no other trace, so its picture equals the one of an
   // encoder that was asked.
-  std::optional<ReceiptPrompt> prompt;
-  std::optional<ReceiptPrompt> negative;  // set when guidance_scale > 0 and its prompt is known
-  int32_t width = 0;                      // pixels
-  int32_t height = 0;                     // pixels
-  uint64_t seed = 0;                      // at most 2^63 - 1
-  int32_t steps = 0;                      // real evaluations
-  double shift = 0;                       // as used, never "unset"
+  std::optional<PromptParts> prompt;
+  std::optional<PromptParts> negative;  // set when guidance_scale > 0 and its prompt is known
+  int32_t width = 0;                    // pixels
+  int32_t height = 0;                   // pixels
+  uint64_t seed = 0;                    // at most 2^63 - 1
+  int32_t steps = 0;                    // real evaluations
+  double shift = 0;                     // as used, never "unset"
   double guidance_scale = 0;
   double cfg_normalization = 0;
   double cfg_truncation = 1;
   int32_t layer = -2;
-  std::string long_prompt_mode;  // LongPromptModeName
-  std::string dtype;             // the renderer's: "bfloat16" or "float32"
+  std::string long_prompt_mode;                 // LongPromptModeName
+  std::string dtype;                            // the renderer's: "bfloat16" or "float32"
   std::string conditioning_dtype = "bfloat16";  // of the encoder's rows, likewise
   // 64 hex digits each; those of the encoder are empty for embeddings of unknown origin.
   std::string transformer_fingerprint;

@@ -24,15 +24,15 @@ void CheckArgument(std::string_view what, std::string_view text) {
   }
 }
 
-void CheckParts(const ReceiptPrompt& prompt) {
+void CheckParts(const PromptParts& prompt) {
   CheckArgument("the prompt", prompt.user);
   CheckArgument("--system-prompt", prompt.system);
   CheckArgument("--thinking-content", prompt.thinking);
   CheckArgument("--assistant-content", prompt.assistant);
 }
 
-ReceiptPrompt ReadConversationFile(const std::string& file, const std::optional<std::string>& user,
-                                   const PromptOptions& options) {
+PromptParts ReadConversationFile(const std::string& file, const std::optional<std::string>& user,
+                                 const PromptOptions& options) {
   if (user || options.AnyGiven()) {
     throw UsageError("--conversation stands in place of the prompt and its parts; give one or the other");
   }
@@ -42,7 +42,7 @@ ReceiptPrompt ReadConversationFile(const std::string& file, const std::optional<
   } catch (const Error& error) {
     throw Error(error.code(), file + ": " + error.what());
   }
-  ReceiptPrompt prompt;
+  PromptParts prompt;
   prompt.conversation_json = text;
   return prompt;
 }
@@ -148,20 +148,20 @@ PromptOptions ReadPromptOptions(const Settings& settings) {
   return result;
 }
 
-ReceiptPrompt MakePrompt(const std::optional<std::string>& user, const PromptOptions& options) {
+PromptParts MakePrompt(const std::optional<std::string>& user, const PromptOptions& options) {
   if (!options.conversation_file.empty()) return ReadConversationFile(options.conversation_file, user, options);
   if (!user) throw UsageError("PROMPT is missing (an empty prompt is written \"\")");
-  ReceiptPrompt prompt = options.parts;
+  PromptParts prompt = options.parts;
   prompt.user = *user;
   CheckParts(prompt);
   return prompt;
 }
 
-ReceiptPrompt ChangePrompt(ReceiptPrompt base, const std::optional<std::string>& user, const PromptOptions& options) {
+PromptParts ChangePrompt(PromptParts base, const std::optional<std::string>& user, const PromptOptions& options) {
   if (!options.conversation_file.empty()) return ReadConversationFile(options.conversation_file, user, options);
   if (!base.conversation_json.empty() && (user || options.AnyGiven())) {
     if (!user) throw UsageError("the picture was made from a conversation; give PROMPT as well to replace it");
-    base = ReceiptPrompt{};
+    base = PromptParts{};
   }
   if (user) base.user = *user;
   if (options.system_given) base.system = options.parts.system;

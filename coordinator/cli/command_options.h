@@ -50,7 +50,7 @@ PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const std::file
 
 // Which parts of the prompt were given by flags; for repeating a picture with changes.
 struct PromptOptions {
-  ReceiptPrompt parts;  // all but `user`
+  PromptParts parts;  // all but `user`
   std::string conversation_file;
   bool system_given = false, thinking_given = false, assistant_given = false;
   bool force_given = false, quotes_given = false, whitespace_given = false;
@@ -62,9 +62,9 @@ PromptOptions ReadPromptOptions(const Settings& settings);
 
 // The prompt of this command line. Throws UsageError for a missing prompt, one beside a conversation, and text that is
 // not UTF-8; Error for a conversation file that cannot be read or is none.
-ReceiptPrompt MakePrompt(const std::optional<std::string>& user, const PromptOptions& options);
+PromptParts MakePrompt(const std::optional<std::string>& user, const PromptOptions& options);
 
 // The same, with what the command line says put over `base`.
-ReceiptPrompt ChangePrompt(ReceiptPrompt base, const std::optional<std::string>& user, const PromptOptions& options);
+PromptParts ChangePrompt(PromptParts base, const std::optional<std::string>& user, const PromptOptions& options);
 
 }  // namespace diptych

@@ -23,7 +23,7 @@ int64_t UnixMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-EncodeOutcome Encode(const SaveEmbeddingsOrder& order, const ReceiptPrompt& prompt, int64_t row_limit,
+EncodeOutcome Encode(const SaveEmbeddingsOrder& order, const PromptParts& prompt, int64_t row_limit,
                      const EncoderClient& encoder, Environment& environment) {
   CallStop stop;
   const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });

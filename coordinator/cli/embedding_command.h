@@ -10,8 +10,8 @@
 namespace diptych {
 
 struct SaveEmbeddingsOrder {
-  ReceiptPrompt prompt;
-  std::optional<ReceiptPrompt> negative;  // set: saved as well, for guidance
+  PromptParts prompt;
+  std::optional<PromptParts> negative;  // set: saved as well, for guidance
   int32_t layer = -2;
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
   std::string file;

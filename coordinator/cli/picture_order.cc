@@ -117,13 +117,13 @@ void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOption
 
 }  // namespace
 
-ReceiptPrompt NegativePrompt(const std::string& text, const std::optional<ReceiptPrompt>& positive) {
+PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive) {
   try {
     CheckUtf8("--negative-prompt", text);
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
-  ReceiptPrompt negative;
+  PromptParts negative;
   negative.user = text;
   if (positive) {
     negative.force_think_block = positive->force_think_block;

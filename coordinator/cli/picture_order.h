@@ -40,7 +40,7 @@ struct PictureOrder {
 
 // The negative prompt has neither system nor thinking text, only the think block and cleaning of the positive one.
 // Throws UsageError for text that is not UTF-8.
-ReceiptPrompt NegativePrompt(const std::string& text, const std::optional<ReceiptPrompt>& positive);
+PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive);
 
 // Draws a seed; smaller than 2^32, so that it is easily typed again.
 using DrawSeed = std::function<uint64_t()>;

@@ -13,19 +13,6 @@
 namespace diptych {
 namespace {
 
-std::string FormattedText(const ReceiptPrompt& prompt) {
-  if (!prompt.conversation_json.empty()) return FormatConversation(ParseConversation(prompt.conversation_json));
-  PromptParts parts;
-  parts.user = prompt.user;
-  if (!prompt.system.empty()) parts.system = prompt.system;
-  parts.thinking = prompt.thinking;
-  parts.assistant = prompt.assistant;
-  parts.force_think_block = prompt.force_think_block;
-  parts.clean_whitespace = !prompt.keep_whitespace;
-  parts.remove_quotes = prompt.remove_quotes;
-  return FormatPrompt(parts);
-}
-
 class Tokens final : public Command {
  public:
   void AddArguments(CLI::App& app) override {
@@ -41,7 +28,7 @@ class Tokens final : public Command {
   }
 
   int Run(Environment& environment) override {
-    const std::string text = FormattedText(MakePrompt(prompt_, parts_));
+    const std::string text = FormatPrompt(MakePrompt(prompt_, parts_));
     const std::string folder = private_.TokenizerFolder().string();
     if (private_.verbose()) environment.err << "tokenizer " << folder << std::endl;
     const std::vector<int64_t> ids = BpeTokenizer::Load(folder).Encode(text);

@@ -4,6 +4,7 @@
 
 #include "common/wire/conditioning_codec.h"
 #include "common/wire/enums.h"
+#include "common/wire/prompt_codec.h"
 #include "coordinator/client/connection.h"
 #include "coordinator/client/messages.h"
 #include "diptych/v1/encoder.grpc.pb.h"
@@ -54,7 +55,7 @@ absl::StatusOr<EncodeOutcome> EncoderClient::Encode(const EncodeOrder& order, Ca
   grpc::ClientContext context;
   const CallStop::Guard stoppable(stop, context);
   v1::EncodeRequest request;
-  *request.mutable_prompt() = PromptMessage(order.prompt);
+  *request.mutable_prompt() = ToProto(order.prompt);
   request.set_layer(order.layer);
   request.set_long_prompt_mode(ToProto(order.long_prompt_mode));
   request.set_row_limit(order.row_limit);

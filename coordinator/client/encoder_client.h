@@ -12,7 +12,7 @@
 namespace diptych {
 
 struct EncodeOrder {
-  ReceiptPrompt prompt;
+  PromptParts prompt;
   int32_t layer = -2;
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
   int64_t row_limit = 0;  // 0: none

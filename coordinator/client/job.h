@@ -15,10 +15,10 @@ namespace diptych {
 
 // One picture to ask for; job.proto states the limits of each field.
 struct PictureRequest {
-  std::optional<ReceiptPrompt> prompt;    // required unless conditioning is set
-  std::optional<ReceiptPrompt> negative;  // used when guidance_scale > 0; unset: the empty prompt
-  int32_t width = 1024;                   // pixels
-  int32_t height = 1024;                  // pixels
+  std::optional<PromptParts> prompt;    // required unless conditioning is set
+  std::optional<PromptParts> negative;  // used when guidance_scale > 0; unset: the empty prompt
+  int32_t width = 1024;                 // pixels
+  int32_t height = 1024;                // pixels
   int32_t steps = 9;
   uint64_t seed = 0;
   std::optional<double> shift;  // unset: the checkpoint's own

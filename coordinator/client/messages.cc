@@ -1,6 +1,7 @@
 #include "coordinator/client/messages.h"
 
 #include "common/wire/enums.h"
+#include "common/wire/prompt_codec.h"
 
 namespace diptych {
 namespace {
@@ -65,26 +66,10 @@ std::string_view JobStateText(JobView::State state) {
   return "unknown";
 }
 
-v1::Prompt PromptMessage(const ReceiptPrompt& prompt) {
-  v1::Prompt message;
-  if (!prompt.conversation_json.empty()) {
-    message.set_conversation_json(prompt.conversation_json);
-    return message;
-  }
-  message.set_user(prompt.user);
-  if (!prompt.system.empty()) message.set_system(prompt.system);
-  message.set_thinking(prompt.thinking);
-  message.set_assistant(prompt.assistant);
-  message.set_force_think_block(prompt.force_think_block);
-  message.set_remove_quotes(prompt.remove_quotes);
-  message.set_keep_whitespace(prompt.keep_whitespace);
-  return message;
-}
-
 v1::JobSpec SpecMessage(const PictureRequest& request) {
   v1::JobSpec spec;
-  if (request.prompt) *spec.mutable_prompt() = PromptMessage(*request.prompt);
-  if (request.negative) *spec.mutable_negative() = PromptMessage(*request.negative);
+  if (request.prompt) *spec.mutable_prompt() = ToProto(*request.prompt);
+  if (request.negative) *spec.mutable_negative() = ToProto(*request.negative);
   spec.set_width(request.width);
   spec.set_height(request.height);
   spec.set_steps(request.steps);

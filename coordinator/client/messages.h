@@ -8,7 +8,6 @@
 
 namespace diptych {
 
-v1::Prompt PromptMessage(const ReceiptPrompt& prompt);
 v1::JobSpec SpecMessage(const PictureRequest& request);
 
 JobView JobFromMessage(const v1::Job& job);

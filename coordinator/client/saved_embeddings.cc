@@ -37,7 +37,7 @@ std::string BytesSha256(const Conditioning& conditioning) {
 }
 
 json NegativeJson(const SavedNegative& negative) {
-  const ReceiptPrompt prompt = negative.prompt.value_or(ReceiptPrompt{});
+  const PromptParts prompt = negative.prompt.value_or(PromptParts{});
   return {{"prompt", negative.prompt ? prompt.user : std::string(kUnknown)},
           {"force_think_block", prompt.force_think_block},
           {"remove_quotes", prompt.remove_quotes},
@@ -50,7 +50,7 @@ json NegativeJson(const SavedNegative& negative) {
 
 json SidecarJson(const SavedEmbeddings& saved) {
   const ConditioningHeader& header = saved.conditioning.header;
-  const ReceiptPrompt prompt = saved.prompt.value_or(ReceiptPrompt{});
+  const PromptParts prompt = saved.prompt.value_or(PromptParts{});
   json sidecar = {
       {"prompt", saved.prompt ? prompt.user : std::string(kUnknown)},
       {"template", nullptr},
@@ -129,9 +129,9 @@ class Sidecar {
   std::string name_;
 };
 
-std::optional<ReceiptPrompt> ReadPrompt(const Sidecar& sidecar) {
+std::optional<PromptParts> ReadPrompt(const Sidecar& sidecar) {
   if (!sidecar.Has("prompt") || sidecar.Text("prompt") == kUnknown) return std::nullopt;
-  ReceiptPrompt prompt;
+  PromptParts prompt;
   prompt.conversation_json = sidecar.Text("conversation");
   if (!prompt.conversation_json.empty()) return prompt;
   prompt.user = sidecar.Text("prompt");

@@ -15,12 +15,12 @@ namespace diptych {
 // Layer, long-prompt mode, dtype, width and models are those of the positive embeddings.
 struct SavedNegative {
   Conditioning conditioning;
-  std::optional<ReceiptPrompt> prompt;  // unset: unknown
+  std::optional<PromptParts> prompt;  // unset: unknown
 };
 
 struct SavedEmbeddings {
   Conditioning conditioning;
-  std::optional<ReceiptPrompt> prompt;  // unset: unknown
+  std::optional<PromptParts> prompt;  // unset: unknown
   std::optional<SavedNegative> negative;
   std::string created_at;       // local time, ISO 8601
   std::string encoder_device;   // "cpu" or "cuda"

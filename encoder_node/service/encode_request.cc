@@ -2,8 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/prompt/chat_formatter.h"
-#include "common/prompt/conversation.h"
-#include "common/prompt/prompt_text.h"
 #include "common/status/status.h"
 #include "common/wire/enums.h"
 #include "common/wire/prompt_codec.h"
@@ -11,26 +9,13 @@
 namespace diptych {
 namespace {
 
-absl::Status CheckPrompt(const v1::Prompt& prompt, int64_t byte_limit) {
-  const size_t bytes = prompt.user().size() + prompt.system().size() + prompt.thinking().size() +
-                       prompt.assistant().size() + prompt.conversation_json().size();
-  if (static_cast<int64_t>(bytes) > byte_limit) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("prompt: ", bytes, " bytes, this encoder takes at most ", byte_limit));
-  }
-  if (!prompt.template_name().empty()) {
-    return absl::InvalidArgumentError("prompt: template_name is set, this encoder has no templates");
-  }
-  if (!prompt.conversation_json().empty() && HasPromptParts(prompt)) {
-    return absl::InvalidArgumentError("prompt: conversation_json is set, so every other field must be unset");
-  }
-  return absl::OkStatus();
-}
-
-std::string Format(const v1::Prompt& prompt) {
-  if (prompt.conversation_json().empty()) return FormatPrompt(PromptPartsFromProto(prompt));
-  CheckUtf8("conversation_json", prompt.conversation_json());
-  return FormatConversation(ParseConversation(prompt.conversation_json()));
+absl::StatusOr<std::string> FormattedText(const v1::Prompt& message, int64_t byte_limit) {
+  const absl::StatusOr<PromptParts> parts = FromProto(message);
+  if (!parts.ok()) return absl::Status(parts.status().code(), absl::StrCat("prompt: ", parts.status().message()));
+  return Guard([&] {
+    CheckPromptParts("prompt", *parts, byte_limit);
+    return FormatPrompt(*parts);
+  });
 }
 
 }  // namespace
@@ -43,7 +28,6 @@ absl::StatusOr<ValidEncodeRequest> ValidateEncodeRequest(const v1::EncodeRequest
                                                       request.expected_model_fingerprint()));
   }
   if (!request.has_prompt()) return absl::InvalidArgumentError("prompt is not set");
-  if (absl::Status s = CheckPrompt(request.prompt(), prompt_byte_limit); !s.ok()) return s;
 
   ValidEncodeRequest valid;
   EncodeParameters& parameters = valid.parameters;
@@ -62,7 +46,7 @@ absl::StatusOr<ValidEncodeRequest> ValidateEncodeRequest(const v1::EncodeRequest
   if (!mode.ok()) return mode.status();
   parameters.long_prompt_mode = *mode;
 
-  absl::StatusOr<std::string> text = Guard([&] { return Format(request.prompt()); });
+  absl::StatusOr<std::string> text = FormattedText(request.prompt(), prompt_byte_limit);
   if (!text.ok()) return text.status();
   valid.formatted_text = *std::move(text);
   return valid;

@@ -7,12 +7,12 @@
 
 #include "common/concurrency/cancel_token.h"
 #include "common/conditioning/conditioning.h"
-#include "render_node/conditioning/prompt_text.h"
+#include "common/prompt/prompt_parts.h"
 
 namespace diptych {
 
 struct FetchRequest {
-  PromptText prompt;
+  PromptParts prompt;
   int32_t layer = -2;
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
   int64_t row_limit = 0;  // most rows that the DiT takes

@@ -12,6 +12,7 @@
 #include "common/net/poller.h"
 #include "common/wire/conditioning_codec.h"
 #include "common/wire/enums.h"
+#include "common/wire/prompt_codec.h"
 
 namespace diptych {
 namespace {
@@ -71,24 +72,11 @@ class EncodeStream {
   ConditioningReceiver receiver_;
 };
 
-v1::Prompt ToProto(const PromptText& text) {
-  v1::Prompt prompt;
-  prompt.set_user(text.user);
-  if (text.system) prompt.set_system(*text.system);
-  prompt.set_thinking(text.thinking);
-  prompt.set_assistant(text.assistant);
-  prompt.set_force_think_block(text.force_think_block);
-  prompt.set_remove_quotes(text.remove_quotes);
-  prompt.set_keep_whitespace(text.keep_whitespace);
-  prompt.set_conversation_json(text.conversation_json);
-  return prompt;
-}
-
 }  // namespace
 
 v1::EncodeRequest ToProto(const FetchRequest& request) {
   v1::EncodeRequest proto;
-  *proto.mutable_prompt() = ToProto(request.prompt);
+  *proto.mutable_prompt() = diptych::ToProto(request.prompt);
   proto.set_layer(request.layer);
   proto.set_long_prompt_mode(diptych::ToProto(request.long_prompt_mode));
   proto.set_row_limit(request.row_limit);

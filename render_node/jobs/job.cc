@@ -27,26 +27,6 @@ constexpr bool kLegal[kJobStates.size()][kJobStates.size()] = {
 
 [[noreturn]] void Refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
-void CheckPrompt(const std::string& name, const PromptText& prompt, int64_t byte_limit) {
-  const std::string system = prompt.system.value_or("");
-  const size_t bytes = prompt.user.size() + system.size() + prompt.thinking.size() + prompt.assistant.size() +
-                       prompt.conversation_json.size();
-  if (static_cast<int64_t>(bytes) > byte_limit) {
-    Refuse(name + " has " + std::to_string(bytes) + " bytes, the limit is " + std::to_string(byte_limit));
-  }
-  CheckUtf8(name + ".user", prompt.user);
-  CheckUtf8(name + ".system", system);
-  CheckUtf8(name + ".thinking", prompt.thinking);
-  CheckUtf8(name + ".assistant", prompt.assistant);
-  CheckUtf8(name + ".conversation_json", prompt.conversation_json);
-  PromptText others = prompt;
-  others.conversation_json.clear();
-  if (system.empty()) others.system.reset();
-  if (!prompt.conversation_json.empty() && others != PromptText{}) {
-    Refuse(name + ".conversation_json is the whole conversation; the other fields of " + name + " must then be unset");
-  }
-}
-
 bool IsControl(char32_t code_point) { return code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0); }
 
 void CheckClient(const std::string& client) {
@@ -85,8 +65,8 @@ JobState ParseJobState(std::string_view name) {
 
 void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t prompt_byte_limit) {
   if (!spec.prompt && !conditioning_uploaded) Refuse("a job needs a prompt or uploaded conditioning");
-  if (spec.prompt) CheckPrompt("prompt", *spec.prompt, prompt_byte_limit);
-  if (spec.negative) CheckPrompt("negative", *spec.negative, prompt_byte_limit);
+  if (spec.prompt) CheckPromptParts("prompt", *spec.prompt, prompt_byte_limit);
+  if (spec.negative) CheckPromptParts("negative", *spec.negative, prompt_byte_limit);
   CheckFinite("shift", spec.shift.value_or(0));
   CheckFinite("guidance_scale", spec.guidance_scale);
   CheckFinite("cfg_normalization", spec.cfg_normalization);

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/conditioning/conditioning.h"
-#include "render_node/conditioning/prompt_text.h"
+#include "common/prompt/prompt_parts.h"
 
 namespace diptych {
 
@@ -28,11 +28,11 @@ JobState ParseJobState(std::string_view name);  // throws Error(kInvalidArgument
 
 // What a client asks for. The first block determines the picture.
 struct JobSpec {
-  std::optional<PromptText> prompt;    // required unless conditioning is uploaded; then only a label
-  std::optional<PromptText> negative;  // used when guidance_scale > 0; unset: the empty prompt
-  int32_t width = 0;                   // pixels
-  int32_t height = 0;                  // pixels
-  int32_t steps = 0;                   // real evaluations
+  std::optional<PromptParts> prompt;    // required unless conditioning is uploaded; then only a label
+  std::optional<PromptParts> negative;  // used when guidance_scale > 0; unset: the empty prompt
+  int32_t width = 0;                    // pixels
+  int32_t height = 0;                   // pixels
+  int32_t steps = 0;                    // real evaluations
   uint64_t seed = 0;
   std::optional<double> shift;   // unset: the checkpoint's own
   double guidance_scale = 0;     // 0: off

@@ -27,26 +27,12 @@ void Take(const Json& json, const char* key, std::optional<T>& value) {
 }  // namespace
 
 // Found by nlohmann-json through the type's namespace.
-void to_json(Json& json, const PromptText& prompt) {
-  json = {{"user", prompt.user},
-          {"thinking", prompt.thinking},
-          {"assistant", prompt.assistant},
-          {"force_think_block", prompt.force_think_block},
-          {"remove_quotes", prompt.remove_quotes},
-          {"keep_whitespace", prompt.keep_whitespace},
-          {"conversation_json", prompt.conversation_json}};
-  Put(json, "system", prompt.system);
+void to_json(Json& json, const PromptParts& prompt) {
+  ForEachPart(prompt, [&](const char* field, const auto& value) { json[field] = value; });
 }
 
-void from_json(const Json& json, PromptText& prompt) {
-  Take(json, "user", prompt.user);
-  Take(json, "system", prompt.system);
-  Take(json, "thinking", prompt.thinking);
-  Take(json, "assistant", prompt.assistant);
-  Take(json, "force_think_block", prompt.force_think_block);
-  Take(json, "remove_quotes", prompt.remove_quotes);
-  Take(json, "keep_whitespace", prompt.keep_whitespace);
-  Take(json, "conversation_json", prompt.conversation_json);
+void from_json(const Json& json, PromptParts& prompt) {
+  ForEachPart(prompt, [&](const char* field, auto& value) { Take(json, field, value); });
 }
 
 std::string SpecToJson(const JobSpec& spec) {

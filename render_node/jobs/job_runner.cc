@@ -80,15 +80,15 @@ JobRunner::Inputs JobRunner::Obtain(Job& job, const CancelToken& cancel) {
   UploadedConditioning uploaded = parts_.store.LoadConditioning(job.id);
   Inputs inputs;
   inputs.positive =
-      uploaded.positive ? *std::move(uploaded.positive) : Fetch(job, job.spec.prompt.value_or(PromptText{}), cancel);
+      uploaded.positive ? *std::move(uploaded.positive) : Fetch(job, job.spec.prompt.value_or(PromptParts{}), cancel);
   if (job.spec.guidance_scale > 0) {
-    inputs.negative =
-        uploaded.negative ? std::move(uploaded.negative) : Fetch(job, job.spec.negative.value_or(PromptText{}), cancel);
+    inputs.negative = uploaded.negative ? std::move(uploaded.negative)
+                                        : Fetch(job, job.spec.negative.value_or(PromptParts{}), cancel);
   }
   return inputs;
 }
 
-Conditioning JobRunner::Fetch(Job& job, const PromptText& prompt, const CancelToken& cancel) {
+Conditioning JobRunner::Fetch(Job& job, const PromptParts& prompt, const CancelToken& cancel) {
   cancel.ThrowIfCancelled();
   FetchRequest request;
   request.prompt = prompt;

@@ -76,7 +76,7 @@ class JobRunner {
   void RunJob(ClaimedJob claimed);
   void Paint(Job& job, const CancelToken& cancel);
   Inputs Obtain(Job& job, const CancelToken& cancel);
-  Conditioning Fetch(Job& job, const PromptText& prompt, const CancelToken& cancel);
+  Conditioning Fetch(Job& job, const PromptParts& prompt, const CancelToken& cancel);
   Picture Render(Job& job, const Inputs& inputs, const RenderParameters& parameters, const CancelToken& cancel);
   JobState OutcomeOfCurrentException(Job& job, const CancelToken& cancel) const;
   void Settle(Job& job, JobState outcome);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/wire/enums.h"
+#include "common/wire/prompt_codec.h"
 
 namespace diptych {
 namespace {
@@ -33,19 +34,6 @@ v1::JobState ToProto(JobState state) {
     if (known == state) return wire;
   }
   return v1::JOB_STATE_UNSPECIFIED;
-}
-
-v1::Prompt ToProto(const PromptText& prompt) {
-  v1::Prompt message;
-  message.set_user(prompt.user);
-  if (prompt.system) message.set_system(*prompt.system);
-  message.set_thinking(prompt.thinking);
-  message.set_assistant(prompt.assistant);
-  message.set_force_think_block(prompt.force_think_block);
-  message.set_remove_quotes(prompt.remove_quotes);
-  message.set_keep_whitespace(prompt.keep_whitespace);
-  message.set_conversation_json(prompt.conversation_json);
-  return message;
 }
 
 v1::JobSpec ToProto(const JobSpec& spec) {
@@ -104,32 +92,15 @@ absl::StatusOr<JobState> FromProto(v1::JobState state) {
       absl::StrCat("job state ", static_cast<int>(state), " is not one of 1 (queued) to 8 (cancelled)"));
 }
 
-absl::StatusOr<PromptText> FromProto(const v1::Prompt& message) {
-  if (!message.template_name().empty()) {
-    return absl::InvalidArgumentError(
-        "template_name is reserved: this version has no prompt templates, send the parts of the prompt");
-  }
-  PromptText prompt;
-  prompt.user = message.user();
-  if (message.has_system()) prompt.system = message.system();
-  prompt.thinking = message.thinking();
-  prompt.assistant = message.assistant();
-  prompt.force_think_block = message.force_think_block();
-  prompt.remove_quotes = message.remove_quotes();
-  prompt.keep_whitespace = message.keep_whitespace();
-  prompt.conversation_json = message.conversation_json();
-  return prompt;
-}
-
 absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message) {
   JobSpec spec;
   if (message.has_prompt()) {
-    absl::StatusOr<PromptText> prompt = FromProto(message.prompt());
+    absl::StatusOr<PromptParts> prompt = FromProto(message.prompt());
     if (!prompt.ok()) return Named("prompt", prompt.status());
     spec.prompt = *std::move(prompt);
   }
   if (message.has_negative()) {
-    absl::StatusOr<PromptText> negative = FromProto(message.negative());
+    absl::StatusOr<PromptParts> negative = FromProto(message.negative());
     if (!negative.ok()) return Named("negative", negative.status());
     spec.negative = *std::move(negative);
   }

@@ -8,16 +8,12 @@
 namespace diptych {
 
 v1::JobState ToProto(JobState state);
-v1::Prompt ToProto(const PromptText& prompt);
 v1::JobSpec ToProto(const JobSpec& spec);
 v1::JobTimings ToProto(const JobTimings& timings);
 v1::Job ToProto(const Job& job);
 
 // INVALID_ARGUMENT for UNSPECIFIED and for a number that this version does not know.
 absl::StatusOr<JobState> FromProto(v1::JobState state);
-
-// INVALID_ARGUMENT when template_name is set, which is reserved. Everything else is ValidateSpec's to judge.
-absl::StatusOr<PromptText> FromProto(const v1::Prompt& prompt);
 
 // INVALID_ARGUMENT, naming the field, for a template name and for a long-prompt mode that this version does not know.
 absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& spec);

@@ -7,29 +7,12 @@
 #include "common/version/version.h"
 
 namespace diptych {
-namespace {
-
-ReceiptPrompt PromptOf(const PromptText& prompt) {
-  ReceiptPrompt receipt;
-  receipt.user = prompt.user;
-  receipt.system = prompt.system.value_or("");  // both mean no system turn
-  receipt.thinking = prompt.thinking;
-  receipt.assistant = prompt.assistant;
-  receipt.force_think_block = prompt.force_think_block;
-  receipt.remove_quotes = prompt.remove_quotes;
-  receipt.keep_whitespace = prompt.keep_whitespace;
-  receipt.conversation_json = prompt.conversation_json;
-  return receipt;
-}
-
-}  // namespace
-
 Receipt ReceiptOf(const FinishRequest& request) {
   const RenderParameters& parameters = request.parameters;
   const ConditioningHeader& positive = request.positive.header;
   Receipt receipt;
   receipt.program_version = kVersion;
-  if (request.spec.prompt) receipt.prompt = PromptOf(*request.spec.prompt);
+  receipt.prompt = request.spec.prompt;
   receipt.width = parameters.width;
   receipt.height = parameters.height;
   receipt.seed = parameters.seed;
@@ -48,7 +31,7 @@ Receipt ReceiptOf(const FinishRequest& request) {
   receipt.tokenizer_fingerprint = positive.tokenizer_fingerprint;
   receipt.conditioning_hash = ConditioningHash(request.positive);
   if (request.negative != nullptr) {
-    if (request.spec.negative) receipt.negative = PromptOf(*request.spec.negative);
+    receipt.negative = request.spec.negative;
     receipt.negative_conditioning_hash = ConditioningHash(*request.negative);
   }
   return receipt;

@@ -40,7 +40,7 @@ absl::StatusOr<JobFilter> FilterOf(const v1::ListRequest& request) {
 
 std::string PromptForLog(const JobSpec& spec, bool in_full) {
   if (!spec.prompt) return "no prompt";
-  const PromptText& prompt = *spec.prompt;
+  const PromptParts& prompt = *spec.prompt;
   const std::string& words = prompt.conversation_json.empty() ? prompt.user : prompt.conversation_json;
   return in_full ? absl::StrCat("prompt \"", words, "\"") : absl::StrCat("prompt of ", words.size(), " bytes");
 }

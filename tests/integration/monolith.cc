@@ -44,9 +44,8 @@ JobSpec SpecOf(const Flags& flags, double default_shift) {
   return spec;
 }
 
-Conditioning Encode(PromptEncoder& encoder, const PromptText& prompt, int64_t row_limit) {
-  PromptParts parts{.user = prompt.user, .system = prompt.system, .thinking = prompt.thinking};
-  return encoder.Encode(FormatPrompt(parts), {.row_limit = row_limit}, CancelToken());
+Conditioning Encode(PromptEncoder& encoder, const PromptParts& prompt, int64_t row_limit) {
+  return encoder.Encode(FormatPrompt(prompt), {.row_limit = row_limit}, CancelToken());
 }
 
 void Run(const Flags& flags) {

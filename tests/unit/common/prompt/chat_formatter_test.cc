@@ -39,7 +39,7 @@ TEST(FormatPrompt, CleansEveryPartUnlessToldNotTo) {
   EXPECT_EQ(FormatPrompt(parts),
             "<|im_start|>system\nS S<|im_end|>\n<|im_start|>user\nP Q<|im_end|>\n"
             "<|im_start|>assistant\n<think>\nT\n\nT\n</think>\n\nA A<|im_end|>");
-  parts.clean_whitespace = false;
+  parts.keep_whitespace = true;
   EXPECT_EQ(FormatPrompt(parts),
             "<|im_start|>system\n\tS  S <|im_end|>\n<|im_start|>user\n P\tQ\n\n\n<|im_end|>\n"
             "<|im_start|>assistant\n<think>\n T\n\n\n\nT\n</think>\n\nA \u3000A\n<|im_end|>");
@@ -84,6 +84,11 @@ TEST(FormatPrompt, NamesThePartThatIsNotUtf8) {
   EXPECT_EQ(refusal({.user = "", .system = "a\xFF"}), "system prompt" + rest);
   EXPECT_EQ(refusal({.user = "", .thinking = "a\xFF"}), "thinking content" + rest);
   EXPECT_EQ(refusal({.user = "", .assistant = "a\xFF"}), "assistant content" + rest);
+}
+
+TEST(FormatPrompt, AConversationTakesThePlaceOfTheParts) {
+  const std::string json = R"({"messages":[{"role":"user","content":" a  dog"},{"role":"assistant","content":""}]})";
+  EXPECT_EQ(FormatPrompt({.conversation_json = json}), "<|im_start|>user\n a  dog<|im_end|>\n<|im_start|>assistant\n");
 }
 
 TEST(BuildConversation, AlwaysHasAUserAndAnAssistantTurn) {

@@ -9,8 +9,8 @@
 namespace diptych {
 namespace {
 
-ReceiptPrompt Prompt(std::string user, std::string system) {
-  ReceiptPrompt prompt;
+PromptParts Prompt(std::string user, std::string system) {
+  PromptParts prompt;
   prompt.user = std::move(user);
   prompt.system = std::move(system);
   return prompt;

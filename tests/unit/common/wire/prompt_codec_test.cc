@@ -6,57 +6,31 @@ namespace diptych {
 namespace {
 
 TEST(PromptCodec, EveryPartSurvivesTheJourney) {
-  PromptParts parts;
-  parts.user = "a cat";
-  parts.system = "You paint.";
-  parts.thinking = "calm";
-  parts.assistant = "done";
-  parts.force_think_block = true;
-  parts.clean_whitespace = false;
-  parts.remove_quotes = true;
-  const PromptParts back = PromptPartsFromProto(ToProto(parts));
-  EXPECT_EQ(back.user, "a cat");
-  EXPECT_EQ(back.system, "You paint.");
-  EXPECT_EQ(back.thinking, "calm");
-  EXPECT_EQ(back.assistant, "done");
-  EXPECT_TRUE(back.force_think_block);
-  EXPECT_FALSE(back.clean_whitespace);
-  EXPECT_TRUE(back.remove_quotes);
+  const PromptParts parts{"a cat", "You paint.", "calm", "done", true, true, true, "{}"};
+  const absl::StatusOr<PromptParts> back = FromProto(ToProto(parts));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, parts);
 }
 
-TEST(PromptCodec, AnEmptyMessageIsTheEmptyPromptWithCleaningOn) {
-  const PromptParts parts = PromptPartsFromProto(v1::Prompt());
-  EXPECT_EQ(parts.user, "");
-  EXPECT_FALSE(parts.system.has_value());
-  EXPECT_TRUE(parts.clean_whitespace);
-  EXPECT_FALSE(parts.force_think_block);
-  EXPECT_FALSE(parts.remove_quotes);
+TEST(PromptCodec, AnEmptyMessageIsTheEmptyPrompt) {
+  const absl::StatusOr<PromptParts> parts = FromProto(v1::Prompt());
+  ASSERT_TRUE(parts.ok()) << parts.status();
+  EXPECT_EQ(*parts, PromptParts());
 }
 
-TEST(PromptCodec, AnEmptySystemTextIsNotTheSameAsNone) {
-  PromptParts parts;
-  parts.system = "";
-  EXPECT_TRUE(ToProto(parts).has_system());
-  parts.system.reset();
-  EXPECT_FALSE(ToProto(parts).has_system());
+TEST(PromptCodec, AnEmptySystemTextIsTheSameAsNone) {
+  v1::Prompt prompt;
+  prompt.set_system("");
+  EXPECT_EQ(*FromProto(prompt), PromptParts());
+  EXPECT_FALSE(ToProto(PromptParts()).has_system());
 }
 
-TEST(PromptCodec, NoticesEachFieldThatAConversationExcludes) {
-  v1::Prompt conversation;
-  conversation.set_conversation_json("[]");
-  EXPECT_FALSE(HasPromptParts(conversation));
-  const auto with = [&](auto set) {
-    v1::Prompt prompt = conversation;
-    set(&prompt);
-    return HasPromptParts(prompt);
-  };
-  EXPECT_TRUE(with([](v1::Prompt* p) { p->set_user("x"); }));
-  EXPECT_TRUE(with([](v1::Prompt* p) { p->set_system(""); }));
-  EXPECT_TRUE(with([](v1::Prompt* p) { p->set_thinking("x"); }));
-  EXPECT_TRUE(with([](v1::Prompt* p) { p->set_assistant("x"); }));
-  EXPECT_TRUE(with([](v1::Prompt* p) { p->set_force_think_block(true); }));
-  EXPECT_TRUE(with([](v1::Prompt* p) { p->set_remove_quotes(true); }));
-  EXPECT_TRUE(with([](v1::Prompt* p) { p->set_keep_whitespace(true); }));
+TEST(PromptCodec, RefusesATemplateUntilThereAreTemplates) {
+  v1::Prompt prompt;
+  prompt.set_template_name("portrait");
+  const absl::Status status = FromProto(prompt).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("template_name is reserved"), std::string::npos) << status;
 }
 
 }  // namespace

@@ -72,11 +72,11 @@ TEST(Prompt, IsMadeFromTheFlags) {
                                              {"--force-think-block", "true"},
                                              {"--remove-quotes", "true"},
                                              {"--keep-whitespace", "true"}});
-  EXPECT_EQ(MakePrompt("u", ReadPromptOptions(settings)), (ReceiptPrompt{"u", "s", "t", "a", true, true, true, ""}));
+  EXPECT_EQ(MakePrompt("u", ReadPromptOptions(settings)), (PromptParts{"u", "s", "t", "a", true, true, true, ""}));
 }
 
 TEST(Prompt, MayBeEmptyButNotMissing) {
-  EXPECT_EQ(MakePrompt("", {}), ReceiptPrompt{});
+  EXPECT_EQ(MakePrompt("", {}), PromptParts{});
   EXPECT_THROW(MakePrompt(std::nullopt, {}), UsageError);
 }
 
@@ -101,14 +101,14 @@ TEST(Prompt, OfAConversationStandsAlone) {
 }
 
 TEST(Prompt, OfAReceiptIsChangedOnlyWhereFlagsSayso) {
-  const ReceiptPrompt base{"u", "s", "t", "a", true, false, false, ""};
+  const PromptParts base{"u", "s", "t", "a", true, false, false, ""};
   EXPECT_EQ(ChangePrompt(base, std::nullopt, {}), base);
   const PromptOptions options = ReadPromptOptions(SettingsForTest({{"--system-prompt", ""}}));
-  EXPECT_EQ(ChangePrompt(base, "new", options), (ReceiptPrompt{"new", "", "t", "a", true, false, false, ""}));
+  EXPECT_EQ(ChangePrompt(base, "new", options), (PromptParts{"new", "", "t", "a", true, false, false, ""}));
 }
 
 TEST(Prompt, OfAConversationReceiptIsReplacedAsAWhole) {
-  ReceiptPrompt base;
+  PromptParts base;
   base.conversation_json = "{}";
   EXPECT_EQ(ChangePrompt(base, std::nullopt, {}), base);
   EXPECT_EQ(ChangePrompt(base, "new", {}).user, "new");

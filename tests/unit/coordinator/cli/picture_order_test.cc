@@ -22,7 +22,7 @@ SavedEmbeddings SmallEmbeddings() {
   saved.conditioning.header.layer = -5;
   saved.conditioning.header.long_prompt_mode = LongPromptMode::kTruncate;
   saved.conditioning.bytes = {1, 2, 3, 4};
-  saved.prompt = ReceiptPrompt{};
+  saved.prompt = PromptParts{};
   saved.prompt->user = "from the file";
   return saved;
 }
@@ -41,7 +41,7 @@ class PictureOrderTest : public testing::Test {
   static Receipt SampleReceipt() {
     Receipt receipt;
     receipt.program_version = "1";
-    receipt.prompt = ReceiptPrompt{};
+    receipt.prompt = PromptParts{};
     receipt.prompt->user = "a cat";
     receipt.prompt->system = "paint";
     receipt.width = 64;
@@ -131,7 +131,7 @@ TEST_F(PictureOrderTest, ChangesWhatFlagsSayAndNothingElse) {
 TEST_F(PictureOrderTest, RepeatsWithItsOwnNegativePrompt) {
   Receipt receipt = SampleReceipt();
   receipt.guidance_scale = 3;
-  receipt.negative = ReceiptPrompt{};
+  receipt.negative = PromptParts{};
   receipt.negative->user = "blur";
   receipt.negative_conditioning_hash = std::string(64, 'f');
   const std::string file = Save(receipt);
@@ -173,7 +173,7 @@ TEST_F(PictureOrderTest, TakesPromptLayerAndModeFromEmbeddings) {
 TEST_F(PictureOrderTest, TakesTheNegativeOfGuidanceFromEmbeddings) {
   SavedEmbeddings saved = SmallEmbeddings();
   SaveEmbeddings(folder_ / "without", saved);
-  saved.negative = SavedNegative{saved.conditioning, ReceiptPrompt{}};
+  saved.negative = SavedNegative{saved.conditioning, PromptParts{}};
   saved.negative->prompt->user = "fog";
   SaveEmbeddings(folder_ / "with", saved);
   const PictureOrder order = Order(std::nullopt, {{"--load-embeddings", folder_ / "with"}, {"--guidance-scale", "2"}});

@@ -59,7 +59,7 @@ std::unique_ptr<RenderClient> ClientOf(const FakeRenderer& renderer) {
 
 PictureRequest SmallPicture() {
   PictureRequest request;
-  request.prompt = ReceiptPrompt{};
+  request.prompt = PromptParts{};
   request.prompt->user = "a cat";
   request.width = request.height = 16;
   request.steps = 3;
@@ -69,7 +69,7 @@ PictureRequest SmallPicture() {
 TEST(RenderClient, SubmitsEveryFieldOfARequest) {
   FakeRenderer renderer;
   PictureRequest request = SmallPicture();
-  request.negative = ReceiptPrompt{};
+  request.negative = PromptParts{};
   request.negative->user = "blur";
   request.seed = 77;
   request.shift = 2.5;

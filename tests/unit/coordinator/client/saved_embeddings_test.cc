@@ -30,14 +30,14 @@ SavedEmbeddings Sample(StateDtype dtype = StateDtype::kBFloat16) {
   header.width = 2;
   saved.conditioning.bytes.resize(static_cast<size_t>(header.ByteCount()));
   for (size_t i = 0; i < saved.conditioning.bytes.size(); ++i) saved.conditioning.bytes[i] = static_cast<uint8_t>(i);
-  saved.prompt = ReceiptPrompt{.user = "a \"red\" cat",
-                               .system = "paint",
-                               .thinking = "hm",
-                               .assistant = "well",
-                               .force_think_block = true,
-                               .remove_quotes = true,
-                               .keep_whitespace = true,
-                               .conversation_json = ""};
+  saved.prompt = PromptParts{.user = "a \"red\" cat",
+                             .system = "paint",
+                             .thinking = "hm",
+                             .assistant = "well",
+                             .force_think_block = true,
+                             .remove_quotes = true,
+                             .keep_whitespace = true,
+                             .conversation_json = ""};
   saved.created_at = "2026-01-02T03:04:05+00:00";
   saved.encoder_device = "cpu";
   saved.model_path = "models/x";
@@ -87,7 +87,7 @@ TEST_F(SavedEmbeddingsTest, ComeBackWithEveryFieldInBothDtypes) {
 
 TEST_F(SavedEmbeddingsTest, KeepAConversation) {
   SavedEmbeddings saved = Sample();
-  saved.prompt = ReceiptPrompt{};
+  saved.prompt = PromptParts{};
   saved.prompt->conversation_json = R"({"messages": []})";
   SaveEmbeddings(folder_ / "e.safetensors", saved);
   EXPECT_EQ(LoadEmbeddings(folder_ / "e.safetensors").prompt, saved.prompt);
@@ -101,7 +101,7 @@ SavedEmbeddings SampleWithNegative() {
   negative.conditioning.header.text_sha256 = std::string(64, 'f');
   negative.conditioning.header.token_count = 1;
   negative.conditioning.bytes = {9, 8, 7, 6};
-  negative.prompt = ReceiptPrompt{};
+  negative.prompt = PromptParts{};
   negative.prompt->user = "fog";
   negative.prompt->force_think_block = true;
   saved.negative = negative;
@@ -136,7 +136,7 @@ TEST_F(SavedEmbeddingsTest, RefuseANegativeThatDoesNotFit) {
 
 TEST_F(SavedEmbeddingsTest, KeepAnEmptyPromptApartFromAnUnknownOne) {
   SavedEmbeddings saved = Sample();
-  saved.prompt = ReceiptPrompt{};
+  saved.prompt = PromptParts{};
   SaveEmbeddings(folder_ / "e.safetensors", saved);
   EXPECT_TRUE(LoadEmbeddings(folder_ / "e.safetensors").prompt.has_value());
   saved.prompt.reset();

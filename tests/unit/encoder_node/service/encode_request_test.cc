@@ -84,7 +84,7 @@ TEST(EncodeRequest, CountsAllPartsAgainstTheLimit) {
         r->mutable_prompt()->set_user(std::string(51, 'x'));
         r->mutable_prompt()->set_system(std::string(50, 'x'));
       },
-      "101 bytes, this encoder takes at most 100");
+      "prompt has 101 bytes, the limit is 100");
   ExpectRefused(
       [](auto* r) {
         r->clear_prompt();
@@ -94,13 +94,14 @@ TEST(EncodeRequest, CountsAllPartsAgainstTheLimit) {
 }
 
 TEST(EncodeRequest, NamesTheOffsetOfTheFirstByteThatIsNotUtf8) {
-  ExpectRefused([](auto* r) { r->mutable_prompt()->set_user("abc\xff"); }, "3");
+  ExpectRefused([](auto* r) { r->mutable_prompt()->set_user("abc\xff"); },
+                "prompt.user is not valid UTF-8: byte 0xFF at offset 3");
   ExpectRefused(
       [](auto* r) {
         r->clear_prompt();
         r->mutable_prompt()->set_conversation_json("{\"\xff\"}");
       },
-      "2");
+      "prompt.conversation_json is not valid UTF-8: byte 0xFF at offset 2");
 }
 
 TEST(EncodeRequest, RefusesAConversationThatIsNoJson) {
@@ -113,11 +114,12 @@ TEST(EncodeRequest, RefusesAConversationThatIsNoJson) {
 }
 
 TEST(EncodeRequest, RefusesAConversationBesideParts) {
-  ExpectRefused([](auto* r) { r->mutable_prompt()->set_conversation_json("{}"); }, "every other field must be unset");
+  ExpectRefused([](auto* r) { r->mutable_prompt()->set_conversation_json("{}"); },
+                "the other fields of prompt must then be unset");
 }
 
 TEST(EncodeRequest, RefusesATemplate) {
-  ExpectRefused([](auto* r) { r->mutable_prompt()->set_template_name("photo"); }, "template_name");
+  ExpectRefused([](auto* r) { r->mutable_prompt()->set_template_name("photo"); }, "prompt: template_name is reserved");
 }
 
 TEST(EncodeRequest, RefusesALayerThatTheModelHasNot) {

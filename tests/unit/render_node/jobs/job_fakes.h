@@ -18,7 +18,7 @@
 namespace diptych {
 
 // Conditioning filled with the first letter of the prompt; '0' for the empty one.
-inline uint8_t FillOf(const PromptText& prompt) {
+inline uint8_t FillOf(const PromptParts& prompt) {
   return prompt.user.empty() ? '0' : static_cast<uint8_t>(prompt.user[0]);
 }
 

@@ -53,8 +53,8 @@ inline std::function<uint64_t()> RepeatableChance(uint64_t seed = 1) {
   };
 }
 
-inline PromptText PromptOf(const std::string& user) {
-  PromptText prompt;
+inline PromptParts PromptOf(const std::string& user) {
+  PromptParts prompt;
   prompt.user = user;
   return prompt;
 }

@@ -65,7 +65,7 @@ TEST(ValidateSpec, NamesTheTextThatIsNotUtf8AndWhere) {
     EXPECT_TRUE(Says(RefusalOf(SpecOf(text)), "prompt.user is not valid UTF-8"));
   }
   JobSpec spec = SpecOf("a cat");
-  spec.negative = PromptText();
+  spec.negative = PromptParts();
   spec.negative->system = "\x80";
   EXPECT_TRUE(Says(RefusalOf(spec), "negative.system is not valid UTF-8"));
 }
@@ -112,7 +112,7 @@ TEST(ValidateSpec, RefusesNumbersThatAreNone) {
 TEST(JobJson, GivesASpecBackAsItWas) {
   JobSpec spec;
   EXPECT_EQ(SpecFromJson(SpecToJson(spec)), spec);
-  spec.prompt = PromptText{"\"user\"\n", "", "think", std::string("\0nul", 4), true, true, true, "[1]"};
+  spec.prompt = PromptParts{"\"user\"\n", "", "think", std::string("\0nul", 4), true, true, true, "[1]"};
   spec.negative = PromptOf("\xE5\x96\xB5");
   spec.width = 1024;
   spec.height = 768;

@@ -101,7 +101,6 @@ TEST(JobMessages, WhatIsUnsetStaysUnset) {
   EXPECT_FALSE(back.has_negative());
   EXPECT_FALSE(back.has_shift());
   EXPECT_FALSE(back.has_layer());
-  EXPECT_FALSE(ToProto(PromptText()).has_system());
 }
 
 TEST(JobMessages, JobShowsEveryField) {

@@ -134,13 +134,13 @@ TEST_F(UploadTest, PromptGoesToTheEncoderAndSoDoesTheEmptyNegativeOne) {
   expected_fetches_ = 2;
   ASSERT_EQ(requests.size(), 2u);
   EXPECT_EQ(requests[0].prompt.user, "a lake");
-  EXPECT_EQ(requests[1].prompt, PromptText());
+  EXPECT_EQ(requests[1].prompt, PromptParts());
   for (const FetchRequest& request : requests) {
     EXPECT_EQ(request.layer, -3);
     EXPECT_EQ(request.long_prompt_mode, LongPromptMode::kPool);
     EXPECT_EQ(request.row_limit, renderer_.facts().row_limit);
   }
-  EXPECT_EQ(FindReceipt(DecodePng(watched.png).text).negative, ReceiptPrompt());
+  EXPECT_EQ(FindReceipt(DecodePng(watched.png).text).negative, PromptParts());
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ TEST(SubmissionReader, WritesTheEmptyNegativePromptDownWhereGuidanceUsesIt) {
   spec.set_guidance_scale(2);
   const absl::StatusOr<ValidSubmission> submission = Read({SpecMessage(spec)});
   ASSERT_TRUE(submission.ok()) << submission.status();
-  EXPECT_EQ(submission->spec.negative, PromptText());
+  EXPECT_EQ(submission->spec.negative, PromptParts());
 }
 
 TEST(SubmissionReader, TakesUploadedConditioningWithoutAPrompt) {
