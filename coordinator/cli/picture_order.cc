@@ -68,6 +68,8 @@ void PutNumbers(const PictureOptions& options, bool all, PictureRequest& request
 
 void PutNegative(const PictureOptions& options, PictureOrder& order) {
   PictureRequest& request = order.request;
+  // First of all: a text that is not UTF-8 is wrong usage even where it has no effect.
+  const PromptParts negative = NegativePrompt(options.negative_prompt, request.prompt);
   if (request.guidance_scale <= 0) {
     request.negative.reset();
     request.negative_conditioning.reset();
@@ -81,7 +83,7 @@ void PutNegative(const PictureOptions& options, PictureOrder& order) {
           "guidance needs negative embeddings and the file has none; save it with --guidance-scale above 0");
     }
   } else if (!request.negative || options.negative_given) {
-    request.negative = NegativePrompt(options.negative_prompt, request.prompt);
+    request.negative = negative;
   }
 }
 

@@ -79,8 +79,7 @@ absl::Status SubmissionReader::AddFrame(const v1::ConditioningFrame& frame,
 
 absl::StatusOr<ValidSubmission> SubmissionReader::Finish() {
   if (!spec_) {
-    return absl::InvalidArgumentError(
-        "Submit ended without a spec that can be read: its first message must hold one, and all text must be UTF-8");
+    return absl::InvalidArgumentError("Submit ended without a spec that can be read: its first message must hold one");
   }
   UploadedConditioning uploaded;
   for (const auto& [receiver, block] :

@@ -3,12 +3,17 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "common/image/png.h"
+#include "common/net/channel.h"
+#include "common/receipt/receipt.h"
 #include "common/weights/safetensors_writer.h"
 #include "coordinator/client/render_client.h"
+#include "diptych/v1/encoder.grpc.pb.h"
+#include "diptych/v1/render.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "tests/integration/support/daemon.h"
 #include "tests/integration/support/scratch.h"
@@ -76,6 +81,7 @@ TEST(BadInput, OnTheCommandLineIsWrongUsage) {
       {{"generate", "x", "--guidance-scale", "nan"}, {"--guidance-scale", "nan", "from 0 to 1000"}},
       {{"generate", "a \xFF cat"}, {"UTF-8", "prompt"}},
       {{"generate", "x", "--guidance-scale", "2", "--negative-prompt", "\xC3"}, {"UTF-8", "--negative-prompt"}},
+      {{"generate", "x", "--negative-prompt", "\xC3"}, {"UTF-8", "--negative-prompt"}},
       {{"generate", "x", "--stpes", "4"}, {"--stpes", "did you mean --steps?"}},
       {{"generate", "a", "cat"}, {"cat", "quotes"}},
       {{"generate"}, {"PROMPT", "missing"}},
@@ -103,7 +109,7 @@ TEST(BadInput, ThatOnlyTheDaemonsCanJudgeFailsAloneAndNamesTheLimit) {
   ExpectRefused(studio.Run({"generate", "x", "--hidden-layer", "-5", "--output", picture}), 1,
                 {"layer -5", "from -4 to -1"});
   ExpectRefused(studio.Run({"generate", std::string(2001, 'a'), "--output", picture}), 1,
-                {"2001 bytes", "at most 2000"});
+                {"prompt has 2001 bytes", "the limit is 2000"});
   ExpectRefused(studio.Run({"generate", "--conversation", scratch / "long.json", "--output", picture}), 1,
                 {"bytes", "the limit is 1048576"});
   for (const Arguments& command : {Arguments{"watch"}, Arguments{"cancel"}, Arguments{"fetch", "--output", picture}}) {
@@ -203,6 +209,78 @@ TEST(BadInput, SentToTheRendererByAnotherClientIsInvalidArgumentAndTheNextJobWor
   }
   EXPECT_TRUE((*client)->List(100)->empty());
   studio.ExpectStillWorks();
+}
+
+// From a stub without any check of ours in front.
+TEST(BadInput, TextThatIsNotUtf8IsRefusedByBothDaemonsWithItsFieldAndOffset) {
+  Studio studio;
+  const auto encoder = v1::Encoder::NewStub(MakeChannel(*ParseAddress(studio.encoder.address())));
+  const auto renderer = v1::Renderer::NewStub(MakeChannel(*ParseAddress(studio.renderer.address())));
+  const auto encode = [&](const v1::Prompt& prompt) {
+    grpc::ClientContext context;
+    v1::EncodeRequest request;
+    *request.mutable_prompt() = prompt;
+    const auto reader = encoder->Encode(&context, request);
+    v1::EncodeResponse response;
+    EXPECT_FALSE(reader->Read(&response));
+    return reader->Finish();
+  };
+  const auto submit = [&](const v1::JobSpec& spec) {
+    grpc::ClientContext context;
+    v1::SubmitResponse response;
+    const auto writer = renderer->Submit(&context, &response);
+    v1::SubmitRequest request;
+    *request.mutable_spec() = spec;
+    writer->Write(request);
+    writer->WritesDone();
+    return writer->Finish();
+  };
+  v1::JobSpec good;
+  good.mutable_prompt();
+  good.set_width(64);
+  good.set_height(64);
+  good.set_steps(1);
+  const auto expect_refused = [](const grpc::Status& status, const std::string& field) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
+    EXPECT_EQ(status.error_message(),
+              field + " is not valid UTF-8: byte 0xFF at offset 3 does not begin or complete a character");
+  };
+
+  const std::string bad = "abc\xFF";
+  for (const char* field : {"user", "system", "thinking", "assistant", "conversation_json"}) {
+    v1::Prompt prompt;
+    prompt.GetReflection()->SetString(&prompt, prompt.GetDescriptor()->FindFieldByName(field), bad);
+    expect_refused(encode(prompt), std::string("prompt.") + field);
+    v1::JobSpec spec = good;
+    *spec.mutable_prompt() = prompt;
+    expect_refused(submit(spec), std::string("prompt.") + field);
+    spec = good;
+    *spec.mutable_negative() = prompt;
+    expect_refused(submit(spec), std::string("negative.") + field);
+  }
+  v1::JobSpec spec = good;
+  spec.set_client(bad);
+  expect_refused(submit(spec), "client");
+  studio.ExpectStillWorks();
+}
+
+// Text is shown as text wherever a user sees it; protobuf's own JSON would show base64.
+TEST(BadInput, ButEveryOtherTextComesBackAsItWasWritten) {
+  Studio studio;
+  const std::string prompt = "a cat, \xE7\x8C\xAB \"two\"";
+  const std::string picture = studio.scratch / "cat.png";
+  const Outcome made = studio.Run({"generate", prompt, "--client", "J\xC3\xB6rg", "--width", "64", "--height", "64",
+                                   "--steps", "1", "--output", picture, "--json"});
+  ASSERT_EQ(made.status, 0) << made.err;
+  EXPECT_EQ(FindReceipt(ReadPngText(ReadFile(picture))).prompt->user, prompt);
+  const nlohmann::json jobs = nlohmann::json::parse(studio.Run({"jobs", "--json"}).out);
+  ASSERT_EQ(jobs.size(), 1u);
+  EXPECT_EQ(jobs[0]["prompt"], prompt);
+  EXPECT_EQ(jobs[0]["client"], "J\xC3\xB6rg");
+  EXPECT_NE(studio.Run({"jobs"}).out.find("J\xC3\xB6rg"), std::string::npos);
+  // The row of the job store, in its log that SQLite writes ahead or in the database.
+  const std::string stored = ReadFile(studio.scratch / "state/jobs.sqlite-wal");
+  EXPECT_NE(stored.find("a cat, \xE7\x8C\xAB"), std::string::npos);
 }
 
 TEST(BadInput, AnUnreachableRendererFailsAndNamesItsAddress) {

@@ -97,6 +97,19 @@ TEST_F(PictureOrderTest, SendsANegativePromptOnlyWithGuidance) {
   EXPECT_EQ(Order("p", {{"--guidance-scale", "3"}}).request.negative->user, "");
 }
 
+TEST_F(PictureOrderTest, RefusesANegativePromptThatIsNotUtf8AlsoWithoutGuidance) {
+  for (const char* scale : {"0", "3"}) {
+    try {
+      Order("p", {{"--negative-prompt", "a\xFF"}, {"--guidance-scale", scale}});
+      ADD_FAILURE() << "accepted with guidance " << scale;
+    } catch (const UsageError& error) {
+      EXPECT_STREQ(
+          error.what(),
+          "--negative-prompt is not valid UTF-8: byte 0xFF at offset 1 does not begin or complete a character");
+    }
+  }
+}
+
 TEST_F(PictureOrderTest, RefusesALongClientName) {
   EXPECT_THROW(ReadPictureOptions(SettingsForTest({{"--client", std::string(65, 'x')}})), UsageError);
   EXPECT_FALSE(ReadPictureOptions(SettingsForTest()).values.client.empty());

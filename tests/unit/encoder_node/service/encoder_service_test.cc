@@ -93,6 +93,14 @@ TEST_F(EncoderServiceTest, RefusesNewCallsWhenStopping) {
   EXPECT_EQ(fake->begun, 0);
 }
 
+TEST_F(EncoderServiceTest, RefusesTextThatIsNotUtf8WithItsFieldAndOffset) {
+  service.SetEncoder(fake);
+  const grpc::Status status = Encode(Request("cat\xff")).status;
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status.error_message(),
+            "prompt.user is not valid UTF-8: byte 0xFF at offset 3 does not begin or complete a character");
+}
+
 TEST_F(EncoderServiceTest, DescribesWhatIsLoaded) {
   service.SetEncoder(fake);
   grpc::ClientContext context;

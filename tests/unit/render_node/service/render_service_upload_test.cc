@@ -102,10 +102,11 @@ TEST_F(UploadTest, RefusalComesBeforeTheBytesAreSent) {
   EXPECT_NE(status.error_message().find("steps 0"), std::string::npos);
 }
 
-TEST_F(UploadTest, TextThatIsNotUtf8IsRefusedWithAHint) {
-  const grpc::Status status = Refusal(SampleSpec("\xff\xfe"), {});
+TEST_F(UploadTest, TextThatIsNotUtf8IsRefusedWithItsFieldAndOffset) {
+  const grpc::Status status = Refusal(SampleSpec("tree\xff\xfe"), {});
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_NE(status.error_message().find("UTF-8"), std::string::npos) << status.error_message();
+  EXPECT_NE(status.error_message().find("prompt.user is not valid UTF-8: byte 0xFF at offset 4"), std::string::npos)
+      << status.error_message();
 }
 
 TEST_F(UploadTest, ClientThatLeavesInTheMiddleSubmitsNothing) {
