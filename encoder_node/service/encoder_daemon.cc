@@ -1,21 +1,15 @@
 #include "encoder_node/service/encoder_daemon.h"
 
-#include <unistd.h>
-
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <cstdio>
 #include <filesystem>
-#include <mutex>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/config/options.h"
+#include "common/daemon/daemon_stop.h"
 #include "common/net/server_runner.h"
-#include "common/net/shutdown_signal.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
 #include "encoder_node/service/encoder_service.h"
@@ -39,12 +33,6 @@ absl::Status FindParts(const std::string& model_path, const std::string& text_en
   encoder->text_encoder_path = weights.string();
   encoder->tokenizer_path = !model_path.empty() && fs::is_directory(part) ? part.string() : beside.string();
   return absl::OkStatus();
-}
-
-// For programs that start this one: with port 0 nobody else knows the address.
-void AnnounceAddress(const Address& address) {
-  std::printf("{\"listening\":\"%s\"}\n", address.ToString().c_str());
-  std::fflush(stdout);
 }
 
 }  // namespace
@@ -72,20 +60,7 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
 }
 
 absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& log, const LoadEncoder& load) {
-  std::mutex mutex;
-  std::condition_variable woken;
-  bool asked_to_stop = false;
-  std::atomic<bool> loading = true;
-  const ShutdownSignal signal([&] {
-    if (loading) {  // cannot be interrupted, and nothing of it is worth keeping
-      log.Info("stopped while loading");
-      _exit(0);
-    }
-    const std::lock_guard<std::mutex> lock(mutex);
-    asked_to_stop = true;
-    woken.notify_one();
-  });
-
+  DaemonStop stop(log);
   if (const std::string warning = PlaintextWarning(config.listen, "listening on"); !warning.empty()) log.Warn(warning);
   EncoderService service(
       {.program_version = kVersion, .prompt_byte_limit = config.prompt_byte_limit, .log_prompts = config.log_prompts},
@@ -100,7 +75,7 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<std::unique_ptr<PromptEncoder>> encoder = Guard([&] { return load(config.encoder); });
   if (!encoder.ok()) return encoder.status();
-  loading = false;
+  stop.Loaded();
   const EncoderFacts facts = (*encoder)->facts();
   service.SetEncoder(*std::move(encoder));
   (*runner)->SetServing(true);
@@ -110,10 +85,7 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
                            facts.threads, facts.model_fingerprint));
   log.Info(absl::StrCat("listening on ", (*runner)->address().ToString()));
 
-  {
-    std::unique_lock<std::mutex> lock(mutex);  // not a future: ThreadSanitizer holds signals back while one waits for it
-    woken.wait(lock, [&] { return asked_to_stop; });
-  }
+  stop.Wait();
   log.Info("stopping");
   service.BeginStop();
   (*runner)->Shutdown(kGrace);

@@ -2,10 +2,7 @@
 
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <future>
 #include <string>
 #include <thread>
 #include <utility>
@@ -15,11 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/concurrency/clock.h"
+#include "common/daemon/daemon_stop.h"
 #include "common/net/server_runner.h"
-#include "common/net/shutdown_signal.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
-#include "render_node/conditioning/encoder_client.h"
+#include "render_node/conditioning/encoder_pool.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/job_runner.h"
 #include "render_node/jobs/picture_store.h"
@@ -46,15 +43,9 @@ class NoSource final : public ConditioningSource {
   }
 };
 
-// For programs that start this one: with port 0 nobody else knows the address.
-void AnnounceAddress(const Address& address) {
-  std::printf("{\"listening\":\"%s\"}\n", address.ToString().c_str());
-  std::fflush(stdout);
-}
-
 // Throws Error(kFailedPrecondition) for an encoder of another model; one that does not answer may come later.
-void CheckEncoders(const std::vector<EncoderReport>& encoders, const RendererFacts& facts, const Logger& log) {
-  for (const EncoderReport& encoder : encoders) {
+void CheckEncoders(const std::vector<EncoderPool::Report>& encoders, const RendererFacts& facts, const Logger& log) {
+  for (const EncoderPool::Report& encoder : encoders) {
     if (!encoder.reachable) {
       log.Warn(absl::StrCat("encoder ", encoder.address, " does not answer yet: ", encoder.error));
     } else if (encoder.width != facts.cap_feat_dim) {
@@ -65,9 +56,9 @@ void CheckEncoders(const std::vector<EncoderReport>& encoders, const RendererFac
   }
 }
 
-std::vector<v1::EncoderStatus> ToStatuses(const std::vector<EncoderReport>& reports) {
+std::vector<v1::EncoderStatus> ToStatuses(const std::vector<EncoderPool::Report>& reports) {
   std::vector<v1::EncoderStatus> statuses;
-  for (const EncoderReport& report : reports) {
+  for (const EncoderPool::Report& report : reports) {
     v1::EncoderStatus& status = statuses.emplace_back();
     status.set_address(report.address);
     status.set_reachable(report.reachable);
@@ -114,16 +105,7 @@ void AwaitWorker(const JobQueue& queue, const Logger& log) {
 
 // May throw.
 absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const LoadRenderer& load) {
-  std::promise<void> asked_to_stop;
-  std::atomic<bool> loading = true;
-  const ShutdownSignal signal([&] {
-    if (loading) {  // cannot be interrupted, and nothing of it is worth keeping
-      log.Info("stopped while loading");
-      _exit(0);
-    }
-    asked_to_stop.set_value();
-  });
-
+  DaemonStop stop(log);
   const SystemClock clock;
   const StateFolder folder(config.state_dir);
   SqliteJobStore store(folder, SystemRandom());
@@ -143,18 +125,19 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                          config.renderer.vae_path));
   const double load_start = clock.SteadyMs();
   const std::unique_ptr<PictureRenderer> renderer = load(config.renderer);
+  stop.Loaded();
   const double load_ms = clock.SteadyMs() - load_start;
   RendererFacts facts = renderer->facts();
   if (config.default_shift) facts.default_shift = *config.default_shift;
 
   NoSource no_source;
-  std::unique_ptr<EncoderClient> encoders;
+  std::unique_ptr<EncoderPool> encoders;
   if (!config.encoders.empty()) {
-    EncoderClientOptions options;
+    EncoderPoolOptions options;
     options.encoders = config.encoders;
     options.expected_width = facts.cap_feat_dim;
     options.call_timeout = config.encode_timeout;
-    encoders = std::make_unique<EncoderClient>(std::move(options));
+    encoders = std::make_unique<EncoderPool>(std::move(options));
     CheckEncoders(encoders->Describe(), facts, log);
   }
 
@@ -179,14 +162,13 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
        .log_prompts = config.log_prompts});
   (*server)->SetServing(true);
-  loading = false;
   log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s",
                            kVersion, load_ms / 1000, facts.dtype, facts.device, facts.threads,
                            facts.transformer_fingerprint.substr(0, 12), facts.vae_fingerprint.substr(0, 12)));
   if (queue.interrupted() > 0) log.Info(absl::StrCat(queue.interrupted(), " interrupted jobs wait again"));
   log.Info(absl::StrCat("listening on ", (*server)->address().ToString(), ", ", queue.waiting(), " jobs waiting"));
 
-  asked_to_stop.get_future().wait();
+  stop.Wait();
   log.Info("stopping");
   queue.Stop();
   (*server)->Shutdown(kCallGrace);

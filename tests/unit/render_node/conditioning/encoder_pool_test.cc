@@ -1,4 +1,4 @@
-#include "render_node/conditioning/encoder_client.h"
+#include "render_node/conditioning/encoder_pool.h"
 
 #include <atomic>
 #include <chrono>
@@ -28,8 +28,8 @@ Address NobodysAddress() {
   return daemon.address();
 }
 
-EncoderClientOptions Options(std::vector<Address> encoders) {
-  EncoderClientOptions options;
+EncoderPoolOptions Options(std::vector<Address> encoders) {
+  EncoderPoolOptions options;
   options.encoders = std::move(encoders);
   options.expected_width = 48;
   options.unreachable_patience = milliseconds(0);
@@ -44,12 +44,12 @@ FetchRequest Request() {
   return request;
 }
 
-FetchResult Fetch(EncoderClient* client, const FetchRequest& request = Request()) {
+FetchResult Fetch(EncoderPool* client, const FetchRequest& request = Request()) {
   return client->Fetch(request, CancelToken(), [](const std::string&) {});
 }
 
 // The error of a Fetch; fails the test when there is none.
-Error FetchError(EncoderClient* client, const FetchRequest& request = Request()) {
+Error FetchError(EncoderPool* client, const FetchRequest& request = Request()) {
   try {
     Fetch(client, request);
   } catch (const Error& error) {
@@ -63,11 +63,11 @@ bool Contains(const Error& error, const std::string& text) {
   return std::string(error.what()).find(text) != std::string::npos;
 }
 
-TEST(EncoderClient, BringsTheBlockAsItWasSent) {
+TEST(EncoderPool, BringsTheBlockAsItWasSent) {
   for (const int64_t rows : {1, 20, 1504}) {  // up to 144 KB
     Daemon daemon;
     daemon.service.Say(GoodAnswer(Block(rows)));
-    EncoderClient client(Options({daemon.address()}));
+    EncoderPool client(Options({daemon.address()}));
     const FetchResult result = Fetch(&client);
     EXPECT_EQ(result.conditioning.header, Block(rows).header);
     EXPECT_EQ(result.conditioning.bytes, Block(rows).bytes);
@@ -76,21 +76,21 @@ TEST(EncoderClient, BringsTheBlockAsItWasSent) {
   }
 }
 
-TEST(EncoderClient, BringsABlockOfSeveralChunks) {
+TEST(EncoderPool, BringsABlockOfSeveralChunks) {
   Daemon daemon;
   const Conditioning block = Block(1504, 2560);
   daemon.service.Say(GoodAnswer(block));
-  EncoderClientOptions options = Options({daemon.address()});
+  EncoderPoolOptions options = Options({daemon.address()});
   options.expected_width = 2560;
-  EncoderClient client(options);
+  EncoderPool client(options);
   EXPECT_EQ(Fetch(&client).conditioning.bytes, block.bytes);
 }
 
-TEST(EncoderClient, AsksForExactlyWhatTheJobSays) {
+TEST(EncoderPool, AsksForExactlyWhatTheJobSays) {
   Daemon daemon;
-  EncoderClientOptions options = Options({daemon.address()});
+  EncoderPoolOptions options = Options({daemon.address()});
   options.expected_model_fingerprint = std::string(64, 'a');
-  EncoderClient client(options);
+  EncoderPool client(options);
   FetchRequest request = Request();
   request.prompt.system = "You paint.";
   request.prompt.thinking = "calm";
@@ -127,9 +127,9 @@ void ExpectBroken(const std::function<void(Answer*)>& change, const std::string&
   ASSERT_EQ(answer.size(), 6u);
   change(&answer);
   daemon.service.Say(answer);
-  EncoderClientOptions options = Options({daemon.address()});
+  EncoderPoolOptions options = Options({daemon.address()});
   options.expected_width = 0;
-  EncoderClient client(options);
+  EncoderPool client(options);
   const Error error = FetchError(&client);
   EXPECT_EQ(error.code(), ErrorCode::kDataLoss) << error.what();
   EXPECT_TRUE(Contains(error, reason)) << error.what();
@@ -139,7 +139,7 @@ void ExpectBroken(const std::function<void(Answer*)>& change, const std::string&
   EXPECT_NO_THROW(Fetch(&client)) << "the next call works";
 }
 
-TEST(EncoderClient, RefusesEveryKindOfBrokenStream) {
+TEST(EncoderPool, RefusesEveryKindOfBrokenStream) {
   ExpectBroken([](Answer* a) { a->clear(); }, "ended before its header");
   ExpectBroken([](Answer* a) { a->erase(a->begin()); }, "does not begin with an info message");
   ExpectBroken([](Answer* a) { a->insert(a->begin(), a->front()); }, "second info");
@@ -161,18 +161,18 @@ TEST(EncoderClient, RefusesEveryKindOfBrokenStream) {
   ExpectBroken([](Answer* a) { (*a)[0].mutable_info()->set_formatted_text("another text"); }, "hash");
 }
 
-TEST(EncoderClient, RefusesRowsOfAnotherWidthAndNamesBoth) {
+TEST(EncoderPool, RefusesRowsOfAnotherWidthAndNamesBoth) {
   Daemon daemon;
   daemon.service.Say(GoodAnswer(Block(20, 96)));
-  EncoderClient client(Options({daemon.address()}));
+  EncoderPool client(Options({daemon.address()}));
   const Error error = FetchError(&client);
   EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
   EXPECT_TRUE(Contains(error, "96") && Contains(error, "48")) << error.what();
 }
 
-TEST(EncoderClient, RefusesAnotherLayerAndMoreRowsThanItAskedFor) {
+TEST(EncoderPool, RefusesAnotherLayerAndMoreRowsThanItAskedFor) {
   Daemon daemon;
-  EncoderClient client(Options({daemon.address()}));
+  EncoderPool client(Options({daemon.address()}));
   FetchRequest request = Request();
   request.layer = -1;
   EXPECT_TRUE(Contains(FetchError(&client, request), "it sent layer -2, asked for was -1"));
@@ -181,7 +181,7 @@ TEST(EncoderClient, RefusesAnotherLayerAndMoreRowsThanItAskedFor) {
   EXPECT_TRUE(Contains(FetchError(&client, request), "it sent 20 rows, asked for were at most 19"));
 }
 
-TEST(EncoderClient, KeepsTheEncodersCodeAndWords) {
+TEST(EncoderPool, KeepsTheEncodersCodeAndWords) {
   const std::pair<grpc::StatusCode, ErrorCode> codes[] = {
       {grpc::StatusCode::INVALID_ARGUMENT, ErrorCode::kInvalidArgument},
       {grpc::StatusCode::FAILED_PRECONDITION, ErrorCode::kFailedPrecondition},
@@ -194,9 +194,9 @@ TEST(EncoderClient, KeepsTheEncodersCodeAndWords) {
       {grpc::StatusCode::INTERNAL, ErrorCode::kInternal},
   };
   Daemon daemon;
-  EncoderClientOptions options = Options({daemon.address()});
+  EncoderPoolOptions options = Options({daemon.address()});
   options.call_timeout = milliseconds(300);  // ends the waiting for one that says UNAVAILABLE
-  EncoderClient client(options);
+  EncoderPool client(options);
   for (const auto& [sent, expected] : codes) {
     daemon.service.Say({}, grpc::Status(sent, "because"));
     const Error error = FetchError(&client);
@@ -207,23 +207,23 @@ TEST(EncoderClient, KeepsTheEncodersCodeAndWords) {
   }
 }
 
-TEST(EncoderClient, AnErrorAfterAWholeStreamStillCounts) {
+TEST(EncoderPool, AnErrorAfterAWholeStreamStillCounts) {
   Daemon daemon;
   daemon.service.Say(GoodAnswer(), grpc::Status(grpc::StatusCode::INTERNAL, "afterthought"));
-  EncoderClient client(Options({daemon.address()}));
+  EncoderPool client(Options({daemon.address()}));
   EXPECT_TRUE(Contains(FetchError(&client), "afterthought"));
 }
 
-TEST(EncoderClient, GoesToTheNextWhenOneIsNotThere) {
+TEST(EncoderPool, GoesToTheNextWhenOneIsNotThere) {
   Daemon daemon;
-  EncoderClient client(Options({NobodysAddress(), daemon.address()}));
+  EncoderPool client(Options({NobodysAddress(), daemon.address()}));
   Fetch(&client);
   EXPECT_EQ(daemon.service.calls, 1);
 }
 
-TEST(EncoderClient, SaysUnavailableWhenNoneIsThere) {
+TEST(EncoderPool, SaysUnavailableWhenNoneIsThere) {
   const Address first = NobodysAddress(), second = NobodysAddress();
-  EncoderClient client(Options({first, second}));
+  EncoderPool client(Options({first, second}));
   const auto start = steady_clock::now();
   const Error error = FetchError(&client);
   EXPECT_LT(steady_clock::now() - start, seconds(20));
@@ -232,21 +232,21 @@ TEST(EncoderClient, SaysUnavailableWhenNoneIsThere) {
   EXPECT_FALSE(Contains(error, "\n")) << error.what();
 }
 
-TEST(EncoderClient, WaitsForAnEncoderThatIsLoadingAndSaysSo) {
+TEST(EncoderPool, WaitsForAnEncoderThatIsLoadingAndSaysSo) {
   Daemon daemon;
   daemon.service.refuses_first = 3;
-  EncoderClient client(Options({daemon.address()}));  // no patience with the unreachable, but this one answers
+  EncoderPool client(Options({daemon.address()}));  // no patience with the unreachable, but this one answers
   std::vector<std::string> reasons;
   client.Fetch(Request(), CancelToken(), [&](const std::string& reason) { reasons.push_back(reason); });
   EXPECT_EQ(daemon.service.calls, 4);
   EXPECT_EQ(reasons, std::vector<std::string>{"encoder " + daemon.address().ToString() + ": still loading"});
 }
 
-TEST(EncoderClient, FindsAnEncoderThatComesLate) {
+TEST(EncoderPool, FindsAnEncoderThatComesLate) {
   const Address address = NobodysAddress();
-  EncoderClientOptions options = Options({address});
+  EncoderPoolOptions options = Options({address});
   options.unreachable_patience = seconds(60);
-  EncoderClient client(options);
+  EncoderPool client(options);
   ScriptedEncoder service;
   std::unique_ptr<ServerRunner> runner;
   std::future<void> late;
@@ -260,10 +260,10 @@ TEST(EncoderClient, FindsAnEncoderThatComesLate) {
   EXPECT_EQ(service.calls, 1);
 }
 
-TEST(EncoderClient, CancellingReachesTheEncoder) {
+TEST(EncoderPool, CancellingReachesTheEncoder) {
   Daemon daemon;
   daemon.service.waits_ms = 60'000;
-  EncoderClient client(Options({daemon.address()}));
+  EncoderPool client(Options({daemon.address()}));
   const CancelToken cancel;
   std::thread impatient([&] {
     while (daemon.service.calls == 0) std::this_thread::sleep_for(milliseconds(1));
@@ -282,10 +282,10 @@ TEST(EncoderClient, CancellingReachesTheEncoder) {
   EXPECT_TRUE(daemon.service.saw_cancel);
 }
 
-TEST(EncoderClient, CancellingEndsTheWaitForAnEncoder) {
-  EncoderClientOptions options = Options({NobodysAddress()});
+TEST(EncoderPool, CancellingEndsTheWaitForAnEncoder) {
+  EncoderPoolOptions options = Options({NobodysAddress()});
   options.unreachable_patience = seconds(60);
-  EncoderClient client(options);
+  EncoderPool client(options);
   const CancelToken cancel;
   const auto start = steady_clock::now();
   try {
@@ -297,23 +297,23 @@ TEST(EncoderClient, CancellingEndsTheWaitForAnEncoder) {
   EXPECT_LT(steady_clock::now() - start, seconds(20));
 }
 
-TEST(EncoderClient, GivesUpAfterTheTimeForOnePrompt) {
+TEST(EncoderPool, GivesUpAfterTheTimeForOnePrompt) {
   Daemon daemon;
   daemon.service.waits_ms = 60'000;
-  EncoderClientOptions options = Options({daemon.address()});
+  EncoderPoolOptions options = Options({daemon.address()});
   options.call_timeout = milliseconds(200);
-  EncoderClient client(options);
+  EncoderPool client(options);
   const Error error = FetchError(&client);
   EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
   EXPECT_TRUE(Contains(error, "no result within 0.2 s")) << error.what();
 }
 
-TEST(EncoderClient, DescribesEveryEncoder) {
+TEST(EncoderPool, DescribesEveryEncoder) {
   Daemon good, loading;
   loading.service.Say({}, grpc::Status(grpc::StatusCode::UNAVAILABLE, "still loading"));
   const Address nobody = NobodysAddress();
-  const EncoderClient client(Options({good.address(), loading.address(), nobody}));
-  const std::vector<EncoderReport> reports = client.Describe();
+  const EncoderPool client(Options({good.address(), loading.address(), nobody}));
+  const std::vector<EncoderPool::Report> reports = client.Describe();
   ASSERT_EQ(reports.size(), 3u);
   EXPECT_EQ(reports[0].address, good.address().ToString());
   EXPECT_TRUE(reports[0].reachable);
@@ -326,7 +326,7 @@ TEST(EncoderClient, DescribesEveryEncoder) {
   EXPECT_NE(reports[2].error, "");
 }
 
-TEST(EncoderClient, NeedsAnEncoder) { EXPECT_THROW(EncoderClient(Options({})), Error); }
+TEST(EncoderPool, NeedsAnEncoder) { EXPECT_THROW(EncoderPool(Options({})), Error); }
 
 }  // namespace
 }  // namespace diptych

@@ -1,4 +1,4 @@
-#include "render_node/conditioning/encoder_client.h"
+#include "render_node/conditioning/encoder_pool.h"
 
 #include <grpcpp/client_context.h>
 
@@ -19,7 +19,7 @@ namespace diptych {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-struct EncoderClient::Encoder {
+struct EncoderPool::Encoder {
   explicit Encoder(const Address& where)
       : address(where.ToString()), channel(MakeChannel(where)), stub(v1::Encoder::NewStub(channel)) {}
 
@@ -37,19 +37,27 @@ namespace {
 ErrorCode ToErrorCode(absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kOutOfRange: return ErrorCode::kInvalidArgument;
-    case absl::StatusCode::kNotFound: return ErrorCode::kNotFound;
+    case absl::StatusCode::kOutOfRange:
+      return ErrorCode::kInvalidArgument;
+    case absl::StatusCode::kNotFound:
+      return ErrorCode::kNotFound;
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kUnimplemented:  // something else listens there
     case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated: return ErrorCode::kFailedPrecondition;
-    case absl::StatusCode::kResourceExhausted: return ErrorCode::kResourceExhausted;
+    case absl::StatusCode::kUnauthenticated:
+      return ErrorCode::kFailedPrecondition;
+    case absl::StatusCode::kResourceExhausted:
+      return ErrorCode::kResourceExhausted;
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kAborted:
-    case absl::StatusCode::kDeadlineExceeded: return ErrorCode::kUnavailable;
-    case absl::StatusCode::kDataLoss: return ErrorCode::kDataLoss;
-    case absl::StatusCode::kCancelled: return ErrorCode::kCancelled;
-    default: return ErrorCode::kInternal;
+    case absl::StatusCode::kDeadlineExceeded:
+      return ErrorCode::kUnavailable;
+    case absl::StatusCode::kDataLoss:
+      return ErrorCode::kDataLoss;
+    case absl::StatusCode::kCancelled:
+      return ErrorCode::kCancelled;
+    default:
+      return ErrorCode::kInternal;
   }
 }
 
@@ -73,15 +81,15 @@ void Pause(milliseconds duration, const CancelToken& cancel) {
 
 }  // namespace
 
-EncoderClient::EncoderClient(EncoderClientOptions options) : options_(std::move(options)) {
+EncoderPool::EncoderPool(EncoderPoolOptions options) : options_(std::move(options)) {
   if (options_.encoders.empty()) throw Error(ErrorCode::kInvalidArgument, "no encoder is configured");
   for (const Address& address : options_.encoders) encoders_.push_back(std::make_unique<Encoder>(address));
 }
 
-EncoderClient::~EncoderClient() = default;
+EncoderPool::~EncoderPool() = default;
 
-FetchResult EncoderClient::Fetch(const FetchRequest& request, const CancelToken& cancel,
-                                 const std::function<void(const std::string& reason)>& on_waiting) {
+FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& cancel,
+                               const std::function<void(const std::string& reason)>& on_waiting) {
   v1::EncodeRequest proto = ToProto(request);
   proto.set_expected_model_fingerprint(options_.expected_model_fingerprint);
   const std::chrono::system_clock::time_point deadline = std::chrono::system_clock::now() + options_.call_timeout;
@@ -120,13 +128,13 @@ FetchResult EncoderClient::Fetch(const FetchRequest& request, const CancelToken&
   }
 }
 
-std::vector<EncoderReport> EncoderClient::Describe() const {
+std::vector<EncoderPool::Report> EncoderPool::Describe() const {
   const auto describe = [](const Encoder* encoder) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(2));
     v1::DescribeEncoderResponse response;
     const absl::Status status = FromGrpcStatus(encoder->stub->Describe(&context, {}, &response));
-    EncoderReport report;
+    Report report;
     report.address = encoder->address;
     report.reachable = status.ok();
     if (!status.ok()) report.error = OneLine(std::string(status.message()));
@@ -134,12 +142,12 @@ std::vector<EncoderReport> EncoderClient::Describe() const {
     report.width = response.width();
     return report;
   };
-  std::vector<std::future<EncoderReport>> answers;
+  std::vector<std::future<Report>> answers;
   for (const std::unique_ptr<Encoder>& encoder : encoders_) {
     answers.push_back(std::async(std::launch::async, describe, encoder.get()));
   }
-  std::vector<EncoderReport> reports;
-  for (std::future<EncoderReport>& answer : answers) reports.push_back(answer.get());
+  std::vector<Report> reports;
+  for (std::future<Report>& answer : answers) reports.push_back(answer.get());
   return reports;
 }
 

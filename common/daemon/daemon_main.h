@@ -1,0 +1,41 @@
+// The main function of a daemon: command line, logger, life, exit status.
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/config/settings.h"
+#include "common/log/log.h"
+
+namespace diptych {
+
+struct DaemonProgram {
+  ProgramMask mask = 0;
+  const char* name = "";         // "diptych-encoderd"
+  const char* description = "";  // one sentence for --help
+};
+
+// Config::FromSettings and its log_level say what the command line means; `run` is the daemon's life. The exit status:
+// 0 asked to end (or --help, --version), 1 failed, 2 wrong usage; the last two with one line on stderr.
+template <typename Config>
+int DaemonMain(const DaemonProgram& program, int argc, const char* const* argv,
+               const std::function<absl::Status(const Config&, const Logger&)>& run) {
+  const auto fail = [&](const absl::Status& status, int exit_status) {
+    std::fprintf(stderr, "%s: %s\n", program.name, std::string(status.message()).c_str());
+    return exit_status;
+  };
+  const absl::StatusOr<std::optional<Settings>> settings =
+      ParseDaemonCommandLine(program.mask, program.name, program.description, argc, argv);
+  if (!settings.ok()) return fail(settings.status(), 2);
+  if (!settings->has_value()) return 0;
+  const absl::StatusOr<Config> config = Config::FromSettings(**settings);
+  if (!config.ok()) return fail(config.status(), 2);
+  const auto log = MakeLogger(program.name, config->log_level);
+  const absl::Status status = run(*config, *log);
+  return status.ok() ? 0 : fail(status, 1);
+}
+
+}  // namespace diptych

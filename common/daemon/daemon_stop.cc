@@ -1,0 +1,31 @@
+#include "common/daemon/daemon_stop.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace diptych {
+
+DaemonStop::DaemonStop(const Logger& log) : log_(log), signal_([this] { Ask(); }) {}
+
+void DaemonStop::Ask() {
+  if (loading_) {
+    log_.Info("stopped while loading");
+    _exit(0);
+  }
+  const std::lock_guard lock(mutex_);
+  is_asked_ = true;
+  asked_.notify_one();
+}
+
+void DaemonStop::Wait() {
+  std::unique_lock lock(mutex_);  // not a future: ThreadSanitizer holds signals back while one waits for it
+  asked_.wait(lock, [this] { return is_asked_; });
+}
+
+void AnnounceAddress(const Address& address) {
+  std::printf("{\"listening\":\"%s\"}\n", address.ToString().c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace diptych
