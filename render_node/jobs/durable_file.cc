@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <future>
 #include <system_error>
 
 namespace diptych {
@@ -36,9 +37,7 @@ class TemporaryFile {
     }
   }
 
-  void Sync() {
-    if (::fsync(fd_.get()) != 0) throw SystemCallError("cannot sync " + name_);
-  }
+  void Sync() { SyncFile(fd_, name_); }
 
   void Rename(const std::filesystem::path& path) {
     if (::rename(name_.c_str(), path.c_str()) != 0) throw SystemCallError("cannot create " + path.string());
@@ -87,6 +86,21 @@ void WriteFileDurably(const std::filesystem::path& path, const std::vector<ByteS
   SyncFolder(path.parent_path());
 }
 
+void WriteUnreadFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
+  TemporaryFile file(path);
+  for (const ByteSpan piece : pieces) file.Write(piece);
+  file.Rename(path);
+  try {
+    std::future<void> folder = std::async(std::launch::async, [&] { SyncFolder(path.parent_path()); });
+    file.Sync();
+    folder.get();
+  } catch (...) {
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);
+    throw;
+  }
+}
+
 std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path) {
   const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) throw SystemCallError("cannot open " + path.string());
@@ -101,6 +115,16 @@ std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path) {
     at += static_cast<size_t>(got);
   }
   return bytes;
+}
+
+FileDescriptor OpenToSync(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) throw SystemCallError("cannot open " + path.string());
+  return FileDescriptor(fd);
+}
+
+void SyncFile(const FileDescriptor& fd, const std::filesystem::path& path) {
+  if (::fsync(fd.get()) != 0) throw SystemCallError("cannot sync " + path.string());
 }
 
 void SyncFolder(const std::filesystem::path& folder) {

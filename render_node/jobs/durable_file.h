@@ -22,11 +22,24 @@ struct ByteSpan {
 // the last one wins. Throws Error: kResourceExhausted (disk full), kUnavailable (read-only, no permission), kInternal.
 void WriteFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces);
 
+// The same for a file that nobody reads before this returns: renamed first, then file and folder are synced at the same
+// time, so one wait for the disk instead of two. After a power cut in between `path` may hold part of the bytes. When
+// it throws, `path` is as it was or not there.
+void WriteUnreadFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces);
+
 // The whole file. Throws Error(kNotFound) when there is none, otherwise as above.
 std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path);
 
 // Makes names created in `folder` survive a power cut.
 void SyncFolder(const std::filesystem::path& folder);
+
+class FileDescriptor;
+
+// For SyncFile. Throws Error like ReadWholeFile.
+FileDescriptor OpenToSync(const std::filesystem::path& path);
+
+// Makes what anybody has written to the file survive a power cut. `path` is for the message.
+void SyncFile(const FileDescriptor& fd, const std::filesystem::path& path);
 
 // Deletes what writers that were killed left in `folder`. Only for a folder that nobody else writes to.
 void RemoveUnfinishedFiles(const std::filesystem::path& folder);

@@ -48,16 +48,29 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
     ValidateSpec(spec, uploaded.positive.has_value(), limits_.prompt_bytes);
     const Slot slot(*this);
     SubmittedJob submitted{store_.Accept(spec, uploaded, clock_.UnixMs())};
-    const std::lock_guard lock(mutex_);
-    scheduler_.Add({submitted.id, spec.client, spec.priority});
-    submitted.jobs_ahead = scheduler_.Ahead(submitted.id) + static_cast<int64_t>(running_.size());
-    changed_.notify_all();
+    {
+      const std::lock_guard lock(mutex_);
+      scheduler_.Add({submitted.id, spec.client, spec.priority});
+      submitted.jobs_ahead = scheduler_.Ahead(submitted.id) + static_cast<int64_t>(running_.size());
+      changed_.notify_all();
+    }
+    // The disk is waited for while the work begins: a power cut before the answer loses a job that nobody was promised.
+    try {
+      store_.Sync();
+    } catch (...) {
+      CancelNow(submitted.id);
+      throw;
+    }
     return submitted;
   });
 }
 
 absl::StatusOr<Job> JobQueue::Cancel(const std::string& id) {
-  return Guard([&] { return CancelNow(id); });
+  return Guard([&] {
+    Job job = CancelNow(id);
+    store_.Sync();
+    return job;
+  });
 }
 
 absl::StatusOr<Job> JobQueue::Get(const std::string& id) {

@@ -50,8 +50,8 @@ class JobQueue {
 
   // For services. Besides the codes named: what a failing store gives (job_store.h).
 
-  // The job is on disk when this answers. INVALID_ARGUMENT (ValidateSpec), RESOURCE_EXHAUSTED (full), UNAVAILABLE
-  // (stopping).
+  // The job is on disk when this answers; work on it may have begun before. INVALID_ARGUMENT (ValidateSpec),
+  // RESOURCE_EXHAUSTED (full), UNAVAILABLE (stopping).
   absl::StatusOr<SubmittedJob> Submit(const JobSpec& spec, const UploadedConditioning& uploaded);
   // Asks for the end of a job, in whatever state, and returns it; one in a terminal state is left as it is. The answer
   // is on disk; a worker stops at its next look at the token. NOT_FOUND.
@@ -75,8 +75,9 @@ class JobQueue {
   // Blocks until there is a job, whose attempt has then begun; nullopt when stopping. When the store fails the job
   // waits on.
   std::optional<ClaimedJob> Claim();
-  // Stores the new state with all of `job`'s progress and tells the watchers. Throws Error(kCancelled) when the job was
-  // cancelled meanwhile; nothing is changed then. To queued, the job waits again and is released.
+  // Stores the new state with all of `job`'s progress (JobStore::Sync is the caller's) and tells the watchers. Throws
+  // Error(kCancelled) when the job was cancelled meanwhile; nothing is changed then. To queued, the job waits again and
+  // is released.
   void Advance(Job& job, JobState to);
   // Progress within a state: to the watchers at once, to the store now and then.
   void Report(const Job& job);
@@ -92,7 +93,7 @@ class JobQueue {
   class Slot;
 
   Job Find(const std::string& id);
-  Job CancelNow(const std::string& id);
+  Job CancelNow(const std::string& id);  // not yet on disk
   std::optional<ClaimedJob> Begin(const std::string& id);
   void FailUnreadable(const std::string& id, const std::string& why);
   std::shared_ptr<JobFeed> FeedOf(const std::string& id);

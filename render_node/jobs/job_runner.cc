@@ -51,7 +51,9 @@ void JobRunner::RunJob(ClaimedJob claimed) {
     outcome = OutcomeOfCurrentException(job, claimed.cancel);
   }
   Settle(job, outcome);
-  if (job.state != JobState::kQueued) parts_.queue.Release(job.id);
+  if (job.state == JobState::kQueued) return;
+  parts_.queue.Release(job.id);
+  SyncOutcome();
 }
 
 // From encoding to a published picture; the job is in decoding then.
@@ -159,6 +161,13 @@ void JobRunner::Settle(Job& job, JobState outcome) {
   } else if (!stored.ok() && parts_.events.store_failed) {
     parts_.events.store_failed(stored);
   }
+}
+
+// After the watchers know: the row says done only once the picture is on disk, and a power cut that takes the row back
+// costs painting the same picture again. A later sync makes good for one that fails.
+void JobRunner::SyncOutcome() {
+  const absl::Status synced = Guard([this] { parts_.store.Sync(); });
+  if (!synced.ok() && parts_.events.store_failed) parts_.events.store_failed(synced);
 }
 
 void JobRunner::Advance(Job& job, JobState to, const CancelToken& cancel) {

@@ -80,6 +80,7 @@ class JobRunner {
   Picture Render(Job& job, const Inputs& inputs, const RenderParameters& parameters, const CancelToken& cancel);
   JobState OutcomeOfCurrentException(Job& job, const CancelToken& cancel) const;
   void Settle(Job& job, JobState outcome);
+  void SyncOutcome();
   void Advance(Job& job, JobState to, const CancelToken& cancel);
   void Persist(Job& job, const CancelToken& cancel, const std::function<void()>& write);
   void PauseAfter(const absl::Status& failure);

@@ -36,10 +36,9 @@ inline JobProgress ProgressOf(const Job& job) {
   return {job.step, job.timings, job.error, job.error_code, job.detail, job.finished_unix_ms};
 }
 
-// Thread-safe. What a method changed survives the death of the process, and an accepted job and a terminal state that
-// of the machine, once it has returned. (Steps between cost no wait for the disk: after a power cut the job waits again
-// in any case.) Besides the errors named, all throw Error when the store itself fails: kResourceExhausted (disk full),
-// kDataLoss (damaged), kUnavailable (locked, read-only), kInternal.
+// Thread-safe. What a method changed survives the death of the process once it has returned, and that of the machine
+// once a later Sync has. Besides the errors named, all throw Error when the store itself fails: kResourceExhausted
+// (disk full), kDataLoss (damaged), kUnavailable (locked, read-only), kInternal.
 class JobStore {
  public:
   virtual ~JobStore() = default;
@@ -69,6 +68,10 @@ class JobStore {
 
   // What was uploaded with the job. Throws Error: kNotFound for an unknown job, kDataLoss for damaged files.
   virtual UploadedConditioning LoadConditioning(const std::string& id) = 0;
+
+  // Waits for the disk; others use the store meanwhile. What was changed earlier is then on it, in the order of the
+  // changes: a power cut before leaves some moment between.
+  virtual void Sync() = 0;
 
   // States without jobs are left out.
   virtual std::map<JobState, int64_t> CountByState() = 0;

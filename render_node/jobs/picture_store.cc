@@ -12,7 +12,7 @@ namespace diptych {
 PictureStore::PictureStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
 void PictureStore::Publish(const std::string& job_id, const std::vector<uint8_t>& png) {
-  WriteFileDurably(PathOf(job_id), {{png.data(), png.size()}});
+  WriteUnreadFileDurably(PathOf(job_id), {{png.data(), png.size()}});
 }
 
 std::vector<uint8_t> PictureStore::Load(const std::string& job_id) const {

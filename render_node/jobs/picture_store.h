@@ -8,14 +8,14 @@
 
 namespace diptych {
 
-// Thread-safe. Publishing comes before the job's row says done: after a crash between the two the job is painted again
-// and its picture replaces this one.
+// Thread-safe. Publishing comes before the job's row says done, and nobody loads the picture of a job that is not done:
+// after a crash between the two the job is painted again and its picture replaces this one.
 class PictureStore {
  public:
   // `folder` must be there.
   explicit PictureStore(std::filesystem::path folder);
 
-  // On disk when it returns; never half there. Throws Error (durable_file.h).
+  // On disk when it returns; no part of it is there when it throws Error (durable_file.h).
   void Publish(const std::string& job_id, const std::vector<uint8_t>& png);
 
   // Throws Error(kNotFound) when the job has no picture.

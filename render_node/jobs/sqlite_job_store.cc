@@ -74,23 +74,20 @@ struct SqliteJobStore::Sql {
                                                         " cannot use write-ahead logging (SQLite chose " + mode +
                                                         "); the state folder must be on a local disk");
       }
+      // Commits do not wait for the disk; Sync does, which is the sync of the log that FULL would add to every commit.
+      Execute("PRAGMA synchronous = NORMAL");
+      Integer("SELECT count(*) FROM sqlite_master");  // from the first look on the log is there
       SyncFolder(folder.root());
     }
   };
 
-  explicit Sql(const StateFolder& folder) : database(folder) { SetSync(Sync::kFull); }
-
-  // What the next commits survive: kFull the machine's death, at the price of waiting for the disk; kProcess this
-  // process's, and they reach the disk with the next full one at the latest. The file is consistent either way.
-  enum class Sync { kProcess, kFull };
-  void SetSync(Sync wanted) {
-    if (sync == wanted) return;
-    database.Execute(wanted == Sync::kFull ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
-    sync = wanted;
-  }
+  explicit Sql(const StateFolder& folder) : database(folder) {}
 
   Opened database;
-  std::optional<Sync> sync;
+  // SQLite appends each commit to this file; the database follows at checkpoints, which sync both. Open for as long as
+  // the database, so that no failure to write goes unseen.
+  const std::filesystem::path log_path = database.path() + "-wal";
+  const FileDescriptor log = OpenToSync(log_path);
   SqliteStatement insert{
       database,
       "INSERT INTO job (id, state, client, priority, attempt, step, accepted_ms, finished_ms, error_code, "
@@ -129,7 +126,6 @@ std::string SqliteJobStore::Accept(const JobSpec& spec, const UploadedConditioni
   const std::string timings_json = TimingsToJson({});
   const std::lock_guard lock(mutex_);
   const std::string id = ids_.Next(now_unix_ms);
-  sql_->SetSync(Sql::Sync::kFull);
   SqliteQuery(sql_->insert, id, spec.client, int64_t{spec.priority}, now_unix_ms, positive, negative, spec_json,
               timings_json)
       .Run();
@@ -179,7 +175,6 @@ void SqliteJobStore::Transition(const std::string& id, JobState from, JobState t
   }
   const std::string timings = TimingsToJson(progress.timings);
   const std::lock_guard lock(mutex_);
-  sql_->SetSync(IsTerminal(to) ? Sql::Sync::kFull : Sql::Sync::kProcess);
   SqliteQuery(sql_->transition, JobStateName(to), int64_t{to == JobState::kEncoding}, int64_t{progress.step}, timings,
               progress.error, progress.error_code, progress.detail, progress.finished_unix_ms, id, JobStateName(from))
       .Run();
@@ -193,13 +188,11 @@ void SqliteJobStore::Transition(const std::string& id, JobState from, JobState t
 void SqliteJobStore::SaveProgress(const std::string& id, JobState state, const JobProgress& progress) {
   const std::string timings = TimingsToJson(progress.timings);
   const std::lock_guard lock(mutex_);
-  sql_->SetSync(Sql::Sync::kProcess);
   SqliteQuery(sql_->save_progress, int64_t{progress.step}, timings, progress.detail, id, JobStateName(state)).Run();
 }
 
 int64_t SqliteJobStore::RequeueUnfinished() {
   const std::lock_guard lock(mutex_);
-  sql_->SetSync(Sql::Sync::kFull);
   SqliteQuery(sql_->requeue).Run();
   return sql_->database.Changes();
 }
@@ -219,6 +212,9 @@ UploadedConditioning SqliteJobStore::LoadConditioning(const std::string& id) {
   if (!negative.empty()) uploaded.negative = conditioning_.Load(negative);
   return uploaded;
 }
+
+// Without the lock: whoever only reads, or commits, does not wait.
+void SqliteJobStore::Sync() { SyncFile(sql_->log, sql_->log_path); }
 
 std::map<JobState, int64_t> SqliteJobStore::CountByState() {
   const std::lock_guard lock(mutex_);

@@ -32,6 +32,7 @@ class SqliteJobStore final : public JobStore {
   void SaveProgress(const std::string& id, JobState state, const JobProgress& progress) override;
   int64_t RequeueUnfinished() override;
   UploadedConditioning LoadConditioning(const std::string& id) override;
+  void Sync() override;
   std::map<JobState, int64_t> CountByState() override;
 
  private:

@@ -90,9 +90,14 @@ class FillableStore final : public JobStore {
   }
   int64_t RequeueUnfinished() override { return store_.RequeueUnfinished(); }
   UploadedConditioning LoadConditioning(const std::string& id) override { return store_.LoadConditioning(id); }
+  void Sync() override {
+    if (on_sync) on_sync();
+    store_.Sync();
+  }
   std::map<JobState, int64_t> CountByState() override { return store_.CountByState(); }
 
   std::atomic<bool> full = false;
+  std::function<void()> on_sync;  // on the thread that waits
 
  private:
   JobStore& store_;

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "render_node/jobs/sqlite_database.h"
 #include "render_node/jobs/sqlite_job_store.h"
+#include "tests/unit/render_node/jobs/job_fakes.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
 
 namespace diptych {
@@ -59,6 +60,29 @@ class JobQueueTest : public testing::Test {
   std::unique_ptr<SqliteJobStore> store_;
   std::unique_ptr<JobQueue> queue_;
 };
+
+TEST_F(JobQueueTest, AnswersASubmissionOnceItIsOnDiskAndLetsTheWorkBeginBefore) {
+  FillableStore slow(*store_);
+  FairScheduler scheduler;
+  JobQueue queue(slow, scheduler, clock_, {100, 1000});
+  std::promise<void> disk;
+  slow.on_sync = [&] { disk.get_future().wait(); };
+  auto answer = std::async(std::launch::async, [&] { return queue.Submit(SpecOf("a cat", ""), {}); });
+  const std::optional<ClaimedJob> claimed = queue.Claim();
+  EXPECT_EQ(answer.wait_for(milliseconds(50)), std::future_status::timeout);
+  disk.set_value();
+  EXPECT_EQ(answer.get()->id, claimed->job.id);
+}
+
+TEST_F(JobQueueTest, CancelsAJobThatItCannotPromise) {
+  FillableStore broken(*store_);
+  FairScheduler scheduler;
+  JobQueue queue(broken, scheduler, clock_, {100, 1000});
+  broken.on_sync = [] { throw Error(ErrorCode::kResourceExhausted, "cannot sync"); };
+  EXPECT_EQ(queue.Submit(SpecOf("a cat", ""), {}).status(), absl::ResourceExhaustedError("cannot sync"));
+  EXPECT_EQ(queue.waiting(), 0);
+  EXPECT_EQ(store_->CountByState(), (std::map<JobState, int64_t>{{kCancelled, 1}}));
+}
 
 TEST_F(JobQueueTest, AnswersASubmissionWithTheJobsAhead) {
   const auto first = queue_->Submit(SpecOf("a cat", "ada"), {});

@@ -351,6 +351,28 @@ TEST_F(JobRunnerTest, ReplacesThePictureOfALifeThatEndedBeforeItsRow) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_->pictures()), {}), 1);
 }
 
+// A row that says done before its picture is on disk would promise a picture that a power cut takes away.
+TEST_F(JobRunnerTest, SyncsTheOutcomeOnceAndOnlyWhenPictureAndRowAreThere) {
+  const std::string id = Submit(SpecOf("cat"));
+  std::vector<std::string> synced;  // the job's state at each sync
+  store_->on_sync = [&] {
+    synced.push_back(std::string(JobStateName(store_->Get(id)->state)) + (pictures_->Has(id) ? " with picture" : ""));
+  };
+  Start();
+  EXPECT_EQ(Ended(id).state, kDone);
+  runner_->Stop();
+  EXPECT_EQ(synced, std::vector<std::string>{"done with picture"});
+}
+
+TEST_F(JobRunnerTest, AnOutcomeThatCannotBeSyncedIsReportedAndStands) {
+  const std::string id = Submit(SpecOf("cat"));
+  store_->on_sync = [] { throw Error(ErrorCode::kInternal, "cannot sync"); };
+  Start();
+  EXPECT_EQ(Ended(id).state, kDone);
+  runner_->Stop();
+  EXPECT_EQ(store_failures_, 1);
+}
+
 TEST_F(JobRunnerTest, WaitsForAFullDiskInsteadOfLosingTheJob) {
   renderer_.on_decoded = [this] { store_->full = true; };
   const std::string id = Submit(SpecOf("cat"));

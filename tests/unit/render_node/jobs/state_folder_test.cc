@@ -113,6 +113,16 @@ TEST(WriteFileDurably, LetsConcurrentWritersOfOneFileWin) {
   EXPECT_EQ(bytes, std::vector<uint8_t>(5000, bytes.at(0)));
 }
 
+TEST(WriteUnreadFileDurably, WritesTheWholeFileAndNothingBesideIt) {
+  const TemporaryFolder temporary;
+  const auto path = temporary.path() / "file";
+  WriteText(path, "first and longer");
+  WriteUnreadFileDurably(path, {{"sec", 3}, {"ond", 3}});
+  EXPECT_EQ(ReadWholeFile(path), BytesOf("second"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(temporary.path()), {}), 1);
+  EXPECT_TRUE(ErrorOf([&] { WriteUnreadFileDurably(temporary.path() / "none" / "file", {{"x", 1}}); }).has_value());
+}
+
 TEST(PictureStore, KeepsOnePictureAJob) {
   const TemporaryFolder temporary;
   PictureStore pictures(temporary.path());
