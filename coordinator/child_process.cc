@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr size_t kMaxLine = 4096;
+constexpr milliseconds kKillPatience(1000);  // the kernel may have much memory to give back
 // After a start that failed: a daemon that stops waits for idle connections, and ours to it is still open then.
 constexpr milliseconds kDestructorGrace(500);
 
@@ -110,26 +111,35 @@ std::optional<std::string> ChildProcess::ReadLine(milliseconds patience) {
 
 bool ChildProcess::WaitForEnd(milliseconds patience) {
   const auto deadline = steady_clock::now() + patience;
-  while (!ended_) {
-    int status = 0;
-    const pid_t result = waitpid(pid_, &status, WNOHANG);
-    if (result == pid_ && WIFSIGNALED(status)) ending_signal_ = WTERMSIG(status);
-    ended_ = result == pid_ || (result < 0 && errno == ECHILD);
-    if (ended_ || steady_clock::now() >= deadline) break;
+  for (;;) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (ended_) return true;
+      int status = 0;
+      const pid_t result = waitpid(pid_, &status, WNOHANG);
+      if (result == pid_ && WIFSIGNALED(status)) ending_signal_ = WTERMSIG(status);
+      ended_ = result == pid_ || (result < 0 && errno == ECHILD);
+      if (ended_ || steady_clock::now() >= deadline) return ended_;
+    }
     std::this_thread::sleep_for(milliseconds(5));
   }
-  return ended_;
+}
+
+bool ChildProcess::Signal(int number) {
+  const std::lock_guard lock(mutex_);
+  return !ended_ && kill(pid_, number) == 0;
 }
 
 bool ChildProcess::IsRunning() { return !WaitForEnd(milliseconds(0)); }
 
 void ChildProcess::Stop(milliseconds grace) {
   if (!IsRunning()) return;
-  kill(pid_, SIGTERM);
-  if (WaitForEnd(grace)) return;
-  kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
-  ended_ = true;
+  Signal(SIGTERM);
+  if (!WaitForEnd(grace)) Kill();
+}
+
+void ChildProcess::Kill() {
+  if (Signal(SIGKILL)) WaitForEnd(kKillPatience);
 }
 
 std::string ChildProcess::LastLogLine() const {

@@ -3,8 +3,10 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,7 +15,7 @@ namespace diptych {
 
 // Its standard output comes through a pipe, its standard error goes to a file. It lives in a process group of its own,
 // so that Ctrl-C on the terminal reaches only us, and it is killed by the kernel when the thread that started it ends.
-// Not thread-safe.
+// Not thread-safe, but for Kill.
 class ChildProcess {
  public:
   // Runs `arguments[0]` (a path). Throws Error(kUnavailable) when it cannot be started.
@@ -30,6 +32,9 @@ class ChildProcess {
   // Asks it to end (SIGTERM), waits at most `grace`, then kills it. Does nothing when it has ended.
   void Stop(std::chrono::milliseconds grace);
 
+  // Ends it at once, from any thread, and waits until it is gone, 1 s at most.
+  void Kill();
+
   // The signal that ended it, 0 when none did or it runs.
   int ending_signal() const { return ending_signal_; }
 
@@ -41,13 +46,15 @@ class ChildProcess {
 
  private:
   bool WaitForEnd(std::chrono::milliseconds patience);
+  bool Signal(int number);  // false when it has ended
 
   std::filesystem::path log_file_;
   pid_t pid_ = -1;
   int output_ = -1;  // read end of its standard output
   std::string pending_;
+  std::mutex mutex_;  // between the last look at the process and a signal to it, so that none goes to another
   bool ended_ = false;
-  int ending_signal_ = 0;
+  std::atomic<int> ending_signal_ = 0;
 };
 
 }  // namespace diptych

@@ -6,25 +6,25 @@
 
 namespace diptych {
 
-Interrupt::Reaction::Reaction(Interrupt& interrupt, std::function<void()> action) : interrupt_(interrupt) {
-  std::lock_guard lock(interrupt_.mutex_);
-  if (interrupt_.requested_) {
+Interrupt::Reaction::Reaction(Round& round, std::function<void()> action) : round_(round) {
+  const std::lock_guard lock(round_.mutex);
+  if (round_.requested) {
     action();
     return;
   }
-  key_ = interrupt_.next_key_++;
-  interrupt_.actions_.emplace(key_, std::move(action));
+  key_ = round_.next_key++;
+  round_.actions.emplace(key_, std::move(action));
 }
 
 Interrupt::Reaction::~Reaction() {
-  std::lock_guard lock(interrupt_.mutex_);
-  interrupt_.actions_.erase(key_);
+  const std::lock_guard lock(round_.mutex);
+  round_.actions.erase(key_);
 }
 
-void Interrupt::Request() {
-  std::lock_guard lock(mutex_);
-  if (requested_.exchange(true)) return;
-  for (const auto& [key, action] : actions_) action();
+void Interrupt::Round::Run() {
+  const std::lock_guard lock(mutex);
+  if (requested.exchange(true)) return;
+  for (auto action = actions.rbegin(); action != actions.rend(); ++action) action->second();
 }
 
 void Interrupt::ThrowIfRequested() const {

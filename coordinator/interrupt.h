@@ -6,37 +6,55 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace diptych {
 
-// Set once, by the user. Thread-safe.
+// Set once, by the user, who may ask a second time and then waits no more. Thread-safe.
 class Interrupt {
+  // What happens at one of the two requests.
+  struct Round {
+    void Run();
+    std::atomic<bool> requested = false;
+    std::mutex mutex;  // held while reactions run
+    uint64_t next_key = 1;
+    std::map<uint64_t, std::function<void()>> actions;
+  };
+
  public:
   // While it lives, its action runs once when the interrupt comes, on the thread that requests it; at once when it has
   // come already. The destructor waits for an action that is running.
   class Reaction {
    public:
-    Reaction(Interrupt& interrupt, std::function<void()> action);
+    Reaction(Interrupt& interrupt, std::function<void()> action) : Reaction(interrupt.first_, std::move(action)) {}
     ~Reaction();
     Reaction(const Reaction&) = delete;
     Reaction& operator=(const Reaction&) = delete;
 
+   protected:
+    Reaction(Round& round, std::function<void()> action);
+
    private:
-    Interrupt& interrupt_;
+    Round& round_;
     uint64_t key_ = 0;  // 0: has run already
   };
 
-  bool requested() const { return requested_.load(); }
-  void Request();  // the first call runs the reactions; later calls do nothing
+  // The same for the second request, after which the process ends without another destructor: for what must not stay
+  // behind. The youngest runs first. Only short work.
+  class LastReaction : public Reaction {
+   public:
+    LastReaction(Interrupt& interrupt, std::function<void()> action) : Reaction(interrupt.again_, std::move(action)) {}
+  };
+
+  bool requested() const { return first_.requested.load(); }
+  void Request() { first_.Run(); }       // the first call runs the reactions; later calls do nothing
+  void RequestAgain() { again_.Run(); }  // likewise the last reactions; reactions to Request may still be running
 
   // Throws Error(kCancelled) once requested.
   void ThrowIfRequested() const;
 
  private:
-  std::atomic<bool> requested_ = false;
-  std::mutex mutex_;  // held while reactions run
-  uint64_t next_key_ = 1;
-  std::map<uint64_t, std::function<void()>> actions_;
+  Round first_, again_;
 };
 
 }  // namespace diptych

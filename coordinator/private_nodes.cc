@@ -36,23 +36,29 @@ std::string WithoutName(const std::string& line, const std::string& name) {
   return line.rfind(name + ": ", 0) == 0 ? line.substr(name.size() + 2) : line;
 }
 
-}  // namespace
-
-PrivateNodes::TemporaryFolder::TemporaryFolder() {
+fs::path MakeTemporaryFolder() {
   std::string name = (fs::temp_directory_path() / "diptych-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) {
     throw Error(ErrorCode::kUnavailable,
                 "cannot make a temporary folder " + name + "; set TMPDIR to a folder with room");
   }
-  path = name;
+  return name;
 }
 
-PrivateNodes::TemporaryFolder::~TemporaryFolder() {
+}  // namespace
+
+PrivateNodes::TemporaryFolder::TemporaryFolder(Interrupt& interrupt)
+    : path(MakeTemporaryFolder()), last_reaction(interrupt, [this] { Remove(); }) {}
+
+PrivateNodes::TemporaryFolder::~TemporaryFolder() { Remove(); }
+
+void PrivateNodes::TemporaryFolder::Remove() const {
   std::error_code ignored;
   fs::remove_all(path, ignored);
 }
 
-PrivateNodes::PrivateNodes(const PrivateNodesPlan& plan, const IsServing& is_serving, const Interrupt& interrupt) {
+PrivateNodes::PrivateNodes(const PrivateNodesPlan& plan, const IsServing& is_serving, Interrupt& interrupt)
+    : folder_(interrupt) {
   try {
     StartAll(plan, is_serving, interrupt);
   } catch (const Error&) {
@@ -61,16 +67,16 @@ PrivateNodes::PrivateNodes(const PrivateNodesPlan& plan, const IsServing& is_ser
   }
 }
 
-void PrivateNodes::StartAll(const PrivateNodesPlan& plan, const IsServing& is_serving, const Interrupt& interrupt) {
+void PrivateNodes::StartAll(const PrivateNodesPlan& plan, const IsServing& is_serving, Interrupt& interrupt) {
   if (plan.encoder) {
-    Start(encoder_, plan.encoder_arguments, plan.program_folder);
+    Start(encoder_, plan.encoder_arguments, plan.program_folder, interrupt);
     AwaitAddress(encoder_, interrupt);
   }
   if (plan.renderer) {
     std::vector<std::string> arguments = plan.renderer_arguments;
     arguments.insert(arguments.end(), {"--state-dir", (folder_.path / "state").string()});
     if (plan.encoder) arguments.insert(arguments.end(), {"--encoder", encoder_.address});
-    Start(renderer_, std::move(arguments), plan.program_folder);
+    Start(renderer_, std::move(arguments), plan.program_folder, interrupt);
     AwaitAddress(renderer_, interrupt);
   }
   for (Node* node : Started()) AwaitService(*node, is_serving, interrupt);  // both load at the same time
@@ -81,7 +87,8 @@ PrivateNodes::~PrivateNodes() {
   if (encoder_.process) encoder_.process->Stop(kGrace);
 }
 
-void PrivateNodes::Start(Node& node, std::vector<std::string> arguments, const fs::path& program_folder) {
+void PrivateNodes::Start(Node& node, std::vector<std::string> arguments, const fs::path& program_folder,
+                         Interrupt& interrupt) {
   const fs::path program = program_folder / node.name;
   if (!fs::exists(program)) {
     throw Error(ErrorCode::kUnavailable, program.string() + " is missing; it belongs beside the program diptych");
@@ -89,6 +96,8 @@ void PrivateNodes::Start(Node& node, std::vector<std::string> arguments, const f
   arguments.insert(arguments.begin(), program.string());
   arguments.insert(arguments.end(), {"--listen", "127.0.0.1:0"});
   node.process = std::make_unique<ChildProcess>(arguments, folder_.path / (node.name + ".log"));
+  node.last_reaction =
+      std::make_unique<Interrupt::LastReaction>(interrupt, [child = node.process.get()] { child->Kill(); });
 }
 
 void PrivateNodes::AwaitAddress(Node& node, const Interrupt& interrupt) {

@@ -35,7 +35,8 @@ class PrivateNodes {
 
   // Returns when every daemon of the plan serves. Throws Error: kUnavailable (a daemon could not be started or ended
   // before it served; the message is its own last line), kCancelled (interrupted). All that was started is then ended.
-  PrivateNodes(const PrivateNodesPlan& plan, const IsServing& is_serving, const Interrupt& interrupt);
+  // A second interrupt ends the daemons at once and removes their folder.
+  PrivateNodes(const PrivateNodesPlan& plan, const IsServing& is_serving, Interrupt& interrupt);
   ~PrivateNodes();  // ends the daemons, removes the folder
   PrivateNodes(const PrivateNodes&) = delete;
   PrivateNodes& operator=(const PrivateNodes&) = delete;
@@ -55,23 +56,27 @@ class PrivateNodes {
     std::string name;
     std::string address;
     std::unique_ptr<ChildProcess> process;
+    std::unique_ptr<Interrupt::LastReaction> last_reaction;  // kills it
   };
   // Removed with everything in it.
   struct TemporaryFolder {
-    TemporaryFolder();
+    explicit TemporaryFolder(Interrupt& interrupt);
     ~TemporaryFolder();
-    std::filesystem::path path;
+    void Remove() const;
+    const std::filesystem::path path;
+    const Interrupt::LastReaction last_reaction;
   };
 
-  void StartAll(const PrivateNodesPlan& plan, const IsServing& is_serving, const Interrupt& interrupt);
-  void Start(Node& node, std::vector<std::string> arguments, const std::filesystem::path& program_folder);
+  void StartAll(const PrivateNodesPlan& plan, const IsServing& is_serving, Interrupt& interrupt);
+  void Start(Node& node, std::vector<std::string> arguments, const std::filesystem::path& program_folder,
+             Interrupt& interrupt);
   void AwaitAddress(Node& node, const Interrupt& interrupt);
   void AwaitService(Node& node, const IsServing& is_serving, const Interrupt& interrupt);
   std::vector<Node*> Started();
 
   TemporaryFolder folder_;
-  Node encoder_{NodeRole::kEncoder, "diptych-encoderd", "", nullptr};
-  Node renderer_{NodeRole::kRenderer, "diptych-renderd", "", nullptr};
+  Node encoder_{NodeRole::kEncoder, "diptych-encoderd", "", nullptr, nullptr};
+  Node renderer_{NodeRole::kRenderer, "diptych-renderd", "", nullptr, nullptr};
 };
 
 // The folder of the running program.

@@ -22,14 +22,15 @@ inline constexpr ProgramMask kCliConnection =
     1u << 3;                                        // commands that talk to a renderer: --render, --timeout, --insecure
 inline constexpr ProgramMask kCliJson = 1u << 4;    // commands with a machine-readable result: --json
 inline constexpr ProgramMask kCliPrompt = 1u << 5;  // the parts of the prompt: generate, submit, tokens
-inline constexpr ProgramMask kCliPicture = 1u << 6;   // the rest of what determines a picture: generate, submit
-inline constexpr ProgramMask kCliQueue = 1u << 7;     // labels of a job: generate, submit
-inline constexpr ProgramMask kCliOutput = 1u << 8;    // --output: generate, fetch
-inline constexpr ProgramMask kCliGenerate = 1u << 9;  // generate alone: --save-embeddings
-inline constexpr ProgramMask kCliPrivate =
-    1u << 10;  // the form that starts its own daemons: generate, tokens (--model-path ...)
+inline constexpr ProgramMask kCliPicture = 1u << 6;     // the rest of what determines a picture: generate, submit
+inline constexpr ProgramMask kCliQueue = 1u << 7;       // labels of a job: generate, submit
+inline constexpr ProgramMask kCliOutput = 1u << 8;      // --output: generate, fetch
+inline constexpr ProgramMask kCliGenerate = 1u << 9;    // generate alone: --save-embeddings
+inline constexpr ProgramMask kCliPrivate = 1u << 10;    // daemons of its own: generate alone
+inline constexpr ProgramMask kCliTokenizer = 1u << 11;  // --model-path, --text-encoder-path: generate, doctor, tokens
+inline constexpr ProgramMask kCliMachine = 1u << 12;    // the rest of a checkpoint, --threads: generate, doctor
 inline constexpr ProgramMask kCliAll = kCliCommon | kCliConnection | kCliJson | kCliPrompt | kCliPicture | kCliQueue |
-                                       kCliOutput | kCliGenerate | kCliPrivate;
+                                       kCliOutput | kCliGenerate | kCliPrivate | kCliTokenizer | kCliMachine;
 inline constexpr ProgramMask kEveryProgram = kEncoderd | kRenderd | kCliCommon;
 
 // The types that a value may have. The optional ones have no default: unset means "somebody else decides".

@@ -29,14 +29,14 @@ const Option<bool> kInsecure({.key = "insecure", .flag = "--insecure", .default_
 
 const Option<std::string> kModelPath({.key = "model_path", .flag = "--model-path", .unit = "DIR",
     .help = "checkpoint folder with tokenizer, text_encoder, transformer, vae and scheduler",
-    .programs = kEncoderd | kRenderd | kCliPrivate});
+    .programs = kEncoderd | kRenderd | kCliTokenizer});
 const Option<std::string> kTextEncoderPath({.key = "text_encoder_path", .flag = "--text-encoder-path", .unit = "PATH",
-    .help = "text encoder, in place of the one in the checkpoint folder", .programs = kEncoderd | kCliPrivate});
+    .help = "text encoder, in place of the one in the checkpoint folder", .programs = kEncoderd | kCliTokenizer});
 const Option<std::string> kTransformerPath({.key = "transformer_path", .flag = "--transformer-path", .unit = "PATH",
     .help = "diffusion transformer, in place of the one in the checkpoint folder",
-    .programs = kRenderd | kCliPrivate});
+    .programs = kRenderd | kCliMachine});
 const Option<std::string> kVaePath({.key = "vae_path", .flag = "--vae-path", .unit = "PATH",
-    .help = "VAE, in place of the one in the checkpoint folder", .programs = kRenderd | kCliPrivate});
+    .help = "VAE, in place of the one in the checkpoint folder", .programs = kRenderd | kCliMachine});
 
 const Option<std::string> kEncoderListen({.key = "encoder.listen", .flag = "--listen", .default_text = "127.0.0.1:7871",
     .unit = "HOST:PORT", .help = "address that the encoder listens on", .programs = kEncoderd});
@@ -157,7 +157,7 @@ const Option<std::string> kSaveEmbeddings({.flag = "--save-embeddings", .unit = 
 const Option<std::string> kPrivateTorchDtype({.flag = "--torch-dtype", .default_text = "auto", .choices = kDtypes,
     .help = "number format of the private daemons", .programs = kCliPrivate});
 const Option<int64_t> kPrivateThreads({.flag = "--threads", .default_text = "0", .least = 0, .most = 1024,
-    .help = "CPU threads of the private daemons; 0: one for each physical core", .programs = kCliPrivate});
+    .help = "CPU threads of the private daemons; 0: one for each physical core", .programs = kCliMachine});
 
 // clang-format on
 

@@ -83,7 +83,7 @@ extern const Option<bool> kJson;                   // kCliJson
 extern const Option<TextList> kOutput;             // kCliOutput
 extern const Option<std::string> kSaveEmbeddings;  // kCliGenerate
 
-// diptych: handed on to both private daemons (kCliPrivate) when given.
+// diptych: handed on to both private daemons when given (kCliPrivate; doctor judges the threads, kCliMachine).
 extern const Option<std::string> kPrivateTorchDtype;
 extern const Option<int64_t> kPrivateThreads;
 

@@ -40,7 +40,8 @@ void Install(int number, struct sigaction* former) {
 
 }  // namespace
 
-ShutdownSignal::ShutdownSignal(std::function<void()> on_first) : on_first_(std::move(on_first)) {
+ShutdownSignal::ShutdownSignal(std::function<void()> on_first, std::function<void()> on_second)
+    : on_first_(std::move(on_first)), on_second_(std::move(on_second)) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw Error(ErrorCode::kInternal, "no file descriptor left for signals");
   read_end_ = ends[0];
@@ -68,7 +69,10 @@ void ShutdownSignal::Watch() {
     const ssize_t count = read(read_end_, &number, 1);
     if (count < 0 && errno == EINTR) continue;
     if (count != 1 || number == 0) return;
-    if (!first) _exit(128 + number);
+    if (!first) {
+      if (on_second_) on_second_();
+      _exit(128 + number);
+    }
     first = false;
     on_first_();
   }

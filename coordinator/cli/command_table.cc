@@ -7,6 +7,7 @@ namespace diptych {
 namespace {
 
 constexpr ProgramMask kPictureFlags = kCliPrompt | kCliPicture | kCliQueue;
+constexpr ProgramMask kOwnDaemons = kCliPrivate | kCliTokenizer | kCliMachine;
 constexpr ProgramMask kConnected = kCliCommon | kCliConnection | kCliJson;
 
 constexpr std::array<CommandEntry, 9> kCommands = {{
@@ -21,7 +22,7 @@ constexpr std::array<CommandEntry, 9> kCommands = {{
      "  diptych generate \"a red circle\" --model-path models/demo --seed 7 --count 4\n"
      "  diptych generate --from-picture circle.png --steps 20 --output again.png\n"
      "  diptych generate \"a red circle\" --model-path models/demo --save-embeddings circle.safetensors\n",
-     kConnected | kPictureFlags | kCliOutput | kCliGenerate | kCliPrivate, MakeGenerate},
+     kConnected | kPictureFlags | kCliOutput | kCliGenerate | kOwnDaemons, MakeGenerate},
     {"submit", "PROMPT", "put a job into the queue and return at once",
      "Puts a job into the renderer's queue and prints its id: for watch, fetch and cancel.",
      "  diptych submit \"a red circle\" --client nightly --priority 5\n", kConnected | kPictureFlags, MakeSubmit},
@@ -39,11 +40,11 @@ constexpr std::array<CommandEntry, 9> kCommands = {{
     {"doctor", "", "check this installation and say what to do",
      "Checks the configuration, the programs, this machine, the checkpoint (with --model-path) and the\n"
      "daemons (with --render), one line each. Exit status 1 when something needs attention.",
-     "", kConnected | kCliPrivate, MakeDoctor},
+     "", kConnected | kCliTokenizer | kCliMachine, MakeDoctor},
     {"tokens", "PROMPT", "show the formatted prompt and its token ids",
      "Prints {\"text\": the text that the encoder reads, \"ids\": its tokens} as JSON.\n"
      "Needs the tokenizer of a checkpoint, no daemon.",
-     "  diptych tokens \"a red circle\" --model-path models/demo\n", kCliCommon | kCliJson | kCliPrompt | kCliPrivate,
+     "  diptych tokens \"a red circle\" --model-path models/demo\n", kCliCommon | kCliJson | kCliPrompt | kCliTokenizer,
      MakeTokens},
 }};
 

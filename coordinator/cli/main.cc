@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
   std::thread reactions;
   int status = 0;
   {
-    const diptych::ShutdownSignal signal([&] { reactions = std::thread([&] { interrupt.Request(); }); });
+    const diptych::ShutdownSignal signal([&] { reactions = std::thread([&] { interrupt.Request(); }); },
+                                         [&] { interrupt.RequestAgain(); });
     diptych::Environment environment{.out = std::cout,
                                      .err = std::cerr,
                                      .err_is_terminal = isatty(STDERR_FILENO) == 1,

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -149,6 +150,23 @@ TEST(Jobs, AnInterruptedGenerateEndsWith130AndItsJobsAreCancelled) {
         "cancelled", [&] { return studio.Job(job["id"])["state"] == "cancelled"; }, std::chrono::seconds(5));
   }
   EXPECT_FALSE(std::filesystem::exists(studio / "never-1.png"));
+}
+
+// Twice in a row: the user does not wait for the orderly end. Its own daemons and their folder are gone all the same.
+TEST(Jobs, AGenerateThatIsInterruptedTwiceLeavesNothingBehind) {
+  const Scratch scratch;
+  std::filesystem::create_directory(scratch / "tmp");
+  Process generate(Arguments{ProgramPath("diptych"), "generate", "A cat", "--model-path", ToyPath("toy_a"), "--output",
+                             scratch / "never.png"} +
+                       kEndless,
+                   {{"TMPDIR", scratch / "tmp"}});
+  Await("the first step", [&] { return generate.Err().find("step 1 of 1000") != std::string::npos; });
+  EXPECT_FALSE(std::filesystem::is_empty(scratch / "tmp"));
+  generate.Signal(SIGINT);
+  std::this_thread::sleep_for(milliseconds(20));  // two at the same moment are one
+  generate.Signal(SIGINT);
+  EXPECT_EQ(Finish(generate, std::chrono::seconds(15)).status, 130);
+  EXPECT_TRUE(std::filesystem::is_empty(scratch / "tmp"));
 }
 
 TEST(Jobs, SeveralPicturesHaveFollowingSeedsAndTheNamesThatWereGiven) {

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <fstream>
+#include <future>
 #include <sstream>
 #include <thread>
 
@@ -29,6 +30,15 @@ class PrivateNodesTest : public testing::Test {
     std::string line;
     std::getline(file, line);
     return line;
+  }
+  // Where its state is.
+  std::filesystem::path FolderOfTheRenderer() {
+    std::istringstream words(Arguments("diptych-renderd"));
+    std::string word, state;
+    while (words >> word) {
+      if (word == "--state-dir") words >> state;
+    }
+    return std::filesystem::path(state).parent_path();
   }
   PrivateNodesPlan Plan() const {
     PrivateNodesPlan plan;
@@ -119,13 +129,23 @@ TEST_F(PrivateNodesTest, RemoveTheirFolder) {
   Program("diptych-encoderd", kListens);
   Program("diptych-renderd", kListens);
   { const PrivateNodes nodes(Plan(), Serving, interrupt_); }
-  std::istringstream words(Arguments("diptych-renderd"));
-  std::string word, state;
-  while (words >> word) {
-    if (word == "--state-dir") words >> state;
-  }
-  ASSERT_FALSE(state.empty());
-  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(state).parent_path()));
+  const std::filesystem::path folder = FolderOfTheRenderer();
+  ASSERT_FALSE(folder.empty());
+  EXPECT_FALSE(std::filesystem::exists(folder));
+}
+
+// Whoever presses Ctrl-C twice gets a process that ends without destructors.
+TEST_F(PrivateNodesTest, LeaveNothingBehindWhenTheUserAsksTwice) {
+  Program("diptych-encoderd", std::string("trap '' TERM; ") + kListens);
+  Program("diptych-renderd", kListens);
+  const auto nodes = std::make_unique<PrivateNodes>(Plan(), Serving, interrupt_);
+  const std::filesystem::path folder = FolderOfTheRenderer();
+  ASSERT_TRUE(std::filesystem::exists(folder));
+  interrupt_.Request();
+  EXPECT_NO_THROW(nodes->ThrowIfOneEnded());
+  interrupt_.RequestAgain();
+  EXPECT_FALSE(std::filesystem::exists(folder));
+  EXPECT_THROW(nodes->ThrowIfOneEnded(), Error);
 }
 
 TEST_F(PrivateNodesTest, NoticeADaemonThatDiesLater) {
@@ -173,6 +193,26 @@ TEST(Interrupt, RunsAReactionOnceAndAtOnceWhenItIsLate) {
   EXPECT_EQ(late, 1);
   EXPECT_EQ(gone, 0);
   EXPECT_THROW(interrupt.ThrowIfRequested(), Error);
+}
+
+TEST(Interrupt, RunsTheLastReactionsYoungestFirstAlsoWhileAReactionHangs) {
+  Interrupt interrupt;
+  std::promise<void> begun, over;
+  const Interrupt::Reaction hanging(interrupt, [&] {
+    begun.set_value();
+    over.get_future().wait();
+  });
+  std::string order;
+  const Interrupt::LastReaction older(interrupt, [&] { order += "older "; });
+  const Interrupt::LastReaction younger(interrupt, [&] { order += "younger "; });
+  std::thread first([&] { interrupt.Request(); });
+  begun.get_future().wait();
+  EXPECT_EQ(order, "");
+  interrupt.RequestAgain();
+  interrupt.RequestAgain();
+  EXPECT_EQ(order, "younger older ");
+  over.set_value();
+  first.join();
 }
 
 }  // namespace

@@ -45,6 +45,20 @@ TEST(ShutdownSignal, EndsWithoutASignal) {
   EXPECT_FALSE(asked);
 }
 
+TEST(ShutdownSignalDeathTest, SecondSignalHasItsReactionBeforeTheEnd) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        std::promise<void> asked;
+        const ShutdownSignal signal([&] { asked.set_value(); }, [] { (void)!write(STDERR_FILENO, "swept", 5); });
+        kill(getpid(), SIGTERM);
+        asked.get_future().wait();
+        kill(getpid(), SIGINT);
+        for (;;) pause();
+      },
+      ::testing::ExitedWithCode(128 + SIGINT), "swept");
+}
+
 TEST(ShutdownSignalDeathTest, SecondSignalEndsTheProcessAtOnce) {
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(

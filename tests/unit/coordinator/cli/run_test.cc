@@ -73,6 +73,13 @@ TEST_F(RunTest, EveryCommandHasHelpWithItsFlags) {
   }
 }
 
+TEST_F(RunTest, RefusesTheFlagsOfDaemonsWhereNoneAreStarted) {
+  for (const char* flag : {"--torch-dtype", "--threads", "--transformer-path", "--vae-path"}) {
+    ExpectUsage({"tokens", "x", "--model-path", folder_ / "model", flag, "1"}, std::string("unknown flag ") + flag);
+  }
+  ExpectUsage({"doctor", "--torch-dtype", "float32"}, "unknown flag --torch-dtype");
+}
+
 TEST_F(RunTest, PrintsItsVersion) {
   EXPECT_EQ(Run({"--version"}), kExitDone);
   EXPECT_EQ(out_.str().rfind("diptych ", 0), 0u);
