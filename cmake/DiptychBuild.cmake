@@ -30,6 +30,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CCACHE_PROGRAM)
   target_compile_options(diptych_flags INTERFACE -fpch-preprocess)
 endif()
 if(DIPTYCH_SANITIZE)
-  target_compile_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE} -fno-omit-frame-pointer -g)
+  # -O1, which comes after and so overrules the build type's -O2: it compiles faster, and a report loses fewer frames to inlining.
+  target_compile_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE} -fno-omit-frame-pointer -g -O1)
   target_link_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE})
 endif()
