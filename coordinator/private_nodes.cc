@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -143,6 +144,11 @@ void PrivateNodes::ThrowIfOneEnded() {
     const std::string last = WithoutName(node->process->LastLogLine(), node->name);
     throw Error(ErrorCode::kUnavailable, node->name + ": " + (last.empty() ? "ended without saying why" : last));
   }
+}
+
+bool PrivateNodes::OneEnded() {
+  const std::vector<Node*> nodes = Started();
+  return std::any_of(nodes.begin(), nodes.end(), [](const Node* node) { return !node->process->IsRunning(); });
 }
 
 void PrivateNodes::PrintLogs(std::ostream& out) const {

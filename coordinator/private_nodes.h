@@ -46,6 +46,7 @@ class PrivateNodes {
 
   // Throws Error(kUnavailable) with its last line when a daemon has ended by itself.
   void ThrowIfOneEnded();
+  bool OneEnded();
 
   // What the daemons wrote to their standard error.
   void PrintLogs(std::ostream& out) const;

@@ -9,6 +9,7 @@
 #include "common/config/options.h"
 #include "common/error/error.h"
 #include "common/image/png.h"
+#include "common/log/log.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/embedding_command.h"
 #include "coordinator/cli/job_follower.h"
@@ -105,30 +106,99 @@ class Generate final : public Command {
       for (const std::string& line : DifferentModels(*order.receipt, renderer, has_encoder)) Warn(environment, line);
     }
     CancelOnInterrupt jobs(client, environment.interrupt, kCancelPatience);
-    try {
-      std::vector<std::string> ids;
-      for (size_t i = 0; i < outputs_.size(); ++i) {
-        environment.interrupt.ThrowIfRequested();
-        PictureRequest request = order.request;
-        request.seed += i;
-        ids.push_back(ValueOrThrow(client.Submit(request)).id);
-        jobs.Add(ids.back());
+    std::vector<Picture> pictures = SubmitAll(order, client, jobs, environment);
+    std::string gone;   // not empty: why nothing more can be had from the renderer
+    bool lost = false;  // the connection is, and the jobs go on there
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      Picture& picture = pictures[i];
+      if (picture.id.empty()) continue;  // was not submitted
+      if (!gone.empty()) {
+        picture.error = gone;
+        continue;
       }
-      ordered_json pictures = ordered_json::array();
-      for (size_t i = 0; i < ids.size(); ++i) {
-        pictures.push_back(Finish(order, i, ids[i], client, run, jobs, environment));
+      try {
+        picture.report = Finish(order, i, picture.id, client, run, jobs, environment);
+        continue;
+      } catch (const ConnectionLost& error) {
+        lost = true;
+        picture.error = gone = error.what();
+      } catch (const std::exception& error) {
+        if (environment.interrupt.requested()) throw;
+        jobs.Remove(picture.id);
+        picture.error = error.what();
+        if (run != nullptr && run->OneEnded()) gone = picture.error;
       }
-      if (json_) environment.out << JsonLine({{"pictures", pictures}}) << std::flush;
-    } catch (...) {
-      if (!environment.interrupt.requested()) jobs.CancelAll();
-      throw;
+      if (pictures.size() > 1) Warn(environment, absl::StrCat(Label(i), ": ", EscapeForLog(picture.error)));
     }
+    if (json_) environment.out << JsonLine({{"pictures", PicturesJson(order, pictures)}}) << std::flush;
+    ThrowUnlessAllAreDone(pictures, lost && run == nullptr ? gone : "");
     return kExitDone;
   }
 
+  struct Picture {
+    std::string id;       // of its job; empty when it could not be submitted
+    std::string error;    // why there is none
+    ordered_json report;  // of one that was written
+  };
+
+  // Stops at the first job that is refused; those before it go on. Throws Error when that is the very first.
+  std::vector<Picture> SubmitAll(const PictureOrder& order, const RenderClient& client, CancelOnInterrupt& jobs,
+                                 Environment& environment) const {
+    std::vector<Picture> pictures(outputs_.size());
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      environment.interrupt.ThrowIfRequested();
+      PictureRequest request = order.request;
+      request.seed += i;
+      const absl::StatusOr<Submission> submission = client.Submit(request);
+      if (!submission.ok() && i == 0) ThrowUnlessOk(submission.status());
+      if (!submission.ok()) {
+        const std::string reason = absl::StrCat("not submitted: ", std::string(submission.status().message()));
+        for (size_t left = i; left < pictures.size(); ++left) pictures[left].error = reason;
+        Warn(environment, absl::StrCat(Label(i), " and what follows: ", EscapeForLog(reason)));
+        break;
+      }
+      pictures[i].id = submission->id;
+      jobs.Add(submission->id);
+    }
+    return pictures;
+  }
+
+  static ordered_json PicturesJson(const PictureOrder& order, const std::vector<Picture>& pictures) {
+    ordered_json all = ordered_json::array();
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      const Picture& picture = pictures[i];
+      all.push_back(picture.error.empty()
+                        ? picture.report
+                        : ordered_json{{"id", picture.id}, {"seed", order.request.seed + i}, {"error", picture.error}});
+    }
+    return all;
+  }
+
+  // The jobs whose pictures have the error `lost` (empty: none) go on at the renderer.
+  static void ThrowUnlessAllAreDone(const std::vector<Picture>& pictures, const std::string& lost) {
+    std::vector<std::string> errors, ids;
+    for (const Picture& picture : pictures) {
+      if (picture.error.empty()) continue;
+      errors.push_back(picture.error);
+      if (picture.error == lost) ids.push_back(picture.id);
+    }
+    if (errors.empty()) return;
+    std::string message = errors[0];
+    if (pictures.size() > 1) {
+      message = absl::StrCat(errors.size(), " of ", pictures.size(), " pictures failed; the first: ", errors[0]);
+    }
+    if (!ids.empty()) {
+      absl::StrAppend(&message, "; not cancelled: ", absl::StrJoin(ids, ", "),
+                      ", which diptych watch ID follows and diptych fetch ID --output FILE.png gets");
+    }
+    throw Error(ErrorCode::kUnavailable, message);
+  }
+
+  std::string Label(size_t index) const { return absl::StrCat("picture ", index + 1, " of ", outputs_.size()); }
+
   ordered_json Finish(const PictureOrder& order, size_t index, const std::string& id, const RenderClient& client,
                       PrivateRun* run, CancelOnInterrupt& jobs, Environment& environment) {
-    const std::string label = outputs_.size() > 1 ? absl::StrCat("picture ", index + 1, " of ", outputs_.size()) : "";
+    const std::string label = outputs_.size() > 1 ? Label(index) : "";
     FollowOptions options{.want_picture = true, .patience = connection_.timeout};
     if (run != nullptr) options.check_nodes = [run] { run->ThrowIfOneEnded(); };
     WatchResult result;

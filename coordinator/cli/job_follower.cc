@@ -1,8 +1,8 @@
 #include "coordinator/cli/job_follower.h"
 
+#include <optional>
 #include <thread>
 
-#include "common/error/error.h"
 #include "coordinator/cli/command.h"
 
 namespace diptych {
@@ -40,16 +40,6 @@ void CancelOnInterrupt::Remove(const std::string& id) {
   removed_.notify_all();
 }
 
-void CancelOnInterrupt::CancelAll() {
-  std::set<std::string> ids;
-  {
-    std::lock_guard lock(mutex_);
-    ids.swap(ids_);
-    removed_.notify_all();
-  }
-  for (const std::string& id : ids) (void)client_.Cancel(id);
-}
-
 void CancelOnInterrupt::React() {
   std::set<std::string> ids;
   {
@@ -66,24 +56,27 @@ void CancelOnInterrupt::React() {
 
 WatchResult FollowJob(const RenderClient& client, const std::string& id, const FollowOptions& options,
                       ProgressView& view, const Interrupt& interrupt, CallStop* stop) {
-  auto heard = steady_clock::now();
-  bool lost = false;
+  // Of the first attempt that failed, not of the last message: a job that waits in the queue has nothing to say.
+  std::optional<steady_clock::time_point> lost_since;
   while (true) {
     const absl::StatusOr<WatchResult> result = client.Watch(
         id, options.want_picture,
         [&](const JobView& job) {
-          heard = steady_clock::now();
-          lost = false;
+          lost_since.reset();
           view.Show(job);
         },
         stop);
     if (result.ok()) return *result;
     interrupt.ThrowIfRequested();
-    const bool gone = result.status().code() == absl::StatusCode::kUnavailable;
-    if (gone) options.check_nodes();
-    if (!gone || steady_clock::now() - heard > options.patience) ThrowUnlessOk(result.status());
-    if (!lost) view.Note("connection to the renderer lost; trying again");
-    lost = true;
+    if (result.status().code() != absl::StatusCode::kUnavailable) ThrowUnlessOk(result.status());
+    options.check_nodes();
+    const auto now = steady_clock::now();
+    if (!lost_since) {
+      lost_since = now;
+      view.Note("connection to the renderer lost; trying again");
+    } else if (now - *lost_since > options.patience) {
+      throw ConnectionLost(ErrorCode::kUnavailable, std::string(result.status().message()));
+    }
     std::this_thread::sleep_for(kBetweenAttempts);
   }
 }

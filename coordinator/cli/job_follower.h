@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "common/error/error.h"
 #include "coordinator/cli/progress_view.h"
 #include "coordinator/client/call_stop.h"
 #include "coordinator/client/render_client.h"
@@ -26,10 +27,6 @@ class CancelOnInterrupt {
   void Remove(const std::string& id);
   CallStop& stop() { return stop_; }
 
-  // Cancels all jobs that are still here; for a command that gives up. Errors are ignored: the reason for giving up
-  // counts.
-  void CancelAll();
-
  private:
   void React();
 
@@ -43,14 +40,19 @@ class CancelOnInterrupt {
   Interrupt::Reaction reaction_;  // last: it may run at once
 };
 
+// The renderer stayed away longer than we had patience. Its jobs go on all the same.
+struct ConnectionLost : Error {
+  using Error::Error;
+};
+
 struct FollowOptions {
   bool want_picture = false;
-  std::chrono::milliseconds patience{30000};  // how long a lost connection is tried again
+  std::chrono::milliseconds patience{30000};  // how long a lost connection is tried again, from its loss
   std::function<void()> check_nodes = [] {};  // throws when it is no use to try again
 };
 
 // Returns when the job has ended. A lost connection is tried again: the job goes on without us.
-// Throws Error: what Watch says, kUnavailable when the renderer stays away.
+// Throws Error: what Watch says, and what check_nodes throws; ConnectionLost when the renderer stays away.
 WatchResult FollowJob(const RenderClient& client, const std::string& id, const FollowOptions& options,
                       ProgressView& view, const Interrupt& interrupt, CallStop* stop);
 

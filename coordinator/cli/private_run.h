@@ -22,6 +22,7 @@ class PrivateRun {
   const EncoderClient& encoder() const { return *encoder_; }   // of a plan with an encoder
 
   void ThrowIfOneEnded() { nodes_->ThrowIfOneEnded(); }
+  bool OneEnded() { return nodes_->OneEnded(); }
 
  private:
   Environment& environment_;

@@ -177,6 +177,46 @@ TEST_F(RunTest, ReportsTheReasonOfAFailedJobInOneLine) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "p.png"));
 }
 
+TEST_F(RunTest, ALostConnectionCancelsNothingAndSaysHowToGoOn) {
+  renderer_.away = true;
+  std::vector<std::string> arguments = Generate(folder_ / "p.png");
+  arguments.insert(arguments.end(), {"--count", "2", "--timeout", "0.2"});
+  EXPECT_EQ(RunWithRenderer(arguments), kExitFailed);
+  const std::string err = err_.str();
+  for (const char* part : {"is not available", "not cancelled: job-1, job-2", "diptych watch ID", "diptych fetch ID"})
+    EXPECT_NE(err.find(part), std::string::npos) << err;
+  EXPECT_EQ(renderer_.state("job-1"), "JOB_STATE_QUEUED");
+  EXPECT_EQ(renderer_.state("job-2"), "JOB_STATE_QUEUED");
+}
+
+TEST_F(RunTest, OnePictureThatFailsLeavesTheOthersAlone) {
+  renderer_.fail_with = "out of memory";
+  renderer_.fails_alone = "job-2";
+  std::vector<std::string> arguments = Generate(folder_ / "p.png");
+  arguments.insert(arguments.end(), {"--count", "3", "--seed", "40", "--json"});
+  EXPECT_EQ(RunWithRenderer(arguments), kExitFailed);
+  const json pictures = json::parse(out_.str())["pictures"];
+  ASSERT_EQ(pictures.size(), 3u);
+  EXPECT_EQ(pictures[0]["path"], folder_ / "p-1.png");
+  EXPECT_EQ(pictures[1], (json{{"id", "job-2"}, {"seed", 41}, {"error", "out of memory"}}));
+  EXPECT_EQ(pictures[2]["path"], folder_ / "p-3.png");
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "p-3.png"));
+  const std::string err = err_.str();
+  EXPECT_NE(err.find("warning: picture 2 of 3: out of memory\n"), std::string::npos) << err;
+  EXPECT_TRUE(err.ends_with("diptych: error: 1 of 3 pictures failed; the first: out of memory\n")) << err;
+}
+
+TEST_F(RunTest, AFullQueueLeavesThePicturesBeforeItAlone) {
+  std::vector<std::string> arguments = Generate(folder_ / "p.png");
+  arguments.insert(arguments.end(), {"--count", "3", "--seed", "12", "--json"});
+  EXPECT_EQ(RunWithRenderer(arguments), kExitFailed);
+  const json pictures = json::parse(out_.str())["pictures"];
+  ASSERT_EQ(pictures.size(), 3u);
+  EXPECT_EQ(pictures[0]["path"], folder_ / "p-1.png");
+  EXPECT_EQ(pictures[1], (json{{"id", ""}, {"seed", 13}, {"error", "not submitted: the queue is full"}}));
+  EXPECT_EQ(pictures[2]["error"], "not submitted: the queue is full");
+}
+
 TEST_F(RunTest, WritesNoPictureThatIsDamaged) {
   renderer_.damage_picture = true;
   EXPECT_EQ(RunWithRenderer(Generate(folder_ / "p.png")), kExitFailed);

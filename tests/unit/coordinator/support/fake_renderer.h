@@ -35,6 +35,9 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::string address;
   // What the test wants it to do.
   std::string fail_with;        // jobs fail with this line
+  std::string fails_alone;      // with fail_with: only this job does
+  int dropped_watches = 0;      // so many Watch calls report once, say nothing for 300 ms and lose the connection
+  bool away = false;            // every Watch call finds nobody
   bool hang = false;            // jobs paint until they are cancelled
   bool damage_picture = false;  // the picture's bytes do not match its checksum
   std::string transformer_fingerprint = std::string(64, 'a');
@@ -86,6 +89,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     if (!reader->Read(&request) || !request.has_spec()) return {grpc::StatusCode::INVALID_ARGUMENT, "spec first"};
     const v1::JobSpec spec = request.spec();
     if (spec.steps() == 13) return {grpc::StatusCode::INVALID_ARGUMENT, "steps must not be 13"};
+    if (spec.seed() == 13) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full"};
     ConditioningReceiver receiver, negative_receiver;
     bool uploaded = false;
     while (reader->Read(&request)) {
@@ -111,14 +115,21 @@ class FakeRenderer final : public v1::Renderer::Service {
   grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                      grpc::ServerWriter<v1::WatchResponse>* writer) override {
     v1::Job job;
+    bool dropped = false;
     {
       std::lock_guard lock(mutex_);
+      if (away) return {grpc::StatusCode::UNAVAILABLE, "away"};
+      dropped = dropped_watches > 0 && dropped_watches-- > 0;
       const auto found = jobs_.find(request->id());
       if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
       job = found->second;
       watched_ = true;
     }
     Report(job, writer);
+    if (dropped) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      return {grpc::StatusCode::UNAVAILABLE, "connection reset"};
+    }
     for (int step = 1; step <= job.spec().steps() && !hang; ++step) {
       job.set_state(v1::JOB_STATE_RENDERING);
       job.set_step(step);
@@ -129,8 +140,9 @@ class FakeRenderer final : public v1::Renderer::Service {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     if (context->IsCancelled()) return grpc::Status::CANCELLED;
-    job.set_state(hang ? v1::JOB_STATE_CANCELLED : fail_with.empty() ? v1::JOB_STATE_DONE : v1::JOB_STATE_FAILED);
-    job.set_error(fail_with);
+    const bool fails = !fail_with.empty() && (fails_alone.empty() || fails_alone == job.id());
+    job.set_state(hang ? v1::JOB_STATE_CANCELLED : fails ? v1::JOB_STATE_FAILED : v1::JOB_STATE_DONE);
+    if (fails) job.set_error(fail_with);
     job.mutable_timings()->set_total_ms(1234);
     {
       std::lock_guard lock(mutex_);

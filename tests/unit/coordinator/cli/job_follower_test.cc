@@ -1,0 +1,65 @@
+#include "coordinator/cli/job_follower.h"
+
+#include <sstream>
+
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/support/fake_renderer.h"
+
+namespace diptych {
+namespace {
+
+using std::chrono::milliseconds;
+
+class JobFollowerTest : public testing::Test {
+ protected:
+  JobFollowerTest() {
+    PictureRequest request;
+    request.prompt.emplace();
+    request.width = request.height = 16;
+    request.steps = 1;
+    id_ = client_->Submit(request)->id;
+  }
+  WatchResult Follow(milliseconds patience) {
+    ProgressView view(err_, /*terminal=*/false, "");
+    return FollowJob(*client_, id_, {.patience = patience}, view, interrupt_, nullptr);
+  }
+
+  FakeRenderer renderer_;
+  const std::unique_ptr<RenderClient> client_ =
+      RenderClient::Make(renderer_.address, false, milliseconds(5000)).value();
+  Interrupt interrupt_;
+  std::ostringstream err_;
+  std::string id_;
+};
+
+TEST_F(JobFollowerTest, TriesALostConnectionAgainAfterAJobWasSilentForLongerThanThePatience) {
+  renderer_.dropped_watches = 1;
+  EXPECT_EQ(Follow(milliseconds(100)).job.state, JobView::State::kDone);
+  EXPECT_EQ(err_.str(), "queued\nconnection to the renderer lost; trying again\nstep 1 of 1 (5 ms)\n");
+}
+
+TEST_F(JobFollowerTest, CountsThePatienceFromEachLossAnew) {
+  renderer_.dropped_watches = 3;
+  EXPECT_EQ(Follow(milliseconds(250)).job.state, JobView::State::kDone);
+}
+
+TEST_F(JobFollowerTest, GivesUpWhenTheRendererStaysAwayAndSaysThatOnlyTheConnectionIsLost) {
+  renderer_.away = true;
+  EXPECT_THROW(Follow(milliseconds(100)), ConnectionLost);
+  EXPECT_EQ(err_.str(), "connection to the renderer lost; trying again\n");
+}
+
+TEST_F(JobFollowerTest, DoesNotAskAgainAfterAnAnswer) {
+  id_ = "nope";
+  try {
+    Follow(milliseconds(60000));
+    FAIL();
+  } catch (const ConnectionLost&) {
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+  }
+}
+
+}  // namespace
+}  // namespace diptych
