@@ -6,6 +6,7 @@
 #include "common/error/error.h"
 #include "common/prompt/conversation.h"
 #include "common/prompt/prompt_text.h"
+#include "common/tokenizer/find_tokenizer.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/files.h"
 
@@ -89,18 +90,7 @@ PrivateOptions ReadPrivate(const Settings& settings) {
   return result;
 }
 
-fs::path PrivateOptions::TokenizerFolder() const {
-  std::vector<fs::path> places = {fs::path(model_path) / "tokenizer", fs::path(model_path) / "text_encoder",
-                                  model_path};
-  if (!text_encoder_path.empty() && fs::is_directory(text_encoder_path))
-    places.insert(places.begin(), text_encoder_path);
-  for (const fs::path& place : places) {
-    if (fs::exists(place / "tokenizer.json") || fs::exists(place / "vocab.json")) return place;
-  }
-  throw Error(ErrorCode::kNotFound, "no tokenizer.json or vocab.json in " +
-                                        (fs::path(model_path) / "tokenizer").string() +
-                                        ", its neighbour text_encoder, or " + model_path);
-}
+fs::path PrivateOptions::TokenizerFolder() const { return FindTokenizer(model_path, text_encoder_path); }
 
 fs::path PrivateOptions::TransformerConfig() const {
   if (!transformer_path.empty() && fs::is_directory(transformer_path))

@@ -23,7 +23,7 @@ class Tokens final : public Command {
     private_ = ReadPrivate(settings);
     parts_ = ReadPromptOptions(settings);
     settings.Get(options::kJson);  // accepted like everywhere; the result is JSON in any case
-    if (private_.model_path.empty())
+    if (private_.model_path.empty() && private_.text_encoder_path.empty())
       throw UsageError("--model-path DIR is missing: the tokenizer is in the checkpoint");
   }
 

@@ -11,6 +11,7 @@
 #include "common/daemon/daemon_stop.h"
 #include "common/net/server_runner.h"
 #include "common/status/status.h"
+#include "common/tokenizer/find_tokenizer.h"
 #include "common/version/version.h"
 #include "encoder_node/service/encoder_service.h"
 
@@ -19,19 +20,14 @@ namespace {
 
 constexpr std::chrono::seconds kGrace(10);
 
-namespace fs = std::filesystem;
-
 absl::Status FindParts(const std::string& model_path, const std::string& text_encoder_path,
                        TextEncoderOptions* encoder) {
   if (model_path.empty() && text_encoder_path.empty()) {
     return absl::InvalidArgumentError("no checkpoint: give --model-path DIR or --text-encoder-path PATH");
   }
-  const fs::path weights =
-      text_encoder_path.empty() ? fs::path(model_path) / "text_encoder" : fs::path(text_encoder_path);
-  const fs::path beside = fs::is_regular_file(weights) ? weights.parent_path() : weights;
-  const fs::path part = fs::path(model_path) / "tokenizer";
-  encoder->text_encoder_path = weights.string();
-  encoder->tokenizer_path = !model_path.empty() && fs::is_directory(part) ? part.string() : beside.string();
+  encoder->text_encoder_path =
+      text_encoder_path.empty() ? (std::filesystem::path(model_path) / "text_encoder").string() : text_encoder_path;
+  encoder->tokenizer_path = FindTokenizer(model_path, text_encoder_path).string();
   return absl::OkStatus();
 }
 

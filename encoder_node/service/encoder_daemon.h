@@ -22,9 +22,8 @@ struct EncoderDaemonConfig {
   int64_t prompt_byte_limit = 0;
   TextEncoderOptions encoder;
 
-  // A model path stands for its parts text_encoder/ and tokenizer/; the tokenizer is looked for beside the text
-  // encoder's weights where there is no such part. INVALID_ARGUMENT or FAILED_PRECONDITION (plain text off loopback):
-  // wrong usage.
+  // A model path stands for its parts text_encoder/ and tokenizer/; FindTokenizer says where else the tokenizer may
+  // be. INVALID_ARGUMENT or FAILED_PRECONDITION (plain text off loopback): wrong usage.
   static absl::StatusOr<EncoderDaemonConfig> FromSettings(const Settings& settings);
 };
 

@@ -50,19 +50,17 @@ TEST(PrivateOptions, TakeTheNumberFormatsOfTheReceiptWhenNoneIsGiven) {
   EXPECT_EQ(std::count(free.encoder_arguments.begin(), free.encoder_arguments.end(), "--torch-dtype"), 0);
 }
 
-TEST(PrivateOptions, FindTheTokenizerWhereCheckpointsHaveIt) {
+TEST(PrivateOptions, FindTheTokenizerWhereTheEncoderDoes) {
   const TestFolder folder;
+  std::filesystem::create_directories(folder / "model/tokenizer");
+  std::filesystem::create_directory(folder / "other");
+  for (const char* file : {"model/tokenizer/tokenizer.json", "other/tokenizer.json", "other/model.safetensors"})
+    std::ofstream(folder / file) << "{}";
   PrivateOptions options;
-  options.model_path = folder.path.string();
-  EXPECT_THROW(options.TokenizerFolder(), Error);
-  std::ofstream(folder / "vocab.json") << "{}";
-  EXPECT_EQ(options.TokenizerFolder(), folder.path);
-  std::filesystem::create_directory(folder / "text_encoder");
-  std::ofstream(folder / "text_encoder/tokenizer.json") << "{}";
-  EXPECT_EQ(options.TokenizerFolder(), folder.path / "text_encoder");
-  std::filesystem::create_directory(folder / "tokenizer");
-  std::ofstream(folder / "tokenizer/tokenizer.json") << "{}";
-  EXPECT_EQ(options.TokenizerFolder(), folder.path / "tokenizer");
+  options.model_path = folder / "model";
+  EXPECT_EQ(options.TokenizerFolder(), folder / "model/tokenizer");
+  options.text_encoder_path = folder / "other/model.safetensors";
+  EXPECT_EQ(options.TokenizerFolder(), folder / "other");
 }
 
 TEST(Prompt, IsMadeFromTheFlags) {

@@ -72,8 +72,8 @@ TEST_F(EncoderDaemonConfigTest, EveryKeyChangesTheConfiguration) {
   EXPECT_EQ(Config({{"text_encoder_path", "/elsewhere"}})->encoder.text_encoder_path, "/elsewhere");
 }
 
-TEST_F(EncoderDaemonConfigTest, LooksForTheTokenizerBesideTheWeightsWhenItIsNoPartOfItsOwn) {
-  fs::remove(folder / "tokenizer");
+TEST_F(EncoderDaemonConfigTest, LooksForTheTokenizerBesideTheWeightsToo) {
+  std::ofstream(folder / "text_encoder" / "tokenizer.json") << "{}";
   EXPECT_EQ(Config({})->encoder.tokenizer_path, folder / "text_encoder");
   const auto alone = EncoderDaemonConfig::FromSettings(
       SettingsForTest({{"text_encoder_path", (folder / "text_encoder" / "model.safetensors").string()}}));

@@ -1,0 +1,15 @@
+// Where the tokenizer of a checkpoint is.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace diptych {
+
+// The first folder that holds a tokenizer (tokenizer.json, or vocab.json and merges.txt): the text encoder's own, when
+// it is named (of a file: the folder that it lies in), then MODEL/tokenizer, MODEL/text_encoder, MODEL. Where none
+// does, the folder that it belongs into, for BpeTokenizer::Load to complain about. Either argument may be empty, not
+// both.
+std::filesystem::path FindTokenizer(const std::string& model_path, const std::string& text_encoder_path);
+
+}  // namespace diptych
