@@ -16,6 +16,14 @@ const Settings::Entry& Settings::Find(const OptionInfo& info) const {
   return found->second;
 }
 
+std::vector<std::string> Settings::GivenFlags(ProgramMask programs) const {
+  std::vector<std::string> flags;
+  for (const OptionInfo* info : AllOptions()) {
+    if ((info->programs & programs) != 0 && entries_.at(info).origin == Origin::kFlag) flags.emplace_back(info->flag);
+  }
+  return flags;
+}
+
 std::set<std::string> Settings::ReadKeys() const {
   std::set<std::string> names;
   for (const auto& [info, entry] : entries_) {

@@ -44,6 +44,9 @@ class Settings {
     return OriginOf(option) != Origin::kDefault;
   }
 
+  // The flags of these programs that were given on this command line, in the order of the table.
+  std::vector<std::string> GivenFlags(ProgramMask programs) const;
+
   // Keys (flags for rows without one) whose value was read so far.
   std::set<std::string> ReadKeys() const;
 

@@ -78,6 +78,7 @@ PrivateOptions ReadPrivate(const Settings& settings) {
   PrivateOptions result;
   result.model_path = settings.Get(options::kModelPath);
   result.model_flag = settings.OriginOf(options::kModelPath) == Origin::kFlag;
+  result.given_flags = settings.GivenFlags(kCliPrivate | kCliTokenizer | kCliMachine);
   result.text_encoder_path = settings.Get(options::kTextEncoderPath);
   result.transformer_path = settings.Get(options::kTransformerPath);
   result.vae_path = settings.Get(options::kVaePath);

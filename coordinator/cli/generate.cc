@@ -79,8 +79,10 @@ class Generate final : public Command {
                            : "--save-embeddings needs --model-path DIR: the encoder is started for this run");
     }
     runs_privately_ = !has_render || (private_.model_flag && !connection_.render_flag);
-    if (!runs_privately_ && private_.model_flag && save_embeddings_.empty()) {
-      throw UsageError("--render and --model-path exclude each other: a renderer has its own model");
+    if (!runs_privately_ && !private_.given_flags.empty() && save_embeddings_.empty()) {
+      throw UsageError(absl::StrCat("--render", connection_.render_flag ? "" : " (from environment or file)", " and ",
+                                    private_.given_flags.front(),
+                                    " exclude each other: a renderer has its own model and settings"));
     }
   }
 

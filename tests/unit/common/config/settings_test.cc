@@ -163,6 +163,12 @@ TEST_F(SettingsTest, RefuseAProfileWithoutAFile) {
   EXPECT_NE(MessageOf(kCliAll, {"--profile", "x"}).find("--config"), std::string::npos);
 }
 
+TEST_F(SettingsTest, KnowWhichFlagsOfSomeProgramsWereGiven) {
+  const std::string file = File("[default]\nvae_path = \"v\"\n");
+  const Settings settings = MustParse(kCliAll, {"--config", file, "--threads", "0", "--steps", "4", "--model-path=m"});
+  EXPECT_EQ(settings.GivenFlags(kCliTokenizer | kCliMachine), (std::vector<std::string>{"--model-path", "--threads"}));
+}
+
 TEST_F(SettingsTest, HelpAndVersionAreAnsweredWithoutSettings) {
   testing::internal::CaptureStdout();
   const auto help = Parse(kRenderd, {"--help"});

@@ -80,6 +80,22 @@ TEST_F(RunTest, RefusesTheFlagsOfDaemonsWhereNoneAreStarted) {
   ExpectUsage({"doctor", "--torch-dtype", "float32"}, "unknown flag --torch-dtype");
 }
 
+TEST_F(RunTest, RefusesTheFlagsOfPrivateDaemonsBesideARenderer) {
+  const std::vector<std::vector<std::string>> all = {{"--model-path", "m"},       {"--text-encoder-path", "t"},
+                                                     {"--transformer-path", "d"}, {"--vae-path", "v"},
+                                                     {"--torch-dtype", "auto"},   {"--threads", "2"}};
+  for (const std::vector<std::string>& flag : all) {
+    std::vector<std::string> arguments = Generate(folder_ / "p.png");
+    arguments.insert(arguments.end(), flag.begin(), flag.end());
+    EXPECT_EQ(RunWithRenderer(arguments), kExitUsage);
+    ExpectOneLineWith("--render and " + flag[0] + " exclude each other");
+  }
+  setenv("DIPTYCH_RENDER", renderer_.address.c_str(), 1);
+  ExpectUsage({"generate", "x", "--vae-path", "v"}, "--render (from environment or file) and --vae-path exclude");
+  unsetenv("DIPTYCH_RENDER");
+  EXPECT_TRUE(renderer_.specs().empty());
+}
+
 TEST_F(RunTest, PrintsItsVersion) {
   EXPECT_EQ(Run({"--version"}), kExitDone);
   EXPECT_EQ(out_.str().rfind("diptych ", 0), 0u);
