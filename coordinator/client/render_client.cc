@@ -1,7 +1,7 @@
 #include "coordinator/client/render_client.h"
 
-#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "common/wire/conditioning_codec.h"
 #include "coordinator/client/connection.h"
@@ -14,6 +14,19 @@ namespace {
 
 constexpr std::string_view kPeer = "the renderer";
 constexpr int32_t kListPage = 1000;
+
+std::vector<v1::JobState> StatesOf(JobGroup group) {
+  switch (group) {
+    case JobGroup::kAll:
+      return {};
+    case JobGroup::kActive:
+      return {v1::JOB_STATE_QUEUED, v1::JOB_STATE_ENCODING, v1::JOB_STATE_READY, v1::JOB_STATE_RENDERING,
+              v1::JOB_STATE_DECODING};
+    case JobGroup::kEnded:
+      return {v1::JOB_STATE_DONE, v1::JOB_STATE_FAILED, v1::JOB_STATE_CANCELLED};
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -83,21 +96,23 @@ absl::StatusOr<JobView> RenderClient::Get(const std::string& id) const {
   return JobFromMessage(response.job());
 }
 
-absl::StatusOr<std::vector<JobView>> RenderClient::List(int32_t limit) const {
-  std::vector<JobView> jobs;
-  while (static_cast<int32_t>(jobs.size()) < limit) {
+absl::Status RenderClient::ForEachJob(JobGroup group, const std::function<bool(const JobView&)>& on_job) const {
+  v1::ListRequest request;
+  request.set_limit(kListPage);
+  for (const v1::JobState state : StatesOf(group)) request.add_states(state);
+  while (true) {
     grpc::ClientContext context;
     SetDeadline(context, timeout_);
-    v1::ListRequest request;
-    request.set_limit(std::min(kListPage, limit - static_cast<int32_t>(jobs.size())));
-    if (!jobs.empty()) request.set_before_id(jobs.back().id);
     v1::ListResponse response;
     const grpc::Status status = stub_->renderer->List(&context, request, &response);
     if (!status.ok()) return CallStatus(status, kPeer, address_);
-    for (const v1::Job& job : response.jobs()) jobs.push_back(JobFromMessage(job));
+    for (const v1::Job& job : response.jobs()) {
+      if (!on_job(JobFromMessage(job))) return absl::OkStatus();
+    }
     if (response.jobs().empty()) break;  // a short page is not the last: the renderer bounds a page by bytes too
+    request.set_before_id(response.jobs().rbegin()->id());
   }
-  return jobs;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<JobView> RenderClient::Cancel(const std::string& id) const {

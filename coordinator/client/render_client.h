@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,6 +17,8 @@ struct Submission {
   std::string id;
   int32_t jobs_ahead = 0;
 };
+
+enum class JobGroup { kAll, kActive, kEnded };
 
 struct WatchResult {
   JobView job;      // as last reported; Ended()
@@ -41,8 +42,8 @@ class RenderClient {
 
   absl::StatusOr<JobView> Get(const std::string& id) const;
 
-  // Newest first, page by page until there are `limit`.
-  absl::StatusOr<std::vector<JobView>> List(int32_t limit) const;
+  // Calls `on_job` on this thread for every job of the group, newest first, until it says false; asks page by page.
+  absl::Status ForEachJob(JobGroup group, const std::function<bool(const JobView&)>& on_job) const;
 
   // The job as it was when asked to end.
   absl::StatusOr<JobView> Cancel(const std::string& id) const;

@@ -308,6 +308,20 @@ TEST_F(RunTest, SubmitsListsWatchesFetchesAndCancels) {
   EXPECT_NE(out_.str().find("job-1  done"), std::string::npos) << out_.str();
 }
 
+TEST_F(RunTest, ListsEveryActiveJobAndSaysHowManyOthersAreLeftOut) {
+  renderer_.AddOldJobs(1005, v1::JOB_STATE_FAILED);
+  renderer_.AddOldJobs(1, v1::JOB_STATE_READY);  // the oldest of all
+  ASSERT_EQ(RunWithRenderer({"submit", "x"}), kExitDone);
+  ASSERT_EQ(RunWithRenderer({"jobs", "--json"}), kExitDone);
+  const json jobs = json::parse(out_.str());
+  ASSERT_EQ(jobs.size(), 1002u);
+  EXPECT_EQ(jobs.front()["id"], "job-1");
+  EXPECT_EQ(jobs[1]["id"], "id-1004");
+  EXPECT_EQ(jobs.back()["id"], "id-0000");
+  EXPECT_EQ(jobs.back()["state"], "ready");
+  EXPECT_EQ(err_.str(), "4 older jobs that have ended are not shown\n");
+}
+
 TEST_F(RunTest, FailsForAnUnknownJob) {
   EXPECT_EQ(RunWithRenderer({"watch", "nope"}), kExitFailed);
   ExpectOneLineWith("no job nope");

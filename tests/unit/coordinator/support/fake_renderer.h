@@ -4,6 +4,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,6 +43,18 @@ class FakeRenderer final : public v1::Renderer::Service {
   bool damage_picture = false;  // the picture's bytes do not match its checksum
   std::string transformer_fingerprint = std::string(64, 'a');
   std::string encoder_fingerprint = std::string(64, 'c');
+
+  // Puts in `count` jobs of this state, older than all that are submitted: "id-0000", "id-0001", ...
+  void AddOldJobs(int count, v1::JobState state) {
+    std::lock_guard lock(mutex_);
+    for (int i = 0; i < count; ++i) {
+      std::string number = std::to_string(i);
+      number.insert(0, 4 - number.size(), '0');
+      v1::Job& job = jobs_["id-" + number];
+      job.set_id("id-" + number);
+      job.set_state(state);
+    }
+  }
 
   // What it has heard. Call under no lock; the calls are over by then.
   std::vector<v1::JobSpec> specs() {
@@ -167,6 +180,8 @@ class FakeRenderer final : public v1::Renderer::Service {
     std::lock_guard lock(mutex_);
     for (auto job = jobs_.rbegin(); job != jobs_.rend(); ++job) {
       if (!request->before_id().empty() && job->first >= request->before_id()) continue;
+      const auto& states = request->states();
+      if (!states.empty() && std::find(states.begin(), states.end(), job->second.state()) == states.end()) continue;
       *response->add_jobs() = job->second;
       break;
     }
