@@ -17,14 +17,6 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMaxConversationBytes = 16 << 20;
 
-void CheckArgument(std::string_view what, std::string_view text) {
-  try {
-    CheckUtf8(what, text);
-  } catch (const Error& error) {
-    throw UsageError(error.what());
-  }
-}
-
 void CheckParts(const PromptParts& prompt) {
   CheckArgument("the prompt", prompt.user);
   CheckArgument("--system-prompt", prompt.system);
@@ -53,6 +45,14 @@ void Append(std::vector<std::string>& arguments, const char* flag, const std::st
 }
 
 }  // namespace
+
+void CheckArgument(std::string_view what, std::string_view text) {
+  try {
+    CheckUtf8(what, text);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
 
 ConnectionOptions ReadConnection(const Settings& settings) {
   ConnectionOptions connection;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/config/settings.h"
@@ -14,6 +15,9 @@
 #include "coordinator/private_nodes.h"
 
 namespace diptych {
+
+// Throws UsageError naming `what` and the offset unless the text is UTF-8, before a daemon has to say so.
+void CheckArgument(std::string_view what, std::string_view text);
 
 // How to reach a renderer.
 struct ConnectionOptions {

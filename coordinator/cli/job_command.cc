@@ -22,4 +22,9 @@ void JobCommand::AddArguments(CLI::App& app) {
   app.add_option("ID", id_, "the job, as submit and jobs print it")->required();
 }
 
+void JobCommand::Configure(const Settings& settings) {
+  RendererCommand::Configure(settings);
+  CheckArgument("ID", id_);
+}
+
 }  // namespace diptych

@@ -27,6 +27,7 @@ class RendererCommand : public Command {
 class JobCommand : public RendererCommand {
  public:
   void AddArguments(CLI::App& app) override;
+  void Configure(const Settings& settings) override;
 
  protected:
   std::string id_;

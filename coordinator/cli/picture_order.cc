@@ -10,7 +10,6 @@
 #include "common/config/options.h"
 #include "common/error/error.h"
 #include "common/image/png.h"
-#include "common/prompt/prompt_text.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/client/saved_embeddings.h"
 #include "coordinator/files.h"
@@ -120,11 +119,7 @@ void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOption
 }  // namespace
 
 PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive) {
-  try {
-    CheckUtf8("--negative-prompt", text);
-  } catch (const Error& error) {
-    throw UsageError(error.what());
-  }
+  CheckArgument("--negative-prompt", text);
   PromptParts negative;
   negative.user = text;
   if (positive) {
@@ -151,6 +146,7 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   values.long_prompt_mode = ParseLongPromptMode(settings.Get(options::kLongPromptMode));
   values.client = settings.Get(options::kClient);
   if (values.client.empty()) values.client = LoginName();
+  CheckArgument("--client", values.client);
   if (values.client.size() > kMaxClientBytes) throw UsageError("--client is longer than 64 bytes");
   values.priority = static_cast<int32_t>(settings.Get(options::kPriority));
   result.width_given = given(options::kWidth);
