@@ -60,7 +60,8 @@ built-in default. `--config FILE` (or `DIPTYCH_CONFIG`) names the file, `--profi
 - One file may serve all three programs: keys of another program are checked, and otherwise left alone.
 - An unknown key, a value of the wrong type or out of range, and a missing profile are errors that name file and line.
 - A switch needs no value; `--flag=false` turns off what the file turned on. Of a flag that is given twice the last one
-  counts, unless it is repeatable.
+  counts, unless it is repeatable. A "switch or text" has more values than two, behind the same `=`; in the file it may
+  be `true` or `false` as well.
 
 )";
 
@@ -108,7 +109,7 @@ std::string TypeText(const OptionInfo& info) {
     case OptionType::kOptionalNumber:
       return "number";
     case OptionType::kText:
-      return "text";
+      return info.when_true.empty() ? "text" : "switch or text";
     case OptionType::kTextList:
       return "list; the flag is repeatable";
   }

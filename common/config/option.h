@@ -46,6 +46,9 @@ struct OptionInfo {
   std::string_view environment = "";  // environment variable; empty: none
   std::string_view default_text = "";  // as it would be written after the flag; empty for the optional types: unset
   std::string_view choices = "";       // legal texts, comma-separated; empty: any
+  // kText: the choices that true and false mean. The flag is then a switch: it may stand alone, for true, and another
+  // value follows behind "=".
+  std::string_view when_true = "", when_false = "";
   int64_t least = std::numeric_limits<int64_t>::min();          // kInteger, kOptionalInteger: smallest legal value ...
   int64_t most = std::numeric_limits<int64_t>::max();           // ... and largest
   int64_t multiple = 1;                                         // a legal integer is a multiple of this

@@ -41,7 +41,8 @@ const Option<std::string> kVaePath({.key = "vae_path", .flag = "--vae-path", .un
 const Option<std::string> kEncoderListen({.key = "encoder.listen", .flag = "--listen", .default_text = "127.0.0.1:7871",
     .unit = "HOST:PORT", .help = "address that the encoder listens on", .programs = kEncoderd});
 const Option<std::string> kEncoderDevice({.key = "encoder.device", .flag = "--text-encoder-device",
-    .default_text = "auto", .choices = kDevices, .help = "where the text encoder computes", .programs = kEncoderd});
+    .default_text = "auto", .choices = kDevices, .help = "where the text encoder computes",
+    .programs = kEncoderd | kCliPrivate});
 const Option<std::string> kEncoderTorchDtype({.key = "encoder.torch_dtype", .flag = "--torch-dtype",
     .default_text = "auto", .choices = kDtypes, .help = "number format of the text encoder; auto is bfloat16",
     .programs = kEncoderd});
@@ -59,9 +60,9 @@ const Option<TextList> kRenderEncoders({.key = "render.encoders", .flag = "--enc
 const Option<std::string> kRenderStateDir({.key = "render.state_dir", .flag = "--state-dir", .unit = "DIR",
     .help = "folder for the job queue and the pictures; required", .programs = kRenderd});
 const Option<std::string> kDitDevice({.key = "devices.dit", .flag = "--dit-device", .default_text = "auto",
-    .choices = kDevices, .help = "where the diffusion transformer computes", .programs = kRenderd});
+    .choices = kDevices, .help = "where the diffusion transformer computes", .programs = kRenderd | kCliPrivate});
 const Option<std::string> kVaeDevice({.key = "devices.vae", .flag = "--vae-device", .default_text = "auto",
-    .choices = kDevices, .help = "where the VAE computes", .programs = kRenderd});
+    .choices = kDevices, .help = "where the VAE computes", .programs = kRenderd | kCliPrivate});
 const Option<std::string> kRenderTorchDtype({.key = "pipeline.torch_dtype", .flag = "--torch-dtype",
     .default_text = "auto", .choices = kDtypes,
     .help = "number format of transformer and VAE; auto is bfloat16 on CUDA and float32 on the CPU",
@@ -76,13 +77,17 @@ const Option<double> kRenderEncodeTimeout({.key = "render.encode_timeout_s", .fl
     .default_text = "600", .least_number = 0.1, .most_number = 86400, .unit = "s",
     .help = "how long an encoder may take for one prompt before the job fails", .programs = kRenderd});
 const Option<std::string> kTiledVae({.key = "pytorch.tiled_vae", .flag = "--tiled-vae", .default_text = "auto",
-    .choices = "auto,on,off", .help = "decode in tiles; auto: when a side is longer than 1024 px",
-    .programs = kRenderd});
+    .choices = "auto,on,off", .when_true = "on", .when_false = "off",
+    .help = "decode in tiles; auto: when a side is longer than 1024 px", .programs = kRenderd | kCliPrivate});
 const Option<int64_t> kTileSize({.key = "pytorch.tile_size", .flag = "--tile-size", .default_text = "512", .least = 64,
-    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "side of a VAE tile", .programs = kRenderd});
+    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "side of a VAE tile",
+    .programs = kRenderd | kCliPrivate});
 const Option<int64_t> kTileOverlap({.key = "pytorch.tile_overlap", .flag = "--tile-overlap", .default_text = "64",
     .least = 0, .most = kLargestSide / 2, .multiple = 8, .unit = "px",
-    .help = "how far neighbouring VAE tiles overlap; at most half a tile", .programs = kRenderd});
+    .help = "how far neighbouring VAE tiles overlap; at most half a tile", .programs = kRenderd | kCliPrivate});
+const Option<bool> kUseCustomScheduler({.key = "pytorch.use_custom_scheduler", .flag = "--use-custom-scheduler",
+    .default_text = "false", .help = "accepted and without effect: the shift is always honoured",
+    .programs = kRenderd | kCliGenerate});
 
 const Option<std::string> kSystemPrompt({.flag = "--system-prompt", .unit = "TEXT",
     .help = "system turn before the prompt", .programs = kCliPrompt});
@@ -177,7 +182,8 @@ std::span<const OptionInfo* const> AllOptions() {
       // diptych-renderd
       &kRenderListen.info, &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
       &kRenderEncodeTimeout.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info,
-      &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kLongPromptMode.info,
+      &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kUseCustomScheduler.info,
+      &kLongPromptMode.info,
       // diptych
       &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kGuidanceScale.info, &kNegativePrompt.info,
       &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,

@@ -149,6 +149,7 @@ class Reader {
         break;
       case OptionType::kText:
         if (value.is_string()) return value.as_string().str;
+        if (value.is_boolean() && !info.when_true.empty()) return ParseOption(info, {TomlText(value.as_boolean())});
         break;
       case OptionType::kTextList:
         if (value.is_array()) return Texts(info, value);

@@ -49,6 +49,10 @@ std::string Description(const OptionInfo& info) {
   const bool numeric =
       info.type != OptionType::kBool && info.type != OptionType::kText && info.type != OptionType::kTextList;
   if (numeric) absl::StrAppend(&text, "; ", LegalValues(info));
+  if (!info.when_true.empty()) {
+    absl::StrAppend(&text, "; ", std::string(info.flag), "=VALUE, ", LegalValues(info),
+                    "; alone: ", std::string(info.when_true));
+  }
   if (info.type != OptionType::kBool && !info.default_text.empty()) {
     absl::StrAppend(&text, " (default ", std::string(info.default_text), ")");
   }
@@ -123,7 +127,7 @@ void SettingsLoader::AddFlags(CLI::App& app) {
     if ((info->programs & flags_->programs) == 0) continue;
     const std::string description = Description(*info);
     CLI::Option* flag = nullptr;
-    if (info->type == OptionType::kBool) {
+    if (info->type == OptionType::kBool || !info->when_true.empty()) {
       flag = app.add_flag(FlagNames(*info), description);
     } else {
       flag = app.add_option(FlagNames(*info), description)->type_name(ValueName(*info));

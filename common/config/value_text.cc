@@ -66,6 +66,14 @@ void CheckText(const OptionInfo& info, const std::string& text) {
   if (std::find(choices.begin(), choices.end(), text) == choices.end()) Refuse(info, Quoted(text));
 }
 
+// What a switch with choices means by true and false.
+std::string ChoiceOf(const OptionInfo& info, const std::string& text) {
+  if (info.when_true.empty()) return text;
+  if (text == "true") return std::string(info.when_true);
+  if (text == "false") return std::string(info.when_false);
+  return text;
+}
+
 bool ParseBool(const OptionInfo& info, const std::string& text) {
   if (text == "true") return true;
   if (text == "false") return false;
@@ -121,6 +129,8 @@ OptionValue ParseOption(const OptionInfo& info, const std::vector<std::string>& 
         value = std::optional<double>(ParseNumber<double>(info, text));
         break;
       case OptionType::kText:
+        value = ChoiceOf(info, text);
+        break;
       case OptionType::kTextList:
         value = text;
         break;

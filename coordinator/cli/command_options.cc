@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/config/options.h"
 #include "common/error/error.h"
 #include "common/prompt/conversation.h"
@@ -42,6 +43,13 @@ PromptParts ReadConversationFile(const std::string& file, const std::optional<st
 
 void Append(std::vector<std::string>& arguments, const char* flag, const std::string& value) {
   if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
+}
+
+// Only what the command line says: the daemons read the configuration file themselves.
+template <typename T>
+void HandOn(const Settings& settings, const Option<T>& option, std::vector<std::string>& arguments) {
+  if (settings.OriginOf(option) != Origin::kFlag) return;
+  arguments.push_back(absl::StrCat(std::string(option.info.flag), "=", settings.Get(option)));
 }
 
 }  // namespace
@@ -85,6 +93,12 @@ PrivateOptions ReadPrivate(const Settings& settings) {
   const std::string& dtype = settings.Get(options::kPrivateTorchDtype);
   if (settings.IsSet(options::kPrivateTorchDtype)) result.torch_dtype = dtype;
   result.threads = settings.Get(options::kPrivateThreads);
+  HandOn(settings, options::kEncoderDevice, result.encoder_flags);
+  HandOn(settings, options::kDitDevice, result.renderer_flags);
+  HandOn(settings, options::kVaeDevice, result.renderer_flags);
+  HandOn(settings, options::kTiledVae, result.renderer_flags);
+  HandOn(settings, options::kTileSize, result.renderer_flags);
+  HandOn(settings, options::kTileOverlap, result.renderer_flags);
   result.config = settings.Get(options::kConfig);
   if (settings.IsSet(options::kProfile)) result.profile = settings.Get(options::kProfile);
   result.log_level = settings.Get(options::kLogLevel);
@@ -113,10 +127,14 @@ PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path&
   plan.encoder_arguments = both;
   Append(plan.encoder_arguments, "--text-encoder-path", options.text_encoder_path);
   Append(plan.encoder_arguments, "--torch-dtype", options.torch_dtype.empty() ? encoder_dtype : options.torch_dtype);
+  plan.encoder_arguments.insert(plan.encoder_arguments.end(), options.encoder_flags.begin(),
+                                options.encoder_flags.end());
   plan.renderer_arguments = both;
   Append(plan.renderer_arguments, "--transformer-path", options.transformer_path);
   Append(plan.renderer_arguments, "--vae-path", options.vae_path);
   Append(plan.renderer_arguments, "--torch-dtype", options.torch_dtype.empty() ? renderer_dtype : options.torch_dtype);
+  plan.renderer_arguments.insert(plan.renderer_arguments.end(), options.renderer_flags.begin(),
+                                 options.renderer_flags.end());
   return plan;
 }
 

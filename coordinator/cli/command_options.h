@@ -35,11 +35,12 @@ std::unique_ptr<RenderClient> ConnectToRenderer(const ConnectionOptions& connect
 struct PrivateOptions {
   std::string model_path;  // empty: none configured
   bool model_flag = false;
-  std::vector<std::string> given_flags;  // of these options, on this command line: "--vae-path"
+  std::vector<std::string> given_flags;                       // of these options, on this command line: "--vae-path"
   std::string text_encoder_path, transformer_path, vae_path;  // empty: the checkpoint's
   std::string torch_dtype;                                    // empty: not given
   int64_t threads = 0;
-  std::string config, profile;  // handed on; empty: none
+  std::vector<std::string> encoder_flags, renderer_flags;  // "--dit-device=cuda": what else was given, handed on
+  std::string config, profile;                             // handed on; empty: none
   std::string log_level;
 
   bool verbose() const { return log_level == "debug"; }

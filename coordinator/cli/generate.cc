@@ -39,6 +39,8 @@ class Generate final : public Command {
     picture_ = ReadPictureOptions(settings);
     json_ = settings.Get(options::kJson);
     save_embeddings_ = settings.Get(options::kSaveEmbeddings);
+    // In a file it concerns the renderer, which says so in its log.
+    custom_scheduler_ = settings.OriginOf(options::kUseCustomScheduler) == Origin::kFlag;
     const options::TextList& outputs = settings.Get(options::kOutput);
     if (save_embeddings_.empty()) outputs_ = NameOutputs(outputs, picture_.count, picture_.count_given);
     picture_.count = std::max<int64_t>(picture_.count, static_cast<int64_t>(outputs_.size()));
@@ -46,6 +48,7 @@ class Generate final : public Command {
   }
 
   int Run(Environment& environment) override {
+    if (custom_scheduler_) Warn(environment, "--use-custom-scheduler has no effect: the shift is always honoured");
     if (!save_embeddings_.empty()) {
       if (!picture_.load_embeddings.empty() || !picture_.from_picture.empty()) {
         throw UsageError("--save-embeddings encodes a prompt; it does not go with --load-embeddings or --from-picture");
@@ -252,6 +255,7 @@ class Generate final : public Command {
   std::vector<std::filesystem::path> outputs_;
   std::string save_embeddings_;
   bool json_ = false;
+  bool custom_scheduler_ = false;
   bool runs_privately_ = false;
 };
 

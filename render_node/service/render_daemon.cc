@@ -120,6 +120,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   };
   warn(PlaintextWarning(config.listen, "listening on"));
   for (const Address& encoder : config.encoders) warn(PlaintextWarning(encoder, "connecting to the encoder"));
+  warn(config.use_custom_scheduler ? "use_custom_scheduler has no effect: the shift is always honoured" : "");
 
   log.Debug(absl::StrCat("loading the transformer from ", config.renderer.transformer_path, ", the VAE from ",
                          config.renderer.vae_path));

@@ -67,6 +67,7 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   config.encode_timeout =
       std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncodeTimeout) * 1000));
   config.queue_limit = settings.Get(options::kRenderQueueLimit);
+  config.use_custom_scheduler = settings.Get(options::kUseCustomScheduler);
   config.default_shift = settings.Get(options::kShift);
   config.state_dir = settings.Get(options::kRenderStateDir);
   if (config.state_dir.empty()) {

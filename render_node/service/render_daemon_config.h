@@ -25,6 +25,7 @@ struct RenderDaemonConfig {
   std::filesystem::path state_dir;
   int64_t queue_limit = 0;              // waiting jobs
   std::optional<double> default_shift;  // in place of the checkpoint's own
+  bool use_custom_scheduler = false;    // asked for, to no effect; the log says so
   ZImageOptions renderer;
 
   // A model path stands for its parts transformer/, vae/ and scheduler/. INVALID_ARGUMENT or FAILED_PRECONDITION (plain

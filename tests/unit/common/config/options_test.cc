@@ -69,6 +69,14 @@ TEST(OptionValues, ReadTheLargestSeedExactly) {
   EXPECT_EQ(std::get<std::optional<int64_t>>(value), std::optional<int64_t>(9223372036854775807));
 }
 
+TEST(OptionValues, OfASwitchWithChoicesTakeTrueAndFalse) {
+  for (const auto& [text, meaning] : {std::pair{"true", "on"}, {"false", "off"}, {"auto", "auto"}, {"on", "on"}}) {
+    EXPECT_EQ(std::get<std::string>(ParseOption(options::kTiledVae.info, {text})), meaning);
+  }
+  EXPECT_ANY_THROW(ParseOption(options::kTiledVae.info, {"yes"}));
+  EXPECT_ANY_THROW(ParseOption(options::kDitDevice.info, {"true"}));
+}
+
 TEST(OptionValues, RefuseWhatIsNotANumberInRange) {
   const std::map<const OptionInfo*, std::vector<std::string>> bad = {
       {&options::kSteps.info, {"0", "1001", "9x", "", " 9", "1e2", "9.0"}},

@@ -127,6 +127,17 @@ TEST_F(SettingsTest, SwitchesTurnOnAndCanOverruleTheFile) {
   EXPECT_FALSE(MustParse(kEncoderd, {"--config", file, "--insecure=false"}).Get(options::kInsecure));
 }
 
+TEST_F(SettingsTest, ASwitchWithChoicesMayStandAloneAndTakesTrueAndFalse) {
+  const std::string on = File("[default.pytorch]\ntiled_vae = true\n");
+  EXPECT_EQ(MustParse(kRenderd, {"--config", on}).Get(options::kTiledVae), "on");
+  EXPECT_EQ(MustParse(kRenderd, {"--config", on, "--tiled-vae=false"}).Get(options::kTiledVae), "off");
+  EXPECT_EQ(MustParse(kRenderd, {"--tiled-vae"}).Get(options::kTiledVae), "on");
+  EXPECT_EQ(MustParse(kRenderd, {"--tiled-vae", "--tiled-vae=auto"}).Get(options::kTiledVae), "auto");
+  EXPECT_EQ(MustParse(kRenderd, {"--tiled-vae", "--tile-size", "256"}).Get(options::kTileSize), 256);
+  EXPECT_EQ(MustParse(kRenderd, {}).Get(options::kTiledVae), "auto");
+  EXPECT_EQ(MessageOf(kRenderd, {"--tiled-vae=yes"}), "--tiled-vae: \"yes\" must be one of auto, on, off");
+}
+
 TEST_F(SettingsTest, AliasesMeanTheirFlag) {
   EXPECT_TRUE(MustParse(kCliAll, {"--enable-thinking"}).Get(options::kForceThinkBlock));
   EXPECT_TRUE(MustParse(kCliAll, {"--force-think-block"}).Get(options::kForceThinkBlock));

@@ -41,6 +41,20 @@ TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {
                        "--vae-path", "v", "--torch-dtype", "float32"}));
 }
 
+TEST(PrivateOptions, HandOnDevicesAndTilesWhenTheCommandLineSaysThem) {
+  const PrivateNodesPlan plan = PlanPrivateNodes(ReadPrivate(SettingsForTest({{"--text-encoder-device", "cpu"},
+                                                                              {"--dit-device", "cuda"},
+                                                                              {"--vae-device", "cpu"},
+                                                                              {"--tiled-vae", "true"},
+                                                                              {"--tile-size", "256"},
+                                                                              {"--tile-overlap", "32"}})),
+                                                 "bin", "", "");
+  using Arguments = std::vector<std::string>;
+  EXPECT_EQ(plan.encoder_arguments, (Arguments{"--log-level", "info", "--text-encoder-device=cpu"}));
+  EXPECT_EQ(plan.renderer_arguments, (Arguments{"--log-level", "info", "--dit-device=cuda", "--vae-device=cpu",
+                                                "--tiled-vae=on", "--tile-size=256", "--tile-overlap=32"}));
+}
+
 TEST(PrivateOptions, TakeTheNumberFormatsOfTheReceiptWhenNoneIsGiven) {
   const PrivateNodesPlan plan =
       PlanPrivateNodes(ReadPrivate(SettingsForTest({{"model_path", "m"}})), "bin", "bfloat16", "float32");

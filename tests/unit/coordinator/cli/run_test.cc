@@ -83,7 +83,8 @@ TEST_F(RunTest, RefusesTheFlagsOfDaemonsWhereNoneAreStarted) {
 TEST_F(RunTest, RefusesTheFlagsOfPrivateDaemonsBesideARenderer) {
   const std::vector<std::vector<std::string>> all = {{"--model-path", "m"},       {"--text-encoder-path", "t"},
                                                      {"--transformer-path", "d"}, {"--vae-path", "v"},
-                                                     {"--torch-dtype", "auto"},   {"--threads", "2"}};
+                                                     {"--torch-dtype", "auto"},   {"--threads", "2"},
+                                                     {"--dit-device", "cuda"},    {"--tiled-vae"}};
   for (const std::vector<std::string>& flag : all) {
     std::vector<std::string> arguments = Generate(folder_ / "p.png");
     arguments.insert(arguments.end(), flag.begin(), flag.end());
@@ -94,6 +95,19 @@ TEST_F(RunTest, RefusesTheFlagsOfPrivateDaemonsBesideARenderer) {
   ExpectUsage({"generate", "x", "--vae-path", "v"}, "--render (from environment or file) and --vae-path exclude");
   unsetenv("DIPTYCH_RENDER");
   EXPECT_TRUE(renderer_.specs().empty());
+}
+
+TEST_F(RunTest, AcceptsTheCustomSchedulerAndSaysThatItIsWithoutEffect) {
+  std::vector<std::string> arguments = Generate(folder_ / "p.png");
+  arguments.push_back("--use-custom-scheduler");
+  EXPECT_EQ(RunWithRenderer(arguments), kExitDone) << err_.str();
+  EXPECT_EQ(err_.str().rfind("diptych: warning: --use-custom-scheduler has no effect", 0), 0u) << err_.str();
+}
+
+TEST_F(RunTest, ASwitchBeforeThePromptDoesNotSwallowIt) {
+  ExpectUsage({"generate", "--tiled-vae", "a cat", "--model-path", folder_ / "nowhere", "--steps", "0"}, "--steps");
+  EXPECT_EQ(Run({"generate", "--tiled-vae", "a cat", "--model-path", folder_ / "nowhere"}), kExitFailed);
+  EXPECT_NE(err_.str().find("diptych-encoderd is missing"), std::string::npos) << err_.str();
 }
 
 TEST_F(RunTest, PrintsItsVersion) {
