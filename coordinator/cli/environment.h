@@ -1,7 +1,9 @@
 // What a command may touch of the world outside its own configuration.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <ostream>
 
 #include "coordinator/interrupt.h"
@@ -9,9 +11,9 @@
 namespace diptych {
 
 struct Environment {
-  std::ostream& out;  // results and JSON
-  std::ostream& err;  // progress, warnings, the one line of an error
-  bool err_is_terminal = false;
+  std::ostream& out;                    // results and JSON
+  std::ostream& err;                    // progress, warnings, the one line of an error
+  std::function<size_t()> err_columns;  // of the terminal that `err` is; empty: it is none
   Interrupt& interrupt;
   std::filesystem::path program_folder;  // where the daemons lie
 };

@@ -25,7 +25,7 @@ class Fetch final : public JobCommand {
     const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });
     WatchResult result;
     {
-      ProgressView view(environment.err, environment.err_is_terminal, "");
+      ProgressView view(environment.err, environment.err_columns, "");
       const FollowOptions options{.want_picture = true, .patience = connection_.timeout};
       result = FollowJob(*client, id_, options, view, environment.interrupt, &stop);
     }

@@ -208,7 +208,7 @@ class Generate final : public Command {
     if (run != nullptr) options.check_nodes = [run] { run->ThrowIfOneEnded(); };
     WatchResult result;
     {
-      ProgressView view(environment.err, environment.err_is_terminal, label);
+      ProgressView view(environment.err, environment.err_columns, label);
       result = FollowJob(client, id, options, view, environment.interrupt, &jobs.stop());
     }
     jobs.Remove(id);

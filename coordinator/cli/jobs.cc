@@ -1,5 +1,4 @@
 // jobs: what is queued, at work and done.
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <functional>
@@ -11,16 +10,17 @@
 
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/cli/terminal.h"
 
 namespace diptych {
 namespace {
 
 constexpr size_t kMostEnded = 1000;  // of the jobs that have ended; the others are all shown
 
-// Of the terminal on standard output; wide when there is none, so that a file gets whole prompts.
+// Wide where standard output is no terminal, so that a file gets whole prompts.
 size_t Columns() {
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 240;
+  const size_t columns = TerminalColumns(STDOUT_FILENO);
+  return columns > 0 ? columns : 240;
 }
 
 class Jobs final : public RendererCommand {

@@ -1,11 +1,13 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <functional>
 #include <iostream>
 #include <thread>
 
 #include "common/net/shutdown_signal.h"
 #include "coordinator/cli/run.h"
+#include "coordinator/cli/terminal.h"
 #include "coordinator/private_nodes.h"
 
 int main(int argc, char** argv) {
@@ -17,9 +19,11 @@ int main(int argc, char** argv) {
   {
     const diptych::ShutdownSignal signal([&] { reactions = std::thread([&] { interrupt.Request(); }); },
                                          [&] { interrupt.RequestAgain(); });
+    std::function<size_t()> err_columns;
+    if (isatty(STDERR_FILENO) == 1) err_columns = [] { return diptych::TerminalColumns(STDERR_FILENO); };
     diptych::Environment environment{.out = std::cout,
                                      .err = std::cerr,
-                                     .err_is_terminal = isatty(STDERR_FILENO) == 1,
+                                     .err_columns = err_columns,
                                      .interrupt = interrupt,
                                      .program_folder = diptych::ProgramFolder()};
     status = diptych::RunDiptych({argv + 1, argv + argc}, environment);

@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/log/log.h"
+#include "coordinator/cli/result_text.h"
 
 namespace diptych {
 namespace {
@@ -14,7 +16,7 @@ constexpr int kBarWidth = 24;  // characters between the brackets
 
 std::string StateNote(const JobView& job) {
   const std::string state(JobStateText(job.state));
-  return job.detail.empty() ? state : absl::StrCat(state, " (", job.detail, ")");
+  return job.detail.empty() ? state : absl::StrCat(state, " (", EscapeForLog(job.detail), ")");
 }
 
 }  // namespace
@@ -34,8 +36,8 @@ std::string ProgressBar(const JobView& job) {
   return text;
 }
 
-ProgressView::ProgressView(std::ostream& err, bool terminal, std::string label)
-    : err_(err), terminal_(terminal), label_(label.empty() ? "" : std::move(label) + ": ") {}
+ProgressView::ProgressView(std::ostream& err, std::function<size_t()> columns, std::string label)
+    : err_(err), columns_(std::move(columns)), label_(label.empty() ? "" : std::move(label) + ": ") {}
 
 ProgressView::~ProgressView() { Clear(); }
 
@@ -46,12 +48,14 @@ void ProgressView::Clear() {
 }
 
 void ProgressView::Show(const JobView& job) {
-  if (!terminal_) {
+  if (!columns_) {
     ShowLine(job);
   } else if (job.Ended()) {
     Clear();
-  } else if (std::string bar = label_ + ProgressBar(job); bar != bar_) {
-    err_ << '\r' << bar << "\x1b[K" << std::flush;
+  } else {
+    // A bar that reaches the last column would wrap, and the next one could not be drawn over it.
+    std::string bar = OneLine(label_ + ProgressBar(job), std::max<size_t>(columns_(), 1) - 1);
+    if (bar != bar_) err_ << '\r' << bar << "\x1b[K" << std::flush;
     bar_ = std::move(bar);
   }
   state_ = job.state;

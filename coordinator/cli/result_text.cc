@@ -1,5 +1,8 @@
 #include "coordinator/cli/result_text.h"
 
+#include <utf8proc.h>
+
+#include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -12,6 +15,28 @@ namespace diptych {
 namespace {
 
 using nlohmann::ordered_json;
+
+constexpr size_t kClientColumns = 12;
+
+// One character of a text as a terminal shows it.
+struct Shown {
+  std::string text;  // a space for what cannot be shown
+  size_t columns = 0;
+  size_t bytes = 0;  // of the text it stands for
+};
+
+Shown ShowCharacter(const std::string& text, size_t at) {
+  const Utf8Character character = ReadUtf8Character(text, at);
+  const bool control = character.code_point < 0x20 || (character.code_point >= 0x7F && character.code_point < 0xA0);
+  if (!character.valid || control) return {" ", 1, character.bytes};
+  const int columns = utf8proc_charwidth(static_cast<utf8proc_int32_t>(character.code_point));
+  return {text.substr(at, character.bytes), static_cast<size_t>(std::max(columns, 0)), character.bytes};
+}
+
+// The text with spaces behind it, at least `columns` wide.
+std::string Padded(const std::string& text, size_t columns) {
+  return text + std::string(columns - std::min(columns, TextColumns(text)), ' ');
+}
 
 double MeanMs(const std::vector<double>& ms) {
   return ms.empty() ? 0 : std::accumulate(ms.begin(), ms.end(), 0.0) / static_cast<double>(ms.size());
@@ -57,34 +82,43 @@ std::string TimingsLine(const StageTimings& timings) {
 std::string OneLine(const std::string& text, size_t columns) {
   std::string line;
   size_t used = 0;
+  size_t cut = 0;  // bytes of the line that leave room for the dots
   for (size_t at = 0; at < text.size();) {
-    const Utf8Character character = ReadUtf8Character(text, at);
-    const bool control = character.code_point < 0x20 || (character.code_point >= 0x7F && character.code_point < 0xA0);
-    if (used + 3 >= columns && text.size() - at > 3) return line + "...";
-    if (!character.valid || control) {
-      line += ' ';
-    } else {
-      line += text.substr(at, character.bytes);
-    }
-    at += character.bytes;
-    ++used;
+    const Shown shown = ShowCharacter(text, at);
+    if (used + shown.columns > columns) return line.substr(0, cut) + std::string(std::min<size_t>(columns, 3), '.');
+    line += shown.text;
+    used += shown.columns;
+    if (used + 3 <= columns) cut = line.size();
+    at += shown.bytes;
   }
   return line;
 }
 
+size_t TextColumns(const std::string& text) {
+  size_t columns = 0;
+  for (size_t at = 0; at < text.size();) {
+    const Shown shown = ShowCharacter(text, at);
+    columns += shown.columns;
+    at += shown.bytes;
+  }
+  return columns;
+}
+
 std::string JobTable(const std::vector<JobView>& jobs, size_t columns) {
-  size_t id_width = 2;
-  for (const JobView& job : jobs) id_width = std::max(id_width, job.id.size());
-  const int id_columns = static_cast<int>(id_width);
-  std::string table =
-      absl::StrFormat("%-*s  %-9s  %7s  %-12s  %s\n", id_columns, "ID", "STATE", "STEP", "CLIENT", "PROMPT");
-  const size_t used = id_width + 2 + 9 + 2 + 7 + 2 + 12 + 2;
+  size_t id_columns = 2;
+  for (const JobView& job : jobs) id_columns = std::max(id_columns, TextColumns(job.id));
+  const auto row = [&](const std::string& id, const std::string& state, const std::string& step,
+                       const std::string& client, const std::string& text) {
+    return absl::StrCat(Padded(id, id_columns), "  ", Padded(state, 9), "  ", absl::StrFormat("%7s", step), "  ",
+                        Padded(client, kClientColumns), "  ", text, "\n");
+  };
+  std::string table = row("ID", "STATE", "STEP", "CLIENT", "PROMPT");
+  const size_t used = id_columns + 2 + 9 + 2 + 7 + 2 + kClientColumns + 2;
   const size_t left = columns > used + 20 ? columns - used : 20;
   for (const JobView& job : jobs) {
     const std::string text = job.error.empty() ? job.prompt : absl::StrCat("error: ", job.error);
-    absl::StrAppendFormat(&table, "%-*s  %-9s  %7s  %-12s  %s\n", id_columns, job.id,
-                          std::string(JobStateText(job.state)), absl::StrCat(job.step, "/", job.steps),
-                          OneLine(job.client, 12), OneLine(text, left));
+    table += row(OneLine(job.id, id_columns), std::string(JobStateText(job.state)),
+                 absl::StrCat(job.step, "/", job.steps), OneLine(job.client, kClientColumns), OneLine(text, left));
   }
   return table;
 }

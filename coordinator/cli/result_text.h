@@ -18,9 +18,12 @@ std::string TimingsLine(const StageTimings& timings);
 // One row a job under a line of headings; `columns` is the width of the whole.
 std::string JobTable(const std::vector<JobView>& jobs, size_t columns);
 
-// The first `columns` characters of the text with control characters made visible; "..." stands for the rest. UTF-8
-// stays whole.
+// As much of the text as a terminal shows in `columns` columns, a space in place of each control character; "..."
+// stands for the rest. UTF-8 stays whole.
 std::string OneLine(const std::string& text, size_t columns);
+
+// The columns of the whole text on a terminal: two for a wide character, none for a combining one.
+size_t TextColumns(const std::string& text);
 
 // "2026-11-21T12:34:56+00:00", local time.
 std::string LocalTime(int64_t unix_ms);

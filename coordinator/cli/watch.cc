@@ -17,7 +17,7 @@ class Watch final : public JobCommand {
     const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });
     JobView job;
     {
-      ProgressView view(environment.err, environment.err_is_terminal, "");
+      ProgressView view(environment.err, environment.err_columns, "");
       job = FollowJob(*client, id_, {.patience = connection_.timeout}, view, environment.interrupt, &stop).job;
     }
     if (json_) environment.out << JsonLine(JobJson(job)) << std::flush;

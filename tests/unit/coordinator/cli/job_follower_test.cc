@@ -20,7 +20,7 @@ class JobFollowerTest : public testing::Test {
     id_ = client_->Submit(request)->id;
   }
   WatchResult Follow(milliseconds patience) {
-    ProgressView view(err_, /*terminal=*/false, "");
+    ProgressView view(err_, /*columns=*/{}, "");
     return FollowJob(*client_, id_, {.patience = patience}, view, interrupt_, nullptr);
   }
 

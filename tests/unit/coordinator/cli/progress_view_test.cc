@@ -18,10 +18,14 @@ JobView At(JobView::State state, int32_t step = 0, std::vector<double> step_ms =
   return job;
 }
 
+std::function<size_t()> Columns(size_t columns) {
+  return [columns] { return columns; };
+}
+
 TEST(ProgressView, WritesALineAStepWhereThereIsNoTerminal) {
   std::ostringstream err;
   {
-    ProgressView view(err, /*terminal=*/false, "");
+    ProgressView view(err, /*columns=*/{}, "");
     view.Show(At(JobView::State::kQueued));
     view.Show(At(JobView::State::kQueued));
     view.Show(At(JobView::State::kEncoding));
@@ -39,7 +43,7 @@ TEST(ProgressView, WritesALineAStepWhereThereIsNoTerminal) {
 
 TEST(ProgressView, SaysWhatAJobWaitsForAndWhichPictureItIs) {
   std::ostringstream err;
-  ProgressView view(err, false, "picture 2 of 3");
+  ProgressView view(err, {}, "picture 2 of 3");
   JobView job = At(JobView::State::kEncoding);
   job.detail = "no encoder answers";
   view.Show(job);
@@ -48,7 +52,7 @@ TEST(ProgressView, SaysWhatAJobWaitsForAndWhichPictureItIs) {
 
 TEST(ProgressView, DrawsABarOverItselfOnATerminalAndClearsItAtTheEnd) {
   std::ostringstream err;
-  ProgressView view(err, /*terminal=*/true, "");
+  ProgressView view(err, Columns(80), "");
   view.Show(At(JobView::State::kRendering, 2, {500, 1500}));
   view.Show(At(JobView::State::kRendering, 2, {500, 1500}));
   EXPECT_EQ(err.str(), "\r[############------------] step 2 of 4, 1.00 s a step, 2 s left\x1b[K");
@@ -57,9 +61,28 @@ TEST(ProgressView, DrawsABarOverItselfOnATerminalAndClearsItAtTheEnd) {
   EXPECT_EQ(err.str(), "\r\x1b[K");
 }
 
+TEST(ProgressView, KeepsTheBarShorterThanALineOfTheTerminal) {
+  std::ostringstream err;
+  ProgressView view(err, Columns(40), "picture 2 of 4");
+  view.Show(At(JobView::State::kRendering, 2, {500, 1500}));
+  EXPECT_EQ(err.str(), "\rpicture 2 of 4: [############-------...\x1b[K");
+  EXPECT_EQ(TextColumns("picture 2 of 4: [############-------..."), 39u);
+}
+
+TEST(ProgressView, EscapesControlCharactersOfTheDetail) {
+  JobView job = At(JobView::State::kEncoding);
+  job.detail = "bad\x1b[2J\nforged";
+  for (const std::function<size_t()>& columns : {std::function<size_t()>(), Columns(200)}) {
+    std::ostringstream err;
+    ProgressView view(err, columns, "");
+    view.Show(job);
+    EXPECT_NE(err.str().find("encoding (bad\\x1b[2J\\nforged)"), std::string::npos) << err.str();
+  }
+}
+
 TEST(ProgressView, PutsANoteOnALineOfItsOwn) {
   std::ostringstream err;
-  ProgressView view(err, true, "");
+  ProgressView view(err, Columns(80), "");
   view.Show(At(JobView::State::kQueued));
   err.str("");
   view.Note("connection lost");
@@ -90,7 +113,13 @@ TEST(ResultText, ShowsEveryStageInTheTimings) {
 
 TEST(ResultText, KeepsAPromptOnOneLineAndItsCharactersWhole) {
   EXPECT_EQ(OneLine("a\nb\x1b[2J", 40), "a b [2J");
-  EXPECT_EQ(OneLine("\xE7\x8C\xAB\xE7\x8C\xAB\xE7\x8C\xAB\xE7\x8C\xAB\xE7\x8C\xAB", 4), "\xE7\x8C\xAB...");
+  const std::string cat = "\xE7\x8C\xAB";  // two columns wide
+  EXPECT_EQ(OneLine(cat + cat + cat + cat, 5), cat + "...");
+  EXPECT_EQ(OneLine(cat + cat + cat + cat, 6), cat + "...") << "half a cat would stand out";
+  EXPECT_EQ(OneLine(cat + cat + cat + cat, 8), cat + cat + cat + cat);
+  EXPECT_EQ(OneLine("J\xC3\xB6rg", 4), "J\xC3\xB6rg") << "four characters of five bytes";
+  EXPECT_EQ(OneLine("Jo\xCC\x88rg", 4), "Jo\xCC\x88rg") << "a combining mark takes no column";
+  EXPECT_EQ(OneLine("abcd", 2), "..");
   EXPECT_EQ(OneLine("short", 5), "short");
   EXPECT_EQ(OneLine("bad \xFF", 40), "bad  ");
 }
@@ -103,6 +132,12 @@ TEST(ResultText, TabulatesJobsWithTheirErrors) {
   EXPECT_EQ(JobTable({job}, 100),
             "ID  STATE         STEP  CLIENT        PROMPT\n"
             "j1  failed         2/4  me            error: out of memory\n");
+  job.error.clear();
+  for (const char* client : {"J\xC3\xB6rg", "\xE7\x8C\xAB\xE7\x8C\xAB"}) {
+    job.client = client;
+    EXPECT_EQ(JobTable({job}, 100).substr(JobTable({}, 100).size()),
+              std::string("j1  failed         2/4  ") + client + "          a cat\n");
+  }
 }
 
 }  // namespace

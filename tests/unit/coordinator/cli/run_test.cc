@@ -27,7 +27,7 @@ class RunTest : public testing::Test {
     out_.str("");
     err_.str("");
     Environment environment{
-        .out = out_, .err = err_, .err_is_terminal = false, .interrupt = interrupt_, .program_folder = folder_.path};
+        .out = out_, .err = err_, .err_columns = {}, .interrupt = interrupt_, .program_folder = folder_.path};
     return RunDiptych(arguments, environment);
   }
   // With the renderer's address and small numbers.
