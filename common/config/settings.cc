@@ -12,7 +12,6 @@ namespace diptych {
 const Settings::Entry& Settings::Find(const OptionInfo& info) const {
   const auto found = entries_.find(&info);
   if (found == entries_.end()) throw Error(ErrorCode::kInternal, OptionName(info) + " is missing in AllOptions()");
-  found->second.read = true;
   return found->second;
 }
 
@@ -24,22 +23,6 @@ std::vector<std::string> Settings::GivenFlags(ProgramMask programs) const {
   return flags;
 }
 
-std::set<std::string> Settings::ReadKeys() const {
-  std::set<std::string> names;
-  for (const auto& [info, entry] : entries_) {
-    if (entry.read) names.insert(OptionName(*info));
-  }
-  return names;
-}
-
-std::vector<std::string> Settings::UnreadKeys(ProgramMask programs) const {
-  std::vector<std::string> names;
-  for (const OptionInfo* info : AllOptions()) {
-    if ((info->programs & programs) != 0 && !entries_.at(info).read) names.push_back(OptionName(*info));
-  }
-  return names;
-}
-
 SettingsBuilder::SettingsBuilder() {
   for (const OptionInfo* info : AllOptions()) Set(*info, DefaultOf(*info), Origin::kDefault);
 }
@@ -48,6 +31,10 @@ void SettingsBuilder::Set(const OptionInfo& info, const OptionValue& value, Orig
   Settings::Entry& entry = settings_.entries_[&info];
   entry.value = value;
   entry.origin = origin;
+}
+
+bool IsLoadersOwn(const OptionInfo& info) {
+  return &info == &options::kConfig.info || &info == &options::kProfile.info || &info == &options::kDebug.info;
 }
 
 Settings SettingsForTest(const std::vector<std::pair<std::string, std::string>>& values) {
@@ -67,9 +54,6 @@ Settings SettingsForTest(const std::vector<std::pair<std::string, std::string>>&
   }
   SettingsBuilder builder;
   for (const auto& [info, given] : texts) builder.Set(*info, ParseOption(*info, given), Origin::kFlag);
-  builder.settings().Get(options::kConfig);  // the loader's own keys
-  builder.settings().Get(options::kProfile);
-  builder.settings().Get(options::kDebug);
   return builder.Take();
 }
 

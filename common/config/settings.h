@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,8 +21,8 @@ namespace diptych {
 
 enum class Origin { kDefault, kFile, kEnvironment, kFlag };
 
-// Immutable but for the note of what was read; copy it freely. Reading from several threads at once is not supported:
-// turn settings into the program's own configuration at start.
+// Immutable; turn settings into the program's own configuration at start. Each program has a test in which every key
+// that it takes changes something.
 class Settings {
  public:
   // A row that this command line does not take as a flag still has its value from the file, or its default.
@@ -47,21 +46,13 @@ class Settings {
   // The flags of these programs that were given on this command line, in the order of the table.
   std::vector<std::string> GivenFlags(ProgramMask programs) const;
 
-  // Keys (flags for rows without one) whose value was read so far.
-  std::set<std::string> ReadKeys() const;
-
-  // Keys declared for `programs` that nobody has read yet. Empty after a program has built its configuration, or the
-  // key is dead: each program has a test that says so.
-  std::vector<std::string> UnreadKeys(ProgramMask programs) const;
-
  private:
   friend class SettingsBuilder;
   struct Entry {
     OptionValue value;
     Origin origin = Origin::kDefault;
-    mutable bool read = false;
   };
-  const Entry& Find(const OptionInfo& info) const;  // marks it as read
+  const Entry& Find(const OptionInfo& info) const;
 
   std::map<const OptionInfo*, Entry> entries_;  // one for each row of the table
 };
@@ -90,6 +81,9 @@ class SettingsLoader {
 absl::StatusOr<std::optional<Settings>> ParseDaemonCommandLine(ProgramMask program, const std::string& name,
                                                                const std::string& description, int argc,
                                                                const char* const* argv);
+
+// --config, --profile and --debug: they end in the loader, which turns them into other keys.
+bool IsLoadersOwn(const OptionInfo& info);
 
 // Settings as if these flags had been given, by key ("encoder.threads") or flag ("--seed"); lists take one pair an
 // entry. Throws Error(kInvalidArgument) for an unknown name or an illegal value.

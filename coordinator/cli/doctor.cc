@@ -23,6 +23,7 @@ class Doctor final : public Command {
   }
 
   int Run(Environment& environment) override {
+    if (private_.verbose()) environment.err << "programs " << environment.program_folder.string() << std::endl;
     std::vector<Check> checks;
     checks.push_back({true, "configuration",
                       private_.config.empty() ? "no file, built-in defaults" : private_.config + " is valid", ""});

@@ -197,17 +197,6 @@ TEST_F(SettingsTest, HelpAndVersionAreAnsweredWithoutSettings) {
   EXPECT_FALSE(version->has_value());
 }
 
-TEST_F(SettingsTest, RememberWhatWasRead) {
-  const Settings settings = MustParse(kEncoderd, {});
-  const std::vector<std::string> before = settings.UnreadKeys(kEncoderd);
-  EXPECT_NE(std::find(before.begin(), before.end(), "encoder.threads"), before.end());
-  // The loader's own keys need no other reader.
-  EXPECT_EQ(std::find(before.begin(), before.end(), "--config"), before.end());
-  settings.Get(options::kEncoderThreads);
-  EXPECT_TRUE(settings.ReadKeys().contains("encoder.threads"));
-  EXPECT_EQ(settings.UnreadKeys(kEncoderd).size(), before.size() - 1);
-}
-
 TEST(SettingsForTest, TakesKeysAndFlags) {
   const Settings settings =
       SettingsForTest({{"encoder.threads", "3"}, {"--seed", "5"}, {"--output", "a"}, {"--output", "b"}});

@@ -11,14 +11,6 @@
 namespace diptych {
 namespace {
 
-TEST(CommandTable, EveryCommandReadsEveryKeyThatItTakes) {
-  for (const CommandEntry& entry : CommandTable()) {
-    const Settings settings = SettingsForTest({{"model_path", "m"}});
-    entry.make()->Configure(settings);
-    EXPECT_EQ(settings.UnreadKeys(entry.options), std::vector<std::string>()) << entry.name;
-  }
-}
-
 TEST(CommandTable, TogetherTheCommandsTakeEveryKeyOfTheProgram) {
   ProgramMask all = 0;
   for (const CommandEntry& entry : CommandTable()) all |= entry.options;

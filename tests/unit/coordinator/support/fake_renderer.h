@@ -5,9 +5,11 @@
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -39,6 +41,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::string fails_alone;      // with fail_with: only this job does
   int dropped_watches = 0;      // so many Watch calls report once, say nothing for 300 ms and lose the connection
   bool away = false;            // every Watch call finds nobody
+  std::chrono::milliseconds delay{0};  // before every answer; for so long after the first Watch call, those find nobody
   bool hang = false;            // jobs paint until they are cancelled
   bool damage_picture = false;  // the picture's bytes do not match its checksum
   std::string transformer_fingerprint = std::string(64, 'a');
@@ -80,6 +83,7 @@ class FakeRenderer final : public v1::Renderer::Service {
 
   grpc::Status Describe(grpc::ServerContext*, const v1::DescribeRendererRequest*,
                         v1::DescribeRendererResponse* response) override {
+    std::this_thread::sleep_for(delay);
     response->set_program_version("9.9");
     response->set_transformer_fingerprint(transformer_fingerprint);
     response->set_vae_fingerprint(std::string(64, 'b'));
@@ -98,6 +102,7 @@ class FakeRenderer final : public v1::Renderer::Service {
 
   grpc::Status Submit(grpc::ServerContext*, grpc::ServerReader<v1::SubmitRequest>* reader,
                       v1::SubmitResponse* response) override {
+    std::this_thread::sleep_for(delay);
     v1::SubmitRequest request;
     if (!reader->Read(&request) || !request.has_spec()) return {grpc::StatusCode::INVALID_ARGUMENT, "spec first"};
     const v1::JobSpec spec = request.spec();
@@ -131,7 +136,9 @@ class FakeRenderer final : public v1::Renderer::Service {
     bool dropped = false;
     {
       std::lock_guard lock(mutex_);
-      if (away) return {grpc::StatusCode::UNAVAILABLE, "away"};
+      const auto now = std::chrono::steady_clock::now();
+      if (!first_watch_) first_watch_ = now;
+      if (away || now - *first_watch_ < delay) return {grpc::StatusCode::UNAVAILABLE, "away"};
       dropped = dropped_watches > 0 && dropped_watches-- > 0;
       const auto found = jobs_.find(request->id());
       if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
@@ -167,6 +174,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   }
 
   grpc::Status Cancel(grpc::ServerContext*, const v1::CancelRequest* request, v1::CancelResponse* response) override {
+    std::this_thread::sleep_for(delay);
     std::lock_guard lock(mutex_);
     const auto found = jobs_.find(request->id());
     if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
@@ -177,6 +185,7 @@ class FakeRenderer final : public v1::Renderer::Service {
 
   // One job a page: like the renderer, which ends a page early when its jobs are large.
   grpc::Status List(grpc::ServerContext*, const v1::ListRequest* request, v1::ListResponse* response) override {
+    std::this_thread::sleep_for(delay);
     std::lock_guard lock(mutex_);
     for (auto job = jobs_.rbegin(); job != jobs_.rend(); ++job) {
       if (!request->before_id().empty() && job->first >= request->before_id()) continue;
@@ -243,6 +252,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::vector<v1::JobSpec> specs_;
   std::vector<uint8_t> negative_bytes_;
   bool watched_ = false;
+  std::optional<std::chrono::steady_clock::time_point> first_watch_;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -3,10 +3,12 @@
 #include <grpcpp/client_context.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "common/config/options.h"
+#include "common/config/value_text.h"
 #include "common/net/channel.h"
 #include "common/net/server_runner.h"
 #include "diptych/v1/encoder.grpc.pb.h"
@@ -43,33 +46,48 @@ class EncoderDaemonConfigTest : public ::testing::Test {
   const fs::path folder = fs::temp_directory_path() / ("encoder_daemon_test." + std::to_string(getpid()));
 };
 
-TEST_F(EncoderDaemonConfigTest, ReadsEveryKeyOfTheProgram) {
-  const Settings settings = SettingsForTest({{"model_path", folder.string()}});
-  ASSERT_TRUE(EncoderDaemonConfig::FromSettings(settings).ok());
-  EXPECT_EQ(settings.UnreadKeys(kEncoderd), std::vector<std::string>());
+TEST_F(EncoderDaemonConfigTest, EveryKeyChangesTheConfiguration) {
+  using C = EncoderDaemonConfig;
+  struct Row {
+    const OptionInfo& option;
+    std::string value;
+    std::function<bool(const C&)> is_it;  // false of the configuration without the key
+  };
+  const std::vector<Row> rows = {
+      {options::kLogLevel.info, "error", [](const C& c) { return c.log_level == LogLevel::kError; }},
+      {options::kLogPrompts.info, "true", [](const C& c) { return c.log_prompts; }},
+      {options::kInsecure.info, "true", [](const C& c) { return c.insecure; }},
+      {options::kModelPath.info, "m",
+       [](const C& c) {
+         return c.encoder.text_encoder_path == "m/text_encoder" && c.encoder.tokenizer_path == "m/tokenizer";
+       }},
+      {options::kTextEncoderPath.info, "/elsewhere",
+       [](const C& c) { return c.encoder.text_encoder_path == "/elsewhere"; }},
+      {options::kEncoderListen.info, "127.0.0.1:9", [](const C& c) { return c.listen.port == 9; }},
+      {options::kEncoderDevice.info, "cuda", [](const C& c) { return c.encoder.device == "cuda"; }},
+      {options::kEncoderTorchDtype.info, "float32", [](const C& c) { return c.encoder.torch_dtype == "float32"; }},
+      {options::kEncoderThreads.info, "3", [](const C& c) { return c.encoder.threads == 3; }},
+      {options::kEncoderPromptByteLimit.info, "77", [](const C& c) { return c.prompt_byte_limit == 77; }},
+  };
+  for (const OptionInfo* info : AllOptions()) {
+    if ((info->programs & kEncoderd) == 0 || IsLoadersOwn(*info)) continue;
+    const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return &r.option == info; });
+    ASSERT_NE(row, rows.end()) << "no row says what " << info->flag << " changes";
+    EXPECT_FALSE(row->is_it(*Config({}))) << info->flag;
+    // The last one counts: of the model path, the row's.
+    const Settings settings =
+        SettingsForTest({{"model_path", folder.string()}, {OptionName(*info), row->value}});
+    EXPECT_TRUE(row->is_it(*EncoderDaemonConfig::FromSettings(settings))) << info->flag;
+  }
 }
 
-TEST_F(EncoderDaemonConfigTest, EveryKeyChangesTheConfiguration) {
+TEST_F(EncoderDaemonConfigTest, HasTheDefaultsOfTheTable) {
   const EncoderDaemonConfig plain = *Config({});
   EXPECT_EQ(plain.encoder.text_encoder_path, folder / "text_encoder");
   EXPECT_EQ(plain.encoder.tokenizer_path, folder / "tokenizer");
-  EXPECT_EQ(Config({{"encoder.listen", "127.0.0.1:9"}})->listen.port, 9);
-  EXPECT_NE(plain.listen.port, 9);
-  EXPECT_TRUE(Config({{"insecure", "true"}})->insecure);
-  EXPECT_FALSE(plain.insecure);
-  EXPECT_EQ(Config({{"log.level", "error"}})->log_level, LogLevel::kError);
-  EXPECT_EQ(plain.log_level, LogLevel::kInfo);
-  EXPECT_TRUE(Config({{"log.prompts", "true"}})->log_prompts);
-  EXPECT_FALSE(plain.log_prompts);
-  EXPECT_EQ(Config({{"encoder.prompt_byte_limit", "77"}})->prompt_byte_limit, 77);
-  EXPECT_NE(plain.prompt_byte_limit, 77);
-  EXPECT_EQ(Config({{"encoder.device", "cuda"}})->encoder.device, "cuda");
   EXPECT_EQ(plain.encoder.device, "auto");
-  EXPECT_EQ(Config({{"encoder.torch_dtype", "float32"}})->encoder.torch_dtype, "float32");
   EXPECT_EQ(plain.encoder.torch_dtype, "auto");
-  EXPECT_EQ(Config({{"encoder.threads", "3"}})->encoder.threads, 3);
   EXPECT_EQ(plain.encoder.threads, 0);
-  EXPECT_EQ(Config({{"text_encoder_path", "/elsewhere"}})->encoder.text_encoder_path, "/elsewhere");
 }
 
 TEST_F(EncoderDaemonConfigTest, LooksForTheTokenizerBesideTheWeightsToo) {

@@ -1,9 +1,12 @@
 #include "render_node/service/render_daemon_config.h"
 
+#include <algorithm>
+#include <functional>
 #include <string>
 #include <utility>
 
 #include "common/config/options.h"
+#include "common/config/value_text.h"
 #include "gtest/gtest.h"
 
 namespace diptych {
@@ -28,53 +31,67 @@ std::string Refusal(const Settings& settings) {
 
 bool Mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-TEST(RenderDaemonConfig, ReadsEveryKeyOfTheProgram) {
-  const Settings settings = WithRequired({});
-  ASSERT_TRUE(RenderDaemonConfig::FromSettings(settings).ok());
-  EXPECT_EQ(settings.UnreadKeys(kRenderd), std::vector<std::string>());
+TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
+  using C = RenderDaemonConfig;
+  struct Row {
+    const OptionInfo& option;
+    std::string value;
+    std::function<bool(const C&)> is_it;  // false of the configuration without the key
+  };
+  const std::vector<Row> rows = {
+      {options::kLogLevel.info, "error", [](const C& c) { return c.log_level == LogLevel::kError; }},
+      {options::kLogPrompts.info, "true", [](const C& c) { return c.log_prompts; }},
+      {options::kInsecure.info, "true", [](const C& c) { return c.insecure; }},
+      {options::kModelPath.info, "m",
+       [](const C& c) {
+         return c.renderer.transformer_path == "m/transformer" && c.renderer.vae_path == "m/vae" &&
+                c.renderer.scheduler_path == "m/scheduler";
+       }},
+      {options::kTransformerPath.info, "t", [](const C& c) { return c.renderer.transformer_path == "t"; }},
+      {options::kVaePath.info, "v", [](const C& c) { return c.renderer.vae_path == "v"; }},
+      {options::kRenderListen.info, "localhost:0", [](const C& c) { return c.listen == Address{"localhost", 0}; }},
+      {options::kRenderEncoders.info, "[::1]:2",
+       [](const C& c) { return c.encoders == std::vector<Address>{{"::1", 2}}; }},
+      {options::kRenderStateDir.info, "s", [](const C& c) { return c.state_dir == "s"; }},
+      {options::kRenderThreads.info, "3", [](const C& c) { return c.renderer.threads == 3; }},
+      {options::kRenderQueueLimit.info, "7", [](const C& c) { return c.queue_limit == 7; }},
+      {options::kRenderEncodeTimeout.info, "1.5",
+       [](const C& c) { return c.encode_timeout == std::chrono::milliseconds(1500); }},
+      {options::kDitDevice.info, "cuda", [](const C& c) { return c.renderer.device == "cuda"; }},
+      {options::kVaeDevice.info, "cpu", [](const C& c) { return c.renderer.vae_device == "cpu"; }},
+      {options::kRenderTorchDtype.info, "float32", [](const C& c) { return c.renderer.torch_dtype == "float32"; }},
+      {options::kShift.info, "6.5", [](const C& c) { return c.default_shift == 6.5; }},
+      {options::kTiledVae.info, "off", [](const C& c) { return c.renderer.tiled_vae == "off"; }},
+      {options::kTileSize.info, "256", [](const C& c) { return c.renderer.tile_size == 256; }},
+      {options::kTileOverlap.info, "32", [](const C& c) { return c.renderer.tile_overlap == 32; }},
+      {options::kUseCustomScheduler.info, "true", [](const C& c) { return c.use_custom_scheduler; }},
+  };
+  for (const OptionInfo* info : AllOptions()) {
+    if ((info->programs & kRenderd) == 0 || IsLoadersOwn(*info)) continue;
+    const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return &r.option == info; });
+    ASSERT_NE(row, rows.end()) << "no row says what " << info->flag << " changes";
+    EXPECT_FALSE(row->is_it(*Config({}))) << info->flag;
+    // The last one counts: of a key that WithRequired gives too, the row's.
+    Values values = {{"model_path", "checkpoint"}, {"render.state_dir", "state"}};
+    values.emplace_back(OptionName(*info), row->value);
+    EXPECT_TRUE(row->is_it(*RenderDaemonConfig::FromSettings(SettingsForTest(values)))) << info->flag;
+  }
 }
 
-TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
+TEST(RenderDaemonConfig, HasTheDefaultsOfTheTable) {
   const RenderDaemonConfig plain = *Config({});
   EXPECT_EQ(plain.renderer.transformer_path, "checkpoint/transformer");
   EXPECT_EQ(plain.renderer.vae_path, "checkpoint/vae");
   EXPECT_EQ(plain.renderer.scheduler_path, "checkpoint/scheduler");
-  EXPECT_EQ(Config({{"transformer_path", "t.safetensors"}})->renderer.transformer_path, "t.safetensors");
-  EXPECT_EQ(Config({{"vae_path", "v.safetensors"}})->renderer.vae_path, "v.safetensors");
   EXPECT_EQ(plain.state_dir, "state");
-
   EXPECT_EQ(plain.listen, (Address{"127.0.0.1", 7872}));
-  EXPECT_EQ(Config({{"render.listen", "localhost:0"}})->listen, (Address{"localhost", 0}));
-  EXPECT_FALSE(plain.insecure);
-  EXPECT_TRUE(Config({{"insecure", "true"}})->insecure);
-  EXPECT_EQ(plain.log_level, LogLevel::kInfo);
-  EXPECT_EQ(Config({{"log.level", "error"}})->log_level, LogLevel::kError);
-  EXPECT_FALSE(plain.log_prompts);
-  EXPECT_TRUE(Config({{"log.prompts", "true"}})->log_prompts);
   EXPECT_TRUE(plain.encoders.empty());
+  EXPECT_FALSE(plain.default_shift);
+  EXPECT_EQ(plain.renderer.tiled_vae, "auto");
+  EXPECT_EQ(plain.renderer.tile_size, 512);
+  EXPECT_EQ(plain.renderer.tile_overlap, 64);
   EXPECT_EQ(Config({{"render.encoders", "127.0.0.1:1"}, {"render.encoders", "[::1]:2"}})->encoders,
             (std::vector<Address>{{"127.0.0.1", 1}, {"::1", 2}}));
-  EXPECT_NE(plain.encode_timeout, std::chrono::milliseconds(1500));
-  EXPECT_EQ(Config({{"render.encode_timeout_s", "1.5"}})->encode_timeout, std::chrono::milliseconds(1500));
-  EXPECT_NE(plain.queue_limit, 7);
-  EXPECT_EQ(Config({{"render.queue_limit", "7"}})->queue_limit, 7);
-  EXPECT_FALSE(plain.default_shift);
-  EXPECT_EQ(Config({{"scheduler.shift", "6.5"}})->default_shift, 6.5);
-
-  EXPECT_EQ(plain.renderer.device, "auto");
-  EXPECT_EQ(Config({{"devices.dit", "cuda"}})->renderer.device, "cuda");
-  EXPECT_EQ(plain.renderer.vae_device, "auto");
-  EXPECT_EQ(Config({{"devices.vae", "cpu"}})->renderer.vae_device, "cpu");
-  EXPECT_EQ(plain.renderer.torch_dtype, "auto");
-  EXPECT_EQ(Config({{"pipeline.torch_dtype", "float32"}})->renderer.torch_dtype, "float32");
-  EXPECT_EQ(plain.renderer.threads, 0);
-  EXPECT_EQ(Config({{"render.threads", "3"}})->renderer.threads, 3);
-  EXPECT_EQ(plain.renderer.tiled_vae, "auto");
-  EXPECT_EQ(Config({{"pytorch.tiled_vae", "off"}})->renderer.tiled_vae, "off");
-  EXPECT_EQ(plain.renderer.tile_size, 512);
-  EXPECT_EQ(Config({{"pytorch.tile_size", "256"}})->renderer.tile_size, 256);
-  EXPECT_EQ(plain.renderer.tile_overlap, 64);
-  EXPECT_EQ(Config({{"pytorch.tile_overlap", "32"}})->renderer.tile_overlap, 32);
 }
 
 TEST(RenderDaemonConfig, TwoPartsMakeACheckpointWithoutAFolder) {
