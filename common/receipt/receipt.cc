@@ -140,8 +140,8 @@ PromptParts ReadPrompt(const Json& object, const std::string& name) {
 Receipt ReadReceipt(const Json& json) {
   Fields fields(json, "");
   const uint64_t schema = fields.Unsigned("schema", 1, std::numeric_limits<uint64_t>::max());
-  if (schema != Receipt::kSchema) {
-    Refuse("schema " + std::to_string(schema) + " is not known to this version, which reads schema " +
+  if (schema > Receipt::kSchema) {
+    Refuse("schema " + std::to_string(schema) + " is not known to this version, which reads schemas up to " +
            std::to_string(Receipt::kSchema) + "; use a newer Diptych");
   }
   Receipt receipt;
@@ -160,6 +160,11 @@ Receipt ReadReceipt(const Json& json) {
   receipt.long_prompt_mode = fields.OneOf("long_prompt_mode", {"truncate", "interpolate", "pool", "attention_pool"});
   receipt.dtype = fields.OneOf("dtype", {"bfloat16", "float32"});
   receipt.conditioning_dtype = fields.OneOf("conditioning_dtype", {"bfloat16", "float32"});
+  if (schema >= 2) {
+    const uint64_t size = fields.Unsigned("tile_size", 0, kMaxInt32);
+    const uint64_t overlap = fields.Unsigned("tile_overlap", 0, size == 0 ? 0 : size - 1);
+    receipt.tiles = {static_cast<int32_t>(size), static_cast<int32_t>(overlap)};
+  }
   receipt.transformer_fingerprint = fields.Hash("transformer_fingerprint");
   receipt.vae_fingerprint = fields.Hash("vae_fingerprint");
   receipt.text_encoder_fingerprint = fields.OptionalHash("text_encoder_fingerprint");
@@ -174,7 +179,7 @@ Receipt ReadReceipt(const Json& json) {
 
 std::string ToJson(const Receipt& receipt) {
   OrderedJson json;
-  json["schema"] = Receipt::kSchema;
+  json["schema"] = receipt.tiles ? Receipt::kSchema : uint64_t{1};
   json["program_version"] = receipt.program_version;
   if (receipt.prompt) json["prompt"] = PromptJson(*receipt.prompt);
   if (receipt.negative) json["negative"] = PromptJson(*receipt.negative);
@@ -190,6 +195,10 @@ std::string ToJson(const Receipt& receipt) {
   json["long_prompt_mode"] = receipt.long_prompt_mode;
   json["dtype"] = receipt.dtype;
   json["conditioning_dtype"] = receipt.conditioning_dtype;
+  if (receipt.tiles) {
+    json["tile_size"] = receipt.tiles->size;
+    json["tile_overlap"] = receipt.tiles->overlap;
+  }
   json["transformer_fingerprint"] = receipt.transformer_fingerprint;
   json["vae_fingerprint"] = receipt.vae_fingerprint;
   if (!receipt.text_encoder_fingerprint.empty()) json["text_encoder_fingerprint"] = receipt.text_encoder_fingerprint;

@@ -9,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "common/image/decode_tiles.h"
 #include "common/prompt/prompt_parts.h"
 
 namespace diptych {
 
 struct Receipt {
-  static constexpr uint64_t kSchema = 1;  // larger when a field is added that changes the picture
+  // Larger when a field is added that changes the picture. 1: without `tiles`. Older schemas are read.
+  static constexpr uint64_t kSchema = 2;
 
   std::string program_version;
   // Unset: the conditioning was uploaded without a prompt; a repeat needs the embeddings whose hash is
@@ -34,6 +36,7 @@ struct Receipt {
   std::string long_prompt_mode;                 // LongPromptModeName
   std::string dtype;                            // the renderer's: "bfloat16" or "float32"
   std::string conditioning_dtype = "bfloat16";  // of the encoder's rows, likewise
+  std::optional<DecodeTiles> tiles;             // how the VAE decoded it; unset: not known (schema 1)
   // 64 hex digits each; those of the encoder are empty for embeddings of unknown origin.
   std::string transformer_fingerprint;
   std::string vae_fingerprint;
@@ -45,7 +48,7 @@ struct Receipt {
   bool operator==(const Receipt&) const = default;
 };
 
-// One line of JSON with a fixed key order; numbers read back exactly.
+// One line of JSON with a fixed key order; numbers read back exactly. Of schema 1 when `tiles` is unset.
 std::string ToJson(const Receipt& receipt);
 
 // Throws Error(kInvalidArgument) naming the field for JSON that is not a receipt, a field that is missing, unknown, of

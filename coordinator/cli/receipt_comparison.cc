@@ -13,6 +13,27 @@ void Compare(const std::string& what, const std::string& wanted, const std::stri
                   wanted.substr(0, 12));
 }
 
+std::string TilesText(const DecodeTiles& tiles) {
+  if (tiles.size == 0) return "as a whole";
+  return "in tiles of " + std::to_string(tiles.size) + " px with an overlap of " + std::to_string(tiles.overlap) +
+         " px";
+}
+
+void CompareTiles(const Receipt& receipt, const RendererDescription& renderer, std::vector<std::string>& lines) {
+  const DecodeTiles found = renderer.tiling.For(receipt.width, receipt.height);
+  if (!receipt.tiles || *receipt.tiles == found) return;
+  lines.push_back("the renderer's VAE decodes a picture of this size " + TilesText(found) +
+                  ", the picture was decoded " + TilesText(*receipt.tiles) + "; its bytes may differ");
+}
+
+// Receipts of schema 1 do not say how the picture was decoded; that is no difference.
+void LeaveOutWhatOnlyOneKnows(const Receipt& a, const Receipt& b, nlohmann::ordered_json& json) {
+  json.erase("schema");
+  if (a.tiles && b.tiles) return;
+  json.erase("tile_size");
+  json.erase("tile_overlap");
+}
+
 }  // namespace
 
 std::vector<std::string> DifferentModels(const Receipt& receipt, const RendererDescription& renderer,
@@ -21,6 +42,7 @@ std::vector<std::string> DifferentModels(const Receipt& receipt, const RendererD
   Compare("transformer", receipt.transformer_fingerprint, renderer.transformer_fingerprint, lines);
   Compare("VAE", receipt.vae_fingerprint, renderer.vae_fingerprint, lines);
   Compare("number format", receipt.dtype, renderer.dtype, lines);
+  CompareTiles(receipt, renderer, lines);
   const std::string& wanted = receipt.text_encoder_fingerprint;
   const auto is_same = [&](const EncoderReport& encoder) { return encoder.model_fingerprint == wanted; };
   const auto is_known = [](const EncoderReport& encoder) { return encoder.reachable; };
@@ -33,8 +55,10 @@ std::vector<std::string> DifferentModels(const Receipt& receipt, const RendererD
 }
 
 std::vector<std::string> DifferentFields(const Receipt& a, const Receipt& b) {
-  const auto left = nlohmann::ordered_json::parse(ToJson(a));
-  const auto right = nlohmann::ordered_json::parse(ToJson(b));
+  auto left = nlohmann::ordered_json::parse(ToJson(a));
+  auto right = nlohmann::ordered_json::parse(ToJson(b));
+  LeaveOutWhatOnlyOneKnows(a, b, left);
+  LeaveOutWhatOnlyOneKnows(a, b, right);
   std::vector<std::string> names;
   for (const auto& [key, value] : left.items()) {
     if (!right.contains(key) || right[key] != value) names.push_back(key);

@@ -9,8 +9,8 @@
 
 namespace diptych {
 
-// One line for each model of the renderer (or its number format) that is not the one of the receipt. Fingerprints are
-// shortened.
+// One line for each model of the renderer (or its number format, or the tiling of its VAE) that is not the one of the
+// receipt. Fingerprints are shortened. A receipt that does not know its tiling fits every one.
 std::vector<std::string> DifferentModels(const Receipt& receipt, const RendererDescription& renderer,
                                          bool needs_encoder);
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/conditioning/conditioning.h"
+#include "common/image/decode_tiles.h"
 #include "common/receipt/receipt.h"
 
 namespace diptych {
@@ -92,6 +93,7 @@ struct RendererDescription {
   std::string dtype;
   std::string device;
   int32_t threads = 0;
+  TilingRule tiling;  // of its VAE
   int32_t queued = 0;
   int32_t running = 0;
   std::vector<EncoderReport> encoders;

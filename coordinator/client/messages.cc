@@ -122,6 +122,7 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
   description.dtype = response.dtype();
   description.device = response.device();
   description.threads = response.threads();
+  description.tiling = {{response.tile_size(), response.tile_overlap()}, response.tiles_beyond()};
   description.queued = response.queued();
   description.running = response.running();
   for (const v1::EncoderStatus& encoder : response.encoders()) {

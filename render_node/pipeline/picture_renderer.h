@@ -9,6 +9,7 @@
 
 #include "common/concurrency/cancel_token.h"
 #include "common/conditioning/conditioning.h"
+#include "common/image/decode_tiles.h"
 #include "common/image/picture.h"
 
 namespace diptych {
@@ -24,6 +25,7 @@ struct RendererFacts {
   double default_shift = 3.0;           // of the checkpoint's scheduler
   std::string dtype;                    // "bfloat16" or "float32"
   std::string device;                   // "cpu" or "cuda"
+  TilingRule tiling;                    // of the VAE
   int32_t threads = 0;
 };
 

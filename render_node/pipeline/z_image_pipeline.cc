@@ -76,8 +76,7 @@ struct ZImagePipeline::Models {
         // fp32 whatever the DiT computes in, as the native reference: a bf16 picture cannot be closer than one grey
         // level.
         decoder(WeightView(Checkpoint::Open(o.vae_path), vae_device, at::kFloat),
-                vae::Config::Parse(ReadTextFile(ConfigBeside(o.vae_path)), ConfigBeside(o.vae_path))),
-        tiled_vae(o.tiled_vae) {
+                vae::Config::Parse(ReadTextFile(ConfigBeside(o.vae_path)), ConfigBeside(o.vae_path))) {
     const int64_t scale = decoder.config().scale();
     if (decoder.config().latent_channels != config.in_channels) {
       throw Error(ErrorCode::kFailedPrecondition, "the DiT makes latents of " + std::to_string(config.in_channels) +
@@ -91,6 +90,10 @@ struct ZImagePipeline::Models {
                                                    std::to_string(o.tile_overlap) +
                                                    ": a tile needs at least 8 latent pixels and more than its overlap");
     }
+    if (o.tiled_vae != "off") {
+      facts.tiling.tiles = {static_cast<int32_t>(tiling.tile * scale), static_cast<int32_t>(tiling.overlap * scale)};
+      facts.tiling.beyond = o.tiled_vae == "on" ? facts.tiling.tiles.size : std::max(1024, facts.tiling.tiles.size);
+    }
     facts.cap_feat_dim = config.cap_feat_dim;
     facts.row_limit = config.row_limit();
     facts.size_multiple = static_cast<int32_t>(scale * dit::kPatch);
@@ -99,10 +102,6 @@ struct ZImagePipeline::Models {
     facts.dtype = dtype == at::kFloat ? "float32" : "bfloat16";
     facts.device = device.is_cuda() ? "cuda" : "cpu";
     facts.threads = threads;
-  }
-
-  bool Tiles(const RenderParameters& p) const {
-    return tiled_vae == "on" || (tiled_vae == "auto" && std::max(p.width, p.height) > 1024);
   }
 
   const at::Device device;
@@ -114,7 +113,6 @@ struct ZImagePipeline::Models {
   const dit::ContextRefiner refiner;
   const dit::Dit dit;
   const vae::Decoder decoder;
-  const std::string tiled_vae;
   vae::Tiling tiling;
   RendererFacts facts;
 };
@@ -166,7 +164,8 @@ Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& nega
   const at::Tensor z = m.decoder.Unscale(latent.to(m.vae_device));
   const auto decode = [&](const at::Tensor& tile) { return m.decoder.Decode(tile); };
   cancel.ThrowIfCancelled();
-  const at::Tensor image = m.Tiles(parameters) ? vae::DecodeTiled(z, scale, m.tiling, decode, cancel) : decode(z);
+  const bool in_tiles = m.facts.tiling.For(parameters.width, parameters.height).size > 0;
+  const at::Tensor image = in_tiles ? vae::DecodeTiled(z, scale, m.tiling, decode, cancel) : decode(z);
   Picture picture = ToPicture(image);
   report(RenderStage::kDecoded, parameters.steps, 0, lap.Take());
   return picture;

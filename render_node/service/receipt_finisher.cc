@@ -24,6 +24,7 @@ Receipt ReceiptOf(const FinishRequest& request) {
   receipt.layer = positive.layer;
   receipt.long_prompt_mode = LongPromptModeName(positive.long_prompt_mode);
   receipt.dtype = request.renderer.dtype;
+  receipt.tiles = request.renderer.tiling.For(parameters.width, parameters.height);
   receipt.conditioning_dtype = StateDtypeName(positive.dtype);
   receipt.transformer_fingerprint = request.renderer.transformer_fingerprint;
   receipt.vae_fingerprint = request.renderer.vae_fingerprint;

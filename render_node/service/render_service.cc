@@ -113,6 +113,9 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     response->set_dtype(facts.dtype);
     response->set_device(facts.device);
     response->set_threads(facts.threads);
+    response->set_tile_size(facts.tiling.tiles.size);
+    response->set_tile_overlap(facts.tiling.tiles.overlap);
+    response->set_tiles_beyond(facts.tiling.beyond);
     response->set_queued(static_cast<int32_t>(parts.queue->waiting()));
     response->set_running(static_cast<int32_t>(parts.queue->running()));
     for (v1::EncoderStatus& encoder : parts.encoders()) *response->add_encoders() = std::move(encoder);

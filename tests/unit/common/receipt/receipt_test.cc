@@ -34,6 +34,7 @@ Receipt Sample() {
   receipt.long_prompt_mode = "interpolate";
   receipt.dtype = "float32";
   receipt.conditioning_dtype = "float32";
+  receipt.tiles = {512, 64};
   receipt.transformer_fingerprint = std::string(64, 'a');
   receipt.vae_fingerprint = std::string(64, 'b');
   receipt.text_encoder_fingerprint = std::string(64, 'c');
@@ -69,7 +70,7 @@ TEST(Receipt, ReadsBackExactlyWhatWasWritten) {
 TEST(Receipt, IsOneLineInAFixedOrder) {
   const std::string json = ToJson(Sample());
   EXPECT_EQ(json.find('\n'), std::string::npos);
-  EXPECT_EQ(json.substr(0, 44), R"({"schema":1,"program_version":"0.1.0","promp)");
+  EXPECT_EQ(json.substr(0, 44), R"({"schema":2,"program_version":"0.1.0","promp)");
 }
 
 TEST(Receipt, WithoutPromptTellsOfUploadedConditioning) {
@@ -83,11 +84,31 @@ TEST(Receipt, WithoutPromptTellsOfUploadedConditioning) {
 }
 
 TEST(Receipt, RefusesASchemaThatItDoesNotKnow) {
-  EXPECT_EQ(MessageWith("schema", 2),
-            "receipt: schema 2 is not known to this version, which reads schema 1; use a newer Diptych");
+  EXPECT_EQ(MessageWith("schema", 3),
+            "receipt: schema 3 is not known to this version, which reads schemas up to 2; use a newer Diptych");
   nlohmann::json json = SampleJson();
   json.erase("schema");
   EXPECT_EQ(MessageOf(json.dump()), "receipt: field \"schema\" is missing");
+}
+
+TEST(Receipt, OfSchemaOneDoesNotKnowHowThePictureWasDecoded) {
+  Receipt old = Sample();
+  old.tiles.reset();
+  const nlohmann::json json = nlohmann::json::parse(ToJson(old));
+  EXPECT_EQ(json.at("schema"), 1);
+  EXPECT_FALSE(json.contains("tile_size"));
+  EXPECT_EQ(ReceiptFromJson(ToJson(old)), old);
+  EXPECT_EQ(MessageWith("schema", 1), "receipt: unknown field \"tile_overlap\"");
+}
+
+TEST(Receipt, OfSchemaTwoSaysHowThePictureWasDecoded) {
+  Receipt whole = Sample();
+  whole.tiles = DecodeTiles{};
+  EXPECT_EQ(ReceiptFromJson(ToJson(whole)).tiles, DecodeTiles{});
+  nlohmann::json json = SampleJson();
+  json.erase("tile_size");
+  EXPECT_EQ(MessageOf(json.dump()), "receipt: field \"tile_size\" is missing");
+  EXPECT_EQ(MessageWith("tile_overlap", 512), "receipt: \"tile_overlap\" must be a whole number from 0 to 511");
 }
 
 TEST(Receipt, RefusesFieldsThatItWouldNotRepeat) {

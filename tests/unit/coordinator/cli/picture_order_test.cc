@@ -1,5 +1,7 @@
 #include "coordinator/cli/picture_order.h"
 
+#include <algorithm>
+
 #include "common/conditioning/conditioning_hash.h"
 #include "common/error/error.h"
 #include "common/image/png.h"
@@ -236,6 +238,37 @@ TEST_F(PictureOrderTest, NamesTheModelsThatDifferFromTheReceipt) {
   EXPECT_NE(lines[0].find("VAE is 000000000000"), std::string::npos);
   EXPECT_NE(lines[1].find("text encoder"), std::string::npos);
   EXPECT_EQ(DifferentModels(SampleReceipt(), renderer, false).size(), 1u);
+}
+
+TEST_F(PictureOrderTest, WarnsOfAnotherTilingThanTheReceipts) {
+  Receipt receipt = SampleReceipt();
+  RendererDescription renderer;
+  renderer.transformer_fingerprint = receipt.transformer_fingerprint;
+  renderer.vae_fingerprint = receipt.vae_fingerprint;
+  renderer.dtype = receipt.dtype;
+  const int32_t longest = std::max(receipt.width, receipt.height);
+  renderer.tiling = {{512, 64}, longest - 1};
+  EXPECT_TRUE(DifferentModels(receipt, renderer, false).empty()) << "an old receipt does not know";
+  receipt.tiles = {512, 64};
+  EXPECT_TRUE(DifferentModels(receipt, renderer, false).empty());
+  renderer.tiling.tiles.overlap = 32;
+  EXPECT_EQ(DifferentModels(receipt, renderer, false),
+            std::vector<std::string>{"the renderer's VAE decodes a picture of this size in tiles of 512 px with an "
+                                     "overlap of 32 px, the picture was decoded in tiles of 512 px with an overlap of "
+                                     "64 px; its bytes may differ"});
+  renderer.tiling = {{512, 64}, longest};
+  ASSERT_EQ(DifferentModels(receipt, renderer, false).size(), 1u);
+  receipt.tiles = DecodeTiles{};
+  EXPECT_TRUE(DifferentModels(receipt, renderer, false).empty());
+}
+
+TEST_F(PictureOrderTest, AReceiptThatDoesNotKnowItsTilingDiffersInNothing) {
+  Receipt known = SampleReceipt();
+  known.tiles = {512, 64};
+  EXPECT_TRUE(DifferentFields(SampleReceipt(), known).empty());
+  Receipt other = known;
+  other.tiles = {256, 64};
+  EXPECT_EQ(DifferentFields(known, other), std::vector<std::string>{"tile_size"});
 }
 
 TEST_F(PictureOrderTest, NamesTheFieldsInWhichReceiptsDiffer) {

@@ -36,6 +36,7 @@ struct Work {
     facts.transformer_fingerprint = std::string(64, 'd');
     facts.vae_fingerprint = std::string(64, 'e');
     facts.dtype = "float32";
+    facts.tiling = {{16, 4}, 24};
     spec.prompt = PromptParts{"a tree", "draw", "hm", "so", true, true, true, ""};
     spec.negative.emplace().conversation_json = "{}";
   }
@@ -66,6 +67,7 @@ TEST(ReceiptOf, NamesAllThatDeterminesThePicture) {
   expected.layer = -3;
   expected.long_prompt_mode = "pool";
   expected.dtype = "float32";
+  expected.tiles = {16, 4};
   expected.transformer_fingerprint = std::string(64, 'd');
   expected.vae_fingerprint = std::string(64, 'e');
   expected.text_encoder_fingerprint = std::string(64, 'a');
@@ -73,6 +75,14 @@ TEST(ReceiptOf, NamesAllThatDeterminesThePicture) {
   expected.conditioning_hash = ConditioningHash(work.positive);
   expected.negative_conditioning_hash = ConditioningHash(work.negative);
   EXPECT_EQ(ReceiptOf(work.Request()), expected);
+}
+
+TEST(ReceiptOf, TellsAPictureDecodedAsAWholeFromOneInTiles) {
+  Work work;
+  work.facts.tiling.beyond = 32;
+  EXPECT_EQ(ReceiptOf(work.Request()).tiles, DecodeTiles{}) << "not beyond the limit";
+  work.facts.tiling = {};
+  EXPECT_EQ(ReceiptOf(work.Request()).tiles, DecodeTiles{}) << "never";
 }
 
 TEST(ReceiptOf, SaysNothingOfANegativePromptThatWasNotUsed) {

@@ -21,6 +21,7 @@ inline RendererFacts SampleFacts() {
   facts.dtype = "float32";
   facts.device = "cpu";
   facts.threads = 2;
+  facts.tiling = {{512, 64}, 768};
   return facts;
 }
 

@@ -268,6 +268,9 @@ TEST_F(RenderServiceTest, DescribesWhatIsLoadedAndWhoIsWaiting) {
   EXPECT_EQ(response.dtype(), facts.dtype);
   EXPECT_EQ(response.device(), facts.device);
   EXPECT_EQ(response.threads(), facts.threads);
+  EXPECT_EQ(response.tile_size(), 512);
+  EXPECT_EQ(response.tile_overlap(), 64);
+  EXPECT_EQ(response.tiles_beyond(), 768);
   EXPECT_EQ(response.queued(), 1);
   EXPECT_EQ(response.running(), 1);
   ASSERT_EQ(response.encoders_size(), 1);
