@@ -21,7 +21,7 @@ struct FetchRequest {
 
 struct FetchResult {
   Conditioning conditioning;
-  double encode_ms = 0;    // as the encoder measured it
+  double encode_ms = 0;    // as the encoder measured it; from 0 to the whole call
   double transfer_ms = 0;  // the whole call less encode_ms
 };
 

@@ -17,6 +17,10 @@
 namespace diptych {
 namespace {
 
+// The encoder's own measure is part of the call: what is not a time, or longer than the call, is not believed. A number
+// that is not finite would make the stored job unreadable.
+double BelievableMs(double encode_ms, double call_ms) { return encode_ms >= 0 ? std::min(encode_ms, call_ms) : 0; }
+
 absl::Status Broken(const std::string& reason) { return absl::DataLossError(absl::StrCat("encode stream: ", reason)); }
 
 // The messages of one answer: info, then the conditioning stream.
@@ -116,9 +120,9 @@ absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, cons
   if (!conditioning.ok()) return conditioning.status();
   FetchResult result;
   result.conditioning = *std::move(conditioning);
-  result.encode_ms = stream.encode_ms();
   const double total_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  result.transfer_ms = std::max(0.0, total_ms - result.encode_ms);
+  result.encode_ms = BelievableMs(stream.encode_ms(), total_ms);
+  result.transfer_ms = total_ms - result.encode_ms;
   return result;
 }
 

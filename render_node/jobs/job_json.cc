@@ -24,6 +24,19 @@ void Take(const Json& json, const char* key, std::optional<T>& value) {
   if (const auto found = json.find(key); found != json.end()) value = found->template get<T>();
 }
 
+// null is how JSON writes a number that is not finite: a time that nobody knows.
+double MsOf(const Json& value) { return value.is_null() ? 0 : value.get<double>(); }
+
+void TakeMs(const Json& json, const char* key, double& ms) {
+  if (const auto found = json.find(key); found != json.end()) ms = MsOf(*found);
+}
+
+void TakeMs(const Json& json, const char* key, std::vector<double>& ms) {
+  const auto found = json.find(key);
+  if (found == json.end() || found->is_null()) return;
+  for (const Json& value : found->get_ref<const Json::array_t&>()) ms.push_back(MsOf(value));
+}
+
 }  // namespace
 
 // Found by nlohmann-json through the type's namespace.
@@ -86,14 +99,14 @@ std::string TimingsToJson(const JobTimings& timings) {
 JobTimings TimingsFromJson(std::string_view text) try {
   const Json json = Json::parse(text);
   JobTimings timings;
-  Take(json, "queue_ms", timings.queue_ms);
-  Take(json, "encode_ms", timings.encode_ms);
-  Take(json, "transfer_ms", timings.transfer_ms);
-  Take(json, "refine_ms", timings.refine_ms);
-  Take(json, "step_ms", timings.step_ms);
-  Take(json, "decode_ms", timings.decode_ms);
-  Take(json, "png_ms", timings.png_ms);
-  Take(json, "total_ms", timings.total_ms);
+  TakeMs(json, "queue_ms", timings.queue_ms);
+  TakeMs(json, "encode_ms", timings.encode_ms);
+  TakeMs(json, "transfer_ms", timings.transfer_ms);
+  TakeMs(json, "refine_ms", timings.refine_ms);
+  TakeMs(json, "step_ms", timings.step_ms);
+  TakeMs(json, "decode_ms", timings.decode_ms);
+  TakeMs(json, "png_ms", timings.png_ms);
+  TakeMs(json, "total_ms", timings.total_ms);
   return timings;
 } catch (const std::exception& error) {
   throw Error(ErrorCode::kDataLoss, std::string("stored job timings are damaged: ") + error.what());

@@ -12,7 +12,7 @@ namespace diptych {
 std::string SpecToJson(const JobSpec& spec);
 std::string TimingsToJson(const JobTimings& timings);
 
-// Throw Error(kDataLoss) naming what is wrong. A key that is not there leaves the default.
+// Throw Error(kDataLoss) naming what is wrong. A key that is not there leaves the default; a time that is null is 0.
 JobSpec SpecFromJson(std::string_view json);
 JobTimings TimingsFromJson(std::string_view json);
 

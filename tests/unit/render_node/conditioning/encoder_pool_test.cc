@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <future>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,8 +72,25 @@ TEST(EncoderPool, BringsTheBlockAsItWasSent) {
     const FetchResult result = Fetch(&client);
     EXPECT_EQ(result.conditioning.header, Block(rows).header);
     EXPECT_EQ(result.conditioning.bytes, Block(rows).bytes);
-    EXPECT_EQ(result.encode_ms, 0.5);
+    EXPECT_EQ(result.encode_ms, 0.001);
     EXPECT_GT(result.transfer_ms, 0);
+  }
+}
+
+// A job whose timings are not finite could be stored, and never read again.
+TEST(EncoderPool, BelievesNoTimeThatIsNoneOrLongerThanTheCall) {
+  Daemon daemon;
+  EncoderPool client(Options({daemon.address()}));
+  for (const double claimed : {-1.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(),
+                               -std::numeric_limits<double>::infinity(), 1e300}) {
+    Answer answer = GoodAnswer();
+    answer[0].mutable_info()->set_encode_ms(claimed);
+    daemon.service.Say(answer);
+    const FetchResult result = Fetch(&client);
+    EXPECT_GE(result.encode_ms, 0) << claimed;
+    EXPECT_LT(result.encode_ms, 60'000) << claimed;
+    EXPECT_GE(result.transfer_ms, 0) << claimed;
+    EXPECT_LT(result.transfer_ms, 60'000) << claimed;
   }
 }
 

@@ -42,7 +42,7 @@ inline Conditioning Block(int64_t rows = 20, int64_t width = 48) {
 inline Answer GoodAnswer(const Conditioning& block = Block()) {
   Answer answer(1);
   answer[0].mutable_info()->set_formatted_text(kText);
-  answer[0].mutable_info()->set_encode_ms(0.5);
+  answer[0].mutable_info()->set_encode_ms(0.001);
   const absl::Status sent = SendConditioning(block, [&](const v1::ConditioningFrame& frame) {
     *answer.emplace_back().mutable_frame() = frame;
     return true;

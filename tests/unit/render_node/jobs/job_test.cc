@@ -135,6 +135,18 @@ TEST(JobJson, GivesTimingsBackAsTheyWere) {
   EXPECT_EQ(TimingsFromJson("{}"), JobTimings());
 }
 
+// JSON has no number for them, and one such job hid itself and failed its client.
+TEST(JobJson, ReadsTimesThatWereNotFiniteAsZero) {
+  JobTimings timings;
+  timings.encode_ms = std::nan("");
+  timings.step_ms = {1, INFINITY};
+  timings.total_ms = 5;
+  JobTimings expected;
+  expected.step_ms = {1, 0};
+  expected.total_ms = 5;
+  EXPECT_EQ(TimingsFromJson(TimingsToJson(timings)), expected);
+}
+
 TEST(JobJson, CallsWhatItCannotReadDamaged) {
   for (const char* text : {"", "{", "[]", "{}", R"({"long_prompt_mode": "pool", "width": "wide"})"}) {
     EXPECT_EQ(ErrorOf([&] { SpecFromJson(text); })->code(), ErrorCode::kDataLoss) << text;
