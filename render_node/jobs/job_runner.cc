@@ -74,12 +74,13 @@ void JobRunner::Paint(Job& job, const CancelToken& cancel) {
                                                   .positive = inputs.positive,
                                                   .negative = inputs.negative ? &*inputs.negative : nullptr});
   job.timings.png_ms = parts_.clock.SteadyMs() - begin;
-  Persist(job, cancel, [&] { parts_.pictures.Publish(job.id, png); });
+  WithStore(job, cancel, [&] { parts_.pictures.Publish(job.id, png); });
   job.timings.total_ms = static_cast<double>(std::max<int64_t>(0, parts_.clock.UnixMs() - job.accepted_unix_ms));
 }
 
 JobRunner::Inputs JobRunner::Obtain(Job& job, const CancelToken& cancel) {
-  UploadedConditioning uploaded = parts_.store.LoadConditioning(job.id);
+  UploadedConditioning uploaded;
+  WithStore(job, cancel, [&] { uploaded = parts_.store.LoadConditioning(job.id); });
   Inputs inputs;
   inputs.positive =
       uploaded.positive ? *std::move(uploaded.positive) : Fetch(job, job.spec.prompt.value_or(PromptParts{}), cancel);
@@ -171,15 +172,16 @@ void JobRunner::SyncOutcome() {
 }
 
 void JobRunner::Advance(Job& job, JobState to, const CancelToken& cancel) {
-  Persist(job, cancel, [&] { parts_.queue.Advance(job, to); });
+  WithStore(job, cancel, [&] { parts_.queue.Advance(job, to); });
   if (parts_.events.state_changed) parts_.events.state_changed(job);
 }
 
-// Writes to disk, again and again while the disk is full or locked; then the job says what it waits for.
-void JobRunner::Persist(Job& job, const CancelToken& cancel, const std::function<void()>& write) {
+// Reads or writes what lies on disk, again and again while the disk is full or locked; then the job says what it waits
+// for.
+void JobRunner::WithStore(Job& job, const CancelToken& cancel, const std::function<void()>& work) {
   for (;;) {
     try {
-      write();
+      work();
       return;
     } catch (const Error& error) {
       if (!MayPass(error.code()) || cancel.IsCancelled() || parts_.queue.stopping()) throw;

@@ -82,7 +82,7 @@ class JobRunner {
   void Settle(Job& job, JobState outcome);
   void SyncOutcome();
   void Advance(Job& job, JobState to, const CancelToken& cancel);
-  void Persist(Job& job, const CancelToken& cancel, const std::function<void()>& write);
+  void WithStore(Job& job, const CancelToken& cancel, const std::function<void()>& work);
   void PauseAfter(const absl::Status& failure);
 
   const JobRunnerParts parts_;

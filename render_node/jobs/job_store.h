@@ -66,7 +66,7 @@ class JobStore {
   // how many.
   virtual int64_t RequeueUnfinished() = 0;
 
-  // What was uploaded with the job. Throws Error: kNotFound for an unknown job, kDataLoss for damaged files.
+  // What was uploaded with the job. Throws Error: kNotFound for an unknown job, kDataLoss for missing or damaged files.
   virtual UploadedConditioning LoadConditioning(const std::string& id) = 0;
 
   // Waits for the disk; others use the store meanwhile. What was changed earlier is then on it, in the order of the

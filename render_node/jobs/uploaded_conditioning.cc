@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -69,14 +70,25 @@ std::string ConditioningFiles::Save(const Conditioning& conditioning) {
 }
 
 Conditioning ConditioningFiles::Load(const std::string& hash) const {
-  const std::string what = "uploaded conditioning " + hash;
+  const auto lost = [&](const std::exception& error) {
+    return Error(ErrorCode::kDataLoss, "uploaded conditioning " + hash + " cannot be used: " + error.what());
+  };
+  std::vector<uint8_t> file;
   try {
-    Conditioning conditioning = Parse(ReadWholeFile(folder_ / hash));
+    file = ReadWholeFile(folder_ / hash);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kDataLoss) throw lost(error);
+    throw;  // a file that cannot be read now is not lost
+  }
+  try {
+    Conditioning conditioning = Parse(std::move(file));
     if (ConditioningHash(conditioning) != hash)
       throw Error(ErrorCode::kDataLoss, "its bytes are not those of its name");
     return conditioning;
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& error) {
-    throw Error(ErrorCode::kDataLoss, what + " cannot be used: " + error.what());
+    throw lost(error);
   }
 }
 

@@ -25,7 +25,8 @@ class ConditioningFiles {
   // (CheckConditioning), and as durable_file.h says.
   std::string Save(const Conditioning& conditioning);
 
-  // Throws Error(kDataLoss) when the file is missing, damaged or not what its name says.
+  // Throws Error: kDataLoss when the file is missing, damaged or not what its name says; else as durable_file.h says,
+  // when it cannot be read now.
   Conditioning Load(const std::string& hash) const;
 
  private:

@@ -89,7 +89,10 @@ class FillableStore final : public JobStore {
     store_.SaveProgress(id, state, progress);
   }
   int64_t RequeueUnfinished() override { return store_.RequeueUnfinished(); }
-  UploadedConditioning LoadConditioning(const std::string& id) override { return store_.LoadConditioning(id); }
+  UploadedConditioning LoadConditioning(const std::string& id) override {
+    if (locked) throw Error(ErrorCode::kUnavailable, "database is locked");
+    return store_.LoadConditioning(id);
+  }
   void Sync() override {
     if (on_sync) on_sync();
     store_.Sync();
@@ -97,6 +100,7 @@ class FillableStore final : public JobStore {
   std::map<JobState, int64_t> CountByState() override { return store_.CountByState(); }
 
   std::atomic<bool> full = false;
+  std::atomic<bool> locked = false;  // for LoadConditioning
   std::function<void()> on_sync;  // on the thread that waits
 
  private:

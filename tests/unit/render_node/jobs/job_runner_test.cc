@@ -340,7 +340,7 @@ TEST_F(JobRunnerTest, ReplacesThePictureOfALifeThatEndedBeforeItsRow) {
   // As a crash between picture and row leaves it.
   ClaimedJob claimed = *queue_->Claim();
   for (const JobState state : {kReady, kRendering, kDecoding}) queue_->Advance(claimed.job, state);
-  pictures_->Publish(id, {'c', '-', '3'});
+  pictures_->Publish(id, {'o', 'l', 'd'});  // not what is painted now, so that one can tell
   Open();
   EXPECT_EQ(queue_->interrupted(), 1);
   Start();
@@ -384,6 +384,17 @@ TEST_F(JobRunnerTest, WaitsForAFullDiskInsteadOfLosingTheJob) {
   EXPECT_EQ(job.state, kDone);
   EXPECT_EQ(job.detail, "");
   EXPECT_EQ(PictureOf(id), "c-3");
+}
+
+TEST_F(JobRunnerTest, WaitsForALockedStoreBeforeItReadsTheUpload) {
+  store_->locked = true;
+  const std::string id = Submit(SpecOf("cat"), {ConditioningOf('u'), std::nullopt});
+  Start();
+  while (store_failures_ == 0) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(queue_->Get(id)->detail, "database is locked");
+  store_->locked = false;
+  EXPECT_EQ(Ended(id).state, kDone);
+  EXPECT_EQ(PictureOf(id), "u-3");
 }
 
 TEST_F(JobRunnerTest, StopsAlsoWhileTheDiskIsFull) {

@@ -158,6 +158,21 @@ TEST(ConditioningFiles, GiveBackEveryFactAndByte) {
   EXPECT_NE(files.Save(conditioning), hash);
 }
 
+TEST(ConditioningFiles, DoNotCallLostWhatCannotBeReadNow) {
+  const TemporaryFolder temporary;
+  ConditioningFiles files(temporary.path());
+  const std::string hash = files.Save(ConditioningOf(1));
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{0, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  const auto error = ErrorOf([&] { files.Load(hash); });
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kResourceExhausted) << error->what();
+  EXPECT_EQ(files.Load(hash).bytes, ConditioningOf(1).bytes);
+}
+
 TEST(ConditioningFiles, RefuseWhatIsNotWhole) {
   const TemporaryFolder temporary;
   ConditioningFiles files(temporary.path());
