@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,10 @@ inline constexpr int32_t kDefaultListLimit = 100;
 inline constexpr int32_t kMaxListLimit = 1000;
 
 struct JobFilter {
-  int32_t limit = 0;             // 1 to kMaxListLimit; 0: kDefaultListLimit
-  std::string before_id;         // set: only jobs older than this one
-  std::vector<JobState> states;  // empty: all
-  std::string client;            // empty: all
+  int32_t limit = 0;          // 1 to kMaxListLimit; 0: kDefaultListLimit
+  std::string before_id;      // set: only jobs older than this one
+  std::set<JobState> states;  // empty: all
+  std::string client;         // empty: all
 };
 
 // How far a job is and how it ended: what changes while its spec stays.

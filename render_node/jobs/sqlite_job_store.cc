@@ -54,6 +54,7 @@ Job ReadJobOrItsError(const SqliteQuery& row) {
 std::string ListSql(const JobFilter& filter) {
   std::string sql = std::string("SELECT ") + kJobColumns + " FROM job WHERE id < ?";
   if (!filter.client.empty()) sql += " AND client = ?";
+  // At most as many as there are states, which is what SQLite's limit on variables asks for.
   for (size_t i = 0; i < filter.states.size(); ++i) sql += i == 0 ? " AND state IN (?" : ", ?";
   if (!filter.states.empty()) sql += ")";
   return sql + " ORDER BY id DESC LIMIT ?";

@@ -33,7 +33,7 @@ absl::StatusOr<JobFilter> FilterOf(const v1::ListRequest& request) {
   for (const int number : request.states()) {
     const absl::StatusOr<JobState> state = FromProto(static_cast<v1::JobState>(number));
     if (!state.ok()) return absl::InvalidArgumentError(absl::StrCat("states: ", state.status().message()));
-    filter.states.push_back(*state);
+    filter.states.insert(*state);
   }
   return filter;
 }

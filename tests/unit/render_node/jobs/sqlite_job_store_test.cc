@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -225,7 +226,7 @@ TEST_F(SqliteJobStoreTest, ListsByStateAndClient) {
   const std::string done = JobIn(kDone);
   const std::string failed = JobIn(kFailed);
   const std::string adas = store_->Accept(SpecOf("a cat", "ada"), {}, kNow + 1);
-  const auto list = [&](std::vector<JobState> states, const std::string& client) {
+  const auto list = [&](std::set<JobState> states, const std::string& client) {
     std::vector<std::string> ids;
     for (const Job& job : store_->List({0, "", std::move(states), client})) ids.push_back(job.id);
     return ids;

@@ -216,6 +216,15 @@ TEST_F(RenderServiceTest, ListsNewestFirstPageByPageAndFiltered) {
   EXPECT_EQ(List(by_client), (std::vector<std::string>{ids[3], ids[1]}));
 }
 
+// More names than SQLite has variables for.
+TEST_F(RenderServiceTest, ListsAlsoWhenAStateIsNamedVeryOften) {
+  const std::string id = Submit(SampleSpec());
+  Watch(id);
+  v1::ListRequest request;
+  for (int i = 0; i < 100'000; ++i) request.add_states(i % 2 == 0 ? v1::JOB_STATE_DONE : v1::JOB_STATE_FAILED);
+  EXPECT_EQ(List(request), std::vector<std::string>{id});
+}
+
 TEST_F(RenderServiceTest, RefusesListsThatAreOutOfRange) {
   for (const auto& [limit, state] : {std::pair(-1, 1), std::pair(1001, 1), std::pair(1, 9)}) {
     grpc::ClientContext context;
