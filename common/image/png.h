@@ -21,8 +21,8 @@ using PngText = std::vector<std::pair<std::string, std::string>>;
 std::string EncodePng(const Picture& picture, const PngText& text);
 
 struct PngLimits {
-  uint32_t max_side = 16384;  // pixels
-  uint64_t max_pixels = 64'000'000;
+  uint32_t max_side = 16384;         // pixels; of what is decoded
+  uint64_t max_pixels = 64'000'000;  // likewise
   size_t max_text_bytes =
       8 * 1024 * 1024;  // of one chunk, uncompressed; a longer text is left out, a longer stored chunk refused
   uint32_t max_text_chunks = 1000;
@@ -37,7 +37,7 @@ struct PngFile {
 // Throws Error: kDataLoss for bytes that are not a whole PNG, kInvalidArgument beyond a limit.
 PngFile DecodePng(std::string_view bytes, const PngLimits& limits = {});
 
-// The texts before the pixels, without decoding them. Throws like DecodePng.
+// The texts before the pixels, without decoding them: of a picture of any size. Throws like DecodePng.
 PngText ReadPngText(std::string_view bytes, const PngLimits& limits = {});
 
 }  // namespace diptych

@@ -39,10 +39,10 @@ class Reader {
     }
     CheckChunks();
     Require(TryReadHead());
-    CheckSize();
   }
 
   Picture ReadPixels() {
+    CheckSize();
     Require(TryPrepare());
     const size_t row_bytes = png_get_rowbytes(png_, info_);
     if (row_bytes != 3 * size_t{png_get_image_width(png_, info_)}) {

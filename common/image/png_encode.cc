@@ -3,6 +3,7 @@
 
 #include <csetjmp>
 #include <cstring>
+#include <exception>
 #include <new>
 #include <string>
 
@@ -94,11 +95,13 @@ class Writer {
   }
   static void OnWarning(png_structp, png_const_charp) {}
   static void OnBytes(png_structp png, png_bytep bytes, size_t size) {
+    bool full = false;
     try {
       static_cast<Writer*>(png_get_io_ptr(png))->out_.append(reinterpret_cast<const char*>(bytes), size);
-    } catch (const std::bad_alloc&) {
-      png_error(png, "out of memory");
+    } catch (const std::exception&) {  // no memory, or longer than a string can be
+      full = true;
     }
+    if (full) png_error(png, "out of memory");  // not in the handler: a jump out of it never ends the exception
   }
   static void OnFlush(png_structp) {}
 

@@ -148,6 +148,14 @@ TEST(Png, RefusesPicturesBeyondTheLimits) {
   EXPECT_EQ(DecodePng(bytes, {.max_side = 40, .max_pixels = 1200}).picture.width, 40);
 }
 
+// A receipt is read without decoding anything, so what is too large to decode can still be repeated.
+TEST(Png, ReadsTheTextOfAPictureBeyondTheLimits) {
+  const PngText text = {{"diptych", "receipt"}};
+  const std::string bytes = EncodePng(Gradient(40, 30), text);
+  EXPECT_EQ(ReadPngText(bytes, {.max_side = 39, .max_pixels = 1199}), text);
+  EXPECT_EQ(CodeOf([&] { DecodePng(bytes, {.max_side = 39}); }), ErrorCode::kInvalidArgument);
+}
+
 TEST(Png, AllocatesNoPixelsThatTheFileCannotHold) {
   // An honest head for 8000x8000 px, and no pixels.
   const std::string whole = Foreign(8000, 8000, 8, PNG_COLOR_TYPE_GRAY, 0, std::vector<uint8_t>(64'000'000));
