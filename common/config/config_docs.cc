@@ -58,7 +58,8 @@ built-in default. `--config FILE` (or `DIPTYCH_CONFIG`) names the file, `--profi
 - A profile stands alone: a key that it does not state has the built-in default. `inherits = "other"` takes the rest
   from another profile.
 - One file may serve all three programs: keys of another program are checked, and otherwise left alone.
-- An unknown key, a value of the wrong type or out of range, and a missing profile are errors that name file and line.
+- An unknown key and a value of the wrong type or out of range are errors that name file and line; a profile that is not
+  there is an error that names the file and the profiles in it.
 - A switch needs no value; `--flag=false` turns off what the file turned on. Of a flag that is given twice the last one
   counts, unless it is repeatable. A "switch or text" has more values than two, behind the same `=`; in the file it may
   be `true` or `false` as well.

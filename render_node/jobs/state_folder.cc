@@ -14,7 +14,10 @@ namespace {
 
 void MakePrivateFolder(const std::filesystem::path& folder) {
   if (::mkdir(folder.c_str(), 0700) == 0) return;
-  if (errno == EEXIST && std::filesystem::is_directory(folder)) return;
+  if (errno == EEXIST) {
+    if (std::filesystem::is_directory(folder)) return;
+    throw Error(ErrorCode::kFailedPrecondition, folder.string() + " is there and is not a folder");
+  }
   throw SystemCallError("cannot make folder " + folder.string());
 }
 

@@ -12,8 +12,8 @@ namespace diptych {
 class StateFolder {
  public:
   // Makes the folder (mode 0700) and its parts if they are not there, and clears what a killed daemon left half
-  // written. Throws Error: kFailedPrecondition when another daemon uses the folder, kUnavailable when it cannot be made
-  // or written.
+  // written. Throws Error: kFailedPrecondition when another daemon uses the folder or something else than a folder has
+  // its name, kUnavailable when it cannot be made or written.
   explicit StateFolder(const std::filesystem::path& root);
 
   const std::filesystem::path& root() const { return root_; }

@@ -52,7 +52,9 @@ TEST(StateFolder, RefusesASecondDaemonAndNamesTheFirst) {
 TEST(StateFolder, SaysWhenItCannotBeMade) {
   const TemporaryFolder temporary;
   WriteText(temporary.path() / "file", "");
-  EXPECT_EQ(ErrorOf([&] { StateFolder folder(temporary.path() / "file"); })->code(), ErrorCode::kInternal);
+  const auto file = ErrorOf([&] { StateFolder folder(temporary.path() / "file"); });
+  EXPECT_EQ(file->code(), ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(Says(file->what(), "file is there and is not a folder")) << file->what();
   EXPECT_EQ(ErrorOf([&] { StateFolder folder(temporary.path() / "file" / "state"); })->code(), ErrorCode::kUnavailable);
 }
 
