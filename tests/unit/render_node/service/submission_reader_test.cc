@@ -89,6 +89,17 @@ TEST(SubmissionReader, AnEmptyPromptIsAPrompt) {
   EXPECT_TRUE(Read({SpecMessage(spec)}).ok());
 }
 
+// "Set and empty" is not kept apart from "not set": the encoder would refuse it beside a conversation.
+TEST(SubmissionReader, AnEmptySystemTextMayStandBesideAConversation) {
+  v1::JobSpec spec = SampleSpec();
+  spec.mutable_prompt()->clear_user();
+  spec.mutable_prompt()->set_conversation_json("{}");
+  spec.mutable_prompt()->set_system("");
+  const absl::StatusOr<ValidSubmission> submission = Read({SpecMessage(spec)});
+  ASSERT_TRUE(submission.ok()) << submission.status();
+  EXPECT_EQ(submission->spec.prompt, PromptParts{.conversation_json = "{}"});
+}
+
 TEST(SubmissionReader, KeepsAShiftThatWasAskedFor) {
   v1::JobSpec spec = SampleSpec();
   spec.set_shift(7.5);
