@@ -215,6 +215,7 @@ class Generate final : public Command {
     ThrowUnlessDone(result.job);
     WriteFileAtomically(outputs_[index], result.png);
     environment.interrupt.ThrowIfRequested();
+    for (const std::string& line : ShortenedPrompts(result.job)) Warn(environment, line);
     return Report(order, index, result, environment);
   }
 

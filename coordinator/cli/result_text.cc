@@ -42,7 +42,29 @@ double MeanMs(const std::vector<double>& ms) {
   return ms.empty() ? 0 : std::accumulate(ms.begin(), ms.end(), 0.0) / static_cast<double>(ms.size());
 }
 
+ordered_json FitJson(const std::optional<PromptFitView>& fit) {
+  if (!fit) return nullptr;
+  return {{"token_count", fit->token_count}, {"rows", fit->rows}};
+}
+
+// behaviours.md 6.2: r is how many tokens there are for one row.
+void AddIfShortened(const std::string& which, const std::optional<PromptFitView>& fit, LongPromptMode mode,
+                    std::vector<std::string>& lines) {
+  if (!fit || fit->rows < 1 || fit->token_count <= fit->rows) return;
+  lines.push_back(absl::StrFormat("the %s was %s: %d tokens, %d rows (%s, r = %.2f)", which,
+                                  mode == LongPromptMode::kTruncate ? "truncated" : "compressed", fit->token_count,
+                                  fit->rows, std::string(LongPromptModeName(mode)),
+                                  static_cast<double>(fit->token_count) / static_cast<double>(fit->rows)));
+}
+
 }  // namespace
+
+std::vector<std::string> ShortenedPrompts(const JobView& job) {
+  std::vector<std::string> lines;
+  AddIfShortened("prompt", job.prompt_fit, job.long_prompt_mode, lines);
+  AddIfShortened("negative prompt", job.negative_fit, job.long_prompt_mode, lines);
+  return lines;
+}
 
 ordered_json TimingsJson(const StageTimings& timings) {
   return {{"queue_ms", timings.queue_ms},   {"encode_ms", timings.encode_ms}, {"transfer_ms", timings.transfer_ms},
@@ -67,6 +89,8 @@ ordered_json JobJson(const JobView& job) {
           {"attempt", job.attempt},
           {"accepted_unix_ms", job.accepted_unix_ms},
           {"finished_unix_ms", job.finished_unix_ms},
+          {"prompt_fit", FitJson(job.prompt_fit)},
+          {"negative_fit", FitJson(job.negative_fit)},
           {"timings", TimingsJson(job.timings)}};
 }
 

@@ -15,6 +15,9 @@ nlohmann::ordered_json TimingsJson(const StageTimings& timings);  // millisecond
 // "queue 0.00 s, encode 0.31 s, ..., 9 steps of 0.41 s, decode 0.22 s, png 0.01 s, total 4.32 s"
 std::string TimingsLine(const StageTimings& timings);
 
+// One line for each prompt of which the renderer took fewer rows than it has tokens; usually none.
+std::vector<std::string> ShortenedPrompts(const JobView& job);
+
 // One row a job under a line of headings; `columns` is the width of the whole.
 std::string JobTable(const std::vector<JobView>& jobs, size_t columns);
 

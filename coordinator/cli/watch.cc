@@ -20,6 +20,7 @@ class Watch final : public JobCommand {
       ProgressView view(environment.err, environment.err_columns, "");
       job = FollowJob(*client, id_, {.patience = connection_.timeout}, view, environment.interrupt, &stop).job;
     }
+    for (const std::string& line : ShortenedPrompts(job)) environment.err << "diptych: warning: " << line << std::endl;
     if (json_) environment.out << JsonLine(JobJson(job)) << std::flush;
     ThrowUnlessDone(job);
     if (!json_) environment.out << job.id << " done\n  " << TimingsLine(job.timings) << std::endl;

@@ -46,6 +46,12 @@ struct StageTimings {
   double total_ms = 0;  // from acceptance to done
 };
 
+// How a prompt's tokens became rows; fewer rows than tokens: it was cut or squeezed.
+struct PromptFitView {
+  int64_t token_count = 0;
+  int64_t rows = 0;
+};
+
 // A job as the renderer reports it.
 struct JobView {
   enum class State { kUnknown, kQueued, kEncoding, kReady, kRendering, kDecoding, kDone, kFailed, kCancelled };
@@ -67,6 +73,8 @@ struct JobView {
   int64_t finished_unix_ms = 0;  // 0: not yet
   int32_t attempt = 0;
   StageTimings timings;
+  LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
+  std::optional<PromptFitView> prompt_fit, negative_fit;  // unset: not encoded yet, or not known
 
   bool Ended() const { return state == State::kDone || state == State::kFailed || state == State::kCancelled; }
 };

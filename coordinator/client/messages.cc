@@ -40,6 +40,8 @@ StageTimings TimingsFromMessage(const v1::JobTimings& timings) {
           .total_ms = timings.total_ms()};
 }
 
+PromptFitView FitFromMessage(const v1::PromptFit& fit) { return {fit.token_count(), fit.rows()}; }
+
 }  // namespace
 
 std::string_view JobStateText(JobView::State state) {
@@ -106,6 +108,9 @@ JobView JobFromMessage(const v1::Job& job) {
   view.finished_unix_ms = job.finished_unix_ms();
   view.attempt = job.attempt();
   view.timings = TimingsFromMessage(job.timings());
+  view.long_prompt_mode = FromProto(spec.long_prompt_mode()).value_or(LongPromptMode::kInterpolate);
+  if (job.has_prompt_fit()) view.prompt_fit = FitFromMessage(job.prompt_fit());
+  if (job.has_negative_fit()) view.negative_fit = FitFromMessage(job.negative_fit());
   return view;
 }
 

@@ -71,6 +71,22 @@ struct JobTimings {
   bool operator==(const JobTimings&) const = default;
 };
 
+// How a prompt's tokens became rows; fewer rows than tokens: the long-prompt mode cut or squeezed it.
+struct PromptFit {
+  int64_t token_count = 0;
+  int64_t rows = 0;
+
+  bool operator==(const PromptFit&) const = default;
+};
+
+// Of both prompts; unset until they were encoded, and where it is not known.
+struct PromptFits {
+  std::optional<PromptFit> prompt;
+  std::optional<PromptFit> negative;
+
+  bool operator==(const PromptFits&) const = default;
+};
+
 struct Job {
   std::string id;  // sorts by time of acceptance
   JobState state = JobState::kQueued;
@@ -82,6 +98,7 @@ struct Job {
   int64_t accepted_unix_ms = 0;
   int64_t finished_unix_ms = 0;  // 0 until a terminal state
   JobTimings timings;
+  PromptFits fits;
   int32_t attempt = 0;  // how often work on it was begun
 };
 

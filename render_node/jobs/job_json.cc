@@ -48,6 +48,13 @@ void from_json(const Json& json, PromptParts& prompt) {
   ForEachPart(prompt, [&](const char* field, auto& value) { Take(json, field, value); });
 }
 
+void to_json(Json& json, const PromptFit& fit) { json = {{"token_count", fit.token_count}, {"rows", fit.rows}}; }
+
+void from_json(const Json& json, PromptFit& fit) {
+  Take(json, "token_count", fit.token_count);
+  Take(json, "rows", fit.rows);
+}
+
 std::string SpecToJson(const JobSpec& spec) {
   Json json = {{"width", spec.width},
                {"height", spec.height},
@@ -110,6 +117,23 @@ JobTimings TimingsFromJson(std::string_view text) try {
   return timings;
 } catch (const std::exception& error) {
   throw Error(ErrorCode::kDataLoss, std::string("stored job timings are damaged: ") + error.what());
+}
+
+std::string FitsToJson(const PromptFits& fits) {
+  Json json = Json::object();
+  Put(json, "prompt", fits.prompt);
+  Put(json, "negative", fits.negative);
+  return json.dump();
+}
+
+PromptFits FitsFromJson(std::string_view text) try {
+  const Json json = Json::parse(text);
+  PromptFits fits;
+  Take(json, "prompt", fits.prompt);
+  Take(json, "negative", fits.negative);
+  return fits;
+} catch (const std::exception& error) {
+  throw Error(ErrorCode::kDataLoss, std::string("the stored fit of a job's prompts is damaged: ") + error.what());
 }
 
 }  // namespace diptych

@@ -1,4 +1,4 @@
-// A job's specification and timings as JSON: how they lie in the store.
+// A job's specification, timings and the fit of its prompts as JSON: how they lie in the store.
 #pragma once
 
 #include <string>
@@ -11,9 +11,11 @@ namespace diptych {
 // Keys are those of diptych.v1; unset optional values are left out. The texts must be UTF-8 (ValidateSpec).
 std::string SpecToJson(const JobSpec& spec);
 std::string TimingsToJson(const JobTimings& timings);
+std::string FitsToJson(const PromptFits& fits);
 
 // Throw Error(kDataLoss) naming what is wrong. A key that is not there leaves the default; a time that is null is 0.
 JobSpec SpecFromJson(std::string_view json);
 JobTimings TimingsFromJson(std::string_view json);
+PromptFits FitsFromJson(std::string_view json);
 
 }  // namespace diptych

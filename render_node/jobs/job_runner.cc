@@ -16,6 +16,12 @@ constexpr std::chrono::milliseconds kPauseAfterStoreFailure{1000};
 
 std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
+// Embeddings of unknown origin do not say how many tokens they are of.
+std::optional<PromptFit> FitOf(const ConditioningHeader& header) {
+  if (header.token_count == 0) return std::nullopt;
+  return PromptFit{header.token_count, header.rows};
+}
+
 // A full or locked disk may be better in a moment; anything else will not.
 bool MayPass(ErrorCode code) { return code == ErrorCode::kResourceExhausted || code == ErrorCode::kUnavailable; }
 
@@ -84,9 +90,11 @@ JobRunner::Inputs JobRunner::Obtain(Job& job, const CancelToken& cancel) {
   Inputs inputs;
   inputs.positive =
       uploaded.positive ? *std::move(uploaded.positive) : Fetch(job, job.spec.prompt.value_or(PromptParts{}), cancel);
+  job.fits.prompt = FitOf(inputs.positive.header);
   if (job.spec.guidance_scale > 0) {
     inputs.negative = uploaded.negative ? std::move(uploaded.negative)
                                         : Fetch(job, job.spec.negative.value_or(PromptParts{}), cancel);
+    job.fits.negative = FitOf(inputs.negative->header);
   }
   return inputs;
 }

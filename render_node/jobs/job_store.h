@@ -28,13 +28,14 @@ struct JobFilter {
 struct JobProgress {
   int32_t step = 0;
   JobTimings timings;
+  PromptFits fits;
   std::string error;
   std::string error_code;
   std::string detail;
   int64_t finished_unix_ms = 0;
 };
 inline JobProgress ProgressOf(const Job& job) {
-  return {job.step, job.timings, job.error, job.error_code, job.detail, job.finished_unix_ms};
+  return {job.step, job.timings, job.fits, job.error, job.error_code, job.detail, job.finished_unix_ms};
 }
 
 // Thread-safe. What a method changed survives the death of the process once it has returned, and that of the machine

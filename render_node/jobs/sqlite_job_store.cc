@@ -13,7 +13,7 @@ namespace {
 
 // Read by ReadFacts and ReadJob in this order.
 constexpr char kJobColumns[] =
-    "id, state, step, attempt, accepted_ms, finished_ms, error, error_code, detail, spec, timings";
+    "id, state, step, attempt, accepted_ms, finished_ms, error, error_code, detail, spec, timings, fits";
 
 Job ReadFacts(const SqliteQuery& row) {
   Job job;
@@ -34,6 +34,7 @@ Job ReadJob(const SqliteQuery& row) {
   try {
     job.spec = SpecFromJson(row.Text(9));
     job.timings = TimingsFromJson(row.Text(10));
+    job.fits = FitsFromJson(row.Text(11));
   } catch (const Error& error) {
     throw Error(error.code(), "job " + job.id + ": " + error.what());
   }
@@ -100,10 +101,10 @@ struct SqliteJobStore::Sql {
   SqliteStatement queued{database, "SELECT id, client, priority FROM job WHERE state = 'queued' ORDER BY id"};
   SqliteStatement transition{
       database,
-      "UPDATE job SET state = ?, attempt = attempt + ?, step = ?, timings = ?, error = ?, error_code = ?, "
+      "UPDATE job SET state = ?, attempt = attempt + ?, step = ?, timings = ?, fits = ?, error = ?, error_code = ?, "
       "detail = ?, finished_ms = ? WHERE id = ? AND state = ?"};
-  SqliteStatement save_progress{database,
-                                "UPDATE job SET step = ?, timings = ?, detail = ? WHERE id = ? AND state = ?"};
+  SqliteStatement save_progress{
+      database, "UPDATE job SET step = ?, timings = ?, fits = ?, detail = ? WHERE id = ? AND state = ?"};
   SqliteStatement requeue{database,
                           "UPDATE job SET state = 'queued', step = 0, timings = '{}', detail = '' "
                           "WHERE state IN ('encoding', 'ready', 'rendering', 'decoding')"};
@@ -177,7 +178,8 @@ void SqliteJobStore::Transition(const std::string& id, JobState from, JobState t
   const std::string timings = TimingsToJson(progress.timings);
   const std::lock_guard lock(mutex_);
   SqliteQuery(sql_->transition, JobStateName(to), int64_t{to == JobState::kEncoding}, int64_t{progress.step}, timings,
-              progress.error, progress.error_code, progress.detail, progress.finished_unix_ms, id, JobStateName(from))
+              FitsToJson(progress.fits), progress.error, progress.error_code, progress.detail,
+              progress.finished_unix_ms, id, JobStateName(from))
       .Run();
   if (sql_->database.Changes() == 1) return;
   SqliteQuery query(sql_->get_state, id);
@@ -189,7 +191,9 @@ void SqliteJobStore::Transition(const std::string& id, JobState from, JobState t
 void SqliteJobStore::SaveProgress(const std::string& id, JobState state, const JobProgress& progress) {
   const std::string timings = TimingsToJson(progress.timings);
   const std::lock_guard lock(mutex_);
-  SqliteQuery(sql_->save_progress, int64_t{progress.step}, timings, progress.detail, id, JobStateName(state)).Run();
+  SqliteQuery(sql_->save_progress, int64_t{progress.step}, timings, FitsToJson(progress.fits), progress.detail, id,
+              JobStateName(state))
+      .Run();
 }
 
 int64_t SqliteJobStore::RequeueUnfinished() {

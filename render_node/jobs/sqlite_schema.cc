@@ -35,7 +35,12 @@ void CreateVersion1(SqliteDatabase& database) {
   )sql");
 }
 
-constexpr Migration kMigrations[] = {CreateVersion1};
+// How the prompts' tokens became rows, as JSON (job_json.h).
+void AddPromptFits(SqliteDatabase& database) {
+  database.Execute("ALTER TABLE job ADD COLUMN fits TEXT NOT NULL DEFAULT '{}'");
+}
+
+constexpr Migration kMigrations[] = {CreateVersion1, AddPromptFits};
 
 bool IsEmpty(SqliteDatabase& database) { return database.Integer("SELECT count(*) FROM sqlite_master") == 0; }
 

@@ -22,6 +22,11 @@ constexpr std::array<std::pair<JobState, v1::JobState>, kJobStates.size()> kStat
     {JobState::kCancelled, v1::JOB_STATE_CANCELLED},
 }};
 
+void Put(const PromptFit& fit, v1::PromptFit* message) {
+  message->set_token_count(fit.token_count);
+  message->set_rows(fit.rows);
+}
+
 // The same status, its message led by the field that it is about.
 absl::Status Named(const char* field, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(field, ": ", status.message()));
@@ -81,6 +86,8 @@ v1::Job ToProto(const Job& job) {
   *message.mutable_timings() = ToProto(job.timings);
   message.set_attempt(job.attempt);
   message.set_detail(job.detail);
+  if (job.fits.prompt) Put(*job.fits.prompt, message.mutable_prompt_fit());
+  if (job.fits.negative) Put(*job.fits.negative, message.mutable_negative_fit());
   return message;
 }
 

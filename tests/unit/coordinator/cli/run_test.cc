@@ -162,6 +162,25 @@ TEST_F(RunTest, GeneratesAPictureAndPrintsPathAndTimings) {
   EXPECT_EQ(err_.str(), "queued\nstep 1 of 2 (5 ms)\nstep 2 of 2 (5 ms)\n");
 }
 
+TEST_F(RunTest, WarnsOfAPromptThatWasShortened) {
+  const std::string warning =
+      "diptych: warning: the prompt was compressed: 1880 tokens, 1504 rows (interpolate, r = 1.25)\n";
+  renderer_.tokens = renderer_.rows = 1504;
+  EXPECT_EQ(RunWithRenderer(Generate(folder_ / "p.png")), kExitDone) << err_.str();
+  EXPECT_EQ(err_.str().find("warning"), std::string::npos) << err_.str();
+  renderer_.tokens = 1880;
+  EXPECT_EQ(RunWithRenderer(Generate(folder_ / "p.png")), kExitDone) << err_.str();
+  EXPECT_NE(err_.str().find(warning), std::string::npos) << err_.str();
+  ASSERT_EQ(RunWithRenderer({"watch", "job-2", "--json"}), kExitDone) << err_.str();
+  EXPECT_NE(err_.str().find(warning), std::string::npos) << err_.str();
+  EXPECT_EQ(json::parse(out_.str())["prompt_fit"], (json{{"token_count", 1880}, {"rows", 1504}}));
+  std::vector<std::string> truncating = Generate(folder_ / "p.png");
+  truncating.insert(truncating.end(), {"--long-prompt-mode", "truncate"});
+  EXPECT_EQ(RunWithRenderer(truncating), kExitDone) << err_.str();
+  EXPECT_NE(err_.str().find("the prompt was truncated: 1880 tokens, 1504 rows (truncate, r = 1.25)"), std::string::npos)
+      << err_.str();
+}
+
 TEST_F(RunTest, TakesTheRendererFromTheEnvironment) {
   setenv("DIPTYCH_RENDER", renderer_.address.c_str(), 1);
   EXPECT_EQ(Run(Generate(folder_ / "p.png")), kExitDone) << err_.str();

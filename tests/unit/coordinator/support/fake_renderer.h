@@ -43,6 +43,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   bool away = false;            // every Watch call finds nobody
   std::chrono::milliseconds delay{0};  // before every answer; for so long after the first Watch call, those find nobody
   bool hang = false;            // jobs paint until they are cancelled
+  int64_t tokens = 0, rows = 0;  // of the prompt; 0: it does not say
   bool damage_picture = false;  // the picture's bytes do not match its checksum
   std::string transformer_fingerprint = std::string(64, 'a');
   std::string encoder_fingerprint = std::string(64, 'c');
@@ -164,6 +165,10 @@ class FakeRenderer final : public v1::Renderer::Service {
     job.set_state(hang ? v1::JOB_STATE_CANCELLED : fails ? v1::JOB_STATE_FAILED : v1::JOB_STATE_DONE);
     if (fails) job.set_error(fail_with);
     job.mutable_timings()->set_total_ms(1234);
+    if (tokens > 0) {
+      job.mutable_prompt_fit()->set_token_count(tokens);
+      job.mutable_prompt_fit()->set_rows(rows);
+    }
     {
       std::lock_guard lock(mutex_);
       jobs_[job.id()] = job;

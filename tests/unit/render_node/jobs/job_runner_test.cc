@@ -136,6 +136,22 @@ TEST_F(JobRunnerTest, FetchesTheNegativePromptWithGuidance) {
   EXPECT_EQ(PictureOf(set), "cd3");
 }
 
+TEST_F(JobRunnerTest, SaysHowManyTokensBecameHowManyRows) {
+  JobSpec spec = SpecOf("cat");
+  Conditioning cut = ConditioningOf('u');
+  cut.header.token_count = 9;
+  Conditioning unknown = ConditioningOf('v');
+  unknown.header.token_count = 0;
+  const std::string encoded = Submit(spec);
+  spec.guidance_scale = 4;
+  const std::string uploaded = Submit(spec, {unknown, cut});
+  Start();
+  EXPECT_EQ(Ended(encoded).fits, (PromptFits{PromptFit{3, 3}, std::nullopt}));
+  EXPECT_EQ(Ended(uploaded).fits, (PromptFits{std::nullopt, PromptFit{9, 3}}));
+  Open();
+  EXPECT_EQ(queue_->Get(uploaded)->fits, (PromptFits{std::nullopt, PromptFit{9, 3}})) << "after a restart too";
+}
+
 TEST_F(JobRunnerTest, UsesUploadedConditioningInsteadOfAnEncoder) {
   JobSpec spec = SpecOf("label");
   const std::string without = Submit(spec, {ConditioningOf('u'), std::nullopt});

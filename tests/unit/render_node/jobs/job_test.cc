@@ -147,6 +147,12 @@ TEST(JobJson, ReadsTimesThatWereNotFiniteAsZero) {
   EXPECT_EQ(TimingsFromJson(TimingsToJson(timings)), expected);
 }
 
+TEST(JobJson, GivesTheFitOfPromptsBackAsItWas) {
+  const PromptFits fits = {PromptFit{1600, 1504}, std::nullopt};
+  EXPECT_EQ(FitsFromJson(FitsToJson(fits)), fits);
+  EXPECT_EQ(FitsFromJson("{}"), PromptFits());
+}
+
 TEST(JobJson, CallsWhatItCannotReadDamaged) {
   for (const char* text : {"", "{", "[]", "{}", R"({"long_prompt_mode": "pool", "width": "wide"})"}) {
     EXPECT_EQ(ErrorOf([&] { SpecFromJson(text); })->code(), ErrorCode::kDataLoss) << text;

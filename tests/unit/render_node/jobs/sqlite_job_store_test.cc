@@ -64,7 +64,7 @@ class SqliteJobStoreTest : public testing::Test {
     database.Execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(count) +
         R"sql() INSERT INTO job SELECT printf('01ARYZ6S41%016d', i), 'queued', 'client' || (i % 9), 0, 0, 0, 0,
-                             0, '', '', '', '', '', '{"long_prompt_mode":"pool"}', '{}' FROM n)sql");
+                             0, '', '', '', '', '', '{"long_prompt_mode":"pool"}', '{}', '{}' FROM n)sql");
   }
 
   TemporaryFolder temporary_;
@@ -142,6 +142,7 @@ TEST_F(SqliteJobStoreTest, KeepsProgressErrorAndTimings) {
   JobProgress progress;
   progress.step = 2;
   progress.timings.step_ms = {1.5, 2.5};
+  progress.fits.prompt = PromptFit{1600, 1504};
   progress.detail = "a detail";
   store_->SaveProgress(id, kRendering, progress);
   progress.error = "out of memory";
@@ -371,6 +372,23 @@ TEST_F(SqliteJobStoreTest, IsMigratedWithItsJobsInOneTransaction) {
   Migrate(database, newer);
   EXPECT_EQ(database.Integer("PRAGMA user_version"), next);
   EXPECT_EQ(database.Text("SELECT id FROM job WHERE colour = 'red'"), id);
+}
+
+TEST_F(SqliteJobStoreTest, ReadsTheJobsOfVersionOneWithoutTheFitOfTheirPrompts) {
+  Close();
+  std::filesystem::remove(DatabasePath());
+  {
+    SqliteDatabase database(DatabasePath());
+    Migrate(database, JobStoreMigrations().first(1));
+    database.Execute(
+        "INSERT INTO job VALUES ('01ARYZ6S410000000000000001', 'done', '', 0, 1, 3, 0, 0, '', '', '', '', '', "
+        "'{\"long_prompt_mode\":\"pool\"}', '{}')");
+  }
+  Open();
+  const std::optional<Job> job = store_->Get("01ARYZ6S410000000000000001");
+  ASSERT_TRUE(job.has_value());
+  EXPECT_EQ(job->step, 3);
+  EXPECT_EQ(job->fits, PromptFits());
 }
 
 TEST_F(SqliteJobStoreTest, ReadsTenThousandQueuedJobsInOneGo) {

@@ -118,6 +118,7 @@ TEST(JobMessages, JobShowsEveryField) {
   job.finished_unix_ms = 6;
   job.timings = {1, 2, 3, 4, {5, 6}, 7, 8, 9};
   job.attempt = 2;
+  job.fits = {PromptFit{1600, 1504}, PromptFit{7, 6}};
 
   const v1::Job message = ToProto(job);
   EXPECT_EQ(FieldsSetIn(message), AllFieldsOf(message));
@@ -132,6 +133,10 @@ TEST(JobMessages, JobShowsEveryField) {
   EXPECT_EQ(message.accepted_unix_ms(), 5);
   EXPECT_EQ(message.finished_unix_ms(), 6);
   EXPECT_EQ(message.attempt(), 2);
+  EXPECT_EQ(message.prompt_fit().token_count(), 1600);
+  EXPECT_EQ(message.prompt_fit().rows(), 1504);
+  EXPECT_EQ(message.negative_fit().token_count(), 7);
+  EXPECT_EQ(message.negative_fit().rows(), 6);
   const v1::JobTimings& timings = message.timings();
   EXPECT_EQ(timings.queue_ms(), 1);
   EXPECT_EQ(timings.encode_ms(), 2);
