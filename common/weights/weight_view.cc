@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "common/error/error.h"
@@ -90,6 +91,19 @@ std::vector<std::string> WeightView::UnusedNames() const {
     if (!used_->contains(name)) unused.push_back(name);
   }
   return unused;
+}
+
+std::string WeightView::UnusedWarning(std::initializer_list<std::string_view> expected) const {
+  constexpr size_t kNamed = 5;
+  std::vector<std::string> names = UnusedNames();
+  std::erase_if(names, [&](const std::string& name) {
+    return std::any_of(expected.begin(), expected.end(), [&](std::string_view part) { return name.starts_with(part); });
+  });
+  if (names.empty()) return "";
+  std::string line = checkpoint_->path() + " has " + std::to_string(names.size()) +
+                     (names.size() == 1 ? " tensor" : " tensors") + " that this model does not use: ";
+  for (size_t i = 0; i < std::min(names.size(), kNamed); ++i) line += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > kNamed ? line + ", ..." : line;
 }
 
 }  // namespace diptych

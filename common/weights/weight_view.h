@@ -39,8 +39,12 @@ class WeightView {
   at::Device device() const { return device_; }
   at::ScalarType dtype() const { return dtype_; }
 
-  // Names in the checkpoint that no view of this family has read, sorted: for a log line, or to refuse the file.
+  // Names in the checkpoint that no view of this family has read, sorted.
   std::vector<std::string> UnusedNames() const;
+
+  // The same as one line for the log: how many, and the first. Names that begin with one of `expected` are left out:
+  // parts that a whole checkpoint has and its reader does not use. Empty when nothing is left.
+  std::string UnusedWarning(std::initializer_list<std::string_view> expected) const;
 
  private:
   std::shared_ptr<const Checkpoint> checkpoint_;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/concurrency/cancel_token.h"
 #include "common/conditioning/conditioning.h"
@@ -17,7 +18,8 @@ struct EncoderFacts {
   int32_t layers = 0;                 // num_hidden_layers; legal layer indices are -1 .. -(layers + 1)
   StateDtype dtype = StateDtype::kBFloat16;
   int32_t threads = 0;
-  std::string device;  // "cpu" or "cuda"
+  std::string device;                 // "cpu" or "cuda"
+  std::vector<std::string> warnings;  // about the checkpoint, for the log; one line each
 };
 
 struct EncodeParameters {
@@ -37,6 +39,9 @@ class PromptEncoder {
   // between two layers).
   virtual Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
                               const CancelToken& cancel) = 0;
+
+  // What the text model reads; for the log. Throws Error(kInvalidArgument) for text that is not UTF-8.
+  virtual std::vector<int64_t> TokenIds(const std::string& formatted_text) const = 0;
 };
 
 }  // namespace diptych

@@ -36,8 +36,8 @@ class TextEncoder : public PromptEncoder {
         tokenizer_(BpeTokenizer::Load(options.tokenizer_path)),
         config_text_(ReadTextFile(ConfigPath(options.text_encoder_path))),
         checkpoint_(Checkpoint::Open(options.text_encoder_path)),
-        model_(WeightView(checkpoint_, device_, dtype_),
-               qwen3::Config::Parse(config_text_, ConfigPath(options.text_encoder_path))) {
+        weights_(checkpoint_, device_, dtype_),
+        model_(weights_, qwen3::Config::Parse(config_text_, ConfigPath(options.text_encoder_path))) {
     const int64_t vocabulary = model_.config().vocab_size, needed = static_cast<int64_t>(tokenizer_.vocabulary_size());
     if (needed > vocabulary) {
       throw Error(ErrorCode::kInvalidArgument, options.tokenizer_path + ": the tokenizer has " +
@@ -51,6 +51,9 @@ class TextEncoder : public PromptEncoder {
     facts_.dtype = dtype_ == at::kFloat ? StateDtype::kFloat32 : StateDtype::kBFloat16;
     facts_.threads = threads_;
     facts_.device = device_.is_cuda() ? "cuda" : "cpu";
+    if (std::string line = weights_.UnusedWarning({"lm_head."}); !line.empty()) {  // it makes words, not states
+      facts_.warnings.push_back(std::move(line));
+    }
   }
 
   const EncoderFacts& facts() const override { return facts_; }
@@ -87,6 +90,10 @@ class TextEncoder : public PromptEncoder {
     return conditioning;
   }
 
+  std::vector<int64_t> TokenIds(const std::string& formatted_text) const override {
+    return tokenizer_.Encode(formatted_text);
+  }
+
  private:
   const at::Device device_;
   const at::ScalarType dtype_;
@@ -94,6 +101,7 @@ class TextEncoder : public PromptEncoder {
   const BpeTokenizer tokenizer_;
   const std::string config_text_;
   const std::shared_ptr<const Checkpoint> checkpoint_;
+  const WeightView weights_;
   const qwen3::Model model_;
   EncoderFacts facts_;
   std::mutex mutex_;  // one forward pass at a time: it uses all cores already

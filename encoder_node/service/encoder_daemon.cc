@@ -73,6 +73,7 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
   if (!encoder.ok()) return encoder.status();
   stop.Loaded();
   const EncoderFacts facts = (*encoder)->facts();
+  for (const std::string& warning : facts.warnings) log.Warn(warning);
   service.SetEncoder(*std::move(encoder));
   (*runner)->SetServing(true);
   log.Info(absl::StrFormat("loaded in %.1f s: %d layers, width %d, %s on %s with %d threads, fingerprint %s",

@@ -1,10 +1,12 @@
 #include "encoder_node/service/encoder_service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/net/grpc_status.h"
 #include "common/net/poller.h"
 #include "common/status/status.h"
@@ -45,6 +47,14 @@ void LogResult(const Logger& log, const Conditioning& conditioning, double waite
                            header.token_count, header.rows, header.width, std::string(StateDtypeName(header.dtype)),
                            header.layer, encode_ms, waited_ms));
   if (log.Shows(LogLevel::kDebug)) log.Debug(absl::StrCat("hidden states: ", DescribeStates(conditioning)));
+}
+
+// behaviours.md 27, for comparing encoders by eye. As good as the prompt itself.
+void LogTokens(const Logger& log, const std::vector<int64_t>& ids) {
+  constexpr size_t kFirst = 20;
+  log.Debug(
+      absl::StrCat("first of ", ids.size(), " token ids: ",
+                   absl::StrJoin(ids.begin(), ids.begin() + static_cast<int64_t>(std::min(kFirst, ids.size())), " ")));
 }
 
 void LogFailure(const Logger& log, const absl::Status& status) {
@@ -146,6 +156,7 @@ absl::Status EncoderService::EncodeAndSend(grpc::ServerContext* context, const v
     encode_ms = format_ms + MillisecondsSince(work);
   }
   LogResult(log, conditioning, waited_ms, encode_ms);
+  if (options_.log_prompts && log.Shows(LogLevel::kDebug)) LogTokens(log, (*encoder)->TokenIds(valid->formatted_text));
   return SendResult(*valid, conditioning, encode_ms, writer);
 }
 

@@ -123,6 +123,7 @@ Picture JobRunner::Render(Job& job, const Inputs& inputs, const RenderParameters
     switch (progress.stage) {
       case RenderStage::kRefined:
         job.timings.refine_ms += progress.ms;
+        if (parts_.events.planned) parts_.events.planned(job, progress.plan);
         break;
       case RenderStage::kDecoded:
         job.timings.decode_ms += progress.ms;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -37,7 +38,8 @@ using PictureFinisher = std::function<std::vector<uint8_t>(const FinishRequest&)
 // For the log. Called on the worker thread; must not throw; may be empty.
 struct JobRunnerEvents {
   std::function<void(const Job&)> state_changed;
-  std::function<void(const absl::Status&)> store_failed;  // the worker tries again
+  std::function<void(const Job&, const std::string& plan)> planned;  // before the first step; RenderProgress says what
+  std::function<void(const absl::Status&)> store_failed;             // the worker tries again
 };
 
 // All must outlive the runner.

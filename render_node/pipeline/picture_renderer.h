@@ -26,6 +26,7 @@ struct RendererFacts {
   std::string dtype;                    // "bfloat16" or "float32"
   std::string device;                   // "cpu" or "cuda"
   TilingRule tiling;                    // of the VAE
+  std::vector<std::string> warnings;    // about the checkpoint, for the log; one line each
   int32_t threads = 0;
 };
 
@@ -57,8 +58,9 @@ struct RenderProgress {
   RenderStage stage = RenderStage::kStep;
   int32_t step = 0;  // finished steps
   int32_t steps = 0;
-  double sigma = 0;  // after this step
-  double ms = 0;     // what this piece took
+  double sigma = 0;       // after this step
+  double ms = 0;          // what this piece took
+  std::string plan = {};  // with kRefined: one line on what the steps will do, for the log
 };
 
 // Thread-safe, but runs one picture at a time.

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
+#include <utility>
 
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
@@ -51,6 +53,20 @@ class Lap {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
+// "shift 3, guidance 0, latent 16 x 128 x 128, sigmas 1 0.96 ... 0"; of many sigmas the first and the last.
+std::string PlanText(const RenderParameters& p, const at::Tensor& noise, const std::vector<float>& sigmas) {
+  constexpr size_t kMostListed = 50;
+  std::ostringstream text;
+  text << "shift " << p.shift << ", guidance " << p.guidance_scale;
+  if (p.guidance_scale > 0)
+    text << " (normalization " << p.cfg_normalization << ", truncation " << p.cfg_truncation << ")";
+  text << ", latent " << noise.size(0) << " x " << noise.size(1) << " x " << noise.size(2) << ", sigmas";
+  for (size_t i = 0; i + 1 < std::min(sigmas.size(), kMostListed); ++i) text << " " << sigmas[i];
+  if (sigmas.size() > kMostListed) text << " ...";
+  text << " " << sigmas.back();
+  return text.str();
+}
+
 Picture ToPicture(const at::Tensor& image) {  // [3, H, W] in -1..1
   const at::Tensor bytes = vae::ToBytes(image);
   Picture picture;
@@ -75,8 +91,8 @@ struct ZImagePipeline::Models {
         dit(weights, config),
         // fp32 whatever the DiT computes in, as the native reference: a bf16 picture cannot be closer than one grey
         // level.
-        decoder(WeightView(Checkpoint::Open(o.vae_path), vae_device, at::kFloat),
-                vae::Config::Parse(ReadTextFile(ConfigBeside(o.vae_path)), ConfigBeside(o.vae_path))) {
+        vae_weights(Checkpoint::Open(o.vae_path), vae_device, at::kFloat),
+        decoder(vae_weights, vae::Config::Parse(ReadTextFile(ConfigBeside(o.vae_path)), ConfigBeside(o.vae_path))) {
     const int64_t scale = decoder.config().scale();
     if (decoder.config().latent_channels != config.in_channels) {
       throw Error(ErrorCode::kFailedPrecondition, "the DiT makes latents of " + std::to_string(config.in_channels) +
@@ -102,6 +118,9 @@ struct ZImagePipeline::Models {
     facts.dtype = dtype == at::kFloat ? "float32" : "bfloat16";
     facts.device = device.is_cuda() ? "cuda" : "cpu";
     facts.threads = threads;
+    for (std::string line : {weights.UnusedWarning({}), vae_weights.UnusedWarning({"encoder.", "quant_conv."})}) {
+      if (!line.empty()) facts.warnings.push_back(std::move(line));
+    }
   }
 
   const at::Device device;
@@ -112,6 +131,7 @@ struct ZImagePipeline::Models {
   const WeightView weights;
   const dit::ContextRefiner refiner;
   const dit::Dit dit;
+  const WeightView vae_weights;
   const vae::Decoder decoder;
   vae::Tiling tiling;
   RendererFacts facts;
@@ -133,8 +153,10 @@ Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& nega
   }
   const at::InferenceMode no_gradients;
   nn::SetThreads(m.threads);
-  const auto report = [&](RenderStage stage, int step, double sigma, double ms) {
-    if (on_progress) on_progress({.stage = stage, .step = step, .steps = parameters.steps, .sigma = sigma, .ms = ms});
+  const auto report = [&](RenderStage stage, int step, double sigma, double ms, std::string plan = {}) {
+    if (!on_progress) return;
+    on_progress(
+        {.stage = stage, .step = step, .steps = parameters.steps, .sigma = sigma, .ms = ms, .plan = std::move(plan)});
   };
   const int64_t scale = m.decoder.config().scale(), h = parameters.height / scale, w = parameters.width / scale;
   Lap lap;
@@ -147,7 +169,7 @@ Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& nega
   const at::Tensor noise = sampler::InitialNoise(parameters.seed, m.config.in_channels, h, w);
   if (on_latent) on_latent(0, noise);
   const std::vector<float> sigmas = sampler::FlowMatchSigmas(parameters.steps, parameters.shift);
-  report(RenderStage::kRefined, 0, sigmas.front(), lap.Take());
+  report(RenderStage::kRefined, 0, sigmas.front(), lap.Take(), PlanText(parameters, noise, sigmas));
 
   const sampler::Guidance guidance{.scale = parameters.guidance_scale,
                                    .normalization = parameters.cfg_normalization,

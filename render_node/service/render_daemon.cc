@@ -86,6 +86,7 @@ void LogState(const Logger& log, const Job& job) {
 JobRunnerEvents LoggedEvents(const Logger& log) {
   return {
       .state_changed = [log](const Job& job) { LogState(log, job); },
+      .planned = [log](const Job& job, const std::string& plan) { log.ForJob(job.id).Info(plan); },
       .store_failed =
           [log](const absl::Status& status) { log.Error(absl::StrCat("the job store fails: ", status.message())); }};
 }
@@ -129,6 +130,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   stop.Loaded();
   const double load_ms = clock.SteadyMs() - load_start;
   RendererFacts facts = renderer->facts();
+  for (const std::string& warning : facts.warnings) log.Warn(warning);
   if (config.default_shift) facts.default_shift = *config.default_shift;
 
   NoSource no_source;

@@ -92,6 +92,36 @@ TEST(PipelineParity, ADifferentShiftMakesADifferentPicture) {
   EXPECT_NE(three.rgb, pipeline.Paint(rows, {}, parameters, {}, CancelToken()).rgb);
 }
 
+TEST(PipelineParity, SaysBeforeTheFirstStepWhatItWillDo) {
+  const ZImagePipeline pipeline(Options("toy_a"));
+  const at::Tensor rows = Golden("toy_a/golden_pipeline.safetensors")["plain.cap"];
+  std::vector<std::string> plans;
+  const auto listen = [&](const RenderProgress& progress) {
+    if (progress.stage == RenderStage::kRefined) plans.push_back(progress.plan);
+    EXPECT_EQ(plans.size(), 1u);
+  };
+  pipeline.Paint(rows, {}, {.width = 64, .height = 64, .steps = 2, .seed = 1, .shift = 3}, listen, CancelToken());
+  ASSERT_EQ(plans.size(), 1u);
+  EXPECT_EQ(plans[0].rfind("shift 3, guidance 0, latent ", 0), 0u) << plans[0];
+  EXPECT_NE(plans[0].find(", sigmas 1 0.75 0"), std::string::npos) << plans[0];
+}
+
+TEST(PipelineParity, UsesAWholeCheckpointButForTheVaesOtherHalf) {
+  for (const std::string toy : parity::kToys) EXPECT_TRUE(ZImagePipeline(Options(toy)).facts().warnings.empty()) << toy;
+}
+
+TEST(PipelineParity, SaysInWhichTilesItDecodes) {
+  ZImageOptions options = Options("toy_a");
+  const TilingRule automatic = ZImagePipeline(options).facts().tiling;
+  EXPECT_EQ(automatic.For(1024, 512), DecodeTiles{}) << "whole up to 1024 pixels";
+  EXPECT_EQ(automatic.For(512, 1040), (DecodeTiles{512, 64}));
+  options.tiled_vae = "on";
+  EXPECT_EQ(ZImagePipeline(options).facts().tiling.For(528, 16), (DecodeTiles{512, 64}));
+  EXPECT_EQ(ZImagePipeline(options).facts().tiling.For(512, 512), DecodeTiles{}) << "fits one tile";
+  options.tiled_vae = "off";
+  EXPECT_EQ(ZImagePipeline(options).facts().tiling.For(4096, 4096), DecodeTiles{});
+}
+
 TEST(PipelineParity, TheDefaultShiftIsTheCheckpoints) {
   EXPECT_EQ(ZImagePipeline(Options("toy_a")).facts().default_shift, 3.0);
   EXPECT_EQ(ZImagePipeline(Options("toy_b")).facts().default_shift, 2.0);

@@ -134,6 +134,11 @@ TEST(WeightView, ListsTheNamesThatNobodyRead) {
   (w / "layers" / 0 / "to_q.weight").Tensor({2, 3});
   ErrorOf([&] { (w / "step").Tensor({7}); });  // a refused tensor has not been read
   EXPECT_EQ(w.UnusedNames(), (std::vector<std::string>{"layers.0.norm.weight", "model.extra.weight", "step"}));
+  const std::string warning = w.UnusedWarning({"step"});
+  EXPECT_NE(warning.find(" has 2 tensors that this model does not use: layers.0.norm.weight, model.extra.weight"),
+            std::string::npos)
+      << warning;
+  EXPECT_EQ(w.UnusedWarning({"layers.", "model.", "step"}), "");
 }
 
 }  // namespace

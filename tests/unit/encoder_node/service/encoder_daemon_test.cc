@@ -109,8 +109,10 @@ TEST_F(EncoderDaemonConfigTest, RefusesWrongUsage) {
 
 class StubEncoder final : public PromptEncoder {
  public:
+  StubEncoder() { facts_.warnings = {"there is more in this checkpoint"}; }
   const EncoderFacts& facts() const override { return facts_; }
   Conditioning Encode(const std::string&, const EncodeParameters&, const CancelToken&) override { return {}; }
+  std::vector<int64_t> TokenIds(const std::string&) const override { return {}; }
 
  private:
   EncoderFacts facts_;
@@ -155,6 +157,7 @@ TEST(EncoderDaemon, AnnouncesItsPortLoadsServesAndStopsWhenAsked) {
   EXPECT_EQ(out, "{\"listening\":\"" + config.listen.ToString() + "\"}\n");
   EXPECT_EQ(while_loading, grpc::StatusCode::UNAVAILABLE);
   EXPECT_NE(lines.str().find("listening on " + config.listen.ToString()), std::string::npos) << lines.str();
+  EXPECT_NE(lines.str().find("warning there is more in this checkpoint"), std::string::npos) << lines.str();
   EXPECT_NE(lines.str().find("stopped"), std::string::npos) << lines.str();
 }
 

@@ -235,11 +235,12 @@ TEST_F(EncoderServiceTest, LogsTheJobAndItsStatisticsButNotThePrompt) {
   EXPECT_NE(log_text.find("x 48 bfloat16 of layer -2 in "), std::string::npos) << log_text;
   EXPECT_NE(log_text.find("hidden states: "), std::string::npos) << log_text;
   EXPECT_EQ(log_text.find("secret"), std::string::npos) << log_text;
+  EXPECT_EQ(log_text.find("token ids"), std::string::npos) << "ids are as good as the prompt: " << log_text;
 }
 
 TEST(EncoderServiceLog, ShowsPromptsWhenAllowed) {
   std::ostringstream lines;
-  const auto log = MakeStreamLogger(lines, LogLevel::kInfo);
+  const auto log = MakeStreamLogger(lines, LogLevel::kDebug);
   EncoderService service({.program_version = "1", .log_prompts = true}, *log);
   service.SetEncoder(std::make_shared<FakePromptEncoder>());
   const auto runner = *ServerRunner::Start({"127.0.0.1", 0}, {{v1::Encoder::service_full_name(), &service}});
@@ -256,6 +257,10 @@ TEST(EncoderServiceLog, ShowsPromptsWhenAllowed) {
   runner->Shutdown(seconds(0));
   log->Info("end of the test");
   EXPECT_NE(lines.str().find("secret"), std::string::npos) << lines.str();
+  // The fake's ids are the bytes of "<|im_start|>user\na s..."; twenty of them.
+  EXPECT_NE(lines.str().find("token ids: 60 124 105 109 95 115 116 97 114 116 124 62 117 115 101 114 10 97 32 115\n"),
+            std::string::npos)
+      << lines.str();
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/digest/sha256.h"
 #include "encoder_node/engine/prompt_encoder.h"
@@ -58,6 +59,8 @@ class FakePromptEncoder final : public PromptEncoder {
       block.bytes[i] = static_cast<uint8_t>(text[i % text.size()] + i / 7);
     return block;
   }
+
+  std::vector<int64_t> TokenIds(const std::string& text) const override { return {text.begin(), text.end()}; }
 
  private:
   EncoderFacts facts_;

@@ -50,7 +50,7 @@ class FakeRenderer final : public PictureRenderer {
 
   Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
                  const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) override {
-    on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 5});
+    on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 5, "sigmas 1 0"});
     for (int32_t step = 1; step <= parameters.steps; ++step) {
       cancel.ThrowIfCancelled();
       if (on_step) on_step(step, positive.bytes[0]);
@@ -101,7 +101,7 @@ class FillableStore final : public JobStore {
 
   std::atomic<bool> full = false;
   std::atomic<bool> locked = false;  // for LoadConditioning
-  std::function<void()> on_sync;  // on the thread that waits
+  std::function<void()> on_sync;     // on the thread that waits
 
  private:
   JobStore& store_;

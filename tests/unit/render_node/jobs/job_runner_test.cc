@@ -45,6 +45,7 @@ class JobRunnerTest : public testing::Test {
   void Start() {
     JobRunnerEvents events;
     events.state_changed = [this](const Job& job) { changes_.append(" ").append(JobStateName(job.state)); };
+    events.planned = [this](const Job&, const std::string& plan) { changes_.append(" (").append(plan).append(")"); };
     events.store_failed = [this](const absl::Status&) { ++store_failures_; };
     runner_ = std::make_unique<JobRunner>(
         JobRunnerParts{*queue_, *store_, *pictures_, source_, renderer_, clock_, finish_, events});
@@ -95,7 +96,7 @@ TEST_F(JobRunnerTest, TakesAPromptAllTheWayToAPicture) {
   runner_->Stop();
   EXPECT_EQ(job.state, kDone);
   EXPECT_EQ(PictureOf(id), "c-3");
-  EXPECT_EQ(changes_, " encoding ready rendering decoding done");
+  EXPECT_EQ(changes_, " encoding ready rendering (sigmas 1 0) decoding done");
   EXPECT_EQ(job.step, 3);
   EXPECT_EQ(job.attempt, 1);
   EXPECT_EQ(job.timings, (JobTimings{100, 20, 3, 5, {10, 20, 30}, 7, 4, 1000}));
@@ -288,7 +289,7 @@ TEST_F(JobRunnerTest, KeepsNoPictureOfAJobThatIsCancelledAtTheLastMoment) {
   runner_->Stop();
   EXPECT_EQ(queue_->Get(id)->state, kCancelled);
   EXPECT_FALSE(pictures_->Has(id));
-  EXPECT_EQ(changes_, " encoding ready rendering decoding cancelled");
+  EXPECT_EQ(changes_, " encoding ready rendering (sigmas 1 0) decoding cancelled");
 }
 
 TEST_F(JobRunnerTest, SaysWhatAJobWaitsFor) {
@@ -324,7 +325,7 @@ TEST_F(JobRunnerTest, HandsTheRunningJobBackWhenStoppedAndFinishesItInTheNextLif
   EXPECT_EQ(store_->Get(running)->state, kQueued);
   EXPECT_EQ(store_->Get(running)->step, 0);
   EXPECT_EQ(store_->Get(running)->error, "");
-  EXPECT_EQ(changes_, " encoding ready rendering queued");
+  EXPECT_EQ(changes_, " encoding ready rendering (sigmas 1 0) queued");
 
   first_life = false;
   Open();
@@ -348,7 +349,7 @@ TEST_F(JobRunnerTest, KeepsACancelledJobCancelledWhenItStopsAtTheSameTime) {
   stopping.get_future().wait();
   runner_->Stop();
   EXPECT_EQ(store_->Get(id)->state, kCancelled);
-  EXPECT_EQ(changes_, " encoding ready rendering cancelled");
+  EXPECT_EQ(changes_, " encoding ready rendering (sigmas 1 0) cancelled");
 }
 
 TEST_F(JobRunnerTest, ReplacesThePictureOfALifeThatEndedBeforeItsRow) {
