@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/conditioning/row_limit.h"
 #include "common/model_config/json_facts.h"
 #include "common/version/version.h"
 #include "coordinator/cli/command.h"
@@ -15,8 +16,6 @@
 
 namespace diptych {
 namespace {
-
-constexpr int64_t kSequenceMultiple = 32;  // a caption is padded to multiples of this
 
 int64_t UnixMs() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -65,9 +64,7 @@ void Print(const std::string& path, const Conditioning& conditioning, double enc
 int64_t RowLimit(const PrivateOptions& options) {
   const std::filesystem::path config = options.TransformerConfig();
   if (!std::filesystem::exists(config)) return 0;
-  // Positions 1 .. rows for the padded caption and one more for the picture lie below axes_lens[0].
-  const int64_t positions = JsonFacts(ReadTextFile(config.string()), config.string()).PositiveList("axes_lens")[0];
-  return (positions - 2) / kSequenceMultiple * kSequenceMultiple;
+  return RowLimitOf(JsonFacts(ReadTextFile(config.string()), config.string()).PositiveList("axes_lens")[0]);
 }
 
 int RunSaveEmbeddings(const SaveEmbeddingsOrder& order, const PrivateOptions& options, Environment& environment) {

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "common/conditioning/row_limit.h"
+
 namespace diptych::dit {
 
-// Sequences (image, caption) are padded to multiples of this with learned pad tokens.
-inline constexpr int64_t kSequenceMultiple = 32;
 inline constexpr int64_t kPatch = 2;  // latent pixels a side of one image token
 
 struct Config {
@@ -27,8 +27,7 @@ struct Config {
   int64_t head_dim() const { return dim / n_heads; }
   int64_t ffn_dim() const { return static_cast<int64_t>(static_cast<double>(dim) / 3 * 8); }
   int64_t timestep_dim() const { return dim < 256 ? dim : 256; }  // width of the time embedding
-  // Most caption rows: positions 1 .. Lp for the padded caption, Lp + 1 for the image, all below axes_lens[0].
-  int64_t row_limit() const { return (axes_lens[0] - 2) / kSequenceMultiple * kSequenceMultiple; }
+  int64_t row_limit() const { return RowLimitOf(axes_lens[0]); }  // most caption rows
   // Most latent pixels a side.
   int64_t max_latent_side() const { return kPatch * (axes_lens[1] < axes_lens[2] ? axes_lens[1] : axes_lens[2]); }
 

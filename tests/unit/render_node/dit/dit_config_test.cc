@@ -29,6 +29,14 @@ TEST(DitConfig, TheCodeDefaultOf1024PositionsWouldGive992Rows) {
   EXPECT_EQ(Config::Parse(TurboWith("axes_lens", "[1024, 512, 512]"), "c").row_limit(), 992);
 }
 
+// What a client fits rows to is what the renderer takes.
+TEST(DitConfig, TakesAsManyRowsAsClientsReckonWith) {
+  for (const int64_t positions : {34, 65, 66, 1024, 1536}) {
+    const std::string axes = "[" + std::to_string(positions) + ", 512, 512]";
+    EXPECT_EQ(Config::Parse(TurboWith("axes_lens", axes), "c").row_limit(), RowLimitOf(positions)) << positions;
+  }
+}
+
 TEST(DitConfig, RefusesWhatTheModelDoesNotDo) {
   for (const auto& [key, value] : {std::pair<std::string, std::string>{"all_patch_size", "[1]"},
                                    {"all_f_patch_size", "[2]"},
