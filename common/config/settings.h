@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -84,9 +83,5 @@ absl::StatusOr<std::optional<Settings>> ParseDaemonCommandLine(ProgramMask progr
 
 // --config, --profile and --debug: they end in the loader, which turns them into other keys.
 bool IsLoadersOwn(const OptionInfo& info);
-
-// Settings as if these flags had been given, by key ("encoder.threads") or flag ("--seed"); lists take one pair an
-// entry. Throws Error(kInvalidArgument) for an unknown name or an illegal value.
-Settings SettingsForTest(const std::vector<std::pair<std::string, std::string>>& values = {});
 
 }  // namespace diptych

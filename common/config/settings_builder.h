@@ -1,4 +1,4 @@
-// Fills Settings; inside this component only.
+// Fills Settings; inside this component and its test support only.
 #pragma once
 
 #include <utility>

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -74,9 +73,6 @@ class JobStore {
   // Waits for the disk; others use the store meanwhile. What was changed earlier is then on it, in the order of the
   // changes: a power cut before leaves some moment between.
   virtual void Sync() = 0;
-
-  // States without jobs are left out.
-  virtual std::map<JobState, int64_t> CountByState() = 0;
 };
 
 }  // namespace diptych

@@ -108,7 +108,6 @@ struct SqliteJobStore::Sql {
   SqliteStatement requeue{database,
                           "UPDATE job SET state = 'queued', step = 0, timings = '{}', detail = '' "
                           "WHERE state IN ('encoding', 'ready', 'rendering', 'decoding')"};
-  SqliteStatement count{database, "SELECT state, count(*) FROM job GROUP BY state"};
 };
 
 SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random)
@@ -220,13 +219,5 @@ UploadedConditioning SqliteJobStore::LoadConditioning(const std::string& id) {
 
 // Without the lock: whoever only reads, or commits, does not wait.
 void SqliteJobStore::Sync() { SyncFile(sql_->log, sql_->log_path); }
-
-std::map<JobState, int64_t> SqliteJobStore::CountByState() {
-  const std::lock_guard lock(mutex_);
-  SqliteQuery query(sql_->count);
-  std::map<JobState, int64_t> counts;
-  while (query.Next()) counts[ParseJobState(query.Text(0))] = query.Integer(1);
-  return counts;
-}
 
 }  // namespace diptych

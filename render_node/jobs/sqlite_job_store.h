@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -33,7 +32,6 @@ class SqliteJobStore final : public JobStore {
   int64_t RequeueUnfinished() override;
   UploadedConditioning LoadConditioning(const std::string& id) override;
   void Sync() override;
-  std::map<JobState, int64_t> CountByState() override;
 
  private:
   struct Sql;

@@ -9,6 +9,7 @@
 #include "common/config/options.h"
 #include "common/error/error.h"
 #include "gtest/gtest.h"
+#include "tests/support/settings_for_test.h"
 
 namespace diptych {
 namespace {

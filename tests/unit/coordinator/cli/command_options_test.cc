@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <fstream>
 
+#include "common/conditioning/row_limit.h"
 #include "common/error/error.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/embedding_command.h"
 #include "gtest/gtest.h"
+#include "tests/support/settings_for_test.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
 
 namespace diptych {
@@ -15,6 +18,16 @@ TEST(CommandTable, TogetherTheCommandsTakeEveryKeyOfTheProgram) {
   ProgramMask all = 0;
   for (const CommandEntry& entry : CommandTable()) all |= entry.options;
   EXPECT_EQ(all, kCliAll);
+}
+
+TEST(RowLimit, IsTheOneOfTheCheckpointsTransformer) {
+  const TestFolder folder;
+  const PrivateOptions options = ReadPrivate(SettingsForTest({{"model_path", folder.path.string()}}));
+  EXPECT_EQ(RowLimit(options), 0) << "no transformer, no limit";
+  std::filesystem::create_directories(folder.path / "transformer");
+  std::ofstream(folder.path / "transformer" / "config.json") << R"({"axes_lens": [1024, 512, 512]})";
+  EXPECT_EQ(RowLimit(options), RowLimitOf(1024));
+  EXPECT_EQ(RowLimitOf(1536), 1504) << "Z-Image-Turbo";
 }
 
 TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {

@@ -10,6 +10,7 @@
 #include "coordinator/client/saved_embeddings.h"
 #include "coordinator/files.h"
 #include "gtest/gtest.h"
+#include "tests/support/settings_for_test.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
 
 namespace diptych {

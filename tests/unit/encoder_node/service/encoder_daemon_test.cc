@@ -21,6 +21,7 @@
 #include "common/net/server_runner.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "tests/support/settings_for_test.h"
 
 namespace diptych {
 namespace {

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -97,7 +96,6 @@ class FillableStore final : public JobStore {
     if (on_sync) on_sync();
     store_.Sync();
   }
-  std::map<JobState, int64_t> CountByState() override { return store_.CountByState(); }
 
   std::atomic<bool> full = false;
   std::atomic<bool> locked = false;  // for LoadConditioning

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,7 +16,7 @@
 #include "common/concurrency/clock.h"
 #include "common/conditioning/conditioning.h"
 #include "common/error/error.h"
-#include "render_node/jobs/job.h"
+#include "render_node/jobs/job_store.h"
 
 namespace diptych {
 
@@ -83,6 +84,15 @@ inline Conditioning ConditioningOf(uint8_t fill) {
   conditioning.header.width = 2;
   conditioning.bytes.assign(24, fill);
   return conditioning;
+}
+
+// How many jobs there are in each state; states without jobs are left out.
+inline std::map<JobState, int64_t> CountByState(JobStore& store) {
+  JobFilter all;
+  all.limit = kMaxListLimit;
+  std::map<JobState, int64_t> counts;
+  for (const Job& job : store.List(all)) ++counts[job.state];
+  return counts;
 }
 
 // The error that `work` throws; nullopt when it throws none.

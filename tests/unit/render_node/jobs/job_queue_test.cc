@@ -81,7 +81,7 @@ TEST_F(JobQueueTest, CancelsAJobThatItCannotPromise) {
   broken.on_sync = [] { throw Error(ErrorCode::kResourceExhausted, "cannot sync"); };
   EXPECT_EQ(queue.Submit(SpecOf("a cat", ""), {}).status(), absl::ResourceExhaustedError("cannot sync"));
   EXPECT_EQ(queue.waiting(), 0);
-  EXPECT_EQ(store_->CountByState(), (std::map<JobState, int64_t>{{kCancelled, 1}}));
+  EXPECT_EQ(CountByState(*store_), (std::map<JobState, int64_t>{{kCancelled, 1}}));
 }
 
 TEST_F(JobQueueTest, AnswersASubmissionWithTheJobsAhead) {
@@ -397,7 +397,7 @@ TEST_F(JobQueueTest, EndsEveryJobOnceUnderManyHands) {
   queue_->Stop();
   worker.join();
   EXPECT_EQ(ended, kJobs);
-  const auto counts = store_->CountByState();
+  const auto counts = CountByState(*store_);
   EXPECT_EQ(static_cast<size_t>(counts.at(kDone)), done.size());
   EXPECT_EQ(counts.at(kDone) + (counts.contains(kCancelled) ? counts.at(kCancelled) : 0), kJobs);
   EXPECT_EQ(queue_->waiting(), 0);

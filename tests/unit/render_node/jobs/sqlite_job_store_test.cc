@@ -194,7 +194,7 @@ TEST_F(SqliteJobStoreTest, RequeuesExactlyWhatACrashLeftUnderWay) {
   EXPECT_EQ(store_->Get(ids[kRendering])->timings, JobTimings());
   EXPECT_EQ(store_->Get(ids[kRendering])->attempt, 1);
   EXPECT_EQ(store_->RequeueUnfinished(), 0);
-  EXPECT_EQ(store_->CountByState(),
+  EXPECT_EQ(CountByState(*store_),
             (std::map<JobState, int64_t>{{kQueued, 5}, {kDone, 1}, {kFailed, 1}, {kCancelled, 1}}));
 }
 
@@ -343,7 +343,7 @@ TEST_F(SqliteJobStoreTest, AcceptsFromManyThreads) {
       });
     }
   }
-  EXPECT_EQ(store_->CountByState(), (std::map<JobState, int64_t>{{kEncoding, 20}}));
+  EXPECT_EQ(CountByState(*store_), (std::map<JobState, int64_t>{{kEncoding, 20}}));
 }
 
 void AddColumn(SqliteDatabase& database) {

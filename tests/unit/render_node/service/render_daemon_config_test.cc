@@ -8,6 +8,7 @@
 #include "common/config/options.h"
 #include "common/config/value_text.h"
 #include "gtest/gtest.h"
+#include "tests/support/settings_for_test.h"
 
 namespace diptych {
 namespace {
