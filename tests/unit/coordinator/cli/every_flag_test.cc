@@ -129,8 +129,8 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
   static Arguments Base(std::string_view command) {
     const std::string prompt = "a \"red\"  cat";
     if (command == "generate") {
-      return {"generate",     prompt,  "--width", "16",     "--height", "16", "--steps", "1", "--seed", "5",
-              "--output", "FOLDER/out/p.png"};
+      return {"generate", prompt, "--width", "16", "--height", "16",
+              "--steps",  "1",    "--seed",  "5",  "--output", "FOLDER/out/p.png"};
     }
     if (command == "submit") return {"submit", prompt, "--seed", "5"};
     if (command == "watch" || command == "cancel") return {std::string(command), "job-1"};
@@ -143,9 +143,8 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
   // All that one run shows, without what differs from run to run.
   std::string Observe(const CommandEntry& entry, const Row& row, bool with_flag) {
     FakeRenderer renderer;
-    const bool privately =
-        entry.name == "generate" &&
-        ((row.option.programs & kOwnDaemons) != 0 || &row.option == &options::kSaveEmbeddings.info);
+    const bool privately = entry.name == "generate" &&
+                           ((row.option.programs & kOwnDaemons) != 0 || &row.option == &options::kSaveEmbeddings.info);
     Arguments arguments = Base(entry.name);
     const auto add = [&](const Arguments& more) { arguments.insert(arguments.end(), more.begin(), more.end()); };
     if (privately) {
@@ -167,11 +166,13 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
     if (!privately) seen += err;  // which of two daemons that end is noticed first is chance
     for (const v1::JobSpec& spec : renderer.specs()) seen += spec.ShortDebugString() + "\n";
     for (const char* name : {"diptych-encoderd.arguments", "diptych-renderd.arguments"}) {
-      if (std::filesystem::exists(folder_ / name)) seen += std::string(name) + "\n" + ReadBoundedFile(folder_ / name, 1 << 16);
+      if (std::filesystem::exists(folder_ / name))
+        seen += std::string(name) + "\n" + ReadBoundedFile(folder_ / name, 1 << 16);
     }
     if (std::filesystem::exists(folder_ / "out")) {
       std::vector<std::string> files;
-      for (const auto& file : std::filesystem::directory_iterator(folder_ / "out")) files.push_back(file.path().string());
+      for (const auto& file : std::filesystem::directory_iterator(folder_ / "out"))
+        files.push_back(file.path().string());
       std::sort(files.begin(), files.end());
       for (const std::string& file : files) seen += file + "\n";
     }

@@ -81,10 +81,9 @@ TEST_F(RunTest, RefusesTheFlagsOfDaemonsWhereNoneAreStarted) {
 }
 
 TEST_F(RunTest, RefusesTheFlagsOfPrivateDaemonsBesideARenderer) {
-  const std::vector<std::vector<std::string>> all = {{"--model-path", "m"},       {"--text-encoder-path", "t"},
-                                                     {"--transformer-path", "d"}, {"--vae-path", "v"},
-                                                     {"--torch-dtype", "auto"},   {"--threads", "2"},
-                                                     {"--dit-device", "cuda"},    {"--tiled-vae"}};
+  const std::vector<std::vector<std::string>> all = {
+      {"--model-path", "m"},     {"--text-encoder-path", "t"}, {"--transformer-path", "d"}, {"--vae-path", "v"},
+      {"--torch-dtype", "auto"}, {"--threads", "2"},           {"--dit-device", "cuda"},    {"--tiled-vae"}};
   for (const std::vector<std::string>& flag : all) {
     std::vector<std::string> arguments = Generate(folder_ / "p.png");
     arguments.insert(arguments.end(), flag.begin(), flag.end());

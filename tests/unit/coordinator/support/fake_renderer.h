@@ -37,14 +37,14 @@ class FakeRenderer final : public v1::Renderer::Service {
 
   std::string address;
   // What the test wants it to do.
-  std::string fail_with;        // jobs fail with this line
-  std::string fails_alone;      // with fail_with: only this job does
-  int dropped_watches = 0;      // so many Watch calls report once, say nothing for 300 ms and lose the connection
-  bool away = false;            // every Watch call finds nobody
+  std::string fail_with;    // jobs fail with this line
+  std::string fails_alone;  // with fail_with: only this job does
+  int dropped_watches = 0;  // so many Watch calls report once, say nothing for 300 ms and lose the connection
+  bool away = false;        // every Watch call finds nobody
   std::chrono::milliseconds delay{0};  // before every answer; for so long after the first Watch call, those find nobody
-  bool hang = false;            // jobs paint until they are cancelled
-  int64_t tokens = 0, rows = 0;  // of the prompt; 0: it does not say
-  bool damage_picture = false;  // the picture's bytes do not match its checksum
+  bool hang = false;                   // jobs paint until they are cancelled
+  int64_t tokens = 0, rows = 0;        // of the prompt; 0: it does not say
+  bool damage_picture = false;         // the picture's bytes do not match its checksum
   std::string transformer_fingerprint = std::string(64, 'a');
   std::string encoder_fingerprint = std::string(64, 'c');
 

@@ -76,8 +76,7 @@ TEST_F(EncoderDaemonConfigTest, EveryKeyChangesTheConfiguration) {
     ASSERT_NE(row, rows.end()) << "no row says what " << info->flag << " changes";
     EXPECT_FALSE(row->is_it(*Config({}))) << info->flag;
     // The last one counts: of the model path, the row's.
-    const Settings settings =
-        SettingsForTest({{"model_path", folder.string()}, {OptionName(*info), row->value}});
+    const Settings settings = SettingsForTest({{"model_path", folder.string()}, {OptionName(*info), row->value}});
     EXPECT_TRUE(row->is_it(*EncoderDaemonConfig::FromSettings(settings))) << info->flag;
   }
 }

@@ -50,9 +50,14 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
        }},
       {options::kTransformerPath.info, "t", [](const C& c) { return c.renderer.transformer_path == "t"; }},
       {options::kVaePath.info, "v", [](const C& c) { return c.renderer.vae_path == "v"; }},
-      {options::kRenderListen.info, "localhost:0", [](const C& c) { return c.listen == Address{"localhost", 0}; }},
+      {options::kRenderListen.info, "localhost:0",
+       [](const C& c) {
+         return c.listen == Address{"localhost", 0};
+       }},
       {options::kRenderEncoders.info, "[::1]:2",
-       [](const C& c) { return c.encoders == std::vector<Address>{{"::1", 2}}; }},
+       [](const C& c) {
+         return c.encoders == std::vector<Address>{{"::1", 2}};
+       }},
       {options::kRenderStateDir.info, "s", [](const C& c) { return c.state_dir == "s"; }},
       {options::kRenderThreads.info, "3", [](const C& c) { return c.renderer.threads == 3; }},
       {options::kRenderQueueLimit.info, "7", [](const C& c) { return c.queue_limit == 7; }},
