@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/options.h"
 #include "common/error/error.h"
@@ -23,6 +25,16 @@ void CheckParts(const PromptParts& prompt) {
   CheckArgument("--system-prompt", prompt.system);
   CheckArgument("--thinking-content", prompt.thinking);
   CheckArgument("--assistant-content", prompt.assistant);
+}
+
+// Flags with which the renderer decodes in these tiles: "on" means every picture beyond one of them.
+void AppendTiles(std::vector<std::string>& arguments, const DecodeTiles& tiles) {
+  if (tiles.size == 0) {
+    arguments.push_back("--tiled-vae=off");
+    return;
+  }
+  arguments.insert(arguments.end(), {"--tiled-vae=on", absl::StrCat("--tile-size=", tiles.size),
+                                     absl::StrCat("--tile-overlap=", tiles.overlap)});
 }
 
 PromptParts ReadConversationFile(const std::string& file, const std::optional<std::string>& user,
@@ -114,7 +126,7 @@ fs::path PrivateOptions::TransformerConfig() const {
 }
 
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path& program_folder,
-                                  const std::string& renderer_dtype, const std::string& encoder_dtype) {
+                                  const Receipt* receipt) {
   std::vector<std::string> both;
   Append(both, "--config", options.config);
   Append(both, "--profile", options.profile);
@@ -126,15 +138,20 @@ PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path&
   plan.program_folder = program_folder;
   plan.encoder_arguments = both;
   Append(plan.encoder_arguments, "--text-encoder-path", options.text_encoder_path);
-  Append(plan.encoder_arguments, "--torch-dtype", options.torch_dtype.empty() ? encoder_dtype : options.torch_dtype);
+  Append(plan.encoder_arguments, "--torch-dtype",
+         options.torch_dtype.empty() && receipt != nullptr ? receipt->conditioning_dtype : options.torch_dtype);
   plan.encoder_arguments.insert(plan.encoder_arguments.end(), options.encoder_flags.begin(),
                                 options.encoder_flags.end());
   plan.renderer_arguments = both;
   Append(plan.renderer_arguments, "--transformer-path", options.transformer_path);
   Append(plan.renderer_arguments, "--vae-path", options.vae_path);
-  Append(plan.renderer_arguments, "--torch-dtype", options.torch_dtype.empty() ? renderer_dtype : options.torch_dtype);
+  Append(plan.renderer_arguments, "--torch-dtype",
+         options.torch_dtype.empty() && receipt != nullptr ? receipt->dtype : options.torch_dtype);
   plan.renderer_arguments.insert(plan.renderer_arguments.end(), options.renderer_flags.begin(),
                                  options.renderer_flags.end());
+  const bool says_tiles =
+      absl::c_any_of(options.renderer_flags, [](const std::string& flag) { return absl::StartsWith(flag, "--tile"); });
+  if (receipt != nullptr && receipt->tiles && !says_tiles) AppendTiles(plan.renderer_arguments, *receipt->tiles);
   return plan;
 }
 

@@ -49,10 +49,10 @@ struct PrivateOptions {
 };
 PrivateOptions ReadPrivate(const Settings& settings);
 
-// The daemons for these options. `renderer_dtype` and `encoder_dtype` count when --torch-dtype is not given; empty: the
-// daemon's choice.
+// The daemons for these options; what they leave open is as in `receipt` (null: the daemons' choice): number formats
+// and, when no flag speaks of tiles, how the VAE decodes.
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const std::filesystem::path& program_folder,
-                                  const std::string& renderer_dtype, const std::string& encoder_dtype);
+                                  const Receipt* receipt);
 
 // Which parts of the prompt were given by flags; for repeating a picture with changes.
 struct PromptOptions {

@@ -64,8 +64,7 @@ class Generate final : public Command {
       return Make(order, *client, nullptr, environment);
     }
     PrivateNodesPlan plan =
-        PlanPrivateNodes(private_, environment.program_folder, order.receipt ? order.receipt->dtype : "",
-                         order.receipt ? order.receipt->conditioning_dtype : "");
+        PlanPrivateNodes(private_, environment.program_folder, order.receipt ? &*order.receipt : nullptr);
     plan.encoder = order.request.conditioning == nullptr;
     PrivateRun run(std::move(plan), private_.verbose(), environment);
     return Make(order, run.renderer(), &run, environment);

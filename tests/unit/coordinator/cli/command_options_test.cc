@@ -37,7 +37,7 @@ TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {
                                              {"vae_path", "v"},
                                              {"--torch-dtype", "float32"},
                                              {"--threads", "3"}});
-  const PrivateNodesPlan plan = PlanPrivateNodes(ReadPrivate(settings), "bin", "bfloat16", "float32");
+  const PrivateNodesPlan plan = PlanPrivateNodes(ReadPrivate(settings), "bin", nullptr);
   using Arguments = std::vector<std::string>;
   EXPECT_EQ(plan.encoder_arguments, (Arguments{"--model-path", "m", "--threads", "3", "--log-level", "info",
                                                "--text-encoder-path", "t", "--torch-dtype", "float32"}));
@@ -46,6 +46,14 @@ TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {
                        "--vae-path", "v", "--torch-dtype", "float32"}));
 }
 
+const Receipt kReceipt = [] {
+  Receipt receipt;
+  receipt.dtype = "bfloat16";
+  receipt.conditioning_dtype = "float32";
+  receipt.tiles = DecodeTiles{64, 16};
+  return receipt;
+}();
+
 TEST(PrivateOptions, HandOnDevicesAndTilesWhenTheCommandLineSaysThem) {
   const PrivateNodesPlan plan = PlanPrivateNodes(ReadPrivate(SettingsForTest({{"--text-encoder-device", "cpu"},
                                                                               {"--dit-device", "cuda"},
@@ -53,20 +61,36 @@ TEST(PrivateOptions, HandOnDevicesAndTilesWhenTheCommandLineSaysThem) {
                                                                               {"--tiled-vae", "true"},
                                                                               {"--tile-size", "256"},
                                                                               {"--tile-overlap", "32"}})),
-                                                 "bin", "", "");
+                                                 "bin", &kReceipt);
   using Arguments = std::vector<std::string>;
-  EXPECT_EQ(plan.encoder_arguments, (Arguments{"--log-level", "info", "--text-encoder-device=cpu"}));
-  EXPECT_EQ(plan.renderer_arguments, (Arguments{"--log-level", "info", "--dit-device=cuda", "--vae-device=cpu",
-                                                "--tiled-vae=on", "--tile-size=256", "--tile-overlap=32"}));
+  EXPECT_EQ(plan.encoder_arguments,
+            (Arguments{"--log-level", "info", "--torch-dtype", "float32", "--text-encoder-device=cpu"}));
+  EXPECT_EQ(plan.renderer_arguments,
+            (Arguments{"--log-level", "info", "--torch-dtype", "bfloat16", "--dit-device=cuda", "--vae-device=cpu",
+                       "--tiled-vae=on", "--tile-size=256", "--tile-overlap=32"}));
 }
 
-TEST(PrivateOptions, TakeTheNumberFormatsOfTheReceiptWhenNoneIsGiven) {
-  const PrivateNodesPlan plan =
-      PlanPrivateNodes(ReadPrivate(SettingsForTest({{"model_path", "m"}})), "bin", "bfloat16", "float32");
-  EXPECT_EQ(plan.renderer_arguments.back(), "bfloat16");
-  EXPECT_EQ(plan.encoder_arguments.back(), "float32");
-  const PrivateNodesPlan free = PlanPrivateNodes(ReadPrivate(SettingsForTest({{"model_path", "m"}})), "bin", "", "");
-  EXPECT_EQ(std::count(free.encoder_arguments.begin(), free.encoder_arguments.end(), "--torch-dtype"), 0);
+TEST(PrivateOptions, TakeWhatIsNotGivenFromTheReceipt) {
+  using Arguments = std::vector<std::string>;
+  const PrivateOptions options = ReadPrivate(SettingsForTest({{"model_path", "m"}}));
+  const Arguments common = {"--model-path", "m", "--log-level", "info"};
+  const auto with = [&](const Arguments& more) {
+    Arguments all = common;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const PrivateNodesPlan plan = PlanPrivateNodes(options, "bin", &kReceipt);
+  EXPECT_EQ(plan.encoder_arguments, with({"--torch-dtype", "float32"}));
+  EXPECT_EQ(plan.renderer_arguments,
+            with({"--torch-dtype", "bfloat16", "--tiled-vae=on", "--tile-size=64", "--tile-overlap=16"}));
+
+  Receipt whole = kReceipt;
+  whole.tiles = DecodeTiles{};
+  EXPECT_EQ(PlanPrivateNodes(options, "bin", &whole).renderer_arguments.back(), "--tiled-vae=off");
+  Receipt old = kReceipt;
+  old.tiles.reset();
+  EXPECT_EQ(PlanPrivateNodes(options, "bin", &old).renderer_arguments, with({"--torch-dtype", "bfloat16"}));
+  EXPECT_EQ(PlanPrivateNodes(options, "bin", nullptr).renderer_arguments, common);
 }
 
 TEST(PrivateOptions, FindTheTokenizerWhereTheEncoderDoes) {
