@@ -19,7 +19,7 @@ constexpr std::array<CommandEntry, 9> kCommands = {{
      "FILE-1.png to FILE-N.png. Repeat --output to name each.\n"
      "The PNG holds a receipt of all that made it; --from-picture repeats it.\n",
      "  diptych generate \"a red circle\" --render 127.0.0.1:7872 --output circle.png\n"
-     "  diptych generate \"a red circle\" --model-path models/demo --seed 7 --count 4\n"
+     "  diptych generate \"a red circle\" --model-path models/demo --width 128 --height 128 --seed 7 --count 4\n"
      "  diptych generate --from-picture circle.png --steps 20 --output again.png\n"
      "  diptych generate \"a red circle\" --model-path models/demo --save-embeddings circle.safetensors\n",
      kConnected | kPictureFlags | kCliOutput | kCliGenerate | kOwnDaemons, MakeGenerate},

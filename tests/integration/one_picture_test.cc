@@ -109,6 +109,8 @@ void CheckEveryWay(const Setting& setting) {
 
 TEST(OnePicture, IsTheSameBytesByEveryWayWithAFloat32Encoder) { CheckEveryWay({"toy_a", "float32", "0"}); }
 
+TEST(OnePicture, IsTheSameBytesByEveryWayFromShardsInBFloat16) { CheckEveryWay({"toy_b", "float32", "0"}); }
+
 TEST(OnePicture, IsTheSameBytesByEveryWayWithABFloat16Encoder) { CheckEveryWay({"toy_a", "bfloat16", "1"}); }
 
 }  // namespace

@@ -50,11 +50,10 @@ void Compare(const Picture& found, const TensorEntry& golden) {
   EXPECT_GE(static_cast<double>(equal), 0.999 * static_cast<double>(golden.byte_count));
 }
 
-void CheckPictures(const std::string& toy) {
-  const std::string model = ToyPath(toy);
-  const auto golden = SafetensorsFile::Open(model + "/golden_pipeline.safetensors");
+void CheckPictures(const std::string& model, const std::string& goldens, size_t count) {
+  const auto golden = SafetensorsFile::Open(goldens + "/golden_pipeline.safetensors");
   const nlohmann::json cases = nlohmann::json::parse(golden->metadata().at("json"))["cases"];
-  ASSERT_EQ(cases.size(), 5u);
+  ASSERT_EQ(cases.size(), count);
   const Scratch scratch;
   Daemon encoder = StartEncoder(model, {"--torch-dtype", "float32"});
   Daemon renderer = StartRenderer(model, encoder.address(), scratch / "state", {"--torch-dtype", "float32"});
@@ -69,9 +68,15 @@ void CheckPictures(const std::string& toy) {
   }
 }
 
-TEST(ReferencePicture, EqualsThatOfDiffusersForAFloat32Checkpoint) { CheckPictures("toy_a"); }
+TEST(ReferencePicture, EqualsThatOfDiffusersForAFloat32Checkpoint) {
+  CheckPictures(ToyPath("toy_a"), ToyPath("toy_a"), 5);
+}
 
-TEST(ReferencePicture, EqualsThatOfDiffusersForAShardedBFloat16Checkpoint) { CheckPictures("toy_b"); }
+TEST(ReferencePicture, EqualsThatOfDiffusersForAShardedBFloat16Checkpoint) {
+  CheckPictures(ToyPath("toy_b"), ToyPath("toy_b"), 5);
+}
+
+TEST(ReferencePicture, EqualsThatOfDiffusersForTheDemoModel) { CheckPictures(DemoModelPath(), ToyPath("demo"), 3); }
 
 }  // namespace
 }  // namespace diptych::integration

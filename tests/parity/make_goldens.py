@@ -247,6 +247,29 @@ def check_guidance_matters(pipe: ZImagePipeline, tensors: dict) -> None:
         assert (other["latents"] - tensors["normalized_truncated.latents"]).abs().max() > 0.01, switched_off
 
 
+# The demo model's pictures at 9 steps: a plain one, one of a shape and colour never trained together, and another size.
+DEMO_CASES = {
+    "rows": dict(prompt="two green squares above a yellow triangle", seed=1, width=128, height=128, steps=9, guidance=0.0),
+    "unseen": dict(prompt="a red star on a blue background", seed=2, width=128, height=128, steps=9, guidance=0.0),
+    "wide": dict(prompt="a purple ring to the left of an orange heart", seed=3, width=192, height=128, steps=9, guidance=0.0),
+}
+
+
+def golden_demo(model: Path, out: Path) -> None:
+    """Pictures of the demo model in fp32, and its token ids for their prompts."""
+    pipe = ZImagePipeline.from_pretrained(model, dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    tensors = {}
+    for name, case in DEMO_CASES.items():
+        values = run_pipeline(pipe, case)
+        check_picture(case, values)
+        tensors |= {f"{name}.{key}": values[key] for key in ("cap", "latents", "pixels")}
+    defaults = dict(negative=None, normalization=False, truncation=1.0, shift=3.0)
+    out.mkdir(parents=True, exist_ok=True)
+    save_golden(out / "golden_pipeline.safetensors", tensors,
+                {"cases": {name: {**defaults, **case} for name, case in DEMO_CASES.items()}})
+
+
 # ---------------------------------------------------------------- shared goldens
 
 def bits(values) -> list[str]:
@@ -308,9 +331,14 @@ def quiet() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "data")
-    out = parser.parse_args().out
+    parser.add_argument("--demo", type=Path, help="only the pictures of this demo model, into OUT/demo")
+    options = parser.parse_args()
+    out = options.out
     torch.set_num_threads(1)
     quiet()
+    if options.demo:
+        golden_demo(options.demo, out / "demo")
+        return
     out.mkdir(parents=True, exist_ok=True)
     for toy in TOYS:
         folder = out / toy.name

@@ -32,6 +32,12 @@ CHAT_TEMPLATE = (
     "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}"
     "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}{%- endif %}")
 
+MODEL_INDEX = {
+    "_class_name": "ZImagePipeline", "_diffusers_version": "0.42.1",
+    "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "text_encoder": ["transformers", "Qwen3Model"],
+    "tokenizer": ["transformers", "Qwen2Tokenizer"], "transformer": ["diffusers", "ZImageTransformer2DModel"],
+    "vae": ["diffusers", "AutoencoderKL"]}
+
 
 @dataclass(frozen=True)
 class Toy:
@@ -106,8 +112,8 @@ def storage_dtype(module: torch.nn.Module, toy: Toy) -> torch.nn.Module:
 
 # ---------------------------------------------------------------- tokenizer
 
-def train_tokenizer(toy: Toy) -> Tokenizer:
-    """A byte-level BPE with Qwen's pipeline: NFC, Qwen's regex, no prefix space, 26 added tokens after the vocabulary."""
+def train_bpe(lines: list[str], tokens: int) -> Tokenizer:
+    """A byte-level BPE with Qwen's pipeline: NFC, Qwen's regex, no prefix space, 26 added tokens as the last of at most `tokens`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
@@ -116,20 +122,25 @@ def train_tokenizer(toy: Toy) -> Tokenizer:
     tokenizer.post_processor = processors.ByteLevel(add_prefix_space=False, trim_offsets=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=toy.tokens - len(ADDED_TOKENS), min_frequency=1, show_progress=False,
+        vocab_size=tokens - len(ADDED_TOKENS), min_frequency=1, show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    # The second tokenizer reads the corpus with other weights: its merges are not an extension of the first one's.
-    weights = [1 + (index * toy.seed) % 3 for index in range(len(token_cases.CORPUS))]
-    tokenizer.train_from_iterator([line for line, times in zip(token_cases.CORPUS, weights) for _ in range(times)], trainer)
+    tokenizer.train_from_iterator(lines, trainer)
     tokenizer.add_tokens([
         AddedToken(text, special=text in SPECIAL_TOKENS, normalized=False) for text in ADDED_TOKENS])
+    return tokenizer
+
+
+def train_tokenizer(toy: Toy) -> Tokenizer:
+    # The second tokenizer reads the corpus with other weights: its merges are not an extension of the first one's.
+    weights = [1 + (index * toy.seed) % 3 for index in range(len(token_cases.CORPUS))]
+    tokenizer = train_bpe([line for line, times in zip(token_cases.CORPUS, weights) for _ in range(times)], toy.tokens)
     assert tokenizer.get_vocab_size() == toy.tokens and tokenizer.token_to_id("</think>") == toy.tokens - 1
     return tokenizer
 
 
-def tokenizer_config(toy: Toy) -> dict:
-    """tokenizer_config.json as the Qwen3 repositories have it."""
-    first = toy.tokens - len(ADDED_TOKENS)
+def tokenizer_config(tokens: int) -> dict:
+    """tokenizer_config.json as the Qwen3 repositories have it, for a vocabulary whose last ids are the added tokens."""
+    first = tokens - len(ADDED_TOKENS)
     flags = dict(lstrip=False, normalized=False, rstrip=False, single_word=False)
     return {
         "add_bos_token": False,
@@ -155,7 +166,7 @@ def save_tokenizer(toy: Toy, folder: Path) -> None:
     """Writes tokenizer.json (toy_a) or vocab.json and merges.txt alone (toy_b)."""
     folder.mkdir(parents=True)
     tokenizer = train_tokenizer(toy)
-    write_json(folder / "tokenizer_config.json", tokenizer_config(toy))
+    write_json(folder / "tokenizer_config.json", tokenizer_config(toy.tokens))
     if toy.old_style:
         tokenizer.model.save(str(folder))
     else:
@@ -239,11 +250,7 @@ def save_checkpoint(toy: Toy, folder: Path) -> None:
     vae.save_pretrained(folder / "vae")
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, use_dynamic_shifting=False, shift=toy.shift)
     scheduler.save_pretrained(folder / "scheduler")
-    write_json(folder / "model_index.json", {
-        "_class_name": "ZImagePipeline", "_diffusers_version": "0.42.1",
-        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "text_encoder": ["transformers", "Qwen3Model"],
-        "tokenizer": ["transformers", "Qwen2Tokenizer"], "transformer": ["diffusers", "ZImageTransformer2DModel"],
-        "vae": ["diffusers", "AutoencoderKL"]})
+    write_json(folder / "model_index.json", MODEL_INDEX)
     check_checkpoint(toy, folder, text_encoder, transformer, vae)
 
 

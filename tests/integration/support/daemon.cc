@@ -26,6 +26,8 @@ std::vector<std::string> Joined(std::vector<std::string> a, const std::vector<st
 
 std::string ToyPath(const std::string& name) { return std::string(DIPTYCH_SOURCE_DIR) + "/tests/parity/data/" + name; }
 
+std::string DemoModelPath() { return std::string(DIPTYCH_SOURCE_DIR) + "/models/demo"; }
+
 Daemon::Daemon(const std::string& program, std::vector<std::string> arguments, const std::string& listen)
     : process_(CommandLine(program, Joined(std::move(arguments), {"--listen", listen}))) {
   const auto alive = [&] {

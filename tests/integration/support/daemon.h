@@ -10,6 +10,7 @@
 namespace diptych::integration {
 
 std::string ToyPath(const std::string& name);  // a toy checkpoint: "toy_a", "toy_b"
+std::string DemoModelPath();                    // the shipped model
 
 class Daemon {
  public:
