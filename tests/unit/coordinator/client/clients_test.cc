@@ -1,6 +1,7 @@
 // The clients against servers in this process.
 #include <grpcpp/server_builder.h>
 
+#include <atomic>
 #include <thread>
 
 #include "coordinator/client/encoder_client.h"
@@ -46,7 +47,7 @@ class FakeEncoder final : public v1::Encoder::Service {
   }
 
   std::string address;
-  int frames_sent = 1000;
+  std::atomic<int> frames_sent = 1000;  // atomic: ThreadSanitizer cannot see that gRPC orders test and handler
   v1::EncodeRequest heard;
 
  private:

@@ -5,6 +5,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -36,15 +37,18 @@ class FakeRenderer final : public v1::Renderer::Service {
   ~FakeRenderer() override { server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1)); }
 
   std::string address;
-  // What the test wants it to do.
-  std::string fail_with;    // jobs fail with this line
-  std::string fails_alone;  // with fail_with: only this job does
-  int dropped_watches = 0;  // so many Watch calls report once, say nothing for 300 ms and lose the connection
-  bool away = false;        // every Watch call finds nobody
-  std::chrono::milliseconds delay{0};  // before every answer; for so long after the first Watch call, those find nobody
-  bool hang = false;                   // jobs paint until they are cancelled
-  int64_t tokens = 0, rows = 0;        // of the prompt; 0: it does not say
-  bool damage_picture = false;         // the picture's bytes do not match its checksum
+  // What the test wants it to do. Atomic, because ThreadSanitizer cannot see that gRPC orders what a test sets before a
+  // call and what the call's handler reads; set the texts before the first call.
+  std::string fail_with;                      // jobs fail with this line
+  std::string fails_alone;                    // with fail_with: only this job does
+  std::atomic<bool> away = false;             // every Watch call finds nobody
+  std::atomic<bool> hang = false;             // jobs paint until they are cancelled
+  std::atomic<bool> damage_picture = false;   // the picture's bytes do not match its checksum
+  std::atomic<int64_t> tokens = 0, rows = 0;  // of the prompt; 0: it does not say
+  // So many Watch calls report once, say nothing for 300 ms and lose the connection.
+  std::atomic<int> dropped_watches = 0;
+  // Before every answer; for so long after the first Watch call, those find nobody.
+  std::atomic<std::chrono::milliseconds> delay{std::chrono::milliseconds(0)};
   std::string transformer_fingerprint = std::string(64, 'a');
   std::string encoder_fingerprint = std::string(64, 'c');
 
@@ -84,7 +88,7 @@ class FakeRenderer final : public v1::Renderer::Service {
 
   grpc::Status Describe(grpc::ServerContext*, const v1::DescribeRendererRequest*,
                         v1::DescribeRendererResponse* response) override {
-    std::this_thread::sleep_for(delay);
+    std::this_thread::sleep_for(delay.load());
     response->set_program_version("9.9");
     response->set_transformer_fingerprint(transformer_fingerprint);
     response->set_vae_fingerprint(std::string(64, 'b'));
@@ -103,7 +107,7 @@ class FakeRenderer final : public v1::Renderer::Service {
 
   grpc::Status Submit(grpc::ServerContext*, grpc::ServerReader<v1::SubmitRequest>* reader,
                       v1::SubmitResponse* response) override {
-    std::this_thread::sleep_for(delay);
+    std::this_thread::sleep_for(delay.load());
     v1::SubmitRequest request;
     if (!reader->Read(&request) || !request.has_spec()) return {grpc::StatusCode::INVALID_ARGUMENT, "spec first"};
     const v1::JobSpec spec = request.spec();
@@ -139,7 +143,7 @@ class FakeRenderer final : public v1::Renderer::Service {
       std::lock_guard lock(mutex_);
       const auto now = std::chrono::steady_clock::now();
       if (!first_watch_) first_watch_ = now;
-      if (away || now - *first_watch_ < delay) return {grpc::StatusCode::UNAVAILABLE, "away"};
+      if (away || now - *first_watch_ < delay.load()) return {grpc::StatusCode::UNAVAILABLE, "away"};
       dropped = dropped_watches > 0 && dropped_watches-- > 0;
       const auto found = jobs_.find(request->id());
       if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
@@ -179,7 +183,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   }
 
   grpc::Status Cancel(grpc::ServerContext*, const v1::CancelRequest* request, v1::CancelResponse* response) override {
-    std::this_thread::sleep_for(delay);
+    std::this_thread::sleep_for(delay.load());
     std::lock_guard lock(mutex_);
     const auto found = jobs_.find(request->id());
     if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
@@ -190,7 +194,7 @@ class FakeRenderer final : public v1::Renderer::Service {
 
   // One job a page: like the renderer, which ends a page early when its jobs are large.
   grpc::Status List(grpc::ServerContext*, const v1::ListRequest* request, v1::ListResponse* response) override {
-    std::this_thread::sleep_for(delay);
+    std::this_thread::sleep_for(delay.load());
     std::lock_guard lock(mutex_);
     for (auto job = jobs_.rbegin(); job != jobs_.rend(); ++job) {
       if (!request->before_id().empty() && job->first >= request->before_id()) continue;
@@ -232,7 +236,8 @@ class FakeRenderer final : public v1::Renderer::Service {
     receipt.vae_fingerprint = std::string(64, 'b');
     receipt.text_encoder_fingerprint = encoder_fingerprint;
     receipt.tokenizer_fingerprint = std::string(64, 'd');
-    receipt.conditioning_hash = hashes_.count(job.id()) > 0 ? hashes_[job.id()] : std::string(64, 'e');
+    const std::string uploaded = uploaded_hash(job.id());
+    receipt.conditioning_hash = uploaded.empty() ? std::string(64, 'e') : uploaded;
     Picture picture{spec.width(), spec.height(), {}};
     picture.rgb.assign(size_t{3} * spec.width() * spec.height(), 128);
     return EncodePng(picture, ReceiptPngText(receipt));
