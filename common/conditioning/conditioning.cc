@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "common/error/error.h"
@@ -23,6 +24,27 @@ void CheckDigest(const char* what, const std::string& digest) {
     throw Error(ErrorCode::kInvalidArgument,
                 std::string("conditioning: ") + what + " must be 64 lower-case hexadecimal digits");
   }
+}
+
+// The index of the first value whose exponent bits are all set (infinite or not a number), or -1.
+template <typename Bits>
+int64_t FirstNotFinite(const std::vector<uint8_t>& bytes, Bits exponent) {
+  for (size_t at = 0; at + sizeof(Bits) <= bytes.size(); at += sizeof(Bits)) {
+    Bits value;
+    std::memcpy(&value, &bytes[at], sizeof(Bits));
+    if ((value & exponent) == exponent) return static_cast<int64_t>(at / sizeof(Bits));
+  }
+  return -1;
+}
+
+void CheckFinite(const Conditioning& conditioning) {
+  const int64_t found = conditioning.header.dtype == StateDtype::kBFloat16
+                            ? FirstNotFinite<uint16_t>(conditioning.bytes, 0x7F80)
+                            : FirstNotFinite<uint32_t>(conditioning.bytes, 0x7F800000);
+  if (found < 0) return;
+  throw Error(ErrorCode::kInvalidArgument, "conditioning: value " + std::to_string(found % conditioning.header.width) +
+                                               " of row " + std::to_string(found / conditioning.header.width) +
+                                               " is infinite or not a number; nothing can be painted from it");
 }
 
 }  // namespace
@@ -66,6 +88,7 @@ void CheckConditioning(const Conditioning& conditioning) {
     throw Error(ErrorCode::kInvalidArgument, "conditioning: " + std::to_string(conditioning.bytes.size()) +
                                                  " bytes, the header states " + std::to_string(header.ByteCount()));
   }
+  CheckFinite(conditioning);
 }
 
 }  // namespace diptych

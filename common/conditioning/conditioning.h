@@ -43,7 +43,7 @@ struct Conditioning {
 };
 
 // Throws Error(kInvalidArgument) unless rows and width are positive, the fingerprints are 64 hex digits or empty
-// (embeddings of unknown origin) and bytes.size() == ByteCount().
+// (embeddings of unknown origin), bytes.size() == ByteCount() and every value is finite.
 void CheckConditioning(const Conditioning& conditioning);
 
 }  // namespace diptych

@@ -11,7 +11,13 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  const auto code = static_cast<absl::StatusCode>(status.error_code());
+  if (!status.error_message().empty()) return absl::Status(code, status.error_message());
+  // gRPC itself answers like this for a service that the server does not have.
+  if (code == absl::StatusCode::kUnimplemented) {
+    return absl::UnimplementedError("whoever answers there does not offer this service: is it the right kind of daemon?");
+  }
+  return absl::Status(code, "no reason given (" + absl::StatusCodeToString(code) + ")");
 }
 
 }  // namespace diptych

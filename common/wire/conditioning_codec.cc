@@ -171,6 +171,7 @@ absl::Status ConditioningReceiver::AddTrailer(const v1::ConditioningTrailer& tra
   if (trailer.sha256() != digest_.HexDigest()) {
     return Fail(Broken("the checksum of the bytes is not the trailer's"));
   }
+  if (absl::Status s = Guard([&] { CheckConditioning(conditioning_); }); !s.ok()) return Fail(std::move(s));
   state_ = State::kComplete;
   return absl::OkStatus();
 }

@@ -16,6 +16,10 @@ std::string Number(double value) {
 
 void CheckSide(const char* name, int32_t value, const RendererFacts& facts) {
   if (value > 0 && value % facts.size_multiple == 0 && value <= facts.max_side) return;
+  if (value > facts.max_side) {
+    Refuse(std::string(name) + " " + std::to_string(value) + " is more than " + std::to_string(facts.max_side) +
+           ", the most that this renderer paints");
+  }
   Refuse(std::string(name) + " " + std::to_string(value) + " is not a multiple of " +
          std::to_string(facts.size_multiple) + " from " + std::to_string(facts.size_multiple) + " to " +
          std::to_string(facts.max_side));

@@ -110,7 +110,7 @@ TEST(BadInput, ThatOnlyTheDaemonsCanJudgeFailsAloneAndNamesTheLimit) {
   WriteFile(scratch / "long.json",
             R"({"messages":[{"role":"user","content":")" + std::string(1 << 20, 'a') + R"("}]})");
   ExpectRefused(studio.Run({"generate", "x", "--width", "2048", "--output", picture}), 1,
-                {"width 2048", "from 16 to 1024"});
+                {"width 2048", "more than 1024"});
   ExpectRefused(studio.Run({"generate", "x", "--hidden-layer", "-5", "--output", picture}), 1,
                 {"layer -5", "from -4 to -1"});
   ExpectRefused(studio.Run({"generate", std::string(2001, 'a'), "--output", picture}), 1,

@@ -22,6 +22,12 @@ TEST(GrpcStatus, CodesMeanTheSameOnBothSides) {
   EXPECT_EQ(ToGrpcStatus(absl::UnauthenticatedError("")).error_code(), grpc::StatusCode::UNAUTHENTICATED);
 }
 
+TEST(GrpcStatus, ACodeWithoutTextGetsOne) {
+  EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::UNIMPLEMENTED, ""}),
+            absl::UnimplementedError("whoever answers there does not offer this service: is it the right kind of daemon?"));
+  EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::INTERNAL, ""}), absl::InternalError("no reason given (INTERNAL)"));
+}
+
 TEST(GrpcStatus, OkIsOk) {
   EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok());
   EXPECT_TRUE(FromGrpcStatus(grpc::Status::OK).ok());

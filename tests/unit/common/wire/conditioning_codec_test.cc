@@ -26,7 +26,7 @@ Conditioning Block(int64_t rows, int64_t width, StateDtype dtype = StateDtype::k
                   .width = width};
   block.bytes.resize(static_cast<size_t>(block.header.ByteCount()));
   uint32_t noise = 1;
-  for (uint8_t& byte : block.bytes) byte = static_cast<uint8_t>((noise = noise * 1664525u + 1013904223u) >> 24);
+  for (uint8_t& byte : block.bytes) byte = ((noise = noise * 1664525u + 1013904223u) >> 24) & 0xBF;  // finite
   return block;
 }
 
@@ -168,6 +168,26 @@ TEST(ConditioningStream, RefusesBytesBeyondTheStatedCount) {
 TEST(ConditioningStream, RefusesAChangedBit) {
   ExpectRefused(Changed([](Frames* f) { (*(*f)[2].mutable_chunk()->mutable_data())[99] ^= 1; }),
                 absl::StatusCode::kDataLoss, "checksum");
+}
+
+TEST(ConditioningStream, RefusesValuesThatAreNoNumbers) {
+  for (const StateDtype dtype : {StateDtype::kBFloat16, StateDtype::kFloat32}) {
+    for (const uint8_t last : {0x7F, 0xFF}) {
+      Conditioning block = Block(3, 5, dtype);
+      const size_t size = BytesPerValue(dtype), at = (5 + 2) * size;  // value 2 of row 1
+      block.bytes[at + size - 2] = 0xC0;
+      block.bytes[at + size - 1] = last;
+      EXPECT_EQ(SendConditioning(block, [](const v1::ConditioningFrame&) { return true; }).message(),
+                "conditioning: value 2 of row 1 is infinite or not a number; nothing can be painted from it");
+      v1::ConditioningFrame chunk;
+      chunk.mutable_chunk()->set_data(std::string(block.bytes.begin(), block.bytes.end()));
+      v1::ConditioningFrame trailer;
+      trailer.mutable_trailer()->set_byte_count(block.header.ByteCount());
+      trailer.mutable_trailer()->set_sha256(Sha256Hex(chunk.chunk().data()));
+      ExpectRefused({FramesOf(Block(3, 5, dtype))[0], chunk, trailer}, absl::StatusCode::kInvalidArgument,
+                    "value 2 of row 1");
+    }
+  }
 }
 
 TEST(ConditioningStream, RefusesATrailerThatDisagrees) {

@@ -29,7 +29,7 @@ SavedEmbeddings Sample(StateDtype dtype = StateDtype::kBFloat16) {
   header.rows = 3;
   header.width = 2;
   saved.conditioning.bytes.resize(static_cast<size_t>(header.ByteCount()));
-  for (size_t i = 0; i < saved.conditioning.bytes.size(); ++i) saved.conditioning.bytes[i] = static_cast<uint8_t>(i);
+  for (size_t i = 0; i < saved.conditioning.bytes.size(); ++i) saved.conditioning.bytes[i] = i & 0xBF;  // finite
   saved.prompt = PromptParts{.user = "a \"red\" cat",
                              .system = "paint",
                              .thinking = "hm",

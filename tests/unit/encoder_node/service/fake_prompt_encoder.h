@@ -56,7 +56,7 @@ class FakePromptEncoder final : public PromptEncoder {
     block.header.width = facts_.width;
     block.bytes.resize(static_cast<size_t>(block.header.ByteCount()));
     for (size_t i = 0; i < block.bytes.size(); ++i)
-      block.bytes[i] = static_cast<uint8_t>(text[i % text.size()] + i / 7);
+      block.bytes[i] = (text[i % text.size()] + i / 7) & 0xBF;  // finite
     return block;
   }
 

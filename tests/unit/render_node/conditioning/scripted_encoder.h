@@ -34,7 +34,7 @@ inline Conditioning Block(int64_t rows = 20, int64_t width = 48) {
                   .rows = rows,
                   .width = width};
   block.bytes.resize(static_cast<size_t>(block.header.ByteCount()));
-  for (size_t i = 0; i < block.bytes.size(); ++i) block.bytes[i] = static_cast<uint8_t>(i * 31 + i / 251);
+  for (size_t i = 0; i < block.bytes.size(); ++i) block.bytes[i] = (i * 31 + i / 251) & 0xBF;  // finite
   return block;
 }
 

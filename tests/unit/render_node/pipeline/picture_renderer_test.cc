@@ -32,7 +32,7 @@ TEST(CheckRenderParameters, NamesTheSideThatIsNoMultiple) {
   EXPECT_EQ(RefusalOf({.width = 100}), "width 100 is not a multiple of 16 from 16 to 4096");
   EXPECT_EQ(RefusalOf({.height = 0}), "height 0 is not a multiple of 16 from 16 to 4096");
   EXPECT_EQ(RefusalOf({.height = -16}), "height -16 is not a multiple of 16 from 16 to 4096");
-  EXPECT_EQ(RefusalOf({.width = 8192}), "width 8192 is not a multiple of 16 from 16 to 4096");
+  EXPECT_EQ(RefusalOf({.width = 8192}), "width 8192 is more than 4096, the most that this renderer paints");
 }
 
 TEST(CheckRenderParameters, RefusesAbsurdSteps) {
