@@ -225,7 +225,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoints and logs; holds vae/")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[2] / "models" / "demo")
-    parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--steps", type=int, default=3400)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     vae = AutoencoderKL.from_pretrained(options.work / "vae").requires_grad_(False)
