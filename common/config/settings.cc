@@ -31,8 +31,4 @@ void SettingsBuilder::Set(const OptionInfo& info, const OptionValue& value, Orig
   entry.origin = origin;
 }
 
-bool IsLoadersOwn(const OptionInfo& info) {
-  return &info == &options::kConfig.info || &info == &options::kProfile.info || &info == &options::kDebug.info;
-}
-
 }  // namespace diptych

@@ -81,7 +81,4 @@ absl::StatusOr<std::optional<Settings>> ParseDaemonCommandLine(ProgramMask progr
                                                                const std::string& description, int argc,
                                                                const char* const* argv);
 
-// --config, --profile and --debug: they end in the loader, which turns them into other keys.
-bool IsLoadersOwn(const OptionInfo& info);
-
 }  // namespace diptych

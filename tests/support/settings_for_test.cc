@@ -9,6 +9,10 @@
 
 namespace diptych {
 
+bool IsLoadersOwn(const OptionInfo& info) {
+  return &info == &options::kConfig.info || &info == &options::kProfile.info || &info == &options::kDebug.info;
+}
+
 Settings SettingsForTest(const std::vector<std::pair<std::string, std::string>>& values) {
   std::map<const OptionInfo*, std::vector<std::string>> texts;
   for (const auto& [name, text] : values) {

@@ -9,6 +9,9 @@
 
 namespace diptych {
 
+// --config, --profile and --debug: they end in the loader, which turns them into other keys.
+bool IsLoadersOwn(const OptionInfo& info);
+
 // Settings as if these flags had been given, by key ("encoder.threads") or flag ("--seed"); lists take one pair an
 // entry. Throws Error(kInvalidArgument) for an unknown name or an illegal value.
 Settings SettingsForTest(const std::vector<std::pair<std::string, std::string>>& values = {});
