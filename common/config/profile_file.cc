@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/config/nearest.h"
 #include "common/config/options.h"
+#include "common/config/unknown_key.h"
 #include "common/config/value_text.h"
 #include "common/error/error.h"
 
@@ -96,8 +96,7 @@ class Reader {
       } else if (value.is_table() && sections_.contains(key)) {
         for (const auto& [inner, inner_value] : value.as_table()) ReadKey(key + "." + inner, inner_value, profile);
       } else if (value.is_table() && !options_.contains(key)) {
-        Mistake(value, absl::StrCat("unknown section \"", key, "\"; did you mean \"",
-                                    NearestKey(key, {sections_.begin(), sections_.end()}), "\"?"));
+        Mistake(value, UnknownSectionMessage(key));
       } else {
         ReadKey(key, value, profile);
       }
@@ -112,11 +111,7 @@ class Reader {
 
   void ReadKey(const std::string& key, const toml::value& value, Profile& profile) {
     const auto found = options_.find(key);
-    if (found == options_.end()) {
-      std::vector<std::string> keys;
-      for (const auto& [known, info] : options_) keys.push_back(known);
-      return Mistake(value, absl::StrCat("unknown key \"", key, "\"; did you mean \"", NearestKey(key, keys), "\"?"));
-    }
+    if (found == options_.end()) return Mistake(value, UnknownKeyMessage(key));
     const OptionInfo& info = *found->second;
     try {
       const OptionValue converted = Convert(info, value);

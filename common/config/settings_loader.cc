@@ -10,6 +10,7 @@
 #include "common/config/profile_file.h"
 #include "common/config/settings.h"
 #include "common/config/settings_builder.h"
+#include "common/config/unplaced_argument.h"
 #include "common/config/value_text.h"
 #include "common/error/error.h"
 #include "common/status/status.h"
@@ -146,6 +147,7 @@ absl::StatusOr<std::optional<Settings>> ParseDaemonCommandLine(ProgramMask progr
                                                                const std::string& description, int argc,
                                                                const char* const* argv) {
   CLI::App app(description, name);
+  app.allow_extras();  // CLI11's own refusal knows no nearest flag
   app.set_version_flag("--version", absl::StrCat(name, " ", kVersion));
   SettingsLoader loader(program);
   loader.AddFlags(app);
@@ -157,6 +159,7 @@ absl::StatusOr<std::optional<Settings>> ParseDaemonCommandLine(ProgramMask progr
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(absl::StrCat(error.what(), " (", name, " --help lists the flags)"));
   }
+  if (const auto refusal = UnplacedArgument(app)) return absl::InvalidArgumentError(*refusal);
   absl::StatusOr<Settings> settings = loader.Load();
   if (!settings.ok()) return settings.status();
   return std::optional<Settings>(*std::move(settings));

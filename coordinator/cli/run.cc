@@ -2,10 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "common/config/nearest.h"
 #include "common/config/settings.h"
+#include "common/config/unplaced_argument.h"
 #include "common/error/error.h"
 #include "common/log/log.h"
 #include "common/version/version.h"
@@ -42,28 +44,10 @@ const CommandEntry& FindCommand(const std::string& name) {
     if (entry.name == name) return entry;
     names.emplace_back(entry.name);
   }
-  throw UsageError(absl::StrCat("there is no command \"", name, "\"; did you mean ", NearestKey(name, names),
-                                "? (diptych --help lists the commands)"));
-}
-
-// All spellings of all flags: "--seed", "-o".
-std::vector<std::string> FlagNames(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
-  }
-  return names;
-}
-
-// What CLI11 could not place: an unknown flag, or a word too many.
-[[noreturn]] void RefuseExtra(const CLI::App& app, const std::string& extra, std::string_view command) {
-  if (extra.size() > 1 && extra[0] == '-') {
-    const std::string flag = extra.substr(0, extra.find('='));
-    throw UsageError(absl::StrCat("unknown flag ", flag, "; did you mean ", NearestKey(flag, FlagNames(app)),
-                                  "? (diptych ", std::string(command), " --help lists the flags)"));
-  }
-  throw UsageError(absl::StrCat("unexpected argument \"", extra, "\"; a prompt of several words needs quotes"));
+  const std::optional<std::string> nearest = NearestKey(name, names);
+  throw UsageError(absl::StrCat("there is no command \"", name, "\"",
+                                nearest ? absl::StrCat("; did you mean ", *nearest, "?") : "",
+                                " (diptych --help lists the commands)"));
 }
 
 // What to write instead of a size that is between two legal ones.
@@ -99,13 +83,8 @@ int RunCommand(const CommandEntry& entry, const std::vector<std::string>& argume
   } catch (const CLI::ParseError& error) {
     throw UsageError(absl::StrCat(error.what(), " (diptych ", std::string(entry.name), " --help)"));
   }
-  std::vector<std::string> extras = app.remaining();
-  std::erase(extras, "--");  // CLI11 keeps the mark behind which everything is an argument
-  if (!extras.empty()) {
-    const auto flag =
-        std::find_if(extras.begin(), extras.end(), [](const std::string& e) { return e.size() > 1 && e[0] == '-'; });
-    RefuseExtra(app, flag != extras.end() ? *flag : extras.front(), entry.name);
-  }
+  if (const auto refusal = UnplacedArgument(app, "; a prompt of several words needs quotes"))
+    throw UsageError(*refusal);
   absl::StatusOr<Settings> settings = loader.Load();
   if (!settings.ok()) {
     const std::string message(settings.status().message());

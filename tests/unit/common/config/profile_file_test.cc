@@ -6,7 +6,6 @@
 #include <fstream>
 #include <map>
 
-#include "common/config/nearest.h"
 #include "common/config/value_text.h"
 #include "common/error/error.h"
 #include "gtest/gtest.h"
@@ -93,6 +92,31 @@ TEST_F(ProfileFile, NamesTheNearestKeyForAnUnknownOne) {
             "diptych.toml:2: unknown key \"generation.long_prompt_mode\"; did you mean \"pytorch.long_prompt_mode\"?");
 }
 
+TEST_F(ProfileFile, NamesTheKeyOfAFlagThatIsWrittenAsAKey) {
+  EXPECT_EQ(MessageOf("[default.generation]\nsteps = 4\n"),
+            "diptych.toml:2: unknown key \"generation.steps\"; did you mean \"generation.num_inference_steps\"?");
+  EXPECT_EQ(MessageOf("[default]\ntext-encoder-device = \"cpu\"\n"),
+            "diptych.toml:2: unknown key \"text-encoder-device\"; did you mean \"encoder.device\"?");
+  EXPECT_EQ(MessageOf("[default]\nlisten = \"a:1\"\n"),
+            "diptych.toml:2: unknown key \"listen\"; did you mean \"encoder.listen\" or \"render.listen\"?");
+  EXPECT_EQ(MessageOf("[default.generation]\nseed = 4\n"),
+            "diptych.toml:2: unknown key \"generation.seed\"; there is only the flag --seed");
+}
+
+TEST_F(ProfileFile, ListsWhatIsLegalWhenNothingIsNear) {
+  EXPECT_EQ(MessageOf("[default.scheduler]\nkind = \"euler\"\n"),
+            "diptych.toml:2: unknown key \"scheduler.kind\"; section scheduler holds shift");
+  EXPECT_EQ(MessageOf("[default.devices]\nkind = \"gpu\"\n"),
+            "diptych.toml:2: unknown key \"devices.kind\"; section devices holds dit, vae");
+  const std::string outside = MessageOf("[default]\nbananas = 1\n");
+  EXPECT_EQ(outside.find("did you mean"), std::string::npos) << outside;
+  EXPECT_NE(outside.find("model_path, "), std::string::npos) << outside;
+  EXPECT_NE(outside.find("sections are client, devices, encoder, "), std::string::npos) << outside;
+  const std::string section = MessageOf("[default.bananas]\nthreads = 1\n");
+  EXPECT_NE(section.find("unknown section \"bananas\"; the sections are client, devices, "), std::string::npos)
+      << section;
+}
+
 TEST_F(ProfileFile, NamesTheNearestSectionForAnUnknownOne) {
   EXPECT_EQ(MessageOf("[default]\n[default.encodr]\nthreads = 1\n"),
             "diptych.toml:2: unknown section \"encodr\"; did you mean \"encoder\"?");
@@ -150,12 +174,6 @@ TEST_F(ProfileFile, SaysThatItCannotReadAMissingFile) {
 
 TEST_F(ProfileFile, IsNotAFolder) {
   EXPECT_THROW(ReadProfile(std::filesystem::temp_directory_path(), "default"), Error);
-}
-
-TEST(NearestKey, CountsEdits) {
-  EXPECT_EQ(EditDistance("kitten", "sitting"), 3u);
-  EXPECT_EQ(EditDistance("", "abc"), 3u);
-  EXPECT_EQ(EditDistance("abc", "abc"), 0u);
 }
 
 }  // namespace

@@ -171,6 +171,22 @@ TEST_F(SettingsTest, RefuseAFlagOfAnotherProgram) {
   EXPECT_EQ(MessageOf(kEncoderd, {"--steps=3"}).find('\n'), std::string::npos);
 }
 
+TEST_F(SettingsTest, RefuseAnUnknownFlagAndNameTheOneThatWasMeant) {
+  EXPECT_EQ(MessageOf(kEncoderd, {"--modle-path", "m"}),
+            "unknown flag --modle-path; did you mean --model-path? (program --help lists the flags)");
+  EXPECT_EQ(MessageOf(kRenderd, {"--threads", "2", "--tiled_vae=on"}),
+            "unknown flag --tiled_vae; did you mean --tiled-vae? (program --help lists the flags)");
+  EXPECT_EQ(MessageOf(kRenderd, {"--frobnicate"}), "unknown flag --frobnicate (program --help lists the flags)");
+  EXPECT_EQ(MessageOf(kRenderd, {"word"}), "unexpected argument \"word\" (program --help lists the flags)");
+}
+
+TEST_F(SettingsTest, RefuseAKeyAsAFlagAndNameItsFlagWhereThereIsOne) {
+  EXPECT_EQ(MessageOf(kCliAll, {"--num-inference-steps", "4"}),
+            "unknown flag --num-inference-steps; did you mean --steps? (program --help lists the flags)");
+  EXPECT_EQ(MessageOf(kEncoderd, {"--num-inference-steps", "4"}),
+            "unknown flag --num-inference-steps (program --help lists the flags)");
+}
+
 TEST_F(SettingsTest, RefuseAProfileWithoutAFile) {
   EXPECT_NE(MessageOf(kCliAll, {"--profile", "x"}).find("--config"), std::string::npos);
 }

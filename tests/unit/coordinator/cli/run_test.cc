@@ -117,6 +117,8 @@ TEST_F(RunTest, PrintsItsVersion) {
 TEST_F(RunTest, RefusesWrongUsageWithOneLineAndAHint) {
   ExpectUsage({}, "a command is missing");
   ExpectUsage({"genrate", "x"}, "did you mean generate?");
+  ExpectUsage({"frobnicate", "x"}, "there is no command \"frobnicate\" (diptych --help lists the commands)");
+  ExpectUsage({"generate", "x", "--frobnicate"}, "unknown flag --frobnicate (diptych generate --help lists the flags)");
   ExpectUsage({"generate", "x", "--sed", "4"}, "unknown flag --sed; did you mean --seed?");
   ExpectUsage({"generate", "x", "--widht=64"}, "did you mean --width?");
   ExpectUsage({"--seed", "4", "generate"}, "the command comes first");

@@ -1,0 +1,53 @@
+#include "common/config/unplaced_argument.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/nearest.h"
+#include "common/config/options.h"
+
+namespace diptych {
+namespace {
+
+bool IsFlag(const std::string& word) { return word.size() > 1 && word[0] == '-'; }
+
+// All spellings of all flags: "--seed", "-o".
+std::vector<std::string> FlagNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+std::optional<std::string> ProbablyMeant(const std::string& flag, const std::vector<std::string>& names) {
+  for (const OptionInfo* info : AllOptions()) {  // "--num-inference-steps": the key's name in place of the flag's
+    const std::string known(info->flag);
+    if (BareName(info->key) == BareName(flag) && std::find(names.begin(), names.end(), known) != names.end()) {
+      return known;
+    }
+  }
+  return NearestKey(flag, names);
+}
+
+}  // namespace
+
+std::optional<std::string> UnplacedArgument(const CLI::App& app, std::string_view hint) {
+  std::vector<std::string> extras = app.remaining();
+  std::erase(extras, "--");  // CLI11 keeps the mark behind which everything is an argument
+  if (extras.empty()) return std::nullopt;
+  const auto extra = std::find_if(extras.begin(), extras.end(), IsFlag);
+  if (extra == extras.end()) {
+    return absl::StrCat("unexpected argument \"", extras.front(), "\"", std::string(hint), " (", app.get_name(),
+                        " --help lists the flags)");
+  }
+  const std::string flag = extra->substr(0, extra->find('='));
+  const std::optional<std::string> meant = ProbablyMeant(flag, FlagNames(app));
+  return absl::StrCat("unknown flag ", flag, meant ? absl::StrCat("; did you mean ", *meant, "?") : "", " (",
+                      app.get_name(), " --help lists the flags)");
+}
+
+}  // namespace diptych
