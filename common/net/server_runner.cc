@@ -20,6 +20,18 @@
 namespace diptych {
 namespace {
 
+// What the user reads who asked for an address that cannot be had.
+absl::Status CannotListen(absl::StatusCode code, const Address& listen, const std::string& reason) {
+  return absl::Status(code, absl::StrCat("cannot listen on ", listen.ToString(), reason.empty() ? "" : ": ", reason,
+                                         "; --listen HOST:PORT chooses another address (port 0: any free port)"));
+}
+
+std::string ReasonText(int error) {
+  if (error == EADDRINUSE) return "another program listens there";
+  if (error == EADDRNOTAVAIL) return "that is no address of this machine";
+  return std::strerror(error);
+}
+
 // Binds the address and lets go of it again: gRPC would fail without telling the reason.
 absl::Status CheckCanListen(const Address& listen) {
   addrinfo hints{};
@@ -29,7 +41,7 @@ absl::Status CheckCanListen(const Address& listen) {
   addrinfo* found = nullptr;
   if (const int error = getaddrinfo(listen.host.c_str(), std::to_string(listen.port).c_str(), &hints, &found);
       error != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot listen on ", listen.ToString(), ": ", gai_strerror(error)));
+    return CannotListen(absl::StatusCode::kInvalidArgument, listen, gai_strerror(error));
   }
   const absl::Cleanup free_found = [found] { freeaddrinfo(found); };
   int reason = 0;
@@ -51,7 +63,7 @@ absl::Status CheckCanListen(const Address& listen) {
     }
   }
   if (can && reason != EADDRINUSE) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot listen on ", listen.ToString(), ": ", std::strerror(reason)));
+  return CannotListen(absl::StatusCode::kUnavailable, listen, ReasonText(reason));
 }
 
 void Configure(grpc::ServerBuilder* builder) {
@@ -86,7 +98,7 @@ absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(const Address&
   }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", listen.ToString()));
+    return CannotListen(absl::StatusCode::kUnavailable, listen, "");
   }
   Address bound{listen.host, static_cast<uint16_t>(port)};
   std::unique_ptr<ServerRunner> runner(new ServerRunner(std::move(bound), std::move(names), std::move(server)));

@@ -25,6 +25,7 @@ class ServerRunner {
   // Listens at once; every service is NOT_SERVING until SetServing(true).
   //   UNAVAILABLE        the address is in use, or is not this machine's, or may not be used
   //   INVALID_ARGUMENT   the host's name is not known
+  // The message says which, and that --listen chooses another.
   static absl::StatusOr<std::unique_ptr<ServerRunner>> Start(const Address& listen,
                                                              const std::vector<NamedService>& services);
   ~ServerRunner();  // Shutdown without grace, unless it has been done
