@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "coordinator/interrupt.h"
+#include "coordinator/run_folder.h"
 
 namespace diptych {
 
@@ -59,14 +60,6 @@ class PrivateNodes {
     std::unique_ptr<ChildProcess> process;
     std::unique_ptr<Interrupt::LastReaction> last_reaction;  // kills it
   };
-  // Removed with everything in it.
-  struct TemporaryFolder {
-    explicit TemporaryFolder(Interrupt& interrupt);
-    ~TemporaryFolder();
-    void Remove() const;
-    const std::filesystem::path path;
-    const Interrupt::LastReaction last_reaction;
-  };
 
   void StartAll(const PrivateNodesPlan& plan, const IsServing& is_serving, Interrupt& interrupt);
   void Start(Node& node, std::vector<std::string> arguments, const std::filesystem::path& program_folder,
@@ -75,7 +68,9 @@ class PrivateNodes {
   void AwaitService(Node& node, const IsServing& is_serving, const Interrupt& interrupt);
   std::vector<Node*> Started();
 
-  TemporaryFolder folder_;
+  RunFolder folder_;
+  const Interrupt::LastReaction
+      last_reaction_;  // removes it; older than those that end its users, so it runs after them
   Node encoder_{NodeRole::kEncoder, "diptych-encoderd", "", nullptr, nullptr};
   Node renderer_{NodeRole::kRenderer, "diptych-renderd", "", nullptr, nullptr};
 };
