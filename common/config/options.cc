@@ -155,9 +155,10 @@ const Option<double> kTimeout({.key = "client.timeout_s", .flag = "--timeout", .
 const Option<bool> kJson({.flag = "--json", .default_text = "false", .help = "print the result as JSON",
     .programs = kCliJson});
 const Option<TextList> kOutput({.flag = "--output", .aliases = "-o", .default_text = "output.png", .unit = "FILE",
-    .help = "where the picture goes; repeat the flag for several pictures", .programs = kCliOutput});
+    .help = "where the picture goes; missing folders are made; repeat the flag for several pictures",
+    .programs = kCliOutput});
 const Option<std::string> kSaveEmbeddings({.flag = "--save-embeddings", .unit = "FILE",
-    .help = "encode only, and save the embeddings", .programs = kCliGenerate});
+    .help = "encode only, and save the embeddings; missing folders are made", .programs = kCliGenerate});
 
 const Option<std::string> kPrivateTorchDtype({.flag = "--torch-dtype", .default_text = "auto", .choices = kDtypes,
     .help = "number format of the private daemons", .programs = kCliPrivate});
