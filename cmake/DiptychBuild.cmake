@@ -38,4 +38,8 @@ if(DIPTYCH_SANITIZE)
   endif()
   target_compile_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE} -fno-omit-frame-pointer -g1 ${sanitized_level})
   target_link_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    target_compile_options(diptych_flags INTERFACE -fsanitize=fuzzer-no-link)  # the coverage that libFuzzer follows
+    target_link_options(diptych_flags INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
 endif()

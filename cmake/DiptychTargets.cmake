@@ -89,8 +89,8 @@ function(diptych_test name)
 endfunction()
 
 # diptych_fuzz(NAME SOURCES ... LINK ...)
-#   tests/fuzz/NAME.cc defines LLVMFuzzerTestOneInput. With clang it is a libFuzzer program; with g++ a driver of ours feeds it
-#   mutated seeds. Either way ctest runs it for DIPTYCH_FUZZ_SECONDS.
+#   tests/fuzz/NAME.cc defines LLVMFuzzerTestOneInput. With clang it is a libFuzzer program with the address and undefined-behaviour
+#   sanitizers (what it links has them, and coverage, only with DIPTYCH_SANITIZE); with g++ a driver of ours feeds it mutated seeds. Either way ctest runs it for DIPTYCH_FUZZ_SECONDS.
 set(DIPTYCH_FUZZ_SECONDS 3 CACHE STRING "How long the test command runs each fuzz target")
 function(diptych_fuzz name)
   if(NOT DIPTYCH_TESTS)
@@ -101,7 +101,12 @@ function(diptych_fuzz name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE diptych_flags ${ARG_LINK})
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set(sanitizers fuzzer)
+    if(NOT DIPTYCH_SANITIZE)
+      set(sanitizers fuzzer,address,undefined)  # else diptych_flags has them, or the thread sanitizer, which excludes them
+    endif()
+    target_compile_options(${name} PRIVATE -fsanitize=${sanitizers})
+    target_link_options(${name} PRIVATE -fsanitize=${sanitizers})
     add_test(NAME ${name} COMMAND ${name} -max_total_time=${DIPTYCH_FUZZ_SECONDS} ${ARG_SEEDS})
   else()
     target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/mutation_driver.cc)
