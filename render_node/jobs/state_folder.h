@@ -19,7 +19,8 @@ class StateFolder {
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path database() const { return root_ / "jobs.sqlite"; }
   std::filesystem::path pictures() const { return root_ / "pictures"; }
-  std::filesystem::path conditioning() const { return root_ / "conditioning"; }
+  std::filesystem::path conditioning() const { return root_ / "conditioning"; }              // uploaded
+  std::filesystem::path conditioning_store() const { return root_ / "conditioning-store"; }  // made by its user
 
  private:
   const std::filesystem::path root_;
