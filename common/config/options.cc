@@ -76,6 +76,14 @@ const Option<int64_t> kRenderQueueLimit({.key = "render.queue_limit", .flag = "-
 const Option<double> kRenderEncodeTimeout({.key = "render.encode_timeout_s", .flag = "--encode-timeout",
     .default_text = "600", .least_number = 0.1, .most_number = 86400, .unit = "s",
     .help = "how long an encoder may take for one prompt before the job fails", .programs = kRenderd});
+const Option<double> kRenderEncoderPatience({.key = "render.encoder_patience", .flag = "--encoder-patience",
+    .default_text = "0", .least_number = 0, .most_number = 1e9, .unit = "s",
+    .help = "how long a job waits while no encoder answers before it fails; 0: for as long as it takes",
+    .programs = kRenderd});
+const Option<std::string> kRenderEncoderFingerprint({.key = "render.encoder_fingerprint",
+    .flag = "--encoder-fingerprint", .unit = "SHA256",
+    .help = "the text encoder model to work with, 64 hexadecimal digits; unset: that of the first encoder that answers",
+    .programs = kRenderd});
 const Option<std::string> kTiledVae({.key = "pytorch.tiled_vae", .flag = "--tiled-vae", .default_text = "auto",
     .choices = "auto,on,off", .when_true = "on", .when_false = "off",
     .help = "decode in tiles; auto: when a side is longer than 1024 px", .programs = kRenderd | kCliPrivate});
@@ -182,7 +190,7 @@ std::span<const OptionInfo* const> AllOptions() {
       &kEncoderPromptByteLimit.info, &kHiddenLayer.info,
       // diptych-renderd
       &kRenderListen.info, &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
-      &kRenderEncodeTimeout.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info,
+      &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info, &kRenderEncoderFingerprint.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info,
       &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kUseCustomScheduler.info,
       &kLongPromptMode.info,
       // diptych

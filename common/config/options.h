@@ -35,19 +35,21 @@ extern const Option<int64_t> kEncoderThreads;          // 0: physical cores
 extern const Option<int64_t> kEncoderPromptByteLimit;  // bytes of all parts together
 
 // diptych-renderd; generate takes devices and tiles too.
-extern const Option<std::string> kRenderListen;      // HOST:PORT
-extern const Option<TextList> kRenderEncoders;       // HOST:PORT each
-extern const Option<std::string> kRenderStateDir;    // empty: not given, which the daemon refuses
-extern const Option<std::string> kDitDevice;         // auto, cpu, cuda
-extern const Option<std::string> kVaeDevice;         // auto, cpu, cuda
-extern const Option<std::string> kRenderTorchDtype;  // auto, bfloat16, float32
-extern const Option<int64_t> kRenderThreads;         // 0: physical cores
-extern const Option<int64_t> kRenderQueueLimit;      // jobs
-extern const Option<double> kRenderEncodeTimeout;    // seconds
-extern const Option<std::string> kTiledVae;          // auto: when a side exceeds 1024 px; on, off
-extern const Option<int64_t> kTileSize;              // px
-extern const Option<int64_t> kTileOverlap;           // px
-extern const Option<bool> kUseCustomScheduler;       // no effect; generate takes it too
+extern const Option<std::string> kRenderListen;              // HOST:PORT
+extern const Option<TextList> kRenderEncoders;               // HOST:PORT each
+extern const Option<std::string> kRenderStateDir;            // empty: not given, which the daemon refuses
+extern const Option<std::string> kDitDevice;                 // auto, cpu, cuda
+extern const Option<std::string> kVaeDevice;                 // auto, cpu, cuda
+extern const Option<std::string> kRenderTorchDtype;          // auto, bfloat16, float32
+extern const Option<int64_t> kRenderThreads;                 // 0: physical cores
+extern const Option<int64_t> kRenderQueueLimit;              // jobs
+extern const Option<double> kRenderEncodeTimeout;            // seconds
+extern const Option<double> kRenderEncoderPatience;          // seconds; 0: no end
+extern const Option<std::string> kRenderEncoderFingerprint;  // 64 hex digits; empty: any
+extern const Option<std::string> kTiledVae;                  // auto: when a side exceeds 1024 px; on, off
+extern const Option<int64_t> kTileSize;                      // px
+extern const Option<int64_t> kTileOverlap;                   // px
+extern const Option<bool> kUseCustomScheduler;               // no effect; generate takes it too
 
 // diptych: parts of the prompt (kCliPrompt).
 extern const Option<std::string> kSystemPrompt;

@@ -2,53 +2,94 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "common/log/log.h"
 #include "common/net/address.h"
+#include "render_node/conditioning/conditioning_key.h"
 #include "render_node/conditioning/conditioning_source.h"
+#include "render_node/conditioning/encoder_roster.h"
 
 namespace diptych {
 
 struct EncoderPoolOptions {
-  std::vector<Address> encoders;           // at least one, tried in this order; CheckPlaintextAllowed has passed
-  int64_t expected_width = 0;              // cap_feat_dim of the DiT; 0: any
-  std::string expected_model_fingerprint;  // empty: any
-  std::chrono::milliseconds call_timeout{600'000};         // for one prompt, waiting for a loading encoder included
-  std::chrono::milliseconds unreachable_patience{15'000};  // how long no encoder at all may answer
+  std::vector<Address> encoders;                    // at least one; CheckPlaintextAllowed has passed
+  int64_t expected_width = 0;                       // cap_feat_dim of the DiT; 0: any
+  std::string expected_model_fingerprint;           // empty: that of the first encoder that answers
+  std::chrono::milliseconds call_timeout{600'000};  // for one prompt, once an encoder has been asked
+  // How long a Fetch waits while no encoder at all answers; then also how long for one that is loading: call_timeout.
+  // 0 or less: both for as long as it takes.
+  std::chrono::milliseconds unreachable_patience{0};
+  std::optional<Logger> log;  // encoders that come and go; what the first look at each shows is for Describe's caller
+  // The pace of the health watch; encoder_roster.h.
+  std::chrono::milliseconds check_interval{10'000};
+  std::chrono::milliseconds first_pause{500};
+  std::chrono::milliseconds longest_pause{10'000};
 };
 
-// Thread-safe.
+// Thread-safe. Looks after every encoder on a thread of its own from the constructor to the destructor, which wants no
+// Fetch to be under way.
 class EncoderPool final : public ConditioningSource {
  public:
-  // What one encoder says of itself at this moment.
+  // One encoder at this moment.
   struct Report {
     std::string address;
-    bool reachable = false;
-    std::string error;              // why not
-    std::string model_fingerprint;  // when reachable
-    int64_t width = 0;
+    EncoderState state = EncoderState::kUnknown;
+    bool reachable = false;         // it answers, though it may be refused
+    bool refused = false;           // another model, tokenizer, number format or width than this pool's; never asked
+    std::string error;              // why it is not up; for a refused one both fingerprints
+    std::string model_fingerprint;  // as last answered; empty: never
+    int64_t width = 0;              // the same
+    int in_flight = 0;              // our calls
   };
 
   explicit EncoderPool(EncoderPoolOptions options);
   ~EncoderPool() override;
 
-  // Goes to the next encoder when one is unavailable, and round again until patience ends: an encoder that is loading
-  // may take as long as a call. An encoder that answers with any other error is believed: the error is thrown and names
-  // it.
+  // Asks the encoder that is up and has the fewest calls of ours in flight; another one when it is gone, stops in the
+  // middle or sends a broken stream. Without one it waits and says so. Any other error is believed: it is thrown and
+  // names the encoder.
+  //   kUnavailable         patience is over, or an encoder took longer than call_timeout
+  //   kDataLoss            all that could be asked sent broken streams
+  //   kFailedPrecondition  every encoder is refused; or one does not send what it says it has
   FetchResult Fetch(const FetchRequest& request, const CancelToken& cancel,
                     const std::function<void(const std::string& reason)>& on_waiting) override;
 
-  // Asks all encoders at once; takes 2 s at most.
-  std::vector<Report> Describe() const;
+  // Model, tokenizer and number format that this pool works with; encoder_roster.h says how it gets them. Nothing until
+  // the first encoder has answered. It stays when all are down.
+  std::optional<EncoderIdentity> identity() const;
+
+  // Looks at all encoders at once; takes 2 s at most.
+  std::vector<Report> Describe();
 
  private:
   struct Encoder;
+  struct Round;
+  using Time = EncoderRoster::Time;
+
+  void Watch(size_t encoder);
+  void LogEvents();
+  std::optional<FetchResult> Ask(size_t encoder, const FetchRequest& request, const CancelToken& cancel, Round* round);
+  void EndCall(size_t encoder, EncoderRoster::Outcome outcome, const std::string& why);
+  bool IsStillOurs(size_t encoder, const EncoderIdentity& identity, const CancelToken& cancel);
+  void AwaitAnyUp(const CancelToken& cancel);
+  void AwaitLooks(const std::vector<size_t>& encoders, Time since, std::chrono::milliseconds most,
+                  const CancelToken& cancel);
 
   const EncoderPoolOptions options_;
   std::vector<std::unique_ptr<Encoder>> encoders_;
+
+  mutable std::mutex mutex_;  // guards everything below and Encoder::look
+  EncoderRoster roster_;
+  bool ending_ = false;
+  std::condition_variable wake_;     // for the watching threads
+  std::condition_variable changed_;  // for those who wait for an encoder
 };
 
 }  // namespace diptych

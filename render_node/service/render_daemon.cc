@@ -52,6 +52,8 @@ void CheckEncoders(const std::vector<EncoderPool::Report>& encoders, const Rende
       throw Error(ErrorCode::kFailedPrecondition,
                   absl::StrCat("encoder ", encoder.address, " gives rows of ", encoder.width,
                                " values, this DiT takes rows of ", facts.cap_feat_dim, " (cap_feat_dim)"));
+    } else if (encoder.refused) {
+      log.Warn(absl::StrCat("encoder ", encoder.address, " is refused: ", encoder.error));
     }
   }
 }
@@ -61,8 +63,8 @@ std::vector<v1::EncoderStatus> ToStatuses(const std::vector<EncoderPool::Report>
   for (const EncoderPool::Report& report : reports) {
     v1::EncoderStatus& status = statuses.emplace_back();
     status.set_address(report.address);
-    status.set_reachable(report.reachable);
-    status.set_error(report.error);
+    status.set_reachable(report.reachable && !report.refused);
+    status.set_error(report.refused ? absl::StrCat("refused: ", report.error) : report.error);
     status.set_model_fingerprint(report.model_fingerprint);
     status.set_width(report.width);
   }
@@ -139,7 +141,10 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     EncoderPoolOptions options;
     options.encoders = config.encoders;
     options.expected_width = facts.cap_feat_dim;
+    options.expected_model_fingerprint = config.encoder_fingerprint;
     options.call_timeout = config.encode_timeout;
+    options.unreachable_patience = config.encoder_patience;
+    options.log = log;
     encoders = std::make_unique<EncoderPool>(std::move(options));
     CheckEncoders(encoders->Describe(), facts, log);
   }

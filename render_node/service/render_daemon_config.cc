@@ -14,6 +14,10 @@ absl::Status Named(const char* flag, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
 }
 
+bool IsFingerprint(const std::string& text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 absl::Status ReadAddresses(const Settings& settings, RenderDaemonConfig* config) {
   config->insecure = settings.Get(options::kInsecure);
   const absl::StatusOr<Address> listen = ParseListenAddress(settings.Get(options::kRenderListen));
@@ -66,12 +70,20 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   config.log_prompts = settings.Get(options::kLogPrompts);
   config.encode_timeout =
       std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncodeTimeout) * 1000));
+  config.encoder_patience =
+      std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncoderPatience) * 1000));
   config.queue_limit = settings.Get(options::kRenderQueueLimit);
   config.use_custom_scheduler = settings.Get(options::kUseCustomScheduler);
   config.default_shift = settings.Get(options::kShift);
   config.state_dir = settings.Get(options::kRenderStateDir);
   if (config.state_dir.empty()) {
     return absl::InvalidArgumentError("no state folder: give --state-dir DIR, where jobs and pictures are kept");
+  }
+  config.encoder_fingerprint = settings.Get(options::kRenderEncoderFingerprint);
+  if (!config.encoder_fingerprint.empty() && !IsFingerprint(config.encoder_fingerprint)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--encoder-fingerprint: '", config.encoder_fingerprint,
+                     "' is not 64 lower-case hexadecimal digits, as diptych nodes --json shows them"));
   }
   if (absl::Status s = ReadAddresses(settings, &config); !s.ok()) return s;
   if (absl::Status s = ReadRenderer(settings, &config.renderer); !s.ok()) return s;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,6 +23,8 @@ struct RenderDaemonConfig {
   bool log_prompts = false;
   std::vector<Address> encoders;                      // may be empty: then only uploaded conditioning is painted
   std::chrono::milliseconds encode_timeout{600'000};  // of one prompt
+  std::chrono::milliseconds encoder_patience{0};      // while no encoder answers; 0: no end
+  std::string encoder_fingerprint;                    // empty: that of the first encoder that answers
   std::filesystem::path state_dir;
   int64_t queue_limit = 0;              // waiting jobs
   std::optional<double> default_shift;  // in place of the checkpoint's own

@@ -33,7 +33,9 @@ EncoderPoolOptions Options(std::vector<Address> encoders) {
   EncoderPoolOptions options;
   options.encoders = std::move(encoders);
   options.expected_width = 48;
-  options.unreachable_patience = milliseconds(0);
+  options.unreachable_patience = milliseconds(1);
+  options.first_pause = milliseconds(20);
+  options.longest_pause = milliseconds(200);
   return options;
 }
 
@@ -58,6 +60,16 @@ Error FetchError(EncoderPool* client, const FetchRequest& request = Request()) {
   }
   ADD_FAILURE() << "conditioning was accepted";
   return Error(ErrorCode::kInternal, "");
+}
+
+// False when it does not become true for a long time.
+bool Await(const std::function<bool()>& condition) {
+  const auto end = steady_clock::now() + seconds(60);
+  while (!condition()) {
+    if (steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return true;
 }
 
 bool Contains(const Error& error, const std::string& text) {
@@ -101,6 +113,7 @@ TEST(EncoderPool, BringsABlockOfSeveralChunks) {
   Daemon daemon;
   const Conditioning block = Block(1504, 2560);
   daemon.service.Say(GoodAnswer(block));
+  daemon.service.width = 2560;
   EncoderPoolOptions options = Options({daemon.address()});
   options.expected_width = 2560;
   EncoderPool client(options);
@@ -305,7 +318,7 @@ TEST(EncoderPool, CancellingReachesTheEncoder) {
 
 TEST(EncoderPool, CancellingEndsTheWaitForAnEncoder) {
   EncoderPoolOptions options = Options({NobodysAddress()});
-  options.unreachable_patience = seconds(60);
+  options.unreachable_patience = milliseconds(0);
   EncoderPool client(options);
   const CancelToken cancel;
   const auto start = steady_clock::now();
@@ -331,20 +344,210 @@ TEST(EncoderPool, GivesUpAfterTheTimeForOnePrompt) {
 
 TEST(EncoderPool, DescribesEveryEncoder) {
   Daemon good, loading;
-  loading.service.Say({}, grpc::Status(grpc::StatusCode::UNAVAILABLE, "still loading"));
+  loading.service.Be('a', grpc::Status(grpc::StatusCode::UNAVAILABLE, "still loading"));
   const Address nobody = NobodysAddress();
-  const EncoderPool client(Options({good.address(), loading.address(), nobody}));
+  EncoderPool client(Options({good.address(), loading.address(), nobody}));
   const std::vector<EncoderPool::Report> reports = client.Describe();
   ASSERT_EQ(reports.size(), 3u);
   EXPECT_EQ(reports[0].address, good.address().ToString());
   EXPECT_TRUE(reports[0].reachable);
   EXPECT_EQ(reports[0].model_fingerprint, std::string(64, 'a'));
   EXPECT_EQ(reports[0].width, 48);
+  EXPECT_EQ(reports[0].state, EncoderState::kUp);
+  EXPECT_EQ(reports[0].error, "");
   EXPECT_FALSE(reports[1].reachable);
+  EXPECT_EQ(reports[1].state, EncoderState::kLoading);
   EXPECT_EQ(reports[1].error, "still loading");
   EXPECT_EQ(reports[2].address, nobody.ToString());
   EXPECT_FALSE(reports[2].reachable);
+  EXPECT_EQ(reports[2].state, EncoderState::kDown);
   EXPECT_NE(reports[2].error, "");
+}
+
+// A pool of two whose states are known, so that the first is asked first. Looks come only when they are asked for.
+struct Pair {
+  explicit Pair(const std::function<void(EncoderPoolOptions*)>& change = nullptr) {
+    EncoderPoolOptions options = Options({first.address(), second.address()});
+    options.first_pause = options.longest_pause = options.check_interval = std::chrono::hours(1);
+    if (change) change(&options);
+    pool = std::make_unique<EncoderPool>(options);
+    pool->Describe();
+  }
+  Daemon first, second;
+  std::unique_ptr<EncoderPool> pool;
+};
+
+Answer Cut() {
+  Answer answer = GoodAnswer();
+  answer.resize(2);
+  return answer;
+}
+
+TEST(EncoderPool, GoesToAnotherWhenOneEndsInTheMiddle) {
+  Pair pair;
+  pair.first.service.Say(Cut(), grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping"));
+  EXPECT_EQ(Fetch(pair.pool.get()).conditioning.bytes, Block().bytes);
+  pair.pool->Describe();
+  pair.first.service.Say(Cut());  // and no trailer
+  EXPECT_EQ(Fetch(pair.pool.get()).conditioning.bytes, Block().bytes);
+  EXPECT_EQ(pair.first.service.calls, 2);
+  EXPECT_EQ(pair.second.service.calls, 2);
+}
+
+TEST(EncoderPool, GoesToAnotherWhenOneIsKilledInTheMiddle) {
+  Pair pair;
+  pair.first.service.holds = true;
+  std::jthread killer([&] {
+    EXPECT_TRUE(Await([&] { return pair.first.service.calls == 1; }));
+    pair.first.Kill();
+  });
+  EXPECT_EQ(Fetch(pair.pool.get()).conditioning.bytes, Block().bytes);
+  EXPECT_EQ(pair.second.service.calls, 1);
+}
+
+TEST(EncoderPool, BrokenStreamsFromAllAreLost) {
+  Pair pair;
+  pair.first.service.Say(Cut());
+  pair.second.service.Say(Cut());
+  const Error error = FetchError(pair.pool.get());
+  EXPECT_EQ(error.code(), ErrorCode::kDataLoss);
+  EXPECT_TRUE(Contains(error, pair.first.address().ToString())) << error.what();
+  EXPECT_TRUE(Contains(error, pair.second.address().ToString())) << error.what();
+}
+
+TEST(EncoderPool, BelievesTheFirstThatSaysTheRequestIsWrong) {
+  Pair pair;
+  pair.first.service.Say({}, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "no such layer"));
+  EXPECT_EQ(FetchError(pair.pool.get()).code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(pair.second.service.calls, 0);
+}
+
+TEST(EncoderPool, LeavesOneThatKeepsFailingAloneUntilItWasLookedAt) {
+  Pair pair;
+  pair.first.service.Say(Cut());
+  for (int i = 0; i < 6; ++i) Fetch(pair.pool.get());
+  EXPECT_EQ(pair.first.service.calls, 3);
+  EXPECT_EQ(pair.second.service.calls, 6);
+  pair.first.service.Say(GoodAnswer());
+  EXPECT_EQ(pair.pool->Describe()[0].state, EncoderState::kUp);
+  Fetch(pair.pool.get());
+  EXPECT_EQ(pair.first.service.calls, 4);
+  EXPECT_EQ(pair.second.service.calls, 6);
+}
+
+TEST(EncoderPool, TheHealthWatchFindsOneThatWorksAgain) {
+  Daemon daemon;
+  EncoderPool pool(Options({daemon.address()}));
+  daemon.service.Say(Cut());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(FetchError(&pool).code(), ErrorCode::kDataLoss);
+  daemon.service.Say(GoodAnswer());
+  EXPECT_NO_THROW(Fetch(&pool));
+}
+
+TEST(EncoderPool, GivesEachOfTwoSlowOnesTheSameNumberOfCalls) {
+  Pair pair;
+  pair.first.service.holds = pair.second.service.holds = true;
+  {
+    std::vector<std::jthread> callers;
+    for (int i = 0; i < 4; ++i) {
+      callers.emplace_back([&] { EXPECT_NO_THROW(Fetch(pair.pool.get())); });
+      EXPECT_TRUE(Await([&] { return pair.first.service.calls + pair.second.service.calls == i + 1; }));
+      EXPECT_EQ(pair.first.service.calls, i / 2 + 1);
+    }
+    const std::vector<EncoderPool::Report> reports = pair.pool->Describe();
+    EXPECT_EQ(reports[0].in_flight, 2);
+    EXPECT_EQ(reports[1].in_flight, 2);
+    pair.first.service.holds = pair.second.service.holds = false;
+  }
+  EXPECT_EQ(pair.pool->Describe()[0].in_flight, 0);
+}
+
+TEST(EncoderPool, NeverAsksOneOfAnotherModelAndNamesBoth) {
+  Daemon first;
+  EncoderPoolOptions options = Options({first.address()});
+  Daemon other;
+  other.service.Be('c');
+  options.encoders.push_back(other.address());
+  other.Kill();
+  EncoderPool pool(options);
+  pool.Describe();
+  EXPECT_EQ(pool.identity(), (EncoderIdentity{std::string(64, 'a'), std::string(64, 'b'), StateDtype::kBFloat16}));
+  other.Start();
+  ASSERT_TRUE(Await([&] { return pool.Describe()[1].state == EncoderState::kRefused; }));
+  const EncoderPool::Report report = pool.Describe()[1];
+  EXPECT_TRUE(report.refused);
+  EXPECT_TRUE(report.reachable);
+  EXPECT_EQ(report.error, "its model is cccccccccccc, this pool's is aaaaaaaaaaaa");
+
+  first.service.holds = true;
+  std::jthread caller([&] { EXPECT_NO_THROW(Fetch(&pool)); });
+  EXPECT_TRUE(Await([&] { return first.service.calls == 1; }));
+  first.service.holds = false;
+  Fetch(&pool);
+  EXPECT_EQ(other.service.calls, 0);
+  caller.join();
+
+  // With the right one away the wrong one does not take over, and the reason says why.
+  first.Kill();
+  const Error error = FetchError(&pool);
+  EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(Contains(error, "refused, its model is cccccccccccc, this pool's is aaaaaaaaaaaa")) << error.what();
+  EXPECT_EQ(other.service.calls, 0);
+}
+
+TEST(EncoderPool, FailsWhenNoneHasTheConfiguredModel) {
+  Daemon daemon;
+  EncoderPoolOptions options = Options({daemon.address()});
+  options.expected_model_fingerprint = std::string(64, 'c');
+  EncoderPool pool(options);
+  const Error error = FetchError(&pool);
+  EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(Contains(error, "its model is aaaaaaaaaaaa, this pool's is cccccccccccc")) << error.what();
+  EXPECT_EQ(daemon.service.calls, 0);
+}
+
+TEST(EncoderPool, NoticesAModelThatWasReplacedSinceTheLastLook) {
+  Pair pair;
+  Fetch(pair.pool.get());
+  pair.first.service.Be('c');
+  EXPECT_EQ(Fetch(pair.pool.get()).conditioning.header.model_fingerprint, std::string(64, 'a'));
+  EXPECT_TRUE(pair.pool->Describe()[0].refused);
+  EXPECT_EQ(pair.second.service.calls, 1);
+  pair.second.service.Be('c');
+  EXPECT_EQ(Fetch(pair.pool.get()).conditioning.header.model_fingerprint, std::string(64, 'c'));
+  EXPECT_EQ(pair.pool->identity()->model_fingerprint, std::string(64, 'c'));
+  EXPECT_FALSE(pair.pool->Describe()[0].refused);
+}
+
+TEST(EncoderPool, RefusesRowsOfAnotherModelThanTheEncoderSaysItHas) {
+  Daemon daemon;
+  daemon.service.Say(GoodAnswer(Block(20, 48, 'c')));
+  EncoderPool pool(Options({daemon.address()}));
+  const Error error = FetchError(&pool);
+  EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(Contains(error, "cccccccccccc") && Contains(error, "aaaaaaaaaaaa")) << error.what();
+}
+
+TEST(EncoderPool, WaitsForAsLongAsItTakesAndSaysWhatFor) {
+  Daemon daemon;
+  EncoderPoolOptions options = Options({daemon.address()});
+  options.unreachable_patience = milliseconds(0);
+  EncoderPool pool(options);
+  Fetch(&pool);
+  daemon.Kill();
+  daemon.service.Be('a', grpc::Status(grpc::StatusCode::UNAVAILABLE, "still loading"));
+  std::vector<std::string> reasons;
+  const std::string loading = "encoder " + daemon.address().ToString() + ": still loading";
+  pool.Fetch(Request(), CancelToken(), [&](const std::string& reason) {
+    reasons.push_back(reason);
+    if (!daemon.runner) daemon.Start();
+    if (reason == loading) daemon.service.Be('a');
+  });
+  ASSERT_GE(reasons.size(), 2u);
+  EXPECT_EQ(reasons.back(), loading);
+  for (size_t i = 1; i < reasons.size(); ++i) EXPECT_NE(reasons[i], reasons[i - 1]);
+  EXPECT_EQ(daemon.service.calls, 2);
+  EXPECT_TRUE(pool.identity());
 }
 
 TEST(EncoderPool, NeedsAnEncoder) { EXPECT_THROW(EncoderPool(Options({})), Error); }

@@ -24,9 +24,9 @@ using Answer = std::vector<v1::EncodeResponse>;
 
 inline constexpr char kText[] = "formatted text";
 
-inline Conditioning Block(int64_t rows = 20, int64_t width = 48) {
+inline Conditioning Block(int64_t rows = 20, int64_t width = 48, char model = 'a') {
   Conditioning block;
-  block.header = {.model_fingerprint = std::string(64, 'a'),
+  block.header = {.model_fingerprint = std::string(64, model),
                   .tokenizer_fingerprint = std::string(64, 'b'),
                   .text_sha256 = Sha256Hex(kText),
                   .token_count = rows,
@@ -60,13 +60,22 @@ class ScriptedEncoder final : public v1::Encoder::Service {
     answer_ = std::move(answer);
     status_ = status;
   }
+  // The same for looks: what it is, and whether it says so.
+  void Be(char model, const grpc::Status& describe_status = grpc::Status::OK) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (model != model_) answer_ = GoodAnswer(Block(20, 48, model));
+    model_ = model;
+    describe_status_ = describe_status;
+  }
   v1::EncodeRequest last_request() {
     const std::lock_guard<std::mutex> lock(mutex_);
     return last_request_;
   }
   std::atomic<int64_t> waits_ms = 0;   // before it answers
+  std::atomic<bool> holds = false;     // it answers no call while this is set
   std::atomic<int> refuses_first = 0;  // so many calls answer UNAVAILABLE
   std::atomic<int> calls = 0;
+  std::atomic<int64_t> width = 48;  // as it describes itself
   std::atomic<bool> saw_cancel = false;
 
   grpc::Status Encode(grpc::ServerContext* context, const v1::EncodeRequest* request,
@@ -78,10 +87,14 @@ class ScriptedEncoder final : public v1::Encoder::Service {
       last_request_ = *request;
       answer = answer_;
       status = status_;
+      if (request->expected_model_fingerprint() != std::string(64, model_)) {
+        answer.clear();
+        status = grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "another model is expected");
+      }
     }
     if (++calls <= refuses_first) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "still loading");
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(waits_ms);
-    while (std::chrono::steady_clock::now() < end) {
+    while (holds || std::chrono::steady_clock::now() < end) {
       if (context->IsCancelled()) {
         saw_cancel = true;
         return grpc::Status::CANCELLED;
@@ -94,24 +107,36 @@ class ScriptedEncoder final : public v1::Encoder::Service {
 
   grpc::Status Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*,
                         v1::DescribeEncoderResponse* response) override {
-    response->set_model_fingerprint(std::string(64, 'a'));
-    response->set_width(48);
     const std::lock_guard<std::mutex> lock(mutex_);
-    return status_;
+    response->set_model_fingerprint(std::string(64, model_));
+    response->set_tokenizer_fingerprint(std::string(64, 'b'));
+    response->set_dtype(v1::STATE_DTYPE_BFLOAT16);
+    response->set_width(width);
+    return describe_status_;
   }
 
  private:
-  std::mutex mutex_;  // guards the three below
+  std::mutex mutex_;  // guards all below
+  char model_ = 'a';
   Answer answer_ = GoodAnswer();
   grpc::Status status_ = grpc::Status::OK;
+  grpc::Status describe_status_ = grpc::Status::OK;
   v1::EncodeRequest last_request_;
 };
 
 struct Daemon {
+  explicit Daemon(const Address& where = {"127.0.0.1", 0}) : first_address(where) { Start(); }
   ScriptedEncoder service;
-  std::unique_ptr<ServerRunner> runner =
-      *ServerRunner::Start({"127.0.0.1", 0}, {{v1::Encoder::service_full_name(), &service}});
-  Address address() const { return runner->address(); }
+  std::unique_ptr<ServerRunner> runner;
+  Address address() const { return first_address; }
+
+  // As a crash would, and a start at the same address.
+  void Kill() { runner.reset(); }
+  void Start() {
+    runner = *ServerRunner::Start(first_address, {{v1::Encoder::service_full_name(), &service}});
+    first_address = runner->address();
+  }
+  Address first_address;
 };
 
 }  // namespace diptych

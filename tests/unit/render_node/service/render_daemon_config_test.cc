@@ -63,6 +63,10 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
       {options::kRenderQueueLimit.info, "7", [](const C& c) { return c.queue_limit == 7; }},
       {options::kRenderEncodeTimeout.info, "1.5",
        [](const C& c) { return c.encode_timeout == std::chrono::milliseconds(1500); }},
+      {options::kRenderEncoderPatience.info, "2.5",
+       [](const C& c) { return c.encoder_patience == std::chrono::milliseconds(2500); }},
+      {options::kRenderEncoderFingerprint.info, std::string(64, 'a'),
+       [](const C& c) { return c.encoder_fingerprint == std::string(64, 'a'); }},
       {options::kDitDevice.info, "cuda", [](const C& c) { return c.renderer.device == "cuda"; }},
       {options::kVaeDevice.info, "cpu", [](const C& c) { return c.renderer.vae_device == "cpu"; }},
       {options::kRenderTorchDtype.info, "float32", [](const C& c) { return c.renderer.torch_dtype == "float32"; }},
@@ -113,6 +117,7 @@ TEST(RenderDaemonConfig, NamesTheFlagOfWrongUsage) {
   EXPECT_TRUE(Mentions(Refusal(SettingsForTest({{"model_path", "checkpoint"}})), "--state-dir"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.listen", "nowhere"}})), "--listen"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.encoders", "127.0.0.1:0"}})), "--encoder"));
+  EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.encoder_fingerprint", "a1b2"}})), "--encoder-fingerprint"));
   EXPECT_TRUE(
       Mentions(Refusal(WithRequired({{"pytorch.tile_size", "64"}, {"pytorch.tile_overlap", "40"}})), "--tile-overlap"));
 }

@@ -54,6 +54,7 @@ class WideEncoder final : public v1::Encoder::Service {
   grpc::Status Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*,
                         v1::DescribeEncoderResponse* response) override {
     response->set_width(48);
+    response->set_dtype(v1::STATE_DTYPE_BFLOAT16);
     return grpc::Status::OK;
   }
 };

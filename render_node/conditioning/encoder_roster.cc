@@ -1,0 +1,177 @@
+#include "render_node/conditioning/encoder_roster.h"
+
+#include <algorithm>
+
+namespace diptych {
+namespace {
+
+std::string Digits(const std::string& fingerprint) { return fingerprint.substr(0, 12); }
+
+}  // namespace
+
+std::string_view EncoderStateName(EncoderState state) {
+  switch (state) {
+    case EncoderState::kUnknown:
+      return "unknown";
+    case EncoderState::kUp:
+      return "up";
+    case EncoderState::kLoading:
+      return "loading";
+    case EncoderState::kDown:
+      return "down";
+    case EncoderState::kRefused:
+      return "refused";
+  }
+  return "unknown";
+}
+
+EncoderRoster::EncoderRoster(EncoderRosterOptions options) : options_(std::move(options)) {
+  for (const std::string& address : options_.addresses) {
+    Member& member = members_.emplace_back();
+    member.address = address;
+    member.pause = options_.first_pause;
+  }
+}
+
+std::optional<size_t> EncoderRoster::Pick(const std::vector<bool>& tried) const {
+  std::optional<size_t> best;
+  for (size_t i = 0; i < members_.size(); ++i) {
+    if (members_[i].state != EncoderState::kUp || tried[i]) continue;
+    if (!best || members_[i].in_flight < members_[*best].in_flight) best = i;
+  }
+  return best;
+}
+
+void EncoderRoster::CallEnded(size_t encoder, Outcome outcome, const std::string& why, Time now) {
+  Member& member = members_[encoder];
+  --member.in_flight;
+  switch (outcome) {
+    case Outcome::kCancelled:
+      return;
+    case Outcome::kDone:
+    case Outcome::kBelieved:
+      member.failures = 0;
+      member.pause = options_.first_pause;
+      if (member.state == EncoderState::kDown && member.reachable) Settle(member, EncoderState::kUp, "");
+      return;
+    case Outcome::kNotNow:
+      if (member.state == EncoderState::kUp) Settle(member, EncoderState::kLoading, why);
+      LookNow(encoder, now);
+      return;
+    case Outcome::kLost:
+      member.reachable = false;
+      if (member.state == EncoderState::kUp) Settle(member, EncoderState::kDown, why);
+      LookNow(encoder, now);
+      break;
+    case Outcome::kBroken:
+      break;
+  }
+  if (++member.failures != kMostFailures) return;
+  member.opened = now;
+  if (member.state != EncoderState::kRefused) {
+    Settle(member, EncoderState::kDown, std::to_string(kMostFailures) + " calls in a row failed, the last: " + why);
+  }
+  PauseBeforeNextLook(member, now);
+}
+
+void EncoderRoster::Answered(size_t encoder, const EncoderIdentity& identity, int64_t width, Time asked, Time now) {
+  Member& member = members_[encoder];
+  const bool news = member.identity != identity;
+  member.reachable = true;
+  member.identity = identity;
+  member.width = width;
+  if (member.failures >= kMostFailures && asked < member.opened) {  // the next look decides
+    return EndLook(member, asked, member.next_look);
+  }
+  EndLook(member, asked, now + options_.check_interval);
+  if (member.failures == 0) member.pause = options_.first_pause;
+  member.failures = std::min(member.failures, kMostFailures - 1);
+
+  if (std::string unfit = Unfit(member); !unfit.empty()) return Settle(member, EncoderState::kRefused, unfit);
+  if (!identity_) identity_ = identity;
+  if (identity != *identity_ && news && MayAdopt(identity)) {
+    events_.emplace_back(LogLevel::kWarning, "the encoders have another model now: encoder " + member.address + ": " +
+                                                 IdentityDifference(identity, *identity_) +
+                                                 " until now; from here on its own counts");
+    identity_ = identity;
+    for (Member& other : members_) {
+      if (other.state == EncoderState::kRefused && other.reachable && other.identity == identity &&
+          Unfit(other).empty()) {
+        Settle(other, EncoderState::kUp, "");
+      }
+    }
+  }
+  const std::string difference = IdentityDifference(identity, *identity_);
+  Settle(member, difference.empty() ? EncoderState::kUp : EncoderState::kRefused, difference);
+}
+
+void EncoderRoster::NotAnswered(size_t encoder, EncoderState state, const std::string& why, Time asked, Time now) {
+  Member& member = members_[encoder];
+  member.reachable = false;
+  Settle(member, state, why);
+  if (state == EncoderState::kLoading) {
+    member.next_look = now + options_.loading_pause;
+  } else {
+    PauseBeforeNextLook(member, now);
+  }
+  EndLook(member, asked, member.next_look);
+}
+
+bool EncoderRoster::AnyMayComeSoon() const {
+  return std::any_of(members_.begin(), members_.end(), [](const Member& member) {
+    return member.state == EncoderState::kUnknown || member.state == EncoderState::kUp ||
+           member.state == EncoderState::kLoading || (member.state == EncoderState::kDown && member.reachable);
+  });
+}
+
+bool EncoderRoster::AnyIs(EncoderState state) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const Member& member) { return member.state == state; });
+}
+
+bool EncoderRoster::AllAre(EncoderState state) const {
+  return std::all_of(members_.begin(), members_.end(), [&](const Member& member) { return member.state == state; });
+}
+
+// Why it can never belong to this pool; empty when it can.
+std::string EncoderRoster::Unfit(const Member& member) const {
+  if (options_.expected_width != 0 && member.width != options_.expected_width) {
+    return "its rows are " + std::to_string(member.width) + " values wide, this renderer's transformer takes " +
+           std::to_string(options_.expected_width);
+  }
+  const std::string& expected = options_.expected_model_fingerprint;
+  if (!expected.empty() && member.identity->model_fingerprint != expected) {
+    return "its model is " + Digits(member.identity->model_fingerprint) + ", this pool's is " + Digits(expected) +
+           " by configuration";
+  }
+  return "";
+}
+
+bool EncoderRoster::MayAdopt(const EncoderIdentity& identity) const {
+  return std::all_of(members_.begin(), members_.end(), [&](const Member& member) {
+    return !member.reachable || member.identity == identity || !Unfit(member).empty();
+  });
+}
+
+void EncoderRoster::Settle(Member& member, EncoderState state, const std::string& error) {
+  const bool changes = member.state != state || (state == EncoderState::kRefused && member.error != error);
+  const bool first = member.state == EncoderState::kUnknown;
+  member.state = state;
+  member.error = error;
+  if (!changes || first) return;
+  const LogLevel level =
+      state == EncoderState::kUp || state == EncoderState::kLoading ? LogLevel::kInfo : LogLevel::kWarning;
+  events_.emplace_back(level, "encoder " + member.address + " is " + std::string(EncoderStateName(state)) +
+                                  (error.empty() ? "" : ": " + error));
+}
+
+void EncoderRoster::EndLook(Member& member, Time asked, Time next) {
+  member.last_look = asked;
+  member.next_look = asked < member.wanted ? member.wanted : next;
+}
+
+void EncoderRoster::PauseBeforeNextLook(Member& member, Time now) {
+  member.next_look = now + member.pause;
+  member.pause = std::min(2 * member.pause, options_.longest_pause);
+}
+
+}  // namespace diptych

@@ -1,0 +1,118 @@
+// What a pool knows of its encoders, and what follows from it: whom to ask, whom to leave alone, which model counts.
+// Plain state: no threads, no clock and no protocol.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/log/log.h"
+#include "render_node/conditioning/conditioning_key.h"
+
+namespace diptych {
+
+enum class EncoderState {
+  kUnknown,  // not asked yet
+  kUp,
+  kLoading,  // it answers that it cannot yet (or no longer)
+  kDown,     // it does not answer, or its calls break
+  kRefused,  // it answers and does not belong here
+};
+std::string_view EncoderStateName(EncoderState state);  // "unknown", "up", "loading", "down", "refused"
+
+struct EncoderRosterOptions {
+  std::vector<std::string> addresses;
+  int64_t expected_width = 0;                        // 0: any
+  std::string expected_model_fingerprint;            // empty: that of the first encoder that answers
+  std::chrono::milliseconds check_interval{10'000};  // between two looks at one that is up or refused
+  std::chrono::milliseconds loading_pause{250};      // at one that is loading
+  std::chrono::milliseconds first_pause{500};        // at one that is down; doubles with every look ...
+  std::chrono::milliseconds longest_pause{10'000};   // ... up to this
+};
+
+// Not thread-safe. Encoders are named by their place in `addresses`.
+//
+// Identity: the first encoder that answers decides model, tokenizer and number format; another one is refused. When an
+// encoder is seen with an identity that it did not have before, all that answer agree on it and none with the old one
+// answers, the operator has replaced the model: that identity is the pool's from then on.
+//
+// Circuit: after kMostFailures broken calls in a row an encoder is left alone until a look at it, asked for later than
+// the last of them, is answered. One more broken call then suffices, and the pause before the next look is twice as
+// long.
+class EncoderRoster {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  static constexpr int kMostFailures = 3;
+
+  struct Member {
+    std::string address;
+    EncoderState state = EncoderState::kUnknown;
+    std::string error;                        // unless it is up: why
+    bool reachable = false;                   // the last look was answered
+    std::optional<EncoderIdentity> identity;  // as last answered
+    int64_t width = 0;                        // the same
+    int in_flight = 0;                        // our calls
+    int failures = 0;                         // broken calls in a row
+    std::chrono::milliseconds pause{0};       // before the next look at it while it is down
+    Time next_look{};
+    Time last_look{};  // when the last one that has ended was asked for
+    Time wanted{};     // one that was asked for earlier does not do
+    Time opened{};     // when its circuit was opened
+  };
+
+  // How a call ended.
+  enum class Outcome {
+    kDone,       // with rows
+    kBelieved,   // with an error about the request: the encoder works
+    kNotNow,     // it answered that it cannot yet
+    kLost,       // the connection broke, or there was none
+    kBroken,     // with nonsense, with an internal error, or not in time
+    kCancelled,  // by us
+  };
+
+  explicit EncoderRoster(EncoderRosterOptions options);
+
+  const std::vector<Member>& members() const { return members_; }
+  const std::optional<EncoderIdentity>& identity() const { return identity_; }
+
+  // The encoder that is up, not in `tried`, and has the fewest calls in flight; the first of equals.
+  std::optional<size_t> Pick(const std::vector<bool>& tried) const;
+
+  void CallBegan(size_t encoder) { ++members_[encoder].in_flight; }
+  void CallEnded(size_t encoder, Outcome outcome, const std::string& why, Time now);
+
+  // What a look at an encoder, begun at `asked`, has shown.
+  void Answered(size_t encoder, const EncoderIdentity& identity, int64_t width, Time asked, Time now);
+  void NotAnswered(size_t encoder, EncoderState state, const std::string& why, Time asked, Time now);
+
+  // Makes a look due that is asked for at `now` or later.
+  void LookNow(size_t encoder, Time now) { members_[encoder].next_look = members_[encoder].wanted = now; }
+
+  // Whether waiting may help although nothing is up: one is there and not refused, or was not asked yet.
+  bool AnyMayComeSoon() const;
+  bool AnyIs(EncoderState state) const;
+  bool AllAre(EncoderState state) const;
+
+  // Lines for the log since the last call. What the first look at an encoder shows is not among them, unless it is
+  // about the pool's identity.
+  std::vector<std::pair<LogLevel, std::string>> TakeEvents() { return std::exchange(events_, {}); }
+
+ private:
+  std::string Unfit(const Member& member) const;
+  bool MayAdopt(const EncoderIdentity& identity) const;
+  void Settle(Member& member, EncoderState state, const std::string& error);
+  void PauseBeforeNextLook(Member& member, Time now);
+  static void EndLook(Member& member, Time asked, Time next);
+
+  const EncoderRosterOptions options_;
+  std::vector<Member> members_;
+  std::optional<EncoderIdentity> identity_;
+  std::vector<std::pair<LogLevel, std::string>> events_;
+};
+
+}  // namespace diptych
