@@ -72,6 +72,8 @@ TEST_F(PrivateNodesTest, GiveTheRendererTheEncodersAddress) {
   EXPECT_EQ(Arguments("diptych-encoderd"), "--model-path m --listen 127.0.0.1:0");
   EXPECT_NE(Arguments("diptych-renderd").find("--encoder 127.0.0.1:5"), std::string::npos);
   EXPECT_NE(Arguments("diptych-renderd").find("--state-dir "), std::string::npos);
+  EXPECT_NE(Arguments("diptych-renderd").find("--encoder-patience 15"), std::string::npos)
+      << "nobody starts a private encoder again";
 }
 
 TEST_F(PrivateNodesTest, StartOnlyWhatThePlanNames) {
