@@ -7,6 +7,7 @@ namespace {
 constexpr std::string_view kDevices = "auto,cpu,cuda";
 constexpr std::string_view kDtypes = "auto,bfloat16,float32";
 constexpr int64_t kLargestSide = 16384;
+constexpr int64_t kLargestStoreMiB = 1 << 30;  // a pebibyte
 
 }  // namespace
 
@@ -84,6 +85,12 @@ const Option<std::string> kRenderEncoderFingerprint({.key = "render.encoder_fing
     .flag = "--encoder-fingerprint", .unit = "SHA256",
     .help = "the text encoder model to work with, 64 hexadecimal digits; unset: that of the first encoder that answers",
     .programs = kRenderd});
+const Option<int64_t> kRenderConditioningMemory({.key = "render.conditioning_memory", .flag = "--conditioning-memory",
+    .default_text = "256", .least = 0, .most = kLargestStoreMiB, .unit = "MiB",
+    .help = "memory for finished conditioning, so that a prompt is encoded once; 0: none", .programs = kRenderd});
+const Option<int64_t> kRenderConditioningDisk({.key = "render.conditioning_disk", .flag = "--conditioning-disk",
+    .default_text = "4096", .least = 0, .most = kLargestStoreMiB, .unit = "MiB",
+    .help = "disk space for finished conditioning, in the state folder; 0: none", .programs = kRenderd});
 const Option<std::string> kTiledVae({.key = "pytorch.tiled_vae", .flag = "--tiled-vae", .default_text = "auto",
     .choices = "auto,on,off", .when_true = "on", .when_false = "off",
     .help = "decode in tiles; auto: when a side is longer than 1024 px", .programs = kRenderd | kCliPrivate});
@@ -190,7 +197,7 @@ std::span<const OptionInfo* const> AllOptions() {
       &kEncoderPromptByteLimit.info, &kHiddenLayer.info,
       // diptych-renderd
       &kRenderListen.info, &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
-      &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info, &kRenderEncoderFingerprint.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info,
+      &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info, &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info,
       &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kUseCustomScheduler.info,
       &kLongPromptMode.info,
       // diptych

@@ -46,6 +46,8 @@ extern const Option<int64_t> kRenderQueueLimit;              // jobs
 extern const Option<double> kRenderEncodeTimeout;            // seconds
 extern const Option<double> kRenderEncoderPatience;          // seconds; 0: no end
 extern const Option<std::string> kRenderEncoderFingerprint;  // 64 hex digits; empty: any
+extern const Option<int64_t> kRenderConditioningMemory;      // MiB
+extern const Option<int64_t> kRenderConditioningDisk;        // MiB; 0: none
 extern const Option<std::string> kTiledVae;                  // auto: when a side exceeds 1024 px; on, off
 extern const Option<int64_t> kTileSize;                      // px
 extern const Option<int64_t> kTileOverlap;                   // px

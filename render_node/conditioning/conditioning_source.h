@@ -21,8 +21,9 @@ struct FetchRequest {
 
 struct FetchResult {
   Conditioning conditioning;
-  double encode_ms = 0;    // as the encoder measured it; from 0 to the whole call
-  double transfer_ms = 0;  // the whole call less encode_ms
+  double encode_ms = 0;     // as the encoder measured it; from 0 to the whole call
+  double transfer_ms = 0;   // the whole call less encode_ms
+  bool from_store = false;  // no encoder was asked for this call; both times are 0
 };
 
 // Thread-safe.

@@ -16,7 +16,9 @@
 #include "common/net/server_runner.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
+#include "render_node/conditioning/conditioning_store.h"
 #include "render_node/conditioning/encoder_pool.h"
+#include "render_node/conditioning/stored_conditioning.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/job_runner.h"
 #include "render_node/jobs/picture_store.h"
@@ -149,12 +151,24 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     CheckEncoders(encoders->Describe(), facts, log);
   }
 
+  ConditioningStore conditioning({.folder = folder.conditioning_store(),
+                                  .memory_limit = config.conditioning_memory,
+                                  .disk_limit = config.conditioning_disk});
+  const ConditioningStore::Stats stored = conditioning.stats();
+  if (!stored.last_failure.empty()) warn(absl::StrCat("the conditioning store: ", stored.last_failure));
+  log.Debug(absl::StrCat("the conditioning store has ", stored.entries, " entries of ", stored.disk_bytes, " bytes"));
+  StoredConditioning source({.encoders = encoders ? static_cast<ConditioningSource&>(*encoders) : no_source,
+                             .identity = [&] { return encoders ? encoders->identity() : std::nullopt; },
+                             .store = conditioning,
+                             .expected_width = facts.cap_feat_dim,
+                             .log = log});
+
   FairScheduler scheduler;
   JobQueue queue(store, scheduler, clock, {.waiting = config.queue_limit});
   JobRunner worker({.queue = queue,
                     .store = store,
                     .pictures = pictures,
-                    .source = encoders ? static_cast<ConditioningSource&>(*encoders) : no_source,
+                    .source = source,
                     .renderer = *renderer,
                     .clock = clock,
                     .finish = FinishWithReceipt,

@@ -10,6 +10,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kMiB = 1 << 20;
+
 absl::Status Named(const char* flag, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
 }
@@ -72,6 +74,8 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
       std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncodeTimeout) * 1000));
   config.encoder_patience =
       std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncoderPatience) * 1000));
+  config.conditioning_memory = settings.Get(options::kRenderConditioningMemory) * kMiB;
+  config.conditioning_disk = settings.Get(options::kRenderConditioningDisk) * kMiB;
   config.queue_limit = settings.Get(options::kRenderQueueLimit);
   config.use_custom_scheduler = settings.Get(options::kUseCustomScheduler);
   config.default_shift = settings.Get(options::kShift);

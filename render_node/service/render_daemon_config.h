@@ -25,6 +25,8 @@ struct RenderDaemonConfig {
   std::chrono::milliseconds encode_timeout{600'000};  // of one prompt
   std::chrono::milliseconds encoder_patience{0};      // while no encoder answers; 0: no end
   std::string encoder_fingerprint;                    // empty: that of the first encoder that answers
+  int64_t conditioning_memory = 0;                    // bytes
+  int64_t conditioning_disk = 0;                      // bytes; 0: none
   std::filesystem::path state_dir;
   int64_t queue_limit = 0;              // waiting jobs
   std::optional<double> default_shift;  // in place of the checkpoint's own

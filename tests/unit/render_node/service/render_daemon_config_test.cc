@@ -67,6 +67,8 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
        [](const C& c) { return c.encoder_patience == std::chrono::milliseconds(2500); }},
       {options::kRenderEncoderFingerprint.info, std::string(64, 'a'),
        [](const C& c) { return c.encoder_fingerprint == std::string(64, 'a'); }},
+      {options::kRenderConditioningMemory.info, "3", [](const C& c) { return c.conditioning_memory == 3 << 20; }},
+      {options::kRenderConditioningDisk.info, "5", [](const C& c) { return c.conditioning_disk == 5 << 20; }},
       {options::kDitDevice.info, "cuda", [](const C& c) { return c.renderer.device == "cuda"; }},
       {options::kVaeDevice.info, "cpu", [](const C& c) { return c.renderer.vae_device == "cpu"; }},
       {options::kRenderTorchDtype.info, "float32", [](const C& c) { return c.renderer.torch_dtype == "float32"; }},
@@ -97,6 +99,9 @@ TEST(RenderDaemonConfig, HasTheDefaultsOfTheTable) {
   EXPECT_EQ(plain.listen, (Address{"127.0.0.1", 7872}));
   EXPECT_TRUE(plain.encoders.empty());
   EXPECT_FALSE(plain.default_shift);
+  EXPECT_EQ(plain.conditioning_memory, int64_t{256} << 20);
+  EXPECT_EQ(plain.conditioning_disk, int64_t{4} << 30);
+  EXPECT_EQ(plain.encoder_patience.count(), 0);
   EXPECT_EQ(plain.renderer.tiled_vae, "auto");
   EXPECT_EQ(plain.renderer.tile_size, 512);
   EXPECT_EQ(plain.renderer.tile_overlap, 64);

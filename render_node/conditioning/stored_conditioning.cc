@@ -1,0 +1,150 @@
+#include "render_node/conditioning/stored_conditioning.h"
+
+#include <chrono>
+#include <utility>
+
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{20};  // how late a cancellation is seen while waiting
+
+FetchResult FromStore(Conditioning conditioning) {
+  FetchResult result;
+  result.conditioning = std::move(conditioning);
+  result.from_store = true;
+  return result;
+}
+
+}  // namespace
+
+// Ends the flight, whatever happens to the call that leads it.
+class StoredConditioning::Lead {
+ public:
+  Lead(StoredConditioning& owner, std::string flight_key, std::shared_ptr<Flight> flight)
+      : owner_(owner), flight_key_(std::move(flight_key)), flight_(std::move(flight)) {}
+  ~Lead() {
+    {
+      const std::lock_guard<std::mutex> lock(owner_.mutex_);
+      flight_->ended = true;
+      owner_.flights_.erase(flight_key_);
+    }
+    owner_.changed_.notify_all();
+  }
+  Lead(const Lead&) = delete;
+  Lead& operator=(const Lead&) = delete;
+
+  void Obtained(const Conditioning& conditioning) {
+    auto copy = std::make_shared<const Conditioning>(conditioning);
+    const std::lock_guard<std::mutex> lock(owner_.mutex_);
+    flight_->obtained = std::move(copy);
+  }
+  void WaitsFor(const std::string& reason) {
+    {
+      const std::lock_guard<std::mutex> lock(owner_.mutex_);
+      flight_->waiting_for = reason;
+    }
+    owner_.changed_.notify_all();
+  }
+
+ private:
+  StoredConditioning& owner_;
+  const std::string flight_key_;
+  const std::shared_ptr<Flight> flight_;
+};
+
+FetchResult StoredConditioning::Fetch(const FetchRequest& request, const CancelToken& cancel,
+                                      const std::function<void(const std::string& reason)>& on_waiting) {
+  const std::optional<std::string> flight_key = KeyOf(request, EncoderIdentity());  // of the request alone
+  // A prompt without a text is the encoder's to refuse.
+  if (!flight_key) return parts_.encoders.Fetch(request, cancel, on_waiting);
+  for (;;) {
+    cancel.ThrowIfCancelled();
+    bool leads = false;
+    const std::shared_ptr<Flight> flight = Join(*flight_key, &leads);
+    if (!leads) {
+      if (const auto obtained = Await(*flight, cancel, on_waiting)) return FromStore(*obtained);
+      continue;
+    }
+    Lead lead(*this, *flight_key, flight);
+    FetchResult result = FindOrFetch(request, cancel, [&](const std::string& reason) {
+      lead.WaitsFor(reason);
+      if (on_waiting) on_waiting(reason);
+    });
+    lead.Obtained(result.conditioning);
+    return result;
+  }
+}
+
+FetchResult StoredConditioning::FindOrFetch(const FetchRequest& request, const CancelToken& cancel,
+                                            const std::function<void(const std::string& reason)>& on_waiting) {
+  if (const std::optional<EncoderIdentity> identity = Identity()) {
+    const std::string key = ConditioningKey(request, *identity);
+    std::optional<Conditioning> found = parts_.store.Find(key);
+    if (found && (parts_.expected_width == 0 || found->header.width == parts_.expected_width)) {
+      if (parts_.log) parts_.log->ForJob(request.job_id).Debug("conditioning from the store, " + key);
+      return FromStore(*std::move(found));
+    }
+  }
+  FetchResult result = parts_.encoders.Fetch(request, cancel, on_waiting);
+  // Under the key of what came: the model may have been replaced since.
+  const ConditioningHeader& header = result.conditioning.header;
+  parts_.store.SetIdentity(IdentityOf(header));
+  const std::string key = ConditioningKey(header, request.row_limit);
+  parts_.store.Put(key, result.conditioning);
+  if (parts_.log) parts_.log->ForJob(request.job_id).Debug("conditioning into the store, " + key);
+  return result;
+}
+
+bool StoredConditioning::Has(const FetchRequest& request) const {
+  const std::optional<EncoderIdentity> identity = Identity();
+  if (!identity) return false;
+  const std::optional<std::string> key = KeyOf(request, *identity);
+  return key && parts_.store.Has(*key);
+}
+
+std::optional<EncoderIdentity> StoredConditioning::Identity() const {
+  std::optional<EncoderIdentity> identity = parts_.identity();
+  return identity ? identity : parts_.store.identity();
+}
+
+// Nothing for a prompt that cannot be formatted.
+std::optional<std::string> StoredConditioning::KeyOf(const FetchRequest& request,
+                                                     const EncoderIdentity& identity) const {
+  try {
+    return ConditioningKey(request, identity);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// The flight of that key; `leads`: it is new, and the caller's to fly.
+std::shared_ptr<StoredConditioning::Flight> StoredConditioning::Join(const std::string& flight_key, bool* leads) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::shared_ptr<Flight>& flight = flights_[flight_key];
+  *leads = flight == nullptr;
+  if (*leads) flight = std::make_shared<Flight>();
+  return flight;
+}
+
+// What the flight brings; null when it failed.
+std::shared_ptr<const Conditioning> StoredConditioning::Await(
+    Flight& flight, const CancelToken& cancel, const std::function<void(const std::string& reason)>& on_waiting) {
+  std::string told;
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!flight.ended) {
+    cancel.ThrowIfCancelled();
+    if (on_waiting && flight.waiting_for != told) {
+      told = flight.waiting_for;
+      lock.unlock();
+      on_waiting(told);
+      lock.lock();
+      continue;
+    }
+    changed_.wait_for(lock, kTick);
+  }
+  return flight.obtained;
+}
+
+}  // namespace diptych

@@ -1,0 +1,67 @@
+// Conditioning from the store where it is there, else from the encoders, and then into the store.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "common/log/log.h"
+#include "render_node/conditioning/conditioning_key.h"
+#include "render_node/conditioning/conditioning_source.h"
+#include "render_node/conditioning/conditioning_store.h"
+
+namespace diptych {
+
+struct StoredConditioningParts {
+  ConditioningSource& encoders;
+  // What the encoders would answer with now; EncoderPool::identity. Nothing: none has answered yet, and what the store
+  // remembers counts.
+  std::function<std::optional<EncoderIdentity>()> identity;
+  ConditioningStore& store;
+  int64_t expected_width = 0;  // cap_feat_dim of the DiT; 0: any. The store may be older than the DiT
+  std::optional<Logger> log;
+};
+
+// Thread-safe. All parts must outlive it.
+class StoredConditioning final : public ConditioningSource {
+ public:
+  explicit StoredConditioning(StoredConditioningParts parts) : parts_(std::move(parts)) {}
+
+  // Of several calls at one time that want the same, one asks the encoders and the others wait for it; when it fails or
+  // is cancelled, the next asks. Throws what the encoders' Fetch throws.
+  FetchResult Fetch(const FetchRequest& request, const CancelToken& cancel,
+                    const std::function<void(const std::string& reason)>& on_waiting) override;
+
+  // Whether Fetch would need no encoder. Reads no file; formats and hashes the prompt.
+  bool Has(const FetchRequest& request) const;
+
+ private:
+  // One call that is under way, for those who want the same.
+  struct Flight {
+    bool ended = false;
+    std::string waiting_for;                       // what the encoders last said
+    std::shared_ptr<const Conditioning> obtained;  // null: it failed
+  };
+  class Lead;
+
+  std::optional<EncoderIdentity> Identity() const;
+  std::optional<std::string> KeyOf(const FetchRequest& request, const EncoderIdentity& identity) const;
+  std::shared_ptr<Flight> Join(const std::string& flight_key, bool* leads);
+  std::shared_ptr<const Conditioning> Await(Flight& flight, const CancelToken& cancel,
+                                            const std::function<void(const std::string& reason)>& on_waiting);
+  FetchResult FindOrFetch(const FetchRequest& request, const CancelToken& cancel,
+                          const std::function<void(const std::string& reason)>& on_waiting);
+
+  const StoredConditioningParts parts_;
+  std::mutex mutex_;                 // guards the flights and what is in them
+  std::condition_variable changed_;  // a flight
+  std::map<std::string, std::shared_ptr<Flight>> flights_;
+};
+
+}  // namespace diptych
