@@ -78,7 +78,7 @@ const Option<double> kRenderEncodeTimeout({.key = "render.encode_timeout_s", .fl
     .default_text = "600", .least_number = 0.1, .most_number = 86400, .unit = "s",
     .help = "how long an encoder may take for one prompt before the job fails", .programs = kRenderd});
 const Option<double> kRenderEncoderPatience({.key = "render.encoder_patience", .flag = "--encoder-patience",
-    .default_text = "0", .least_number = 0, .most_number = 1e9, .unit = "s",
+    .default_text = "0", .least_number = 0, .most_number = 604800, .unit = "s",
     .help = "how long a job waits while no encoder answers before it fails; 0: for as long as it takes",
     .programs = kRenderd});
 const Option<std::string> kRenderEncoderFingerprint({.key = "render.encoder_fingerprint",
