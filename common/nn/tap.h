@@ -1,4 +1,4 @@
-// Named taps: how a test looks inside a model without the model knowing about tests.
+// Named taps: how a test looks inside a model, and a cancelled job leaves it, without the model knowing about either.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@ class Tensor;
 
 namespace diptych {
 
-// Called with the name of a place and the tensor that passes there. Empty in production.
+// Called with the name of a place and the tensor that passes there. What it throws ends the pass.
 using Tap = std::function<void(std::string_view name, const at::Tensor& value)>;
 
 }  // namespace diptych

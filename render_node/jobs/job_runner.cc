@@ -119,7 +119,8 @@ Conditioning JobRunner::Fetch(Job& job, const PromptParts& prompt, const CancelT
 
 Picture JobRunner::Render(Job& job, const Inputs& inputs, const RenderParameters& parameters,
                           const CancelToken& cancel) {
-  const auto on_progress = [&](const RenderProgress& progress) {
+  RenderHooks hooks;
+  hooks.on_progress = [&](const RenderProgress& progress) {
     switch (progress.stage) {
       case RenderStage::kRefined:
         job.timings.refine_ms += progress.ms;
@@ -139,7 +140,7 @@ Picture JobRunner::Render(Job& job, const Inputs& inputs, const RenderParameters
       parts_.queue.Report(job);
     }
   };
-  return parts_.renderer.Render(inputs.positive, inputs.negative ? &*inputs.negative : nullptr, parameters, on_progress,
+  return parts_.renderer.Render(inputs.positive, inputs.negative ? &*inputs.negative : nullptr, parameters, hooks,
                                 cancel);
 }
 

@@ -31,6 +31,10 @@ void CheckAtLeast(const char* name, double value, double least, bool least_allow
          (least_allowed ? "of at least " : "above ") + Number(least));
 }
 
+std::string Shape(int32_t channels, int32_t height, int32_t width) {
+  return std::to_string(channels) + " x " + std::to_string(height) + " x " + std::to_string(width);
+}
+
 }  // namespace
 
 void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts) {
@@ -58,6 +62,22 @@ void CheckConditioningFits(const ConditioningHeader& header, const RendererFacts
   if (header.rows > facts.row_limit) {
     throw Error(ErrorCode::kFailedPrecondition, "the conditioning has " + std::to_string(header.rows) +
                                                     " rows, this DiT takes at most " + std::to_string(facts.row_limit));
+  }
+}
+
+void CheckResume(const LatentState& state, int32_t channels, int32_t height, int32_t width, int32_t steps) {
+  if (state.channels != channels || state.height != height || state.width != width) {
+    Refuse("cannot resume from a latent of " + Shape(state.channels, state.height, state.width) +
+           ": this picture's is " + Shape(channels, height, width));
+  }
+  const size_t values = static_cast<size_t>(channels) * static_cast<size_t>(height) * static_cast<size_t>(width);
+  if (state.values.size() != values) {
+    Refuse("cannot resume from " + std::to_string(state.values.size()) + " values: a latent of " +
+           Shape(channels, height, width) + " has " + std::to_string(values));
+  }
+  if (state.step < 0 || state.step > steps) {
+    Refuse("cannot resume after step " + std::to_string(state.step) + ": this picture has " + std::to_string(steps) +
+           " steps");
   }
 }
 

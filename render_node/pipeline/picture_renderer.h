@@ -63,6 +63,32 @@ struct RenderProgress {
   std::string plan = {};  // with kRefined: one line on what the steps will do, for the log
 };
 
+// A picture between two steps: with the parameters and the conditioning, all that the rest of the work needs.
+struct LatentState {
+  int32_t step = 0;                             // finished steps
+  int32_t channels = 0, height = 0, width = 0;  // latent pixels
+  std::vector<float> values = {};               // [channels, height, width], exactly what the sampler had
+};
+
+// Throws Error(kInvalidArgument) naming both shapes, or the step and the number of steps, for a state that is not from
+// 0 to `steps` steps into a latent of this shape.
+void CheckResume(const LatentState& state, int32_t channels, int32_t height, int32_t width, int32_t steps);
+
+// What a caller of Render wants to see, and from where to start. All of it is called on the calling thread; what it
+// throws ends the picture. After a step the order is on_latent, on_preview, on_progress; the time that the first two
+// take is in no RenderProgress::ms.
+struct RenderHooks {
+  std::function<void(const RenderProgress&)> on_progress;
+  std::function<void(const LatentState&)> on_latent;  // after each finished step; empty: nothing is copied
+  // Every `preview_every` steps but not after the last: what the picture seems to become, one pixel for each of the
+  // latent. `step` as in RenderProgress.
+  std::function<void(const Picture& preview, int32_t step)> on_preview;
+  int32_t preview_every = 0;  // 0: no previews
+  // Start after resume->step steps instead of from noise; null: from noise. The picture is byte for byte that of the
+  // uninterrupted run. When all steps are done already the decoder comes next, and no kStep is reported.
+  const LatentState* resume = nullptr;
+};
+
 // Thread-safe, but runs one picture at a time.
 class PictureRenderer {
  public:
@@ -70,11 +96,12 @@ class PictureRenderer {
 
   virtual const RendererFacts& facts() const = 0;
 
-  // `negative` is used when guidance_scale > 0 and must then be set. `on_progress` is called on the calling thread.
+  // `negative` is used when guidance_scale > 0 and must then be set.
   // Throws Error: kInvalidArgument, kFailedPrecondition (see the checks above), kCancelled (looked at before each step
-  // and between VAE tiles), kResourceExhausted is left to the boundary (out of memory).
+  // and block of a step, and between the VAE's tiles and stages), kResourceExhausted is left to the boundary (out of
+  // memory).
   virtual Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
-                         const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) = 0;
+                         const RenderHooks& hooks, const CancelToken& cancel) = 0;
 };
 
 }  // namespace diptych

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "common/error/error.h"
@@ -54,7 +55,7 @@ class Lap {
 };
 
 // "shift 3, guidance 0, latent 16 x 128 x 128, sigmas 1 0.96 ... 0"; of many sigmas the first and the last.
-std::string PlanText(const RenderParameters& p, const at::Tensor& noise, const std::vector<float>& sigmas) {
+std::string PlanText(const RenderParameters& p, int first, const at::Tensor& noise, const std::vector<float>& sigmas) {
   constexpr size_t kMostListed = 50;
   std::ostringstream text;
   text << "shift " << p.shift << ", guidance " << p.guidance_scale;
@@ -64,6 +65,7 @@ std::string PlanText(const RenderParameters& p, const at::Tensor& noise, const s
   for (size_t i = 0; i + 1 < std::min(sigmas.size(), kMostListed); ++i) text << " " << sigmas[i];
   if (sigmas.size() > kMostListed) text << " ...";
   text << " " << sigmas.back();
+  if (first > 0) text << ", resumed after step " << first;
   return text.str();
 }
 
@@ -75,6 +77,23 @@ Picture ToPicture(const at::Tensor& image) {  // [3, H, W] in -1..1
   const uint8_t* begin = bytes.data_ptr<uint8_t>();
   picture.rgb.assign(begin, begin + bytes.numel());
   return picture;
+}
+
+LatentState ToState(int step, const at::Tensor& latent) {  // [C, h, w] fp32
+  const at::Tensor values = latent.to(at::kCPU).contiguous();
+  LatentState state{.step = step,
+                    .channels = static_cast<int32_t>(values.size(0)),
+                    .height = static_cast<int32_t>(values.size(1)),
+                    .width = static_cast<int32_t>(values.size(2))};
+  const float* begin = values.data_ptr<float>();
+  state.values.assign(begin, begin + values.numel());
+  return state;
+}
+
+at::Tensor ToTensor(const LatentState& state) {  // [C, h, w] fp32, a copy
+  const at::TensorOptions fp32 = at::TensorOptions().dtype(at::kFloat);
+  const int64_t shape[] = {state.channels, state.height, state.width};
+  return at::from_blob(const_cast<float*>(state.values.data()), shape, fp32).clone();
 }
 
 }  // namespace
@@ -143,48 +162,63 @@ ZImagePipeline::~ZImagePipeline() = default;
 const RendererFacts& ZImagePipeline::facts() const { return models_->facts; }
 
 Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& negative,
-                              const RenderParameters& parameters,
-                              const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel,
-                              const std::function<void(int, const at::Tensor&)>& on_latent) const {
+                              const RenderParameters& parameters, const RenderHooks& hooks,
+                              const CancelToken& cancel) const {
   const Models& m = *models_;
   CheckRenderParameters(parameters, m.facts);
   if (parameters.guidance_scale > 0 && !negative.defined()) {
     throw Error(ErrorCode::kInvalidArgument, "guidance_scale above 0 needs negative conditioning");
   }
+  const int64_t scale = m.decoder.config().scale(), channels = m.config.in_channels;
+  const int64_t h = parameters.height / scale, w = parameters.width / scale;
+  if (hooks.resume != nullptr) {
+    CheckResume(*hooks.resume, static_cast<int32_t>(channels), static_cast<int32_t>(h), static_cast<int32_t>(w),
+                parameters.steps);
+  }
   const at::InferenceMode no_gradients;
   nn::SetThreads(m.threads);
+  Lap lap;
   const auto report = [&](RenderStage stage, int step, double sigma, double ms, std::string plan = {}) {
-    if (!on_progress) return;
-    on_progress(
+    if (!hooks.on_progress) return;
+    hooks.on_progress(
         {.stage = stage, .step = step, .steps = parameters.steps, .sigma = sigma, .ms = ms, .plan = std::move(plan)});
   };
-  const int64_t scale = m.decoder.config().scale(), h = parameters.height / scale, w = parameters.width / scale;
-  Lap lap;
+  // A step or a decoder takes seconds on a CPU: a cancelled picture ends between two of their blocks.
+  const Tap leave_if_cancelled = [&](std::string_view, const at::Tensor&) { cancel.ThrowIfCancelled(); };
 
+  const int first = hooks.resume == nullptr ? 0 : hooks.resume->step;
+  const bool denoises = first < parameters.steps;
   const auto canvas_of = [&](const at::Tensor& rows) {
     return m.dit.Prepare(h, w, m.refiner.Refine(rows.to(m.device)));
   };
-  const auto positive_canvas = canvas_of(positive);
-  const auto negative_canvas = parameters.guidance_scale > 0 ? canvas_of(negative) : nullptr;
-  const at::Tensor noise = sampler::InitialNoise(parameters.seed, m.config.in_channels, h, w);
-  if (on_latent) on_latent(0, noise);
+  const auto positive_canvas = denoises ? canvas_of(positive) : nullptr;
+  const auto negative_canvas = denoises && parameters.guidance_scale > 0 ? canvas_of(negative) : nullptr;
+  const at::Tensor start =
+      hooks.resume == nullptr ? sampler::InitialNoise(parameters.seed, channels, h, w) : ToTensor(*hooks.resume);
   const std::vector<float> sigmas = sampler::FlowMatchSigmas(parameters.steps, parameters.shift);
-  report(RenderStage::kRefined, 0, sigmas.front(), lap.Take(), PlanText(parameters, noise, sigmas));
+  report(RenderStage::kRefined, first, sigmas[first], lap.Take(), PlanText(parameters, first, start, sigmas));
 
   const sampler::Guidance guidance{.scale = parameters.guidance_scale,
                                    .normalization = parameters.cfg_normalization,
                                    .truncation = parameters.cfg_truncation};
-  const at::Tensor latent = sampler::Denoise(
-      noise.to(m.device), sigmas, [&](const at::Tensor& x, double t) { return m.dit.Velocity(x, t, *positive_canvas); },
-      [&](const at::Tensor& x, double t) { return m.dit.Velocity(x, t, *negative_canvas); }, guidance, cancel,
-      [&](int step, double sigma, const at::Tensor& x) {
-        if (on_latent) on_latent(step, x);
-        if (x.is_cuda()) x.sum().item();  // wait for the GPU, so that the time is this step's
-        report(RenderStage::kStep, step, sigma, lap.Take());
-      });
+  const auto network = [&](const dit::Canvas* canvas) {
+    return [&m, &leave_if_cancelled, canvas](const at::Tensor& x, double t) {
+      return m.dit.Velocity(x, t, *canvas, leave_if_cancelled);
+    };
+  };
+  const at::Tensor latent =
+      sampler::Denoise(start.to(m.device), sigmas, first, network(positive_canvas.get()),
+                       network(negative_canvas.get()), guidance, cancel, [&](const sampler::FinishedStep& done) {
+                         if (done.latent.is_cuda())
+                           done.latent.sum().item();  // wait for the GPU, so that the time is this step's
+                         const double ms = lap.Take();
+                         if (hooks.on_latent) hooks.on_latent(ToState(done.step, done.latent));
+                         lap.Take();
+                         report(RenderStage::kStep, done.step, done.sigma, ms);
+                       });
 
   const at::Tensor z = m.decoder.Unscale(latent.to(m.vae_device));
-  const auto decode = [&](const at::Tensor& tile) { return m.decoder.Decode(tile); };
+  const auto decode = [&](const at::Tensor& tile) { return m.decoder.Decode(tile, leave_if_cancelled); };
   cancel.ThrowIfCancelled();
   const bool in_tiles = m.facts.tiling.For(parameters.width, parameters.height).size > 0;
   const at::Tensor image = in_tiles ? vae::DecodeTiled(z, scale, m.tiling, decode, cancel) : decode(z);

@@ -3,7 +3,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
 #include <memory>
 
 #include "render_node/pipeline/picture_renderer.h"
@@ -22,11 +21,9 @@ class ZImagePipeline {
   const RendererFacts& facts() const;
 
   // positive, negative: encoder rows [L, cap_feat_dim], any float dtype; negative is undefined without guidance.
-  // `on_latent` sees the latent [C, h, w] fp32 after each step (step 0: the initial noise). Throws as
-  // PictureRenderer::Render.
+  // Throws as PictureRenderer::Render.
   Picture Paint(const at::Tensor& positive, const at::Tensor& negative, const RenderParameters& parameters,
-                const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel,
-                const std::function<void(int step, const at::Tensor& latent)>& on_latent = {}) const;
+                const RenderHooks& hooks, const CancelToken& cancel) const;
 
  private:
   struct Models;

@@ -30,11 +30,11 @@ class ZImageRenderer : public PictureRenderer {
   const RendererFacts& facts() const override { return facts_; }
 
   Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
-                 const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) override {
+                 const RenderHooks& hooks, const CancelToken& cancel) override {
     CheckRenderParameters(parameters, facts_);
     const std::lock_guard one_at_a_time(mutex_);
-    return pipeline_.Paint(Rows(positive), negative == nullptr ? at::Tensor() : Rows(*negative), parameters,
-                           on_progress, cancel);
+    return pipeline_.Paint(Rows(positive), negative == nullptr ? at::Tensor() : Rows(*negative), parameters, hooks,
+                           cancel);
   }
 
  private:

@@ -68,8 +68,7 @@ void Run(const Flags& flags) {
   std::optional<Conditioning> negative;
   if (spec.negative) negative = Encode(*encoder, *spec.negative, facts.row_limit);
   const Conditioning* against = negative ? &*negative : nullptr;
-  const Picture picture = renderer->Render(
-      positive, against, parameters, [](const RenderProgress&) {}, CancelToken());
+  const Picture picture = renderer->Render(positive, against, parameters, {}, CancelToken());
   const std::vector<uint8_t> png = FinishWithReceipt({.picture = picture,
                                                       .spec = spec,
                                                       .parameters = parameters,

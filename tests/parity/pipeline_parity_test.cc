@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "render_node/pipeline/z_image_pipeline.h"
+#include "render_node/sampler/denoise.h"
 #include "tests/parity/support/golden.h"
 
 namespace diptych {
@@ -21,6 +22,10 @@ ZImageOptions Options(const std::string& toy) {
   options.torch_dtype = "float32";
   options.device = options.vae_device = "cpu";
   return options;
+}
+
+at::Tensor ToTensor(const LatentState& state) {
+  return at::tensor(state.values).view({state.channels, state.height, state.width});
 }
 
 struct Outcome {
@@ -44,12 +49,12 @@ Outcome Render(const ZImagePipeline& pipeline, const Golden& golden, const std::
   parameters.cfg_truncation = settings["truncation"];
   const at::Tensor negative = golden.Has(name + ".negative_cap") ? golden[name + ".negative_cap"] : at::Tensor();
   Outcome outcome;
-  outcome.picture = pipeline.Paint(golden[name + ".cap"], negative, parameters, {}, CancelToken(),
-                                   [&](int step, const at::Tensor& x) {
-                                     if (step == 0) outcome.noise = x.clone();
-                                     if (step > 0) outcome.steps.push_back(x.clone());
-                                     outcome.latent = x.clone();
-                                   });
+  RenderHooks hooks;
+  hooks.on_latent = [&](const LatentState& state) { outcome.steps.push_back(ToTensor(state)); };
+  outcome.picture = pipeline.Paint(golden[name + ".cap"], negative, parameters, hooks, CancelToken());
+  outcome.latent = outcome.steps.back();
+  outcome.noise =
+      sampler::InitialNoise(parameters.seed, outcome.latent.size(0), outcome.latent.size(1), outcome.latent.size(2));
   return outcome;
 }
 
@@ -96,11 +101,12 @@ TEST(PipelineParity, SaysBeforeTheFirstStepWhatItWillDo) {
   const ZImagePipeline pipeline(Options("toy_a"));
   const at::Tensor rows = Golden("toy_a/golden_pipeline.safetensors")["plain.cap"];
   std::vector<std::string> plans;
-  const auto listen = [&](const RenderProgress& progress) {
+  RenderHooks hooks;
+  hooks.on_progress = [&](const RenderProgress& progress) {
     if (progress.stage == RenderStage::kRefined) plans.push_back(progress.plan);
     EXPECT_EQ(plans.size(), 1u);
   };
-  pipeline.Paint(rows, {}, {.width = 64, .height = 64, .steps = 2, .seed = 1, .shift = 3}, listen, CancelToken());
+  pipeline.Paint(rows, {}, {.width = 64, .height = 64, .steps = 2, .seed = 1, .shift = 3}, hooks, CancelToken());
   ASSERT_EQ(plans.size(), 1u);
   EXPECT_EQ(plans[0].rfind("shift 3, guidance 0, latent ", 0), 0u) << plans[0];
   EXPECT_NE(plans[0].find(", sigmas 1 0.75 0"), std::string::npos) << plans[0];
@@ -142,10 +148,11 @@ TEST(PipelineParity, CancelEndsBeforeTheNextStep) {
   const at::Tensor rows = Golden("toy_a/golden_pipeline.safetensors")["plain.cap"];
   const CancelToken cancel;
   int steps = 0;
-  const auto progress = [&](const RenderProgress& p) {
+  RenderHooks hooks;
+  hooks.on_progress = [&](const RenderProgress& p) {
     if (p.stage == RenderStage::kStep && ++steps == 3) cancel.Cancel();
   };
-  EXPECT_THROW(pipeline.Paint(rows, {}, parameters, progress, cancel), Error);
+  EXPECT_THROW(pipeline.Paint(rows, {}, parameters, hooks, cancel), Error);
   EXPECT_EQ(steps, 3);
 }
 

@@ -48,14 +48,14 @@ class FakeRenderer final : public PictureRenderer {
   const RendererFacts& facts() const override { return facts_; }
 
   Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
-                 const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) override {
-    on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 5, "sigmas 1 0"});
+                 const RenderHooks& hooks, const CancelToken& cancel) override {
+    hooks.on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 5, "sigmas 1 0"});
     for (int32_t step = 1; step <= parameters.steps; ++step) {
       cancel.ThrowIfCancelled();
       if (on_step) on_step(step, positive.bytes[0]);
-      on_progress({RenderStage::kStep, step, parameters.steps, 0, 10.0 * step});
+      hooks.on_progress({RenderStage::kStep, step, parameters.steps, 0, 10.0 * step});
     }
-    on_progress({RenderStage::kDecoded, parameters.steps, parameters.steps, 0, 7});
+    hooks.on_progress({RenderStage::kDecoded, parameters.steps, parameters.steps, 0, 7});
     if (on_decoded) on_decoded();
     return {1,
             1,

@@ -52,6 +52,32 @@ TEST(CheckRenderParameters, RefusesShiftAndGuidanceThatAreNoSuchNumbers) {
   EXPECT_NE(RefusalOf({.guidance_scale = INFINITY}), "");
 }
 
+std::string ResumeRefusalOf(const LatentState& state) {
+  try {
+    CheckResume(state, 2, 3, 4, 5);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CheckResume, AcceptsAnyStepOfThisPicture) {
+  for (int32_t step = 0; step <= 5; ++step) {
+    EXPECT_EQ(ResumeRefusalOf({step, 2, 3, 4, std::vector<float>(24)}), "") << step;
+  }
+}
+
+TEST(CheckResume, NamesBothShapesAndBothSteps) {
+  EXPECT_EQ(ResumeRefusalOf({1, 2, 4, 3, std::vector<float>(24)}),
+            "cannot resume from a latent of 2 x 4 x 3: this picture's is 2 x 3 x 4");
+  EXPECT_EQ(ResumeRefusalOf({1, 2, 3, 4, std::vector<float>(23)}),
+            "cannot resume from 23 values: a latent of 2 x 3 x 4 has 24");
+  EXPECT_EQ(ResumeRefusalOf({6, 2, 3, 4, std::vector<float>(24)}),
+            "cannot resume after step 6: this picture has 5 steps");
+  EXPECT_NE(ResumeRefusalOf({-1, 2, 3, 4, std::vector<float>(24)}), "");
+}
+
 TEST(CheckConditioningFits, NamesBothWidths) {
   ConditioningHeader header;
   header.model_fingerprint = std::string(64, 'a');

@@ -25,7 +25,7 @@ TEST(Denoise, FollowsAStraightFlowExactlyToItsEnd) {
   // For x = sigma noise + (1 - sigma) clean the network's true output is clean - noise, whatever the steps.
   const at::Tensor noise = InitialNoise(1, 4, 6, 6), clean = at::rand({4, 6, 6});
   const auto truth = [&](const at::Tensor&, double) { return clean - noise; };
-  const at::Tensor found = Denoise(noise, FlowMatchSigmas(5, 3.0), truth, {}, {}, CancelToken(), {});
+  const at::Tensor found = Denoise(noise, FlowMatchSigmas(5, 3.0), 0, truth, {}, {}, CancelToken(), {});
   EXPECT_TRUE(found.allclose(clean, 1e-5, 1e-5));
 }
 
@@ -35,13 +35,40 @@ TEST(Denoise, TellsTheNetworkOneMinusSigmaAndTheObserverEachStep) {
     times.push_back(t);
     return at::zeros_like(x);
   };
-  const auto observe = [&](int, double sigma, const at::Tensor&) { sigmas.push_back(sigma); };
-  Denoise(at::ones({1, 2, 2}), FlowMatchSigmas(4, 3.0), network, {}, {}, CancelToken(), observe);
+  const auto observe = [&](const FinishedStep& done) { sigmas.push_back(done.sigma); };
+  Denoise(at::ones({1, 2, 2}), FlowMatchSigmas(4, 3.0), 0, network, {}, {}, CancelToken(), observe);
   ASSERT_EQ(times.size(), 4u);
   EXPECT_NEAR(times[0], 0, 1e-6);
   EXPECT_NEAR(times[3], 0.5, 1e-6);
   ASSERT_EQ(sigmas.size(), 4u);
   EXPECT_EQ(sigmas[3], 0);
+}
+
+TEST(Denoise, TellsTheObserverWhatTheCleanLatentWillBe) {
+  const at::Tensor noise = InitialNoise(1, 4, 6, 6), clean = at::rand({4, 6, 6});
+  int steps = 0;
+  const auto truth = [&](const at::Tensor&, double) { return clean - noise; };
+  const auto observe = [&](const FinishedStep& done) {
+    EXPECT_EQ(done.step, ++steps);
+    EXPECT_TRUE((done.latent + done.output * done.sigma).allclose(clean, 1e-5, 1e-5)) << done.step;
+  };
+  Denoise(noise, FlowMatchSigmas(5, 3.0), 0, truth, {}, {}, CancelToken(), observe);
+  EXPECT_EQ(steps, 5);
+}
+
+TEST(Denoise, GoesOnFromAnyStepWithoutChangingABit) {
+  const auto network = [](const at::Tensor& x, double t) { return (x * 1.7).sin() + t; };
+  const std::vector<float> sigmas = FlowMatchSigmas(5, 3.0);
+  std::vector<at::Tensor> states = {InitialNoise(1, 4, 6, 6)};
+  Denoise(states[0], sigmas, 0, network, {}, {}, CancelToken(),
+          [&](const FinishedStep& done) { states.push_back(done.latent.clone()); });
+  for (int first = 0; first <= 5; ++first) {
+    int calls = 0;
+    const at::Tensor found = Denoise(states[first], sigmas, first, network, {}, {}, CancelToken(),
+                                     [&](const FinishedStep& done) { EXPECT_EQ(done.step, first + ++calls); });
+    EXPECT_TRUE(found.equal(states[5])) << first;
+    EXPECT_EQ(calls, 5 - first);
+  }
 }
 
 TEST(Denoise, StopsBeforeTheStepAfterCancellation) {
@@ -51,7 +78,7 @@ TEST(Denoise, StopsBeforeTheStepAfterCancellation) {
     if (++calls == 2) cancel.Cancel();
     return at::zeros_like(x);
   };
-  EXPECT_THROW(Denoise(at::ones({1, 2, 2}), FlowMatchSigmas(9, 3.0), network, {}, {}, cancel, {}), Error);
+  EXPECT_THROW(Denoise(at::ones({1, 2, 2}), FlowMatchSigmas(9, 3.0), 0, network, {}, {}, cancel, {}), Error);
   EXPECT_EQ(calls, 2);
 }
 

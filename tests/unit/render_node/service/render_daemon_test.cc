@@ -34,12 +34,12 @@ class SlowRenderer final : public PictureRenderer {
  public:
   explicit SlowRenderer(milliseconds step, bool stubborn = false) : step_(step), stubborn_(stubborn) {}
   const RendererFacts& facts() const override { return facts_; }
-  Picture Render(const Conditioning&, const Conditioning*, const RenderParameters& parameters,
-                 const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) override {
+  Picture Render(const Conditioning&, const Conditioning*, const RenderParameters& parameters, const RenderHooks& hooks,
+                 const CancelToken& cancel) override {
     for (int32_t step = 1; step <= parameters.steps; ++step) {
       if (!stubborn_) cancel.ThrowIfCancelled();
       std::this_thread::sleep_for(step_);
-      on_progress({RenderStage::kStep, step, parameters.steps, 0, 1});
+      hooks.on_progress({RenderStage::kStep, step, parameters.steps, 0, 1});
     }
     return {parameters.width, parameters.height, std::vector<uint8_t>(3 * parameters.width * parameters.height)};
   }

@@ -29,14 +29,13 @@ void SetDeadline(grpc::ClientContext* context) { context->set_deadline(std::chro
 }  // namespace
 
 Picture FakeRenderer::Render(const Conditioning& positive, const Conditioning* negative,
-                             const RenderParameters& parameters,
-                             const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) {
-  on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 1});
+                             const RenderParameters& parameters, const RenderHooks& hooks, const CancelToken& cancel) {
+  hooks.on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 1});
   for (int32_t step = 0; step < parameters.steps; ++step) {
     Wait(step, cancel);
-    on_progress({RenderStage::kStep, step + 1, parameters.steps, 0, 1});
+    hooks.on_progress({RenderStage::kStep, step + 1, parameters.steps, 0, 1});
   }
-  on_progress({RenderStage::kDecoded, parameters.steps, parameters.steps, 0, 1});
+  hooks.on_progress({RenderStage::kDecoded, parameters.steps, parameters.steps, 0, 1});
   const std::lock_guard lock(mutex_);
   if (failure_) {
     const Error failure = *std::exchange(failure_, std::nullopt);

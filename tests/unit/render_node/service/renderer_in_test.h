@@ -32,7 +32,7 @@ class FakeRenderer final : public PictureRenderer {
  public:
   const RendererFacts& facts() const override { return facts_; }
   Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
-                 const std::function<void(const RenderProgress&)>& on_progress, const CancelToken& cancel) override;
+                 const RenderHooks& hooks, const CancelToken& cancel) override;
 
   // From now on pictures wait before step `step` (counted from 0) until LetGo.
   void HoldBefore(int32_t step);
