@@ -101,6 +101,12 @@ void WriteUnreadFileDurably(const std::filesystem::path& path, const std::vector
   }
 }
 
+void ReplaceFile(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
+  TemporaryFile file(path);
+  for (const ByteSpan piece : pieces) file.Write(piece);
+  file.Rename(path);
+}
+
 std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path) {
   const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) throw SystemCallError("cannot open " + path.string());

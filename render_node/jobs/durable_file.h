@@ -27,6 +27,10 @@ void WriteFileDurably(const std::filesystem::path& path, const std::vector<ByteS
 // it throws, `path` is as it was or not there.
 void WriteUnreadFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces);
 
+// The same without a sync: whole or as it was after this process or any other is killed, but a power cut may leave part
+// of it. For what is checked when it is read and can be made again.
+void ReplaceFile(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces);
+
 // The whole file. Throws Error(kNotFound) when there is none, otherwise as above.
 std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path);
 
