@@ -58,6 +58,7 @@ if(DIPTYCH_SERVICES)
   pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
   pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
   pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
+  pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
   # By path, because torch defines a target of that name; and never below CMAKE_PREFIX_PATH: the wheel ships an old protoc.
   set(not_in_torch NO_CMAKE_PATH NO_CMAKE_ENVIRONMENT_PATH)
   find_library(DIPTYCH_PROTOBUF_LIBRARY protobuf REQUIRED ${not_in_torch})
