@@ -17,6 +17,7 @@
 #include "common/weights/weight_view.h"
 #include "render_node/dit/context_refiner.h"
 #include "render_node/dit/dit.h"
+#include "render_node/pipeline/latent_preview.h"
 #include "render_node/sampler/denoise.h"
 #include "render_node/sampler/flow_match.h"
 #include "render_node/vae/tiling.h"
@@ -96,6 +97,13 @@ at::Tensor ToTensor(const LatentState& state) {  // [C, h, w] fp32, a copy
   return at::from_blob(const_cast<float*>(state.values.data()), shape, fp32).clone();
 }
 
+// At most 16 latent pixels a side, by means.
+at::Tensor Shrink(const at::Tensor& latent) {  // [C, h, w]
+  constexpr int64_t kSide = 16;
+  const int64_t h = latent.size(1), w = latent.size(2), by = (std::max(h, w) + kSide - 1) / kSide;
+  return by == 1 ? latent : at::adaptive_avg_pool2d(latent.unsqueeze(0), {(h + by - 1) / by, (w + by - 1) / by})[0];
+}
+
 }  // namespace
 
 struct ZImagePipeline::Models {
@@ -111,7 +119,8 @@ struct ZImagePipeline::Models {
         // fp32 whatever the DiT computes in, as the native reference: a bf16 picture cannot be closer than one grey
         // level.
         vae_weights(Checkpoint::Open(o.vae_path), vae_device, at::kFloat),
-        decoder(vae_weights, vae::Config::Parse(ReadTextFile(ConfigBeside(o.vae_path)), ConfigBeside(o.vae_path))) {
+        decoder(vae_weights, vae::Config::Parse(ReadTextFile(ConfigBeside(o.vae_path)), ConfigBeside(o.vae_path))),
+        preview(static_cast<int32_t>(config.in_channels)) {
     const int64_t scale = decoder.config().scale();
     if (decoder.config().latent_channels != config.in_channels) {
       throw Error(ErrorCode::kFailedPrecondition, "the DiT makes latents of " + std::to_string(config.in_channels) +
@@ -152,6 +161,7 @@ struct ZImagePipeline::Models {
   const dit::Dit dit;
   const WeightView vae_weights;
   const vae::Decoder decoder;
+  mutable LatentPreview preview;  // learns from every picture that is watched
   vae::Tiling tiling;
   RendererFacts facts;
 };
@@ -198,6 +208,19 @@ Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& nega
   const std::vector<float> sigmas = sampler::FlowMatchSigmas(parameters.steps, parameters.shift);
   report(RenderStage::kRefined, first, sigmas[first], lap.Take(), PlanText(parameters, first, start, sigmas));
 
+  const bool previews = hooks.on_preview && hooks.preview_every > 0;
+  bool seen = false;
+  const auto show = [&](const sampler::FinishedStep& done) {
+    if (!previews || done.step % hooks.preview_every != 0 || done.step == parameters.steps) return;
+    // Not the latent, which is mostly noise at first, but what it seems to become.
+    const at::Tensor clean = done.latent + done.output * done.sigma;
+    if (!std::exchange(seen, true)) {  // the true decoder on a small copy tells the map which colours this picture has
+      const at::Tensor small = Shrink(clean);
+      const at::Tensor image = m.decoder.Decode(m.decoder.Unscale(small.to(m.vae_device)), leave_if_cancelled);
+      m.preview.Learn(ToState(done.step, small), ToPicture(image));
+    }
+    hooks.on_preview(m.preview.Show(ToState(done.step, clean)), done.step);
+  };
   const sampler::Guidance guidance{.scale = parameters.guidance_scale,
                                    .normalization = parameters.cfg_normalization,
                                    .truncation = parameters.cfg_truncation};
@@ -213,6 +236,7 @@ Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& nega
                            done.latent.sum().item();  // wait for the GPU, so that the time is this step's
                          const double ms = lap.Take();
                          if (hooks.on_latent) hooks.on_latent(ToState(done.step, done.latent));
+                         show(done);
                          lap.Take();
                          report(RenderStage::kStep, done.step, done.sigma, ms);
                        });
@@ -224,6 +248,7 @@ Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& nega
   const at::Tensor image = in_tiles ? vae::DecodeTiled(z, scale, m.tiling, decode, cancel) : decode(z);
   Picture picture = ToPicture(image);
   report(RenderStage::kDecoded, parameters.steps, 0, lap.Take());
+  if (previews) m.preview.Learn(ToState(parameters.steps, latent), picture);
   return picture;
 }
 

@@ -134,6 +134,42 @@ TEST(Resume, RefusesTheLatentOfAnotherPicture) {
   EXPECT_NE(refusal().find("x 12 x 8: this picture's is "), std::string::npos) << refusal();
 }
 
+TEST(Preview, ComesEverySoManyStepsBeforeTheReportAndChangesNoBit) {
+  const ZImagePipeline pipeline(Options("toy_a"));
+  const Rows rows("toy_a");
+  const RenderParameters parameters{.width = 64, .height = 96, .steps = 4, .seed = 1};
+  const Picture without = pipeline.Paint(rows.positive, {}, parameters, {}, CancelToken());
+  std::vector<int32_t> steps;
+  int32_t reported = 0;
+  LatentState first_step;
+  RenderHooks hooks;
+  hooks.preview_every = 2;
+  hooks.on_latent = [&](const LatentState& state) {
+    if (state.step == 1) first_step = state;
+  };
+  hooks.on_progress = [&](const RenderProgress& progress) { reported = progress.step; };
+  hooks.on_preview = [&](const Picture& preview, int32_t step) {
+    EXPECT_EQ(preview.width, 8);
+    EXPECT_EQ(preview.height, 12);
+    EXPECT_EQ(preview.rgb.size(), 3u * 8 * 12);
+    EXPECT_EQ(reported, step - 1);
+    steps.push_back(step);
+  };
+  EXPECT_EQ(pipeline.Paint(rows.positive, {}, parameters, hooks, CancelToken()).rgb, without.rgb);
+  EXPECT_EQ(steps, (std::vector<int32_t>{2})) << "not after the last: the picture itself comes next";
+
+  steps.clear();
+  hooks.preview_every = 1;
+  hooks.resume = &first_step;
+  EXPECT_EQ(pipeline.Paint(rows.positive, {}, parameters, hooks, CancelToken()).rgb, without.rgb);
+  EXPECT_EQ(steps, (std::vector<int32_t>{2, 3}));
+
+  steps.clear();
+  hooks.preview_every = 0;
+  pipeline.Paint(rows.positive, {}, parameters, hooks, CancelToken());
+  EXPECT_TRUE(steps.empty());
+}
+
 // Cancels when the n-th operation of that name begins in this thread, and counts those after it.
 class CancelAt {
  public:
@@ -185,7 +221,7 @@ int RunAfterCancel(RenderStage stage, const std::string& operation, int n) {
 }
 
 TEST(Cancel, EndsAStepBetweenTwoBlocks) {
-  // A block takes two tanh, for its gates: cancelled at the second, no further block begins.
+  // A block takes two tanh, for its gates: cancelled at the first_step, no further block begins.
   EXPECT_EQ(RunAfterCancel(RenderStage::kRefined, "aten::tanh", 2), 0);
 }
 
