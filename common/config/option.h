@@ -29,8 +29,11 @@ inline constexpr ProgramMask kCliGenerate = 1u << 9;    // generate alone: --sav
 inline constexpr ProgramMask kCliPrivate = 1u << 10;    // daemons of its own: generate alone
 inline constexpr ProgramMask kCliTokenizer = 1u << 11;  // --model-path, --text-encoder-path: generate, doctor, tokens
 inline constexpr ProgramMask kCliMachine = 1u << 12;    // the rest of a checkpoint, --threads: generate, doctor
+inline constexpr ProgramMask kCliPreview = 1u << 13;    // commands that watch a job: generate, watch
+inline constexpr ProgramMask kCliFilter = 1u << 14;     // which jobs: jobs alone
 inline constexpr ProgramMask kCliAll = kCliCommon | kCliConnection | kCliJson | kCliPrompt | kCliPicture | kCliQueue |
-                                       kCliOutput | kCliGenerate | kCliPrivate | kCliTokenizer | kCliMachine;
+                                       kCliOutput | kCliGenerate | kCliPrivate | kCliTokenizer | kCliMachine |
+                                       kCliPreview | kCliFilter;
 inline constexpr ProgramMask kEveryProgram = kEncoderd | kRenderd | kCliCommon;
 
 // The types that a value may have. The optional ones have no default: unset means "somebody else decides".

@@ -74,6 +74,32 @@ const Option<int64_t> kRenderThreads({.key = "render.threads", .flag = "--thread
 const Option<int64_t> kRenderQueueLimit({.key = "render.queue_limit", .flag = "--queue-limit", .default_text = "10000",
     .least = 1, .most = 1'000'000, .unit = "jobs", .help = "jobs that may wait; more are refused",
     .programs = kRenderd});
+const Option<int64_t> kRenderClientQueueLimit({.key = "render.client_queue_limit", .flag = "--client-queue-limit",
+    .default_text = "0", .least = 0, .most = 1'000'000, .unit = "jobs",
+    .help = "jobs of one client that may wait; 0: as many as of all", .programs = kRenderd});
+const Option<int64_t> kRenderClientWorkLimit({.key = "render.client_work_limit", .flag = "--client-work-limit",
+    .default_text = "0", .least = 0, .most = 1000, .unit = "jobs",
+    .help = "jobs of one client that may be encoded, ready or painted at a time; 0: no limit", .programs = kRenderd});
+const Option<int64_t> kRenderEncodeAhead({.key = "render.encode_ahead", .flag = "--encode-ahead", .default_text = "2",
+    .least = 1, .most = 64, .unit = "jobs", .help = "waiting jobs that are encoded while another is painted",
+    .programs = kRenderd});
+const Option<int64_t> kRenderPreviewEvery({.key = "render.preview_every", .flag = "--preview-every",
+    .default_text = "1", .least = 0, .most = 1000, .unit = "steps",
+    .help = "how often a watcher who wants previews gets one; 0: never", .programs = kRenderd});
+const Option<double> kRenderKeepDays({.key = "render.keep_days", .flag = "--keep-days", .default_text = "0",
+    .least_number = 0, .most_number = 36500, .unit = "days",
+    .help = "jobs that ended longer ago are forgotten with their pictures; 0: none", .programs = kRenderd});
+const Option<int64_t> kRenderKeepJobs({.key = "render.keep_jobs", .flag = "--keep-jobs", .default_text = "0",
+    .least = 0, .most = 100'000'000, .unit = "jobs",
+    .help = "jobs that have ended and are kept; the oldest are forgotten with their pictures; 0: all",
+    .programs = kRenderd});
+const Option<int64_t> kRenderKeepMegabytes({.key = "render.keep_mb", .flag = "--keep-mb", .default_text = "0",
+    .least = 0, .most = 1'000'000'000, .unit = "MB",
+    .help = "pictures that are kept, in all; the oldest jobs are forgotten with theirs; 0: all",
+    .programs = kRenderd});
+const Option<double> kRenderStopTimeout({.key = "render.stop_timeout_s", .flag = "--stop-timeout",
+    .default_text = "10", .least_number = 0, .most_number = 3600, .unit = "s",
+    .help = "how long a daemon that is told to stop waits for the step under way", .programs = kRenderd});
 const Option<double> kRenderEncodeTimeout({.key = "render.encode_timeout_s", .flag = "--encode-timeout",
     .default_text = "600", .least_number = 0.1, .most_number = 86400, .unit = "s",
     .help = "how long an encoder may take for one prompt before the job fails", .programs = kRenderd});
@@ -158,9 +184,28 @@ const Option<std::string> kFromPicture({.flag = "--from-picture", .unit = "FILE"
     .help = "repeat the picture in this PNG; flags that are given change it", .programs = kCliPicture});
 
 const Option<std::string> kClient({.key = "client.name", .flag = "--client", .unit = "NAME",
-    .help = "who asks, for fairness in the queue; unset: the login name", .programs = kCliQueue});
+    .help = "who asks, for fairness in the queue; unset: the login name. For the command jobs: only this client's",
+    .programs = kCliQueue | kCliFilter});
 const Option<int64_t> kPriority({.key = "client.priority", .flag = "--priority", .default_text = "0", .least = -100,
     .most = 100, .help = "jobs of one client with a larger number come first", .programs = kCliQueue});
+const Option<std::string> kIdempotencyKey({.flag = "--idempotency-key", .unit = "KEY",
+    .help = "a name for this job of yours, at most 120 bytes: submitting it again gives the same job, not another",
+    .programs = kCliQueue});
+const Option<double> kDeadline({.flag = "--deadline", .default_text = "0", .least_number = 0,
+    .most_number = 31'622'400, .unit = "s", .help = "the job fails if its picture is not done so long after it was accepted; 0: never",
+    .programs = kCliQueue});
+const Option<std::string> kPreview({.flag = "--preview", .unit = "FILE",
+    .help = "a JPEG that is replaced with every preview of the picture while it is painted",
+    .programs = kCliPreview});
+const Option<TextList> kFilterStates({.flag = "--state", .unit = "STATE",
+    .help = "only jobs that are queued, encoding, ready, rendering, decoding, done, failed or cancelled; repeat the flag for several",
+    .programs = kCliFilter});
+const Option<std::string> kFilterText({.flag = "--text", .unit = "TEXT",
+    .help = "only jobs with this in their prompt, whatever the case of ASCII letters", .programs = kCliFilter});
+const Option<double> kFilterHours({.flag = "--hours", .default_text = "0", .least_number = 0, .most_number = 1'000'000,
+    .unit = "h", .help = "only jobs accepted within the last so many hours; 0: all", .programs = kCliFilter});
+const Option<int64_t> kFilterLimit({.flag = "--limit", .default_text = "1000", .least = 1, .most = 1'000'000,
+    .unit = "jobs", .help = "at most so many of the jobs that have ended, the newest", .programs = kCliFilter});
 const Option<std::string> kRender({.key = "render.address", .flag = "--render", .environment = "DIPTYCH_RENDER",
     .unit = "HOST:PORT", .help = "renderer to use", .programs = kCliConnection});
 const Option<double> kTimeout({.key = "client.timeout_s", .flag = "--timeout", .default_text = "30",
@@ -197,15 +242,20 @@ std::span<const OptionInfo* const> AllOptions() {
       &kEncoderPromptByteLimit.info, &kHiddenLayer.info,
       // diptych-renderd
       &kRenderListen.info, &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
-      &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info, &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info,
-      &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kUseCustomScheduler.info,
-      &kLongPromptMode.info,
+      &kRenderClientQueueLimit.info, &kRenderClientWorkLimit.info, &kRenderEncodeAhead.info, &kRenderPreviewEvery.info,
+      &kRenderKeepDays.info, &kRenderKeepJobs.info, &kRenderKeepMegabytes.info, &kRenderStopTimeout.info,
+      &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info, &kRenderEncoderFingerprint.info,
+      &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info,
+      &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info,
+      &kUseCustomScheduler.info, &kLongPromptMode.info,
       // diptych
       &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kGuidanceScale.info, &kNegativePrompt.info,
       &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,
       &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kConversation.info,
       &kCount.info, &kOutput.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info, &kFromPicture.info, &kClient.info,
-      &kPriority.info, &kTimeout.info, &kJson.info, &kPrivateTorchDtype.info, &kPrivateThreads.info};
+      &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info, &kFilterStates.info, &kFilterText.info,
+      &kFilterHours.info, &kFilterLimit.info, &kTimeout.info, &kJson.info, &kPrivateTorchDtype.info,
+      &kPrivateThreads.info};
   return kAll;
 }
 

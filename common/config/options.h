@@ -43,6 +43,14 @@ extern const Option<std::string> kVaeDevice;                 // auto, cpu, cuda
 extern const Option<std::string> kRenderTorchDtype;          // auto, bfloat16, float32
 extern const Option<int64_t> kRenderThreads;                 // 0: physical cores
 extern const Option<int64_t> kRenderQueueLimit;              // jobs
+extern const Option<int64_t> kRenderClientQueueLimit;        // jobs; 0: none
+extern const Option<int64_t> kRenderClientWorkLimit;         // jobs; 0: none
+extern const Option<int64_t> kRenderEncodeAhead;             // jobs
+extern const Option<int64_t> kRenderPreviewEvery;            // steps; 0: never
+extern const Option<double> kRenderKeepDays;                 // 0: for ever
+extern const Option<int64_t> kRenderKeepJobs;                // 0: all
+extern const Option<int64_t> kRenderKeepMegabytes;           // 0: all
+extern const Option<double> kRenderStopTimeout;              // seconds
 extern const Option<double> kRenderEncodeTimeout;            // seconds
 extern const Option<double> kRenderEncoderPatience;          // seconds; 0: no end
 extern const Option<std::string> kRenderEncoderFingerprint;  // 64 hex digits; empty: any
@@ -80,8 +88,15 @@ extern const Option<std::string> kLoadEmbeddings;
 extern const Option<std::string> kFromPicture;
 
 // diptych: jobs, connection, results.
-extern const Option<std::string> kClient;          // kCliQueue; empty: the login name
+extern const Option<std::string> kClient;          // kCliQueue, kCliFilter; empty: the login name
 extern const Option<int64_t> kPriority;            // kCliQueue
+extern const Option<std::string> kIdempotencyKey;  // kCliQueue; empty: none
+extern const Option<double> kDeadline;             // kCliQueue, seconds; 0: none
+extern const Option<std::string> kPreview;         // kCliPreview; empty: none
+extern const Option<TextList> kFilterStates;       // kCliFilter; empty: all
+extern const Option<std::string> kFilterText;      // kCliFilter; empty: all
+extern const Option<double> kFilterHours;          // kCliFilter; 0: all
+extern const Option<int64_t> kFilterLimit;         // kCliFilter
 extern const Option<std::string> kRender;          // kCliConnection, HOST:PORT; empty: none configured
 extern const Option<double> kTimeout;              // kCliConnection, seconds
 extern const Option<bool> kJson;                   // kCliJson

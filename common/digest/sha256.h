@@ -29,6 +29,9 @@ class Sha256 {
   std::unique_ptr<Context> context_;
 };
 
+// Whether this is what HexDigest gives.
+bool IsSha256Hex(std::string_view text);
+
 // The digest of one span of bytes, as 64 hexadecimal digits.
 std::string Sha256Hex(const void* bytes, size_t size);
 inline std::string Sha256Hex(std::string_view text) { return Sha256Hex(text.data(), text.size()); }

@@ -142,8 +142,7 @@ void ConditioningDisk::Write(const std::string& key, const Conditioning& conditi
     }
     RemoveFiles(victims);
     const bool written = Try([&] {
-      WriteUnreadFileDurably(PathOf(key),
-                             {{head.data(), head.size()}, {conditioning.bytes.data(), conditioning.bytes.size()}});
+      ReplaceFile(PathOf(key), {{head.data(), head.size()}, {conditioning.bytes.data(), conditioning.bytes.size()}});
     });
     int64_t stamp = 0;
     {

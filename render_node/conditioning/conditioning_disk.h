@@ -20,9 +20,9 @@ namespace diptych {
 // Thread-safe. Files are read and written outside the lock. Nothing here throws once it is made: what a disk cannot do
 // is counted.
 //
-// An entry is on disk when Write returns (durable_file.h), though nothing needs that: a record says by itself whether
-// it is whole, so a power cut costs at most the entries that were being written. When an entry was last used is the
-// file's modification time, which is why the order survives a restart.
+// Nothing waits for the disk: a record says by itself whether it is whole, so a killed process loses nothing and a
+// power cut costs at most the latest entries. When an entry was last used is the file's modification time, which is why
+// the order survives a restart.
 class ConditioningDisk {
  public:
   struct Stats {

@@ -38,6 +38,12 @@ class ConditioningSource {
   // `cancel` is set.
   virtual FetchResult Fetch(const FetchRequest& request, const CancelToken& cancel,
                             const std::function<void(const std::string& reason)>& on_waiting) = 0;
+
+  // Whether Fetch would need no encoder for this. Cheap.
+  virtual bool Has(const FetchRequest& request) const {
+    static_cast<void>(request);
+    return false;
+  }
 };
 
 }  // namespace diptych

@@ -224,10 +224,14 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
   const Time start = Clock::now();
   std::optional<Time> unreachable_since;
   std::string told;
+  std::vector<size_t> everybody;
+  bool looked_at_all = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    for (size_t i = 0; i < encoders_.size(); ++i) {  // it may have finished since
-      if (roster_.members()[i].state == EncoderState::kLoading) roster_.LookNow(i, start);
+    for (size_t i = 0; i < encoders_.size(); ++i) {  // it may have finished, or been put right, since
+      const EncoderState state = roster_.members()[i].state;
+      if (state == EncoderState::kLoading || state == EncoderState::kRefused) roster_.LookNow(i, start);
+      everybody.push_back(i);
     }
   }
   wake_.notify_all();
@@ -252,7 +256,11 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
     const bool hope = roster_.AnyMayComeSoon();
     lock.unlock();
     if (round.asked && round.all_data_loss) throw Error(ErrorCode::kDataLoss, reasons);
-    if (all_refused) throw Error(ErrorCode::kFailedPrecondition, reasons);
+    if (all_refused && std::exchange(looked_at_all, true)) throw Error(ErrorCode::kFailedPrecondition, reasons);
+    if (all_refused) {  // as far as an earlier look tells
+      AwaitLooks(everybody, start, kLookTimeout, cancel);
+      continue;
+    }
     const Time now = Clock::now();
     unreachable_since = hope ? std::nullopt : std::optional(unreachable_since.value_or(now));
     if (patience > milliseconds(0) &&

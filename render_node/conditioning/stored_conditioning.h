@@ -39,7 +39,7 @@ class StoredConditioning final : public ConditioningSource {
                     const std::function<void(const std::string& reason)>& on_waiting) override;
 
   // Whether Fetch would need no encoder. Reads no file; formats and hashes the prompt.
-  bool Has(const FetchRequest& request) const;
+  bool Has(const FetchRequest& request) const override;
 
  private:
   // One call that is under way, for those who want the same.

@@ -49,6 +49,15 @@ CheckpointLoad CheckpointStore::Load(const std::string& job_id, const std::strin
   return load;
 }
 
+int32_t CheckpointStore::StepOf(const std::string& job_id) const {
+  try {
+    const std::vector<uint8_t> bytes = ReadBounded(PathOf(job_id));
+    return ParseCheckpoint(job_id, {bytes.data(), bytes.size()}).latent.step;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
 void CheckpointStore::Remove(const std::string& job_id) {
   std::error_code error;
   std::filesystem::remove(PathOf(job_id), error);

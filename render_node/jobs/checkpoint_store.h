@@ -1,6 +1,7 @@
 // How far each unfinished picture is, one file a job, so that a killed daemon goes on at the last step.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -33,6 +34,9 @@ class CheckpointStore {
   // of another job, with other determinants. One that cannot be read now (permissions, too many open files) stays.
   // Either way the job can start over; only a name that is no job id is an error (kNotFound).
   CheckpointLoad Load(const std::string& job_id, const std::string& determinants);
+
+  // The finished steps of the job's checkpoint, whatever it is of; 0 without a whole one.
+  int32_t StepOf(const std::string& job_id) const;
 
   // No error when there is none.
   void Remove(const std::string& job_id);

@@ -138,6 +138,18 @@ void SyncFolder(const std::filesystem::path& folder) {
   if (fd.get() < 0 || ::fsync(fd.get()) != 0) throw SystemCallError("cannot sync folder " + folder.string());
 }
 
+std::vector<std::filesystem::path> FilesOlderThan(const std::filesystem::path& folder, std::chrono::minutes age) {
+  const auto newest = std::filesystem::file_time_type::clock::now() - age;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos) continue;
+    std::error_code gone;
+    const auto written = entry.last_write_time(gone);
+    if (!gone && written < newest) files.push_back(entry.path());
+  }
+  return files;
+}
+
 void RemoveUnfinishedFiles(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos) {

@@ -1,6 +1,7 @@
 // Files that are whole or not there, also after a power cut.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -44,6 +45,9 @@ FileDescriptor OpenToSync(const std::filesystem::path& path);
 
 // Makes what anybody has written to the file survive a power cut. `path` is for the message.
 void SyncFile(const FileDescriptor& fd, const std::filesystem::path& path);
+
+// The files in `folder` that were written longer ago than `age`, in no order; those half written are not among them.
+std::vector<std::filesystem::path> FilesOlderThan(const std::filesystem::path& folder, std::chrono::minutes age);
 
 // Deletes what writers that were killed left in `folder`. Only for a folder that nobody else writes to.
 void RemoveUnfinishedFiles(const std::filesystem::path& folder);

@@ -76,6 +76,15 @@ void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t promp
     Refuse("priority " + std::to_string(spec.priority) + " is not from -" + std::to_string(kMaxPriority) + " to " +
            std::to_string(kMaxPriority));
   }
+  if (spec.idempotency_key.size() > kMaxIdempotencyKeyBytes) {
+    Refuse("idempotency_key has " + std::to_string(spec.idempotency_key.size()) + " bytes, the limit is " +
+           std::to_string(kMaxIdempotencyKeyBytes));
+  }
+  CheckUtf8("idempotency_key", spec.idempotency_key);
+  if (spec.timeout_ms < 0 || spec.timeout_ms > kMaxTimeoutMs) {
+    Refuse("timeout_ms " + std::to_string(spec.timeout_ms) + " is not from 0 (none) to " +
+           std::to_string(kMaxTimeoutMs));
+  }
 }
 
 }  // namespace diptych

@@ -41,8 +41,10 @@ struct JobSpec {
   std::optional<int32_t> layer;  // unset: kDefaultLayer
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
 
-  std::string client;    // who asks, for fairness; may be empty
-  int32_t priority = 0;  // larger is sooner, within one client
+  std::string client;           // who asks, for fairness; may be empty
+  int32_t priority = 0;         // larger is sooner, within one client
+  std::string idempotency_key;  // chosen by the client: one key, one job; empty: none
+  int64_t timeout_ms = 0;       // from acceptance to the picture; 0: none
 
   bool operator==(const JobSpec&) const = default;
 };
@@ -50,11 +52,13 @@ struct JobSpec {
 inline constexpr int32_t kDefaultLayer = -2;
 inline constexpr size_t kMaxClientBytes = 64;
 inline constexpr int32_t kMaxPriority = 100;  // and -100 at the least
+inline constexpr size_t kMaxIdempotencyKeyBytes = 128;
+inline constexpr int64_t kMaxTimeoutMs = int64_t{366} * 24 * 3600 * 1000;
 
 // Throws Error(kInvalidArgument) naming the field, unless: the prompt is there or conditioning was uploaded; every text
 // is UTF-8; neither prompt is longer than `prompt_byte_limit`, all its parts together; a conversation stands alone;
-// numbers are finite; client and priority are within their limits. Sizes, steps and guidance are the renderer's to
-// judge (CheckRenderParameters), the layer is the encoder's.
+// numbers are finite; client, priority, key and timeout are within their limits. Sizes, steps and guidance are the
+// renderer's to judge (CheckRenderParameters), the layer is the encoder's.
 void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t prompt_byte_limit);
 
 // Milliseconds; 0 where a stage has not run in this attempt.
@@ -87,11 +91,20 @@ struct PromptFits {
   bool operator==(const PromptFits&) const = default;
 };
 
+// Ends of the daemon while it worked on a job, counted as long as the job gets no further between them.
+struct JobCrashes {
+  int32_t count = 0;
+  int32_t step = 0;  // finished steps at the last of them
+
+  bool operator==(const JobCrashes&) const = default;
+};
+
 struct Job {
   std::string id;  // sorts by time of acceptance
   JobState state = JobState::kQueued;
   JobSpec spec;
   int32_t step = 0;        // finished steps
+  double sigma = 0;        // after them; 0 unless the job is painted now
   std::string error;       // one line; set when failed
   std::string error_code;  // the status name of the failure, e.g. "UNAVAILABLE"
   std::string detail;      // what it is waiting for, when that is known
@@ -99,7 +112,12 @@ struct Job {
   int64_t finished_unix_ms = 0;  // 0 until a terminal state
   JobTimings timings;
   PromptFits fits;
-  int32_t attempt = 0;  // how often work on it was begun
+  int32_t attempt = 0;           // how often work on it was begun
+  int64_t deadline_unix_ms = 0;  // 0: none
+  std::string picture;           // name in the PictureStore; set when done
+  int64_t picture_bytes = 0;
+  JobCrashes crashes;
+  int64_t sequence = 0;  // grows with every change that a watcher sees, also over the daemon's lives
 };
 
 // As much of a waiting job as the order of work depends on.
@@ -107,6 +125,10 @@ struct QueuedJob {
   std::string id;
   std::string client;
   int32_t priority = 0;
+  int64_t deadline_unix_ms = 0;  // 0: none
+  bool begun = false;            // work on it was interrupted: it comes before the other jobs of its client
+  bool suspect = false;          // the daemon ended while it worked on it: it is encoded alone until it gets further
+  bool stored = false;           // its conditioning is at hand: it needs no encoder
 
   bool operator==(const QueuedJob&) const = default;
 };

@@ -66,6 +66,8 @@ std::string SpecToJson(const JobSpec& spec) {
                {"long_prompt_mode", LongPromptModeName(spec.long_prompt_mode)},
                {"client", spec.client},
                {"priority", spec.priority}};
+  if (!spec.idempotency_key.empty()) json["idempotency_key"] = spec.idempotency_key;
+  if (spec.timeout_ms != 0) json["timeout_ms"] = spec.timeout_ms;
   Put(json, "prompt", spec.prompt);
   Put(json, "negative", spec.negative);
   Put(json, "shift", spec.shift);
@@ -89,6 +91,8 @@ JobSpec SpecFromJson(std::string_view text) try {
   Take(json, "layer", spec.layer);
   Take(json, "client", spec.client);
   Take(json, "priority", spec.priority);
+  Take(json, "idempotency_key", spec.idempotency_key);
+  Take(json, "timeout_ms", spec.timeout_ms);
   spec.long_prompt_mode = ParseLongPromptMode(json.at("long_prompt_mode").get<std::string>());
   return spec;
 } catch (const std::exception& error) {

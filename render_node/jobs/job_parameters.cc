@@ -1,5 +1,9 @@
 #include "render_node/jobs/job_parameters.h"
 
+#include <sstream>
+
+#include "common/conditioning/conditioning_hash.h"
+
 namespace diptych {
 
 RenderParameters RenderParametersOf(const JobSpec& spec, const RendererFacts& facts) {
@@ -13,6 +17,39 @@ RenderParameters RenderParametersOf(const JobSpec& spec, const RendererFacts& fa
   parameters.cfg_normalization = spec.cfg_normalization;
   parameters.cfg_truncation = spec.cfg_truncation == 0 ? 1 : spec.cfg_truncation;  // both mean never
   return parameters;
+}
+
+FetchRequests FetchRequestsOf(const JobSpec& spec, const std::string& job_id, const RendererFacts& facts) {
+  const auto request_of = [&](const std::optional<PromptParts>& prompt) {
+    FetchRequest request;
+    request.prompt = prompt.value_or(PromptParts{});
+    request.layer = spec.layer.value_or(kDefaultLayer);
+    request.long_prompt_mode = spec.long_prompt_mode;
+    request.row_limit = facts.row_limit;
+    request.job_id = job_id;
+    return request;
+  };
+  FetchRequests requests{request_of(spec.prompt), std::nullopt};
+  if (spec.guidance_scale > 0) requests.negative = request_of(spec.negative);
+  return requests;
+}
+
+bool IsStored(const ConditioningSource& source, const JobSpec& spec, const RendererFacts& facts) {
+  const FetchRequests requests = FetchRequestsOf(spec, "", facts);
+  return source.Has(requests.positive) && (!requests.negative || source.Has(*requests.negative));
+}
+
+std::string CheckpointDeterminants(const RenderParameters& parameters, const RendererFacts& facts,
+                                   const JobInputs& inputs, const std::string& program_version) {
+  std::ostringstream text;
+  text << std::hexfloat << "version " << program_version << "\ntransformer " << facts.transformer_fingerprint
+       << "\ndtype " << facts.dtype << "\ndevice " << facts.device << "\nthreads " << facts.threads << "\nwidth "
+       << parameters.width << "\nheight " << parameters.height << "\nsteps " << parameters.steps << "\nseed "
+       << parameters.seed << "\nshift " << parameters.shift << "\nguidance_scale " << parameters.guidance_scale
+       << "\ncfg_normalization " << parameters.cfg_normalization << "\ncfg_truncation " << parameters.cfg_truncation
+       << "\npositive " << ConditioningHash(inputs.positive) << "\nnegative "
+       << (inputs.negative ? ConditioningHash(*inputs.negative) : "none") << "\n";
+  return text.str();
 }
 
 }  // namespace diptych

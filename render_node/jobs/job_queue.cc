@@ -1,9 +1,11 @@
 #include "render_node/jobs/job_queue.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "common/error/error.h"
 #include "common/status/status.h"
 #include "render_node/jobs/job_id.h"
@@ -12,64 +14,131 @@ namespace diptych {
 namespace {
 
 constexpr double kSaveIntervalMs = 1000;
+constexpr double kNewestShare = 0.2;  // of the last picture in the moving average
+constexpr double kMinRetryMs = 1000, kMaxRetryMs = 60'000;
+
+QueuedJob Waiting(const Job& job) {
+  return {.id = job.id,
+          .client = job.spec.client,
+          .priority = job.spec.priority,
+          .deadline_unix_ms = job.deadline_unix_ms,
+          .begun = job.attempt > 0,
+          .suspect = job.crashes.count > 0};
+}
+
+std::string Seconds(double ms) { return std::to_string(std::lround(ms / 1000)) + " s"; }
+
+class QueueFull : public Error {
+ public:
+  QueueFull(const std::string& message, double retry_ms)
+      : Error(ErrorCode::kResourceExhausted, message + "; try again in " + Seconds(retry_ms)), retry_ms_(retry_ms) {}
+  absl::Status ToStatus() const {
+    absl::Status status = absl::ResourceExhaustedError(what());
+    status.SetPayload(kRetryAfterPayload, absl::Cord(std::to_string(std::lround(retry_ms_))));
+    return status;
+  }
+
+ private:
+  const double retry_ms_;
+};
 
 }  // namespace
 
 // A place in the bounded queue, kept while the job is on its way to the disk.
 class JobQueue::Slot {
  public:
-  explicit Slot(JobQueue& queue) : queue_(queue) {
+  Slot(JobQueue& queue, const std::string& client) : queue_(queue), client_(client) {
     const std::lock_guard lock(queue_.mutex_);
     if (queue_.stopping_) throw Error(ErrorCode::kUnavailable, "the render daemon is stopping; submit again later");
-    if (queue_.scheduler_.size() + queue_.arriving_ >= queue_.limits_.waiting) {
-      throw Error(ErrorCode::kResourceExhausted,
-                  "the queue is full: " + std::to_string(queue_.limits_.waiting) + " jobs wait; submit again later");
+    // A place becomes free with every picture.
+    const double retry_ms = std::clamp(queue_.picture_ms_.value_or(kMinRetryMs), kMinRetryMs, kMaxRetryMs);
+    const int64_t waiting = queue_.scheduler_.size() + queue_.arriving_;
+    if (waiting >= queue_.limits_.waiting) {
+      throw QueueFull("the queue is full: " + std::to_string(queue_.limits_.waiting) + " jobs wait, and " +
+                          std::to_string(waiting + static_cast<int64_t>(queue_.in_work_.size())) +
+                          " are ahead of a new one",
+                      retry_ms);
     }
+    int64_t& arriving = queue_.arriving_of_[client_];
+    const int64_t own = queue_.scheduler_.waiting_of(client_) + arriving;
+    if (queue_.limits_.client_waiting > 0 && own >= queue_.limits_.client_waiting) {
+      throw QueueFull("client \"" + client_ + "\" has " + std::to_string(own) + " jobs waiting, the limit for one is " +
+                          std::to_string(queue_.limits_.client_waiting),
+                      retry_ms);
+    }
+    ++arriving;
     ++queue_.arriving_;
   }
   ~Slot() {
     const std::lock_guard lock(queue_.mutex_);
     --queue_.arriving_;
+    const auto own = queue_.arriving_of_.find(client_);
+    if (--own->second == 0) queue_.arriving_of_.erase(own);
   }
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
  private:
   JobQueue& queue_;
+  const std::string client_;
 };
 
 JobQueue::JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits)
-    : store_(store), clock_(clock), limits_(limits), interrupted_(store.RequeueUnfinished()), scheduler_(scheduler) {
-  for (const QueuedJob& job : store_.Queued()) scheduler_.Add(job);
+    : store_(store), clock_(clock), limits_(limits), scheduler_(scheduler) {
+  std::vector<QueuedJob> waiting = store_.Queued();
+  // Whose job was interrupted is served first.
+  std::stable_partition(waiting.begin(), waiting.end(), [](const QueuedJob& job) { return job.begun; });
+  for (const QueuedJob& job : waiting) Enqueue(job);
 }
 
-absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const UploadedConditioning& uploaded) {
-  return Guard([&]() -> SubmittedJob {
+absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const UploadedConditioning& uploaded, bool stored) {
+  try {
     ValidateSpec(spec, uploaded.positive.has_value(), limits_.prompt_bytes);
-    const Slot slot(*this);
-    SubmittedJob submitted{store_.Accept(spec, uploaded, clock_.UnixMs())};
+    const Slot slot(*this, spec.client);
+    const AcceptedJob accepted = store_.Accept(spec, uploaded, clock_.UnixMs());
+    SubmittedJob submitted;
+    submitted.id = accepted.id;
+    submitted.is_new = accepted.is_new;
     {
       const std::lock_guard lock(mutex_);
-      scheduler_.Add({submitted.id, spec.client, spec.priority});
-      submitted.jobs_ahead = scheduler_.Ahead(submitted.id) + static_cast<int64_t>(running_.size());
-      changed_.notify_all();
+      if (accepted.is_new) {
+        QueuedJob job{.id = accepted.id, .client = spec.client, .priority = spec.priority};
+        job.deadline_unix_ms = spec.timeout_ms > 0 ? clock_.UnixMs() + spec.timeout_ms : 0;
+        job.stored = stored || uploaded.positive.has_value();
+        Enqueue(job);
+        changed_.notify_all();
+      }
+      const Place place = PlaceLocked(accepted.id);
+      submitted.jobs_ahead = place.jobs_ahead;
+      submitted.wait_ms = place.wait_ms;
     }
     // The disk is waited for while the work begins: a power cut before the answer loses a job that nobody was promised.
     try {
       store_.Sync();
     } catch (...) {
-      CancelNow(submitted.id);
+      if (accepted.is_new) EndNow(submitted.id, JobState::kCancelled, "", "");
       throw;
     }
     return submitted;
-  });
+  } catch (const QueueFull& full) {
+    return full.ToStatus();
+  } catch (...) {
+    return StatusOfCurrentException();
+  }
 }
 
 absl::StatusOr<Job> JobQueue::Cancel(const std::string& id) {
   return Guard([&] {
-    Job job = CancelNow(id);
+    Job job = EndNow(id, JobState::kCancelled, "", "");
     store_.Sync();
     return job;
+  });
+}
+
+absl::Status JobQueue::Delete(const std::string& id) {
+  return Guard([&] {
+    if (!store_.Delete(Find(id).id)) throw Error(ErrorCode::kNotFound, "there is no job " + id);
+    store_.Sync();
   });
 }
 
@@ -86,45 +155,44 @@ absl::StatusOr<std::vector<Job>> JobQueue::List(const JobFilter& filter) {
   });
 }
 
-absl::StatusOr<std::unique_ptr<JobWatch>> JobQueue::Watch(const std::string& id) {
+absl::StatusOr<std::unique_ptr<JobWatch>> JobQueue::Watch(const std::string& id, const WatchOptions& options) {
   return Guard([&] {
     // The feed is registered before the store is read, so that no change falls between.
-    std::shared_ptr<JobFeed> feed = FeedOf(id);
+    std::shared_ptr<JobFeed> feed = feeds_.Of(id);
     try {
-      const Job job = Find(id);
-      if (IsTerminal(job.state)) {
-        feed->Publish(job);
-      } else {
-        feed->Offer(job);
-      }
+      feed->Publish(Find(id));
     } catch (...) {
       feed.reset();
-      DropFeedIfOver(id);
+      feeds_.DropIfOver(id);
       throw;
     }
     if (stopping()) feed->End();
-    DropFeedIfOver(id);
-    return std::make_unique<JobWatch>(std::move(feed));
+    feeds_.DropIfOver(id);
+    return std::make_unique<JobWatch>(std::move(feed), options);
   });
+}
+
+std::optional<JobQueue::Place> JobQueue::PlaceOf(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  if (!scheduler_.Contains(id)) return std::nullopt;
+  return PlaceLocked(id);
 }
 
 int64_t JobQueue::waiting() const {
   const std::lock_guard lock(mutex_);
-  return scheduler_.size();
+  return scheduler_.size() + static_cast<int64_t>(ready_.size());
 }
 
 int64_t JobQueue::running() const {
   const std::lock_guard lock(mutex_);
-  return static_cast<int64_t>(running_.size());
+  return static_cast<int64_t>(in_work_.size() - ready_.size());
 }
 
 void JobQueue::Stop() {
   const std::lock_guard lock(mutex_);
   stopping_ = true;
-  for (const auto& [id, running] : running_) running.cancel.Cancel();
-  for (const auto& [id, weak] : feeds_) {
-    if (const auto feed = weak.lock()) feed->End();
-  }
+  for (const auto& [id, in_work] : in_work_) in_work.cancel.Cancel();
+  feeds_.EndAll();
   changed_.notify_all();
 }
 
@@ -138,23 +206,85 @@ bool JobQueue::WaitForStop(std::chrono::milliseconds patience) const {
   return changed_.wait_for(lock, patience, [this] { return stopping_; });
 }
 
-std::optional<ClaimedJob> JobQueue::Claim() {
+void JobQueue::FailOverdue() {
+  const int64_t now = clock_.UnixMs();
+  std::vector<std::string> overdue;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto end = deadlines_.upper_bound(now);
+    for (auto entry = deadlines_.begin(); entry != end; ++entry) overdue.push_back(entry->second);
+    deadlines_.erase(deadlines_.begin(), end);
+  }
+  for (const std::string& id : overdue) {
+    const std::optional<Job> job = store_.Get(id);
+    if (!job || IsTerminal(job->state)) continue;
+    EndNow(id, JobState::kFailed,
+           "its deadline passed " + Seconds(static_cast<double>(job->spec.timeout_ms)) +
+               " after it was accepted; it was " + std::string(JobStateName(job->state)),
+           absl::StatusCodeToString(absl::StatusCode::kDeadlineExceeded));
+  }
+  if (!overdue.empty()) store_.Sync();
+}
+
+std::optional<ClaimedJob> JobQueue::ClaimToEncode(EncodeLane lane) {
   for (;;) {
-    QueuedJob next;
+    std::optional<QueuedJob> next;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || scheduler_.size() > 0; });
+      changed_.wait(lock, [&] {
+        if (stopping_) return true;
+        if (MayEncode(lane)) next = scheduler_.Take(lane == EncodeLane::kStored);
+        return next.has_value();
+      });
       if (stopping_) return std::nullopt;
-      next = *scheduler_.Take();
+      // Before the state changes, so that a cancellation finds the token.
+      InWork& in_work = in_work_[next->id];
+      in_work.job.id = next->id;
+      in_work.job.spec.client = next->client;
+      in_work.saved_steady_ms = clock_.SteadyMs();
+      in_work.claim = ++claims_;
+      ++encoding_;
+      changed_.notify_all();  // it may have been the last place: then those whose conditioning is stored may pass
     }
     try {
-      if (std::optional<ClaimedJob> claimed = Begin(next.id)) return claimed;
+      if (std::optional<ClaimedJob> claimed = Begin(*next)) return claimed;
     } catch (...) {
       const std::lock_guard lock(mutex_);
-      scheduler_.Add(next);
+      Drop(next->id);
+      Enqueue(*next);
       throw;
     }
   }
+}
+
+void JobQueue::HandOver(const ClaimedJob& claimed, std::shared_ptr<const JobInputs> inputs) {
+  const std::lock_guard lock(mutex_);
+  changed_.notify_all();
+  const auto found = in_work_.find(claimed.job.id);
+  if (found == in_work_.end()) return;
+  if (IsTerminal(found->second.job.state)) {  // ended since Advance
+    Drop(claimed.job.id);
+    return;
+  }
+  suspects_.erase(claimed.job.id);
+  --encoding_;
+  found->second.stage = Stage::kReady;
+  found->second.held = false;
+  found->second.inputs = std::move(inputs);
+  ready_.emplace(found->second.claim, claimed.job.id);
+}
+
+std::optional<ClaimedJob> JobQueue::ClaimToRender() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
+  if (stopping_) return std::nullopt;
+  InWork& in_work = in_work_.at(ready_.begin()->second);
+  ready_.erase(ready_.begin());
+  in_work.stage = Stage::kRendering;
+  in_work.held = true;
+  in_work.begun_steady_ms = clock_.SteadyMs();
+  changed_.notify_all();  // there is room to encode ahead
+  return ClaimedJob{in_work.job, in_work.cancel, std::move(in_work.inputs)};
 }
 
 void JobQueue::Advance(Job& job, JobState to) {
@@ -162,54 +292,84 @@ void JobQueue::Advance(Job& job, JobState to) {
   next.state = to;
   if (to == JobState::kEncoding) ++next.attempt;
   if (IsTerminal(to)) next.finished_unix_ms = clock_.UnixMs();
+  next.sequence = NextSequence(job.sequence);
   try {
-    store_.Transition(job.id, job.state, to, ProgressOf(next));
+    store_.Transition({job.id, job.attempt}, job.state, to, ProgressOf(next));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kFailedPrecondition) throw;
     const std::optional<Job> stored = store_.Get(job.id);
-    if (!stored || stored->state != JobState::kCancelled) throw;
-    const std::lock_guard lock(mutex_);
-    Publish(*stored);  // whoever cancelled it may not have come to that yet
-    throw Error(ErrorCode::kCancelled, "cancelled");
+    if (!stored || !IsTerminal(stored->state)) throw;
+    job = *stored;
+    feeds_.Publish(job);  // whoever ended it may not have come to that yet
+    throw Error(ErrorCode::kCancelled, std::string(JobStateName(job.state)));
   }
   job = next;
-  const std::lock_guard lock(mutex_);
-  if (const auto running = running_.find(job.id); running != running_.end()) running->second.job = job;
-  Publish(job);
-  if (to == JobState::kQueued) {
-    running_.erase(job.id);
-    scheduler_.Add({job.id, job.spec.client, job.spec.priority});
-    changed_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    const auto in_work = in_work_.find(job.id);
+    if (in_work != in_work_.end()) {
+      if (to == JobState::kDone && in_work->second.stage == Stage::kRendering) {
+        const double ms = clock_.SteadyMs() - in_work->second.begun_steady_ms;
+        picture_ms_ = picture_ms_ ? *picture_ms_ + kNewestShare * (ms - *picture_ms_) : ms;
+      }
+      in_work->second.job = job;
+    }
+    if (to == JobState::kQueued) {
+      Drop(job.id);
+      Enqueue(Waiting(job));
+      changed_.notify_all();
+    }
   }
+  feeds_.Publish(job);
 }
 
 void JobQueue::Report(const Job& job) {
+  Job next = job;
+  next.sequence = NextSequence(job.sequence);
   {
     const std::lock_guard lock(mutex_);
-    const auto running = running_.find(job.id);
-    if (running == running_.end()) return;
-    running->second.job = job;
-    Publish(job);
+    const auto in_work = in_work_.find(job.id);
+    if (in_work == in_work_.end() || IsTerminal(in_work->second.job.state)) return;
+    in_work->second.job = next;
+  }
+  feeds_.Publish(next);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto in_work = in_work_.find(job.id);
+    if (in_work == in_work_.end()) return;
     const double now = clock_.SteadyMs();
-    if (now - running->second.saved_steady_ms < kSaveIntervalMs) return;
-    running->second.saved_steady_ms = now;
+    if (now - in_work->second.saved_steady_ms < kSaveIntervalMs) return;
+    in_work->second.saved_steady_ms = now;
   }
   try {
-    store_.SaveProgress(job.id, job.state, ProgressOf(job));
+    store_.SaveProgress({next.id, next.attempt}, next.state, ProgressOf(next));
   } catch (const Error&) {
     // A store that fails now fails the next transition too, and that one is reported.
   }
 }
 
-void JobQueue::Release(const std::string& id) {
-  const std::lock_guard lock(mutex_);
-  running_.erase(id);
-  EndFeed(id);
+void JobQueue::Report(const std::string& id, int32_t step, std::vector<uint8_t> preview_jpeg) {
+  feeds_.Publish(id, JobPreview{step, NextSequence(0), std::move(preview_jpeg)});
 }
 
-void JobQueue::Forget(const std::string& id) {
+void JobQueue::Release(const std::string& id) {
+  {
+    const std::lock_guard lock(mutex_);
+    Drop(id);
+    changed_.notify_all();
+  }
+  feeds_.End(id);
+}
+
+std::vector<std::string> JobQueue::NotStored() const {
   const std::lock_guard lock(mutex_);
-  running_.erase(id);
+  return scheduler_.NotStored();
+}
+
+void JobQueue::MarkStored(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  scheduler_.MarkStored(id);
+  changed_.notify_all();
 }
 
 Job JobQueue::Find(const std::string& id) {
@@ -220,41 +380,57 @@ Job JobQueue::Find(const std::string& id) {
   return Fresher(*std::move(stored));
 }
 
-Job JobQueue::CancelNow(const std::string& id) {
+Job JobQueue::EndNow(const std::string& id, JobState to, const std::string& error, const std::string& error_code) {
   for (;;) {
     Job job = Find(id);
     if (IsTerminal(job.state)) return job;
     const JobState from = job.state;
-    job.state = JobState::kCancelled;
+    job.state = to;
+    job.error = error;
+    job.error_code = error_code;
     job.detail.clear();
     job.finished_unix_ms = clock_.UnixMs();
+    job.sequence = NextSequence(job.sequence);
     try {
-      store_.Transition(id, from, JobState::kCancelled, ProgressOf(job));
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::kFailedPrecondition) continue;  // it moved on in between: look again
+      store_.Transition({id}, from, to, ProgressOf(job));
+    } catch (const Error& failure) {
+      if (failure.code() == ErrorCode::kFailedPrecondition) continue;  // it moved on in between: look again
       throw;
     }
-    const std::lock_guard lock(mutex_);
-    scheduler_.Remove(id);
-    if (const auto running = running_.find(id); running != running_.end()) running->second.cancel.Cancel();
-    Publish(job);
+    {
+      const std::lock_guard lock(mutex_);
+      scheduler_.Remove(id);
+      suspects_.erase(id);  // it may have been waiting
+      if (const auto in_work = in_work_.find(id); in_work != in_work_.end()) {
+        in_work->second.cancel.Cancel();
+        in_work->second.job = job;
+        if (!in_work->second.held) {
+          ready_.erase(in_work->second.claim);
+          Drop(id);
+        }
+      }
+      changed_.notify_all();
+    }
+    feeds_.Publish(job);
     return job;
   }
 }
 
-// Begins an attempt. Nullopt when the job was cancelled meanwhile, or cannot be read and has failed for that.
-std::optional<ClaimedJob> JobQueue::Begin(const std::string& id) {
+// Begins an attempt. Nullopt when the job was ended meanwhile, or cannot be read and has failed for that.
+std::optional<ClaimedJob> JobQueue::Begin(const QueuedJob& next) {
+  const auto forget = [&] {
+    const std::lock_guard lock(mutex_);
+    Drop(next.id);
+    changed_.notify_all();
+  };
   ClaimedJob claimed;
   {
-    // Before the state changes, so that a cancellation finds the token.
     const std::lock_guard lock(mutex_);
-    Running& running = running_[id];
-    running.cancel = claimed.cancel;
-    running.saved_steady_ms = clock_.SteadyMs();
+    claimed.cancel = in_work_.at(next.id).cancel;
     if (stopping_) claimed.cancel.Cancel();
   }
   try {
-    const std::optional<Job> job = store_.Get(id);
+    const std::optional<Job> job = store_.Get(next.id);
     if (job && job->state == JobState::kQueued) {
       claimed.job = *job;
       claimed.job.timings = {};
@@ -262,13 +438,12 @@ std::optional<ClaimedJob> JobQueue::Begin(const std::string& id) {
       Advance(claimed.job, JobState::kEncoding);
       return claimed;
     }
-    Forget(id);
+    forget();
     return std::nullopt;
   } catch (const Error& error) {
-    Forget(id);
-    if (error.code() == ErrorCode::kCancelled) return std::nullopt;
-    if (error.code() != ErrorCode::kDataLoss) throw;
-    FailUnreadable(id, error.what());  // throws when the whole store is damaged, not only this job
+    if (error.code() != ErrorCode::kCancelled && error.code() != ErrorCode::kDataLoss) throw;
+    forget();
+    if (error.code() == ErrorCode::kDataLoss) FailUnreadable(next.id, error.what());  // throws when all is damaged
     return std::nullopt;
   }
 }
@@ -278,46 +453,60 @@ void JobQueue::FailUnreadable(const std::string& id, const std::string& why) {
   progress.error = why;
   progress.error_code = absl::StatusCodeToString(absl::StatusCode::kDataLoss);
   progress.finished_unix_ms = clock_.UnixMs();
-  store_.Transition(id, JobState::kQueued, JobState::kFailed, progress);
+  progress.sequence = NextSequence(0);
+  store_.Transition({id}, JobState::kQueued, JobState::kFailed, progress);
+  feeds_.End(id);
+}
+
+// Microseconds since 1970, or one more than the last: greater than any of an earlier life unless the clock was set
+// back, and then greater than this job's last all the same.
+int64_t JobQueue::NextSequence(int64_t after) {
   const std::lock_guard lock(mutex_);
-  EndFeed(id);
+  last_sequence_ = std::max({last_sequence_ + 1, after + 1, clock_.UnixMs() * 1000});
+  return last_sequence_;
+}
+
+void JobQueue::Enqueue(const QueuedJob& job) {
+  scheduler_.Add(job);
+  if (job.suspect) suspects_.insert(job.id);
+  if (job.deadline_unix_ms > 0) deadlines_.emplace(job.deadline_unix_ms, job.id);
+}
+
+bool JobQueue::MayEncode(EncodeLane lane) const {
+  const int64_t ahead = suspects_.empty() ? limits_.encode_ahead : 1;
+  if (lane == EncodeLane::kStored) return ready_.empty() && encoding_ >= std::min(ahead, limits_.encode_lanes);
+  return encoding_ + static_cast<int64_t>(ready_.size()) < ahead;
+}
+
+void JobQueue::Drop(const std::string& id) {
+  const auto found = in_work_.find(id);
+  if (found == in_work_.end()) return;
+  if (found->second.stage == Stage::kEncoding) --encoding_;
+  suspects_.erase(id);
+  scheduler_.Finished(found->second.job.spec.client);
+  in_work_.erase(found);
 }
 
 Job JobQueue::Fresher(Job stored) const {
-  const auto running = running_.find(stored.id);
-  if (running == running_.end()) return stored;
-  const Job& job = running->second.job;
-  return job.id == stored.id && job.state == stored.state ? job : stored;
+  const auto in_work = in_work_.find(stored.id);
+  if (in_work == in_work_.end()) return stored;
+  const Job& job = in_work->second.job;
+  return job.sequence > stored.sequence && job.state == stored.state ? job : stored;
 }
 
-std::shared_ptr<JobFeed> JobQueue::FeedOf(const std::string& id) {
-  const std::lock_guard lock(mutex_);
-  std::shared_ptr<JobFeed> feed = feeds_[id].lock();
-  if (feed == nullptr) feeds_[id] = feed = std::make_shared<JobFeed>();
-  return feed;
-}
-
-void JobQueue::DropFeedIfOver(const std::string& id) {
-  const std::lock_guard lock(mutex_);
-  const auto found = feeds_.find(id);
-  if (found == feeds_.end()) return;
-  const std::shared_ptr<JobFeed> feed = found->second.lock();
-  if (feed == nullptr || feed->ended()) feeds_.erase(found);
-}
-
-void JobQueue::EndFeed(const std::string& id) {
-  const auto found = feeds_.find(id);
-  if (found == feeds_.end()) return;
-  if (const auto feed = found->second.lock()) feed->End();
-  feeds_.erase(found);
-}
-
-void JobQueue::Publish(const Job& job) {
-  const auto found = feeds_.find(job.id);
-  if (found == feeds_.end()) return;
-  const std::shared_ptr<JobFeed> feed = found->second.lock();
-  if (feed != nullptr) feed->Publish(job);
-  if (feed == nullptr || IsTerminal(job.state)) feeds_.erase(found);
+JobQueue::Place JobQueue::PlaceLocked(const std::string& id) const {
+  Place place;
+  place.jobs_ahead = scheduler_.Ahead(id) + static_cast<int64_t>(in_work_.size());
+  if (in_work_.contains(id)) --place.jobs_ahead;
+  if (!picture_ms_) return place;
+  // Of the one that is painted a part is done already.
+  double wait_ms = static_cast<double>(place.jobs_ahead) * *picture_ms_;
+  for (const auto& [other, in_work] : in_work_) {
+    if (in_work.stage != Stage::kRendering || other == id) continue;
+    wait_ms -= std::min(*picture_ms_, clock_.SteadyMs() - in_work.begun_steady_ms);
+  }
+  place.wait_ms = std::max(0.0, wait_ms);
+  return place;
 }
 
 }  // namespace diptych

@@ -1,14 +1,16 @@
-// The one place where clients, watchers and the worker meet: a bounded queue over a job store. The policy is the
+// The one place where clients, watchers and the workers meet: a bounded queue over a job store. The policy is the
 // scheduler's, the truth is the store's; here are the threads.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "common/concurrency/cancel_token.h"
 #include "common/concurrency/clock.h"
 #include "render_node/jobs/job.h"
+#include "render_node/jobs/job_inputs.h"
 #include "render_node/jobs/job_store.h"
 #include "render_node/jobs/job_watch.h"
 #include "render_node/jobs/scheduler.h"
@@ -25,96 +28,150 @@ namespace diptych {
 struct QueueLimits {
   int64_t waiting = 10'000;            // jobs
   int64_t prompt_bytes = 1024 * 1024;  // each prompt, all its parts together
+  int64_t client_waiting = 0;          // jobs of one client; 0: no limit of its own
+  int64_t encode_ahead = 2;            // jobs encoded or ready beside the one that is painted; at least 1
+  int64_t encode_lanes = 1;            // jobs that workers encode at a time; not more than encode_ahead
 };
 
 struct SubmittedJob {
   std::string id;
   int64_t jobs_ahead = 0;  // in work or taken before it, if nobody else comes
+  std::optional<double>
+      wait_ms;         // until its picture is begun, as far as the last jobs tell; unset: no job was measured
+  bool is_new = true;  // false: the idempotency key named a job that was there
 };
+
+// With RESOURCE_EXHAUSTED, the payload of this name is how many milliseconds later it is worth another try, as decimal
+// text.
+inline constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";
 
 // A job in the hands of a worker.
 struct ClaimedJob {
-  Job job;  // state encoding
+  Job job;  // state encoding or ready
   CancelToken cancel;
+  std::shared_ptr<const JobInputs> inputs;  // set when ready
+};
+
+// Who may take which job to encode.
+enum class EncodeLane {
+  kAny,     // the next job, while fewer than encode_ahead are encoded or ready
+  kStored,  // the next job whose conditioning is at hand, when all lanes are taken and none is ready
 };
 
 // Thread-safe.
 class JobQueue {
  public:
-  // Takes the store over: jobs on which work was under way when the daemon ended wait again. All must outlive the
-  // queue; `scheduler` is empty and used by the queue alone. Throws Error when the store fails.
+  // Takes the waiting jobs over; what was under way when the daemon ended has been made to wait before
+  // (RecoverInterrupted). All must outlive the queue; `scheduler` is empty and used by the queue alone. Throws Error
+  // when the store fails.
   JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits);
-
-  // How many jobs the daemon's end had interrupted.
-  int64_t interrupted() const { return interrupted_; }
 
   // For services. Besides the codes named: what a failing store gives (job_store.h).
 
-  // The job is on disk when this answers; work on it may have begun before. INVALID_ARGUMENT (ValidateSpec),
-  // RESOURCE_EXHAUSTED (full), UNAVAILABLE (stopping).
-  absl::StatusOr<SubmittedJob> Submit(const JobSpec& spec, const UploadedConditioning& uploaded);
+  // The job is on disk when this answers; work on it may have begun before. `stored`: it needs no encoder.
+  // INVALID_ARGUMENT (ValidateSpec), FAILED_PRECONDITION (idempotency key of another job), RESOURCE_EXHAUSTED (full,
+  // with kRetryAfterPayload), UNAVAILABLE (stopping).
+  absl::StatusOr<SubmittedJob> Submit(const JobSpec& spec, const UploadedConditioning& uploaded, bool stored = false);
   // Asks for the end of a job, in whatever state, and returns it; one in a terminal state is left as it is. The answer
   // is on disk; a worker stops at its next look at the token. NOT_FOUND.
   absl::StatusOr<Job> Cancel(const std::string& id);
+  // Forgets a job that has ended. NOT_FOUND, FAILED_PRECONDITION (it has not ended).
+  absl::Status Delete(const std::string& id);
   absl::StatusOr<Job> Get(const std::string& id);                  // NOT_FOUND
   absl::StatusOr<std::vector<Job>> List(const JobFilter& filter);  // INVALID_ARGUMENT
   // The present state at once, then the changes. NOT_FOUND.
-  absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id);
+  absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id, const WatchOptions& options = {});
 
-  int64_t waiting() const;
-  int64_t running() const;
+  // Of a waiting job; nullopt for others.
+  struct Place {
+    int64_t jobs_ahead = 0;
+    std::optional<double> wait_ms;
+  };
+  std::optional<Place> PlaceOf(const std::string& id) const;
 
-  // Refuses new jobs, ends all watches, cancels the tokens of running jobs and wakes the workers.
+  int64_t waiting() const;  // queued or ready
+  int64_t running() const;  // encoded or painted now
+
+  // Refuses new jobs, ends all watches, cancels the tokens of jobs in work and wakes the workers.
   void Stop();
   bool stopping() const;
   // True as soon as the queue is stopping, false after `patience`.
   bool WaitForStop(std::chrono::milliseconds patience) const;
 
-  // For workers. These throw Error when the store fails. A claimed job ends with Release.
+  // Fails the jobs whose deadline has passed, waiting or in work. Call it now and then.
+  void FailOverdue();
 
-  // Blocks until there is a job, whose attempt has then begun; nullopt when stopping. When the store fails the job
-  // waits on.
-  std::optional<ClaimedJob> Claim();
+  // For workers. These throw Error when the store fails. A claimed job ends with HandOver or Release.
+
+  // Blocks until there is a job to encode, whose attempt has then begun; nullopt when stopping. When the store fails
+  // the job waits on.
+  std::optional<ClaimedJob> ClaimToEncode(EncodeLane lane);
+  // Leaves a job that was advanced to ready to ClaimToRender.
+  void HandOver(const ClaimedJob& claimed, std::shared_ptr<const JobInputs> inputs);
+  // Blocks until a job is ready; nullopt when stopping.
+  std::optional<ClaimedJob> ClaimToRender();
   // Stores the new state with all of `job`'s progress (JobStore::Sync is the caller's) and tells the watchers. Throws
-  // Error(kCancelled) when the job was cancelled meanwhile; nothing is changed then. To queued, the job waits again and
-  // is released.
+  // Error(kCancelled), with `job` as it is stored, when the job was ended meanwhile; nothing is changed then. To
+  // queued, the job waits again and is released.
   void Advance(Job& job, JobState to);
   // Progress within a state: to the watchers at once, to the store now and then.
   void Report(const Job& job);
+  void Report(const std::string& id, int32_t step, std::vector<uint8_t> preview_jpeg);
+  bool WantsPreviews(const std::string& id) const { return feeds_.WantsPreviews(id); }
   // The worker is through with the job; if its outcome could not be stored, its watches end all the same.
   void Release(const std::string& id);
 
+  // For the search among waiting jobs for those that need no encoder, while none answers.
+  std::vector<std::string> NotStored() const;
+  void MarkStored(const std::string& id);
+
  private:
-  struct Running {
+  enum class Stage { kEncoding, kReady, kRendering };
+  struct InWork {
     Job job;  // fresher than the store in step, timings and detail
     CancelToken cancel;
-    double saved_steady_ms = 0;  // when Report last went to the store
+    Stage stage = Stage::kEncoding;
+    bool held = true;                         // by a worker; only a ready job is not
+    int64_t claim = 0;                        // its number
+    std::shared_ptr<const JobInputs> inputs;  // while it is ready
+    double saved_steady_ms = 0;               // when Report last went to the store
+    double begun_steady_ms = 0;               // when its rendering began
   };
   class Slot;
 
   Job Find(const std::string& id);
-  Job CancelNow(const std::string& id);  // not yet on disk
-  std::optional<ClaimedJob> Begin(const std::string& id);
+  // How a job ends without its worker: not yet on disk. Leaves one in a terminal state as it is.
+  Job EndNow(const std::string& id, JobState to, const std::string& error, const std::string& error_code);
+  std::optional<ClaimedJob> Begin(const QueuedJob& job);
   void FailUnreadable(const std::string& id, const std::string& why);
-  std::shared_ptr<JobFeed> FeedOf(const std::string& id);
-  void DropFeedIfOver(const std::string& id);
-  void Forget(const std::string& id);   // as running
-  Job Fresher(Job stored) const;        // called with mutex_ held
-  void Publish(const Job& job);         // called with mutex_ held
-  void EndFeed(const std::string& id);  // called with mutex_ held
+  int64_t NextSequence(int64_t after);
+
+  // Called with mutex_ held.
+  void Enqueue(const QueuedJob& job);
+  bool MayEncode(EncodeLane lane) const;
+  void Drop(const std::string& id);  // what is known of a job in work
+  Job Fresher(Job stored) const;
+  Place PlaceLocked(const std::string& id) const;
 
   JobStore& store_;
   const Clock& clock_;
   const QueueLimits limits_;
-  const int64_t interrupted_;
+  JobFeeds feeds_;
 
   // Never held during a call to the store, which may wait for the disk.
   mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;  // a job came, or Stop
+  mutable std::condition_variable changed_;  // a job came, moved on or ended, or Stop
   Scheduler& scheduler_;
   int64_t arriving_ = 0;  // submitted and not yet in the scheduler
-  std::map<std::string, Running> running_;
-  std::map<std::string, std::weak_ptr<JobFeed>> feeds_;  // of watched jobs that have not ended
+  std::map<std::string, int64_t> arriving_of_;
+  std::map<std::string, InWork> in_work_;
+  int64_t encoding_ = 0;                  // of in_work_
+  std::map<int64_t, std::string> ready_;  // of in_work_, not held, in the order of their claims
+  int64_t claims_ = 0;
+  std::set<std::string> suspects_;  // waiting or encoding; while there are any, one job is encoded at a time
+  std::multimap<int64_t, std::string> deadlines_;  // of waiting jobs and jobs in work, and a few that have ended
+  std::optional<double> picture_ms_;               // what a picture takes, moving average
+  int64_t last_sequence_ = 0;
   bool stopping_ = false;
 };
 

@@ -7,6 +7,7 @@
 
 #include "common/error/error.h"
 #include "common/status/status.h"
+#include "render_node/jobs/job_json.h"
 #include "render_node/jobs/job_parameters.h"
 
 namespace diptych {
@@ -25,101 +26,135 @@ std::optional<PromptFit> FitOf(const ConditioningHeader& header) {
 // A full or locked disk may be better in a moment; anything else will not.
 bool MayPass(ErrorCode code) { return code == ErrorCode::kResourceExhausted || code == ErrorCode::kUnavailable; }
 
+// What the times were when the step ended that the checkpoint holds.
+void TakeRenderTimings(std::string_view json, JobTimings& timings) {
+  const JobTimings then = TimingsFromJson(json);
+  timings.refine_ms = then.refine_ms;
+  timings.step_ms = then.step_ms;
+}
+
 }  // namespace
 
-JobRunner::JobRunner(JobRunnerParts parts) : parts_(std::move(parts)), thread_([this] { Work(); }) {}
+JobRunner::JobRunner(JobRunnerParts parts) : parts_(std::move(parts)) {
+  JobQueue& queue = parts_.queue;
+  const auto start = [this](auto claim, auto stage) {
+    threads_.emplace_back([this, claim, stage] { Work(claim, stage); });
+  };
+  for (int64_t lane = 0; lane < parts_.encode_lanes; ++lane) {
+    start([&queue] { return queue.ClaimToEncode(EncodeLane::kAny); }, &JobRunner::Encode);
+  }
+  start([&queue] { return queue.ClaimToEncode(EncodeLane::kStored); }, &JobRunner::Encode);
+  start([&queue] { return queue.ClaimToRender(); }, &JobRunner::Paint);
+}
 
 void JobRunner::Stop() {
   parts_.queue.Stop();
-  if (thread_.joinable()) thread_.join();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
 }
 
-void JobRunner::Work() {
+void JobRunner::Work(const std::function<std::optional<ClaimedJob>()>& claim, void (JobRunner::*stage)(ClaimedJob&)) {
   for (;;) {
-    absl::StatusOr<std::optional<ClaimedJob>> claimed = Guard([this] { return parts_.queue.Claim(); });
+    absl::StatusOr<std::optional<ClaimedJob>> claimed = Guard([&] { return claim(); });
     if (!claimed.ok()) {
       PauseAfter(claimed.status());
     } else if (claimed->has_value()) {
-      RunJob(**std::move(claimed));
+      (this->*stage)(**claimed);
     } else {
       return;
     }
   }
 }
 
-void JobRunner::RunJob(ClaimedJob claimed) {
+// From encoding to ready.
+void JobRunner::Encode(ClaimedJob& claimed) {
   Job& job = claimed.job;
-  JobState outcome = JobState::kDone;
   try {
     if (parts_.events.state_changed) parts_.events.state_changed(job);
-    Paint(job, claimed.cancel);
+    UploadedConditioning uploaded;
+    WithStore(job, claimed.cancel, [&] { uploaded = parts_.store.LoadConditioning(job.id); });
+    auto inputs = std::make_shared<JobInputs>();
+    const FetchRequests requests = FetchRequestsOf(job.spec, job.id, parts_.renderer.facts());
+    inputs->positive =
+        uploaded.positive ? *std::move(uploaded.positive) : Fetch(job, requests.positive, claimed.cancel);
+    job.fits.prompt = FitOf(inputs->positive.header);
+    if (requests.negative) {
+      inputs->negative =
+          uploaded.negative ? std::move(uploaded.negative) : Fetch(job, *requests.negative, claimed.cancel);
+      job.fits.negative = FitOf(inputs->negative->header);
+    }
+    Advance(job, JobState::kReady, claimed.cancel);
+    parts_.queue.HandOver(claimed, inputs);
   } catch (...) {
-    outcome = OutcomeOfCurrentException(job, claimed.cancel);
+    Settle(job, OutcomeOfCurrentException(job, claimed.cancel));
+  }
+}
+
+// From ready to a published picture.
+void JobRunner::Paint(ClaimedJob& claimed) {
+  Job& job = claimed.job;
+  const CancelToken& cancel = claimed.cancel;
+  JobState outcome = JobState::kDone;
+  try {
+    const RenderParameters parameters = RenderParametersOf(job.spec, parts_.renderer.facts());
+    Advance(job, JobState::kRendering, cancel);
+    const Picture picture = Render(claimed, parameters);
+
+    cancel.ThrowIfCancelled();
+    const double begin = parts_.clock.SteadyMs();
+    const JobInputs& inputs = *claimed.inputs;
+    const std::vector<uint8_t> png = parts_.finish({.picture = picture,
+                                                    .spec = job.spec,
+                                                    .parameters = parameters,
+                                                    .renderer = parts_.renderer.facts(),
+                                                    .positive = inputs.positive,
+                                                    .negative = inputs.negative ? &*inputs.negative : nullptr});
+    job.timings.png_ms = parts_.clock.SteadyMs() - begin;
+    WithStore(job, cancel, [&] { job.picture = parts_.pictures.Publish(png); });
+    job.picture_bytes = static_cast<int64_t>(png.size());
+    job.timings.total_ms = static_cast<double>(std::max<int64_t>(0, parts_.clock.UnixMs() - job.accepted_unix_ms));
+  } catch (...) {
+    outcome = OutcomeOfCurrentException(job, cancel);
   }
   Settle(job, outcome);
-  if (job.state == JobState::kQueued) return;
-  parts_.queue.Release(job.id);
-  SyncOutcome();
 }
 
-// From encoding to a published picture; the job is in decoding then.
-void JobRunner::Paint(Job& job, const CancelToken& cancel) {
-  const Inputs inputs = Obtain(job, cancel);
-  Advance(job, JobState::kReady, cancel);
-
-  const RenderParameters parameters = RenderParametersOf(job.spec, parts_.renderer.facts());
-  Advance(job, JobState::kRendering, cancel);
-  const Picture picture = Render(job, inputs, parameters, cancel);
-
+Conditioning JobRunner::Fetch(Job& job, const FetchRequest& request, const CancelToken& cancel) {
   cancel.ThrowIfCancelled();
-  const double begin = parts_.clock.SteadyMs();
-  const std::vector<uint8_t> png = parts_.finish({.picture = picture,
-                                                  .spec = job.spec,
-                                                  .parameters = parameters,
-                                                  .renderer = parts_.renderer.facts(),
-                                                  .positive = inputs.positive,
-                                                  .negative = inputs.negative ? &*inputs.negative : nullptr});
-  job.timings.png_ms = parts_.clock.SteadyMs() - begin;
-  WithStore(job, cancel, [&] { parts_.pictures.Publish(job.id, png); });
-  job.timings.total_ms = static_cast<double>(std::max<int64_t>(0, parts_.clock.UnixMs() - job.accepted_unix_ms));
-}
-
-JobRunner::Inputs JobRunner::Obtain(Job& job, const CancelToken& cancel) {
-  UploadedConditioning uploaded;
-  WithStore(job, cancel, [&] { uploaded = parts_.store.LoadConditioning(job.id); });
-  Inputs inputs;
-  inputs.positive =
-      uploaded.positive ? *std::move(uploaded.positive) : Fetch(job, job.spec.prompt.value_or(PromptParts{}), cancel);
-  job.fits.prompt = FitOf(inputs.positive.header);
-  if (job.spec.guidance_scale > 0) {
-    inputs.negative = uploaded.negative ? std::move(uploaded.negative)
-                                        : Fetch(job, job.spec.negative.value_or(PromptParts{}), cancel);
-    job.fits.negative = FitOf(inputs.negative->header);
-  }
-  return inputs;
-}
-
-Conditioning JobRunner::Fetch(Job& job, const PromptParts& prompt, const CancelToken& cancel) {
-  cancel.ThrowIfCancelled();
-  FetchRequest request;
-  request.prompt = prompt;
-  request.layer = job.spec.layer.value_or(kDefaultLayer);
-  request.long_prompt_mode = job.spec.long_prompt_mode;
-  request.row_limit = parts_.renderer.facts().row_limit;
-  request.job_id = job.id;
   FetchResult result = parts_.source.Fetch(request, cancel, [&](const std::string& reason) {
     job.detail = FirstLine(reason);
     parts_.queue.Report(job);
+    if (!searched_.exchange(true)) FindStored();
   });
+  searched_ = false;
   job.detail.clear();
   job.timings.encode_ms += result.encode_ms;
   job.timings.transfer_ms += result.transfer_ms;
   return std::move(result.conditioning);
 }
 
-Picture JobRunner::Render(Job& job, const Inputs& inputs, const RenderParameters& parameters,
-                          const CancelToken& cancel) {
+// Among the waiting jobs of an earlier life; for those that came since, Submit was told.
+void JobRunner::FindStored() {
+  for (const std::string& id : parts_.queue.NotStored()) {
+    if (parts_.queue.stopping()) return;
+    const absl::StatusOr<Job> job = parts_.queue.Get(id);
+    if (job.ok() && IsStored(parts_.source, job->spec, parts_.renderer.facts())) parts_.queue.MarkStored(id);
+  }
+}
+
+Picture JobRunner::Render(ClaimedJob& claimed, const RenderParameters& parameters) {
+  Job& job = claimed.job;
+  const CancelToken& cancel = claimed.cancel;
+  const JobInputs& inputs = *claimed.inputs;
+  const std::string determinants =
+      CheckpointDeterminants(parameters, parts_.renderer.facts(), inputs, parts_.program_version);
+  const std::optional<Checkpoint> checkpoint = LoadCheckpoint(job, determinants);
+
   RenderHooks hooks;
+  hooks.resume = checkpoint ? &checkpoint->latent : nullptr;
+  LatentState latest;
+  hooks.on_latent = [&](const LatentState& latent) { latest = latent; };
   hooks.on_progress = [&](const RenderProgress& progress) {
     switch (progress.stage) {
       case RenderStage::kRefined:
@@ -131,7 +166,9 @@ Picture JobRunner::Render(Job& job, const Inputs& inputs, const RenderParameters
         break;
       case RenderStage::kStep:
         job.step = progress.step;
+        job.sigma = progress.sigma;
         job.timings.step_ms.push_back(progress.ms);
+        SaveCheckpoint(job, determinants, latest);
         break;
     }
     if (progress.stage == RenderStage::kStep && progress.step == progress.steps) {
@@ -140,8 +177,38 @@ Picture JobRunner::Render(Job& job, const Inputs& inputs, const RenderParameters
       parts_.queue.Report(job);
     }
   };
+  if (parts_.preview) {
+    hooks.preview_every = parts_.preview_every;
+    hooks.wants_preview = [&] { return parts_.queue.WantsPreviews(job.id); };
+    hooks.on_preview = [&](const Picture& preview, int32_t step) {
+      parts_.queue.Report(job.id, step, parts_.preview(preview));
+    };
+  }
+  if (checkpoint && job.step == parameters.steps) Advance(job, JobState::kDecoding, cancel);  // no step will say so
   return parts_.renderer.Render(inputs.positive, inputs.negative ? &*inputs.negative : nullptr, parameters, hooks,
                                 cancel);
+}
+
+std::optional<Checkpoint> JobRunner::LoadCheckpoint(Job& job, const std::string& determinants) {
+  CheckpointLoad load = parts_.checkpoints.Load(job.id, determinants);
+  if (!load.refused.empty() && parts_.events.checkpoint_failed) parts_.events.checkpoint_failed(job, load.refused);
+  std::optional<Checkpoint>& checkpoint = load.checkpoint;
+  if (!checkpoint) return std::nullopt;
+  TakeRenderTimings(checkpoint->timings_json, job.timings);
+  job.step = checkpoint->latent.step;
+  if (parts_.events.resumed) parts_.events.resumed(job, job.step);
+  parts_.queue.Report(job);
+  return std::move(checkpoint);
+}
+
+// One that cannot be written costs nothing but the work since the last.
+void JobRunner::SaveCheckpoint(const Job& job, const std::string& determinants, const LatentState& latent) {
+  const absl::Status saved = Guard([&] {
+    parts_.checkpoints.Save(job.id, {determinants, latent, TimingsToJson(job.timings)});
+  });
+  if (!saved.ok() && parts_.events.checkpoint_failed) {
+    parts_.events.checkpoint_failed(job, std::string(saved.message()));
+  }
 }
 
 // Call it inside a catch block only.
@@ -161,17 +228,21 @@ JobState JobRunner::OutcomeOfCurrentException(Job& job, const CancelToken& cance
   return JobState::kFailed;
 }
 
-// Stores how the job ended. When that cannot be done the row keeps its state, and the next start makes the job wait
-// again.
+// Stores how the job ended and lets it go. When that cannot be done the row keeps its state, and the next start makes
+// the job wait again.
 void JobRunner::Settle(Job& job, JobState outcome) {
-  const absl::Status stored = Guard([&] { Advance(job, outcome, CancelToken()); });
-  if (absl::IsCancelled(stored)) {  // its row says so already
-    job.state = JobState::kCancelled;
+  absl::Status stored;
+  if (!IsTerminal(job.state)) stored = Guard([&] { Advance(job, outcome, CancelToken()); });
+  if (IsTerminal(job.state) && job.state != outcome) {  // somebody else ended it
     if (parts_.events.state_changed) parts_.events.state_changed(job);
-    if (outcome == JobState::kDone) Guard([&] { parts_.pictures.Remove(job.id); }).IgnoreError();
-  } else if (!stored.ok() && parts_.events.store_failed) {
-    parts_.events.store_failed(stored);
+  } else if (!stored.ok() && !absl::IsCancelled(stored)) {
+    if (parts_.events.store_failed) parts_.events.store_failed(stored);
   }
+  if (job.state == JobState::kQueued) return;
+  // One that stays is removed at the next start.
+  if (IsTerminal(job.state)) Guard([&] { parts_.checkpoints.Remove(job.id); }).IgnoreError();
+  parts_.queue.Release(job.id);
+  SyncOutcome();
 }
 
 // After the watchers know: the row says done only once the picture is on disk, and a power cut that takes the row back

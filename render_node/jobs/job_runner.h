@@ -1,6 +1,7 @@
-// The worker: takes one job after another from the queue and makes its picture.
+// The workers: some fetch the conditioning of the next jobs, one paints.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "common/conditioning/conditioning.h"
 #include "common/image/picture.h"
 #include "render_node/conditioning/conditioning_source.h"
+#include "render_node/jobs/checkpoint_store.h"
 #include "render_node/jobs/job.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/job_store.h"
@@ -32,14 +34,19 @@ struct FinishRequest {
   const Conditioning* negative;  // null without guidance
 };
 
-// Returns the PNG with its receipt. Called on the worker thread; may throw Error.
+// Returns the PNG with its receipt. Called on a worker thread; may throw Error.
 using PictureFinisher = std::function<std::vector<uint8_t>(const FinishRequest&)>;
 
-// For the log. Called on the worker thread; must not throw; may be empty.
+// Returns a small picture as JPEG.
+using PreviewEncoder = std::function<std::vector<uint8_t>(const Picture&)>;
+
+// For the log. Called on worker threads, on several at once; must not throw; may be empty.
 struct JobRunnerEvents {
   std::function<void(const Job&)> state_changed;
   std::function<void(const Job&, const std::string& plan)> planned;  // before the first step; RenderProgress says what
-  std::function<void(const absl::Status&)> store_failed;             // the worker tries again
+  std::function<void(const Job&, int32_t step)> resumed;             // from a checkpoint after this step
+  std::function<void(const Job&, const std::string& why)> checkpoint_failed;  // cannot be written or used; work goes on
+  std::function<void(const absl::Status&)> store_failed;                      // the worker tries again
 };
 
 // All must outlive the runner.
@@ -47,39 +54,42 @@ struct JobRunnerParts {
   JobQueue& queue;
   JobStore& store;
   PictureStore& pictures;
+  CheckpointStore& checkpoints;
   ConditioningSource& source;
   PictureRenderer& renderer;
   const Clock& clock;
   PictureFinisher finish;
-  JobRunnerEvents events;
+  JobRunnerEvents events = {};
+  int64_t encode_lanes = 1;          // as QueueLimits has it
+  PreviewEncoder preview = {};       // empty: no previews
+  int32_t preview_every = 1;         // steps
+  std::string program_version = {};  // part of what a checkpoint belongs to
 };
 
 // A job that fails, by whatever exception, fails alone with a code and one line. A full or locked disk costs no job:
-// the worker waits and tries again.
+// the worker waits and tries again. While no encoder answers, jobs wait in encoding, and those whose conditioning is
+// stored are painted meanwhile.
 class JobRunner {
  public:
-  // Starts the thread.
+  // Starts the threads.
   explicit JobRunner(JobRunnerParts parts);
   ~JobRunner() { Stop(); }
   JobRunner(const JobRunner&) = delete;
   JobRunner& operator=(const JobRunner&) = delete;
 
-  // Stops the queue, hands the running job back to it at its next look at the token, and waits for the thread. Later
-  // calls do nothing.
+  // Stops the queue, hands the jobs in work back to it at their next look at the token, and waits for the threads.
+  // Later calls do nothing.
   void Stop();
 
  private:
-  struct Inputs {
-    Conditioning positive;
-    std::optional<Conditioning> negative;  // set when guidance is on
-  };
-
-  void Work();
-  void RunJob(ClaimedJob claimed);
-  void Paint(Job& job, const CancelToken& cancel);
-  Inputs Obtain(Job& job, const CancelToken& cancel);
-  Conditioning Fetch(Job& job, const PromptParts& prompt, const CancelToken& cancel);
-  Picture Render(Job& job, const Inputs& inputs, const RenderParameters& parameters, const CancelToken& cancel);
+  void Work(const std::function<std::optional<ClaimedJob>()>& claim, void (JobRunner::*stage)(ClaimedJob&));
+  void Encode(ClaimedJob& claimed);
+  void Paint(ClaimedJob& claimed);
+  Conditioning Fetch(Job& job, const FetchRequest& request, const CancelToken& cancel);
+  void FindStored();
+  Picture Render(ClaimedJob& claimed, const RenderParameters& parameters);
+  std::optional<Checkpoint> LoadCheckpoint(Job& job, const std::string& determinants);
+  void SaveCheckpoint(const Job& job, const std::string& determinants, const LatentState& latent);
   JobState OutcomeOfCurrentException(Job& job, const CancelToken& cancel) const;
   void Settle(Job& job, JobState outcome);
   void SyncOutcome();
@@ -88,7 +98,8 @@ class JobRunner {
   void PauseAfter(const absl::Status& failure);
 
   const JobRunnerParts parts_;
-  std::thread thread_;
+  std::atomic<bool> searched_ = false;  // for stored conditioning, since an encoder last answered
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace diptych

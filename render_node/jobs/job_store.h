@@ -17,10 +17,19 @@ inline constexpr int32_t kDefaultListLimit = 100;
 inline constexpr int32_t kMaxListLimit = 1000;
 
 struct JobFilter {
-  int32_t limit = 0;          // 1 to kMaxListLimit; 0: kDefaultListLimit
-  std::string before_id;      // set: only jobs older than this one
-  std::set<JobState> states;  // empty: all
-  std::string client;         // empty: all
+  int32_t limit = 0;               // 1 to kMaxListLimit; 0: kDefaultListLimit
+  std::string before_id = {};      // set: only jobs older than this one
+  std::set<JobState> states = {};  // empty: all
+  std::string client = {};         // empty: all
+  int64_t accepted_from_ms = 0;    // unix; 0: from the beginning
+  int64_t accepted_before_ms = 0;  // unix, not included; 0: to the end
+  std::string text = {};           // part of the prompt's words, whatever the case of ASCII letters; empty: all
+};
+
+// Whose work on a job it is. The store refuses what an attempt does that is not the job's present one.
+struct JobLease {
+  std::string id;
+  std::optional<int32_t> attempt = std::nullopt;  // unset: whichever is under way, for those who only end a job
 };
 
 // How far a job is and how it ended: what changes while its spec stays.
@@ -32,10 +41,26 @@ struct JobProgress {
   std::string error_code;
   std::string detail;
   int64_t finished_unix_ms = 0;
+  std::string picture;
+  int64_t picture_bytes = 0;
+  JobCrashes crashes;
+  int64_t sequence = 0;
 };
 inline JobProgress ProgressOf(const Job& job) {
-  return {job.step, job.timings, job.fits, job.error, job.error_code, job.detail, job.finished_unix_ms};
+  return {job.step,    job.timings,       job.fits,    job.error,   job.error_code, job.detail, job.finished_unix_ms,
+          job.picture, job.picture_bytes, job.crashes, job.sequence};
 }
+
+struct EndedJob {
+  std::string id;
+  int64_t finished_unix_ms = 0;
+  int64_t picture_bytes = 0;
+};
+
+struct AcceptedJob {
+  std::string id;
+  bool is_new = true;  // false: the client's idempotency key had been used for this very job
+};
 
 // Thread-safe. What a method changed survives the death of the process once it has returned, and that of the machine
 // once a later Sync has. Besides the errors named, all throw Error when the store itself fails: kResourceExhausted
@@ -44,8 +69,9 @@ class JobStore {
  public:
   virtual ~JobStore() = default;
 
-  // Stores a job as queued and returns its id. `spec` has passed ValidateSpec.
-  virtual std::string Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) = 0;
+  // Stores a job as queued and returns its id; the job of an earlier call when client and idempotency key are the same.
+  // `spec` has passed ValidateSpec. Throws Error(kFailedPrecondition) when the key was used for another specification.
+  virtual AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) = 0;
 
   virtual std::optional<Job> Get(const std::string& id) = 0;
 
@@ -56,16 +82,27 @@ class JobStore {
   // All waiting jobs, oldest first.
   virtual std::vector<QueuedJob> Queued() = 0;
 
-  // Moves the job on and replaces its progress; to encoding begins an attempt and counts it. Throws Error: kNotFound;
-  // kFailedPrecondition when `from` -> `to` is not legal or the job is not in `from` (nothing is changed then).
-  virtual void Transition(const std::string& id, JobState from, JobState to, const JobProgress& progress) = 0;
+  // Moves the job on and replaces its progress; to encoding begins an attempt and counts it (the lease is then still
+  // that of the one before). Throws Error: kNotFound; kFailedPrecondition when `from` -> `to` is not legal, the job is
+  // not in `from` or the lease is not its present one (nothing is changed then).
+  virtual void Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) = 0;
 
-  // Stores the progress of a job that stays in `state`. Nothing happens when it is in another one by now.
-  virtual void SaveProgress(const std::string& id, JobState state, const JobProgress& progress) = 0;
+  // Stores the progress of a job that stays in `state`. Nothing happens when it is in another one by now, or under
+  // another lease.
+  virtual void SaveProgress(const JobLease& lease, JobState state, const JobProgress& progress) = 0;
 
-  // Returns all jobs on which work was under way to queued: for the start of a daemon, before anything claims. Returns
-  // how many.
-  virtual int64_t RequeueUnfinished() = 0;
+  // The jobs on which work is under way, oldest first: for the start of a daemon. A damaged one as in List.
+  virtual std::vector<Job> UnderWay() = 0;
+
+  // All jobs that have ended, newest end first.
+  virtual std::vector<EndedJob> Ended() = 0;
+
+  // Forgets a job that has ended, and its idempotency key. False when there is none. Throws Error(kFailedPrecondition)
+  // for one that has not ended.
+  virtual bool Delete(const std::string& id) = 0;
+
+  // Which of these names of pictures or uploaded conditioning no job refers to.
+  virtual std::vector<std::string> Unreferenced(const std::vector<std::string>& names) = 0;
 
   // What was uploaded with the job. Throws Error: kNotFound for an unknown job, kDataLoss for missing or damaged files.
   virtual UploadedConditioning LoadConditioning(const std::string& id) = 0;

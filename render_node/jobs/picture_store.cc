@@ -3,36 +3,58 @@
 #include <system_error>
 #include <utility>
 
+#include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "render_node/jobs/durable_file.h"
 #include "render_node/jobs/job_id.h"
 
 namespace diptych {
-
 PictureStore::PictureStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-void PictureStore::Publish(const std::string& job_id, const std::vector<uint8_t>& png) {
-  WriteUnreadFileDurably(PathOf(job_id), {{png.data(), png.size()}});
+std::string PictureStore::Publish(const std::vector<uint8_t>& png) {
+  const std::string name = Sha256Hex(png.data(), png.size());
+  const std::filesystem::path path = PathOf(name);
+  if (!Has(name)) {
+    WriteUnreadFileDurably(path, {{png.data(), png.size()}});
+  } else if (ReadWholeFile(path) != png) {
+    WriteFileDurably(path, {{png.data(), png.size()}});  // damaged; another job's picture too, which may be read now
+  } else {
+    SyncFile(OpenToSync(path), path);  // whoever wrote it may still be waiting for that
+    SyncFolder(folder_);
+    std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now());  // new again, for the sweep
+  }
+  return name;
 }
 
-std::vector<uint8_t> PictureStore::Load(const std::string& job_id) const {
-  if (!Has(job_id)) throw Error(ErrorCode::kNotFound, "job " + job_id + " has no picture");
-  return ReadWholeFile(PathOf(job_id));
+std::vector<uint8_t> PictureStore::Load(const std::string& name) const {
+  std::vector<uint8_t> png = ReadWholeFile(PathOf(name));
+  if (IsSha256Hex(name) && Sha256Hex(png.data(), png.size()) != name) {
+    throw Error(ErrorCode::kDataLoss,
+                "picture " + PathOf(name).string() + " is damaged: its bytes are not those of its name");
+  }
+  return png;
 }
 
-bool PictureStore::Has(const std::string& job_id) const { return std::filesystem::exists(PathOf(job_id)); }
+bool PictureStore::Has(const std::string& name) const { return std::filesystem::exists(PathOf(name)); }
 
-void PictureStore::Remove(const std::string& job_id) {
+void PictureStore::Remove(const std::string& name) {
   std::error_code error;
-  std::filesystem::remove(PathOf(job_id), error);
-  if (error) throw Error(ErrorCode::kInternal, "cannot remove the picture of job " + job_id + ": " + error.message());
+  std::filesystem::remove(PathOf(name), error);
+  if (error) throw Error(ErrorCode::kInternal, "cannot remove picture " + name + ": " + error.message());
 }
 
-// Ids come from the wire too: only what is an id becomes part of a path.
-std::filesystem::path PictureStore::PathOf(const std::string& job_id) const {
-  if (!IsJobId(job_id))
-    throw Error(ErrorCode::kNotFound, "there is no such job: an id is 26 digits and capital letters");
-  return folder_ / (job_id + ".png");
+std::vector<std::string> PictureStore::NamesOlderThan(std::chrono::minutes age) const {
+  std::vector<std::string> names;
+  for (const std::filesystem::path& file : FilesOlderThan(folder_, age)) {
+    if (file.extension() == ".png") names.push_back(file.stem().string());
+  }
+  return names;
+}
+
+// Only what is a name becomes part of a path.
+std::filesystem::path PictureStore::PathOf(const std::string& name) const {
+  if (!IsSha256Hex(name) && !IsJobId(name)) throw Error(ErrorCode::kNotFound, "the job has no picture");
+  return folder_ / (name + ".png");
 }
 
 }  // namespace diptych

@@ -1,6 +1,7 @@
-// Finished pictures, one PNG a job.
+// Finished pictures: PNG files named by the hash of their bytes. A job's row says which one is its picture.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -8,26 +9,31 @@
 
 namespace diptych {
 
-// Thread-safe. Publishing comes before the job's row says done, and nobody loads the picture of a job that is not done:
-// after a crash between the two the job is painted again and its picture replaces this one.
+// Thread-safe. Publishing comes before the job's row names the picture; after a crash between the two the file belongs
+// to nobody until the job is painted again, which gives the same bytes, or a sweep removes it.
 class PictureStore {
  public:
   // `folder` must be there.
   explicit PictureStore(std::filesystem::path folder);
 
-  // On disk when it returns; no part of it is there when it throws Error (durable_file.h).
-  void Publish(const std::string& job_id, const std::vector<uint8_t>& png);
+  // Returns the name: SHA-256 of the bytes, 64 hex digits. On disk when it returns; no part of it is there when it
+  // throws Error (durable_file.h).
+  std::string Publish(const std::vector<uint8_t>& png);
 
-  // Throws Error(kNotFound) when the job has no picture.
-  std::vector<uint8_t> Load(const std::string& job_id) const;
+  // `name` as a job has it (stores of version 2 and before named pictures by job id). Throws Error: kNotFound when
+  // there is none, kDataLoss when the bytes are not those of the name.
+  std::vector<uint8_t> Load(const std::string& name) const;
 
-  bool Has(const std::string& job_id) const;
+  bool Has(const std::string& name) const;
 
   // No error when there is none.
-  void Remove(const std::string& job_id);
+  void Remove(const std::string& name);
+
+  // Of files that were written longer ago, in no order.
+  std::vector<std::string> NamesOlderThan(std::chrono::minutes age) const;
 
  private:
-  std::filesystem::path PathOf(const std::string& job_id) const;
+  std::filesystem::path PathOf(const std::string& name) const;
 
   const std::filesystem::path folder_;
 };

@@ -8,24 +8,47 @@ namespace diptych {
 void FairScheduler::Add(const QueuedJob& job) {
   if (place_of_job_.contains(job.id)) return;
   auto [client, is_new] = turn_of_client_.try_emplace(job.client);
-  if (is_new) client->second = round_.insert(round_.end(), Turn{job.client, {}});
-  client->second->jobs.insert(job);
-  place_of_job_.emplace(job.id, Place{client->second, job.priority});
+  if (is_new) client->second = round_.insert(round_.end(), Turn{job.client, {}, {}});
+  Turn& turn = *client->second;
+  place_of_job_.emplace(job.id, Place{client->second, turn.jobs.insert(job).first});
+  if (job.stored) turn.stored.insert(job);
 }
 
-std::optional<QueuedJob> FairScheduler::Take() {
-  if (round_.empty()) return std::nullopt;
-  const QueuedJob job = *round_.front().jobs.begin();
-  round_.splice(round_.end(), round_, round_.begin());  // iterators stay valid
-  Remove(job.id);
-  return job;
+std::optional<QueuedJob> FairScheduler::Take(bool stored_only) {
+  for (auto turn = round_.begin(); turn != round_.end(); ++turn) {
+    const Jobs& jobs = stored_only ? turn->stored : turn->jobs;
+    if (jobs.empty() || !MayBegin(turn->client)) continue;
+    const QueuedJob job = *jobs.begin();
+    round_.splice(round_.end(), round_, turn);  // iterators stay valid
+    Remove(job.id);
+    ++in_work_[job.client];
+    return job;
+  }
+  return std::nullopt;
+}
+
+void FairScheduler::Finished(const std::string& client) {
+  const auto found = in_work_.find(client);
+  if (found != in_work_.end() && --found->second == 0) in_work_.erase(found);
+}
+
+void FairScheduler::MarkStored(const std::string& id) {
+  const auto place = place_of_job_.find(id);
+  if (place == place_of_job_.end() || place->second.job->stored) return;
+  Turn& turn = *place->second.turn;
+  QueuedJob job = *place->second.job;
+  job.stored = true;
+  turn.jobs.erase(place->second.job);
+  place->second.job = turn.jobs.insert(job).first;
+  turn.stored.insert(job);
 }
 
 bool FairScheduler::Remove(const std::string& id) {
   const auto place = place_of_job_.find(id);
   if (place == place_of_job_.end()) return false;
   const Round::iterator turn = place->second.turn;
-  turn->jobs.erase({id, turn->client, place->second.priority});
+  turn->stored.erase(*place->second.job);
+  turn->jobs.erase(place->second.job);
   if (turn->jobs.empty()) {
     turn_of_client_.erase(turn->client);
     round_.erase(turn);
@@ -38,8 +61,7 @@ int64_t FairScheduler::Ahead(const std::string& id) const {
   const auto place = place_of_job_.find(id);
   if (place == place_of_job_.end()) return 0;
   const Round::const_iterator own = place->second.turn;
-  const auto job = own->jobs.find({id, own->client, place->second.priority});
-  const int64_t own_before = std::distance(own->jobs.begin(), job);
+  const int64_t own_before = std::distance<Jobs::const_iterator>(own->jobs.begin(), place->second.job);
   // Each other client gets one job a round before ours is reached: own_before rounds, and one more if its turn is
   // earlier.
   int64_t ahead = own_before;
@@ -52,6 +74,27 @@ int64_t FairScheduler::Ahead(const std::string& id) const {
     ahead += std::min(static_cast<int64_t>(turn->jobs.size()), own_before + (earlier ? 1 : 0));
   }
   return ahead;
+}
+
+int64_t FairScheduler::waiting_of(const std::string& client) const {
+  const auto turn = turn_of_client_.find(client);
+  return turn == turn_of_client_.end() ? 0 : static_cast<int64_t>(turn->second->jobs.size());
+}
+
+std::vector<std::string> FairScheduler::NotStored() const {
+  std::vector<std::string> ids;
+  for (const Turn& turn : round_) {
+    for (const QueuedJob& job : turn.jobs) {
+      if (!job.stored) ids.push_back(job.id);
+    }
+  }
+  return ids;
+}
+
+bool FairScheduler::MayBegin(const std::string& client) const {
+  if (in_work_limit_ == 0) return true;
+  const auto found = in_work_.find(client);
+  return found == in_work_.end() || found->second < in_work_limit_;
 }
 
 }  // namespace diptych

@@ -7,12 +7,14 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "render_node/jobs/job.h"
 
 namespace diptych {
 
-// The waiting jobs in order of work. Not thread-safe.
+// The waiting jobs in order of work, and how much is in work for whom. Not thread-safe.
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
@@ -20,53 +22,79 @@ class Scheduler {
   // Jobs are added in the order of their acceptance; one that is already here is left as it is.
   virtual void Add(const QueuedJob& job) = 0;
 
-  // Takes out the next one; nullopt when none waits.
-  virtual std::optional<QueuedJob> Take() = 0;
+  // Takes out the next one, which is in work for its client until Finished; nullopt when none may be begun.
+  // `stored_only`: of those whose conditioning is at hand.
+  virtual std::optional<QueuedJob> Take(bool stored_only = false) = 0;
+
+  // One that was taken is over, or was put back by Add.
+  virtual void Finished(const std::string& client) = 0;
+
+  // Its conditioning is at hand now. Nothing happens when it is not waiting.
+  virtual void MarkStored(const std::string& id) = 0;
 
   // Takes out one that will not be worked on. False when it is not waiting.
   virtual bool Remove(const std::string& id) = 0;
+
+  virtual bool Contains(const std::string& id) const = 0;
 
   // How many jobs would be taken before this one if no other came; 0 when it is not waiting.
   virtual int64_t Ahead(const std::string& id) const = 0;
 
   virtual int64_t size() const = 0;
+  virtual int64_t waiting_of(const std::string& client) const = 0;
+  // Waiting jobs whose conditioning is not known to be at hand, in no order.
+  virtual std::vector<std::string> NotStored() const = 0;
 };
 
-// Round-robin over clients; within a client by priority, then by age. A client takes its place at the end of the round
-// when its first job comes and after each job taken, so everybody waits for at most one job of everybody else. Nobody
-// gains by priority against another client. O(log n) but for Ahead, which looks at each client and at the jobs of its
-// own client.
+// Round-robin over clients; within a client first what was begun and interrupted, then by priority, then by age. A
+// client takes its place at the end of the round when its first job comes and after each job taken, so everybody waits
+// for at most one job of everybody else. Nobody gains by priority against another client. A client that may not begin a
+// job now keeps its turn. O(log n) but for Take, which passes over clients that may not begin one, and Ahead, which
+// looks at each client and at the jobs of its own client.
 class FairScheduler final : public Scheduler {
  public:
-  FairScheduler() = default;
+  // `in_work_limit`: jobs of one client in work at a time; 0: no limit.
+  explicit FairScheduler(int64_t in_work_limit = 0) : in_work_limit_(in_work_limit) {}
   FairScheduler(const FairScheduler&) = delete;  // it points into itself
   FairScheduler& operator=(const FairScheduler&) = delete;
 
   void Add(const QueuedJob& job) override;
-  std::optional<QueuedJob> Take() override;
+  std::optional<QueuedJob> Take(bool stored_only = false) override;
+  void Finished(const std::string& client) override;
+  void MarkStored(const std::string& id) override;
   bool Remove(const std::string& id) override;
+  bool Contains(const std::string& id) const override { return place_of_job_.contains(id); }
   int64_t Ahead(const std::string& id) const override;
   int64_t size() const override { return static_cast<int64_t>(place_of_job_.size()); }
+  int64_t waiting_of(const std::string& client) const override;
+  std::vector<std::string> NotStored() const override;
 
  private:
-  struct Sooner {  // larger priority, then smaller id: ids sort by age
+  struct Sooner {
     bool operator()(const QueuedJob& a, const QueuedJob& b) const {
-      return a.priority != b.priority ? a.priority > b.priority : a.id < b.id;
+      if (a.begun != b.begun) return a.begun;
+      return a.priority != b.priority ? a.priority > b.priority : a.id < b.id;  // ids sort by age
     }
   };
+  using Jobs = std::set<QueuedJob, Sooner>;
   struct Turn {
     std::string client;
-    std::set<QueuedJob, Sooner> jobs;  // never empty
+    Jobs jobs;    // never empty
+    Jobs stored;  // those of them whose conditioning is at hand
   };
   using Round = std::list<Turn>;
   struct Place {
     Round::iterator turn;
-    int32_t priority;
+    Jobs::iterator job;
   };
 
+  bool MayBegin(const std::string& client) const;
+
+  const int64_t in_work_limit_;
   Round round_;  // the front is served next
   std::map<std::string, Round::iterator> turn_of_client_;
-  std::map<std::string, Place> place_of_job_;
+  std::unordered_map<std::string, Place> place_of_job_;
+  std::map<std::string, int64_t> in_work_;  // by client; never 0
 };
 
 }  // namespace diptych

@@ -13,7 +13,8 @@ namespace {
 
 // Read by ReadFacts and ReadJob in this order.
 constexpr char kJobColumns[] =
-    "id, state, step, attempt, accepted_ms, finished_ms, error, error_code, detail, spec, timings, fits";
+    "id, state, step, attempt, accepted_ms, finished_ms, error, error_code, detail, deadline_ms, picture, "
+    "picture_bytes, crashes, crash_step, sequence, spec, timings, fits";
 
 Job ReadFacts(const SqliteQuery& row) {
   Job job;
@@ -26,15 +27,20 @@ Job ReadFacts(const SqliteQuery& row) {
   job.error = row.Text(6);
   job.error_code = row.Text(7);
   job.detail = row.Text(8);
+  job.deadline_unix_ms = row.Integer(9);
+  job.picture = row.Text(10);
+  job.picture_bytes = row.Integer(11);
+  job.crashes = {static_cast<int32_t>(row.Integer(12)), static_cast<int32_t>(row.Integer(13))};
+  job.sequence = row.Integer(14);
   return job;
 }
 
 Job ReadJob(const SqliteQuery& row) {
   Job job = ReadFacts(row);
   try {
-    job.spec = SpecFromJson(row.Text(9));
-    job.timings = TimingsFromJson(row.Text(10));
-    job.fits = FitsFromJson(row.Text(11));
+    job.spec = SpecFromJson(row.Text(15));
+    job.timings = TimingsFromJson(row.Text(16));
+    job.fits = FitsFromJson(row.Text(17));
   } catch (const Error& error) {
     throw Error(error.code(), "job " + job.id + ": " + error.what());
   }
@@ -55,11 +61,21 @@ Job ReadJobOrItsError(const SqliteQuery& row) {
 std::string ListSql(const JobFilter& filter) {
   std::string sql = std::string("SELECT ") + kJobColumns + " FROM job WHERE id < ?";
   if (!filter.client.empty()) sql += " AND client = ?";
+  if (filter.accepted_from_ms > 0) sql += " AND accepted_ms >= ?";
+  if (filter.accepted_before_ms > 0) sql += " AND accepted_ms < ?";
+  if (!filter.text.empty()) {
+    sql +=
+        " AND json_valid(spec) AND instr(lower(coalesce(json_extract(spec, '$.prompt.user'), '') || ' ' || "
+        "coalesce(json_extract(spec, '$.prompt.conversation_json'), '')), lower(?)) > 0";
+  }
   // At most as many as there are states, which is what SQLite's limit on variables asks for.
   for (size_t i = 0; i < filter.states.size(); ++i) sql += i == 0 ? " AND state IN (?" : ", ?";
   if (!filter.states.empty()) sql += ")";
   return sql + " ORDER BY id DESC LIMIT ?";
 }
+
+// As the statements take it: -1 stands for any.
+int64_t AttemptOf(const JobLease& lease) { return lease.attempt.value_or(-1); }
 
 [[noreturn]] void Unknown(const std::string& id) { throw Error(ErrorCode::kNotFound, "there is no job " + id); }
 
@@ -92,22 +108,40 @@ struct SqliteJobStore::Sql {
   const FileDescriptor log = OpenToSync(log_path);
   SqliteStatement insert{
       database,
-      "INSERT INTO job (id, state, client, priority, attempt, step, accepted_ms, finished_ms, error_code, "
-      "error, detail, conditioning, negative_conditioning, spec, timings) "
-      "VALUES (?, 'queued', ?, ?, 0, 0, ?, 0, '', '', '', ?, ?, ?, ?)"};
+      "INSERT INTO job (id, state, client, priority, attempt, step, accepted_ms, finished_ms, error_code, error, "
+      "detail, conditioning, negative_conditioning, spec, timings, idempotency_key, deadline_ms, sequence) "
+      "VALUES (?, 'queued', ?, ?, 0, 0, ?, 0, '', '', '', ?, ?, ?, ?, ?, ?, ?)"};
+  SqliteStatement find_key{
+      database,
+      "SELECT id, spec, conditioning, negative_conditioning FROM job WHERE client = ? AND idempotency_key = ? "
+      "AND idempotency_key <> ''"};  // the last words let SQLite use the index
   SqliteStatement get{database, std::string("SELECT ") + kJobColumns + " FROM job WHERE id = ?"};
-  SqliteStatement get_state{database, "SELECT state FROM job WHERE id = ?"};
+  SqliteStatement get_state{database, "SELECT state, attempt FROM job WHERE id = ?"};
   SqliteStatement get_conditioning{database, "SELECT conditioning, negative_conditioning FROM job WHERE id = ?"};
-  SqliteStatement queued{database, "SELECT id, client, priority FROM job WHERE state = 'queued' ORDER BY id"};
+  SqliteStatement queued{
+      database,
+      "SELECT id, client, priority, deadline_ms, attempt > 0, crashes > 0, conditioning <> '' FROM job "
+      "WHERE state = 'queued' ORDER BY id"};
   SqliteStatement transition{
       database,
       "UPDATE job SET state = ?, attempt = attempt + ?, step = ?, timings = ?, fits = ?, error = ?, error_code = ?, "
-      "detail = ?, finished_ms = ? WHERE id = ? AND state = ?"};
-  SqliteStatement save_progress{
-      database, "UPDATE job SET step = ?, timings = ?, fits = ?, detail = ? WHERE id = ? AND state = ?"};
-  SqliteStatement requeue{database,
-                          "UPDATE job SET state = 'queued', step = 0, timings = '{}', detail = '' "
-                          "WHERE state IN ('encoding', 'ready', 'rendering', 'decoding')"};
+      "detail = ?, finished_ms = ?, picture = ?, picture_bytes = ?, crashes = ?, crash_step = ?, sequence = ? "
+      "WHERE id = ? AND state = ? AND attempt = coalesce(nullif(?, -1), attempt)"};
+  SqliteStatement save_progress{database,
+                                "UPDATE job SET step = ?, timings = ?, fits = ?, detail = ?, sequence = ? "
+                                "WHERE id = ? AND state = ? AND attempt = coalesce(nullif(?, -1), attempt)"};
+  SqliteStatement under_way{database, std::string("SELECT ") + kJobColumns +
+                                          " FROM job WHERE state IN ('encoding', 'ready', 'rendering', 'decoding') "
+                                          "ORDER BY id"};
+  SqliteStatement ended{database,
+                        "SELECT id, finished_ms, picture_bytes FROM job WHERE finished_ms > 0 "
+                        "AND state IN ('done', 'failed', 'cancelled') ORDER BY finished_ms DESC, id DESC"};
+  SqliteStatement remove{database, "DELETE FROM job WHERE id = ? AND state IN ('done', 'failed', 'cancelled')"};
+  SqliteStatement is_referenced{
+      database,
+      "SELECT EXISTS (SELECT 1 FROM job WHERE picture = ?1 AND picture <> '') OR "
+      "EXISTS (SELECT 1 FROM job WHERE conditioning = ?1 AND conditioning <> '') OR "
+      "EXISTS (SELECT 1 FROM job WHERE negative_conditioning = ?1 AND negative_conditioning <> '')"};
 };
 
 SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random)
@@ -119,18 +153,29 @@ SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t
 
 SqliteJobStore::~SqliteJobStore() = default;
 
-std::string SqliteJobStore::Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) {
+AcceptedJob SqliteJobStore::Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) {
   // Files first: a row never names a file that is not there.
   const std::string positive = uploaded.positive ? conditioning_.Save(*uploaded.positive) : "";
   const std::string negative = uploaded.negative ? conditioning_.Save(*uploaded.negative) : "";
   const std::string spec_json = SpecToJson(spec);
   const std::string timings_json = TimingsToJson({});
   const std::lock_guard lock(mutex_);
+  if (!spec.idempotency_key.empty()) {
+    SqliteQuery known(sql_->find_key, spec.client, spec.idempotency_key);
+    if (known.Next()) {
+      const std::string id = known.Text(0);
+      if (known.Text(1) == spec_json && known.Text(2) == positive && known.Text(3) == negative) return {id, false};
+      throw Error(ErrorCode::kFailedPrecondition, "idempotency_key \"" + spec.idempotency_key + "\" was used for job " +
+                                                      id +
+                                                      ", which asks for something else; a new job needs a new key");
+    }
+  }
   const std::string id = ids_.Next(now_unix_ms);
+  const int64_t deadline_ms = spec.timeout_ms > 0 ? now_unix_ms + spec.timeout_ms : 0;
   SqliteQuery(sql_->insert, id, spec.client, int64_t{spec.priority}, now_unix_ms, positive, negative, spec_json,
-              timings_json)
+              timings_json, spec.idempotency_key, deadline_ms, now_unix_ms * 1000)
       .Run();
-  return id;
+  return {id, true};
 }
 
 std::optional<Job> SqliteJobStore::Get(const std::string& id) {
@@ -154,6 +199,9 @@ std::vector<Job> SqliteJobStore::List(const JobFilter& filter) {
   // "~" sorts behind every id.
   query.Bind(filter.before_id.empty() ? std::string_view("~") : std::string_view(filter.before_id));
   if (!filter.client.empty()) query.Bind(filter.client);
+  if (filter.accepted_from_ms > 0) query.Bind(filter.accepted_from_ms);
+  if (filter.accepted_before_ms > 0) query.Bind(filter.accepted_before_ms);
+  if (!filter.text.empty()) query.Bind(filter.text);
   for (const JobState state : filter.states) query.Bind(JobStateName(state));
   query.Bind(int64_t{filter.limit == 0 ? kDefaultListLimit : filter.limit});
   std::vector<Job> jobs;
@@ -165,11 +213,20 @@ std::vector<QueuedJob> SqliteJobStore::Queued() {
   const std::lock_guard lock(mutex_);
   SqliteQuery query(sql_->queued);
   std::vector<QueuedJob> jobs;
-  while (query.Next()) jobs.push_back({query.Text(0), query.Text(1), static_cast<int32_t>(query.Integer(2))});
+  while (query.Next()) {
+    jobs.push_back({.id = query.Text(0),
+                    .client = query.Text(1),
+                    .priority = static_cast<int32_t>(query.Integer(2)),
+                    .deadline_unix_ms = query.Integer(3),
+                    .begun = query.Integer(4) != 0,
+                    .suspect = query.Integer(5) != 0,
+                    .stored = query.Integer(6) != 0});
+  }
   return jobs;
 }
 
-void SqliteJobStore::Transition(const std::string& id, JobState from, JobState to, const JobProgress& progress) {
+void SqliteJobStore::Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) {
+  const std::string& id = lease.id;
   if (!IsLegal(from, to)) {
     throw Error(ErrorCode::kFailedPrecondition, "job " + id + " cannot go from " + std::string(JobStateName(from)) +
                                                     " to " + std::string(JobStateName(to)));
@@ -178,27 +235,63 @@ void SqliteJobStore::Transition(const std::string& id, JobState from, JobState t
   const std::lock_guard lock(mutex_);
   SqliteQuery(sql_->transition, JobStateName(to), int64_t{to == JobState::kEncoding}, int64_t{progress.step}, timings,
               FitsToJson(progress.fits), progress.error, progress.error_code, progress.detail,
-              progress.finished_unix_ms, id, JobStateName(from))
+              progress.finished_unix_ms, progress.picture, progress.picture_bytes, int64_t{progress.crashes.count},
+              int64_t{progress.crashes.step}, progress.sequence, id, JobStateName(from), AttemptOf(lease))
       .Run();
   if (sql_->database.Changes() == 1) return;
   SqliteQuery query(sql_->get_state, id);
   if (!query.Next()) Unknown(id);
+  if (query.Text(0) == JobStateName(from)) {
+    throw Error(ErrorCode::kFailedPrecondition, "job " + id + " is in attempt " + std::to_string(query.Integer(1)) +
+                                                    ", not " + std::to_string(AttemptOf(lease)));
+  }
   throw Error(ErrorCode::kFailedPrecondition,
               "job " + id + " is " + query.Text(0) + ", not " + std::string(JobStateName(from)));
 }
 
-void SqliteJobStore::SaveProgress(const std::string& id, JobState state, const JobProgress& progress) {
+void SqliteJobStore::SaveProgress(const JobLease& lease, JobState state, const JobProgress& progress) {
   const std::string timings = TimingsToJson(progress.timings);
   const std::lock_guard lock(mutex_);
-  SqliteQuery(sql_->save_progress, int64_t{progress.step}, timings, FitsToJson(progress.fits), progress.detail, id,
-              JobStateName(state))
+  SqliteQuery(sql_->save_progress, int64_t{progress.step}, timings, FitsToJson(progress.fits), progress.detail,
+              progress.sequence, lease.id, JobStateName(state), AttemptOf(lease))
       .Run();
 }
 
-int64_t SqliteJobStore::RequeueUnfinished() {
+std::vector<Job> SqliteJobStore::UnderWay() {
   const std::lock_guard lock(mutex_);
-  SqliteQuery(sql_->requeue).Run();
-  return sql_->database.Changes();
+  SqliteQuery query(sql_->under_way);
+  std::vector<Job> jobs;
+  while (query.Next()) jobs.push_back(ReadJobOrItsError(query));
+  return jobs;
+}
+
+std::vector<EndedJob> SqliteJobStore::Ended() {
+  const std::lock_guard lock(mutex_);
+  SqliteQuery query(sql_->ended);
+  std::vector<EndedJob> jobs;
+  while (query.Next()) jobs.push_back({query.Text(0), query.Integer(1), query.Integer(2)});
+  return jobs;
+}
+
+bool SqliteJobStore::Delete(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  SqliteQuery(sql_->remove, id).Run();
+  if (sql_->database.Changes() == 1) return true;
+  SqliteQuery query(sql_->get_state, id);
+  if (!query.Next()) return false;
+  throw Error(ErrorCode::kFailedPrecondition,
+              "job " + id + " is " + query.Text(0) + "; cancel it first, only a job that has ended can be removed");
+}
+
+std::vector<std::string> SqliteJobStore::Unreferenced(const std::vector<std::string>& names) {
+  std::vector<std::string> unreferenced;
+  for (const std::string& name : names) {
+    const std::lock_guard lock(mutex_);
+    SqliteQuery query(sql_->is_referenced, name);
+    query.Next();
+    if (query.Integer(0) == 0) unreferenced.push_back(name);
+  }
+  return unreferenced;
 }
 
 UploadedConditioning SqliteJobStore::LoadConditioning(const std::string& id) {

@@ -23,13 +23,16 @@ class SqliteJobStore final : public JobStore {
   SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random);
   ~SqliteJobStore() override;
 
-  std::string Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) override;
+  AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) override;
   std::optional<Job> Get(const std::string& id) override;
   std::vector<Job> List(const JobFilter& filter) override;
   std::vector<QueuedJob> Queued() override;
-  void Transition(const std::string& id, JobState from, JobState to, const JobProgress& progress) override;
-  void SaveProgress(const std::string& id, JobState state, const JobProgress& progress) override;
-  int64_t RequeueUnfinished() override;
+  void Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) override;
+  void SaveProgress(const JobLease& lease, JobState state, const JobProgress& progress) override;
+  std::vector<Job> UnderWay() override;
+  std::vector<EndedJob> Ended() override;
+  bool Delete(const std::string& id) override;
+  std::vector<std::string> Unreferenced(const std::vector<std::string>& names) override;
   UploadedConditioning LoadConditioning(const std::string& id) override;
   void Sync() override;
 

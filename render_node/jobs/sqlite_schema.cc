@@ -40,7 +40,27 @@ void AddPromptFits(SqliteDatabase& database) {
   database.Execute("ALTER TABLE job ADD COLUMN fits TEXT NOT NULL DEFAULT '{}'");
 }
 
-constexpr Migration kMigrations[] = {CreateVersion1, AddPromptFits};
+// What an attempt may do, what a repeated submission gives, where the picture is. Pictures were named by their jobs
+// before; their size is not known, 0 stands for it.
+void AddLeases(SqliteDatabase& database) {
+  database.Execute(R"sql(
+    ALTER TABLE job ADD COLUMN idempotency_key TEXT NOT NULL DEFAULT '';
+    ALTER TABLE job ADD COLUMN deadline_ms BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN picture TEXT NOT NULL DEFAULT '';
+    ALTER TABLE job ADD COLUMN picture_bytes BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN crash_step INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN sequence BIGINT NOT NULL DEFAULT 0;
+    UPDATE job SET picture = id WHERE state = 'done';
+    CREATE UNIQUE INDEX job_by_key ON job (client, idempotency_key) WHERE idempotency_key <> '';
+    CREATE INDEX job_by_picture ON job (picture) WHERE picture <> '';
+    CREATE INDEX job_by_conditioning ON job (conditioning) WHERE conditioning <> '';
+    CREATE INDEX job_by_negative ON job (negative_conditioning) WHERE negative_conditioning <> '';
+    CREATE INDEX job_by_end ON job (finished_ms) WHERE finished_ms > 0;
+  )sql");
+}
+
+constexpr Migration kMigrations[] = {CreateVersion1, AddPromptFits, AddLeases};
 
 bool IsEmpty(SqliteDatabase& database) { return database.Integer("SELECT count(*) FROM sqlite_master") == 0; }
 

@@ -66,7 +66,7 @@ StateFolder::StateFolder(const std::filesystem::path& root) : root_(Normal(root)
   MakeParents(root_);
   MakePrivateFolder(root_);
   lock_ = Lock(root_);
-  for (const std::filesystem::path& part : {pictures(), conditioning()}) {
+  for (const std::filesystem::path& part : {pictures(), conditioning(), checkpoints()}) {
     MakePrivateFolder(part);
     RemoveUnfinishedFiles(part);
   }

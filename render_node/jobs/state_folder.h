@@ -1,4 +1,4 @@
-// The render daemon's folder: the job store, the pictures, uploaded conditioning. One daemon at a time.
+// The render daemon's folder: the job store, the pictures, uploaded conditioning, checkpoints. One daemon at a time.
 #pragma once
 
 #include <filesystem>
@@ -21,6 +21,7 @@ class StateFolder {
   std::filesystem::path pictures() const { return root_ / "pictures"; }
   std::filesystem::path conditioning() const { return root_ / "conditioning"; }              // uploaded
   std::filesystem::path conditioning_store() const { return root_ / "conditioning-store"; }  // made by its user
+  std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
 
  private:
   const std::filesystem::path root_;

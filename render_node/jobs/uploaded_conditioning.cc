@@ -5,10 +5,12 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "common/conditioning/conditioning_hash.h"
+#include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "render_node/jobs/durable_file.h"
 
@@ -90,6 +92,22 @@ Conditioning ConditioningFiles::Load(const std::string& hash) const {
   } catch (const std::exception& error) {
     throw lost(error);
   }
+}
+
+void ConditioningFiles::Remove(const std::string& hash) {
+  std::error_code error;
+  std::filesystem::remove(folder_ / hash, error);
+  if (error) {
+    throw Error(ErrorCode::kInternal, "cannot remove uploaded conditioning " + hash + ": " + error.message());
+  }
+}
+
+std::vector<std::string> ConditioningFiles::NamesOlderThan(std::chrono::minutes age) const {
+  std::vector<std::string> names;
+  for (const std::filesystem::path& file : FilesOlderThan(folder_, age)) {
+    if (IsSha256Hex(file.filename().string())) names.push_back(file.filename().string());
+  }
+  return names;
 }
 
 }  // namespace diptych

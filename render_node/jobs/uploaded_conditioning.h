@@ -2,9 +2,11 @@
 // hashes.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/conditioning/conditioning.h"
 
@@ -28,6 +30,12 @@ class ConditioningFiles {
   // Throws Error: kDataLoss when the file is missing, damaged or not what its name says; else as durable_file.h says,
   // when it cannot be read now.
   Conditioning Load(const std::string& hash) const;
+
+  // No error when there is none.
+  void Remove(const std::string& hash);
+
+  // Of files that were written longer ago, in no order.
+  std::vector<std::string> NamesOlderThan(std::chrono::minutes age) const;
 
  private:
   const std::filesystem::path folder_;

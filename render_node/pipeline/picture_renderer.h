@@ -83,7 +83,8 @@ struct RenderHooks {
   // Every `preview_every` steps but not after the last: what the picture seems to become, one pixel for each of the
   // latent. `step` as in RenderProgress.
   std::function<void(const Picture& preview, int32_t step)> on_preview;
-  int32_t preview_every = 0;  // 0: no previews
+  int32_t preview_every = 0;            // 0: no previews
+  std::function<bool()> wants_preview;  // asked when one is due, for they cost time; empty: always
   // Start after resume->step steps instead of from noise; null: from noise. The picture is byte for byte that of the
   // uninterrupted run. When all steps are done already the decoder comes next, and no kStep is reported.
   const LatentState* resume = nullptr;

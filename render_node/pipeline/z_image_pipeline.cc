@@ -212,6 +212,7 @@ Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& nega
   bool seen = false;
   const auto show = [&](const sampler::FinishedStep& done) {
     if (!previews || done.step % hooks.preview_every != 0 || done.step == parameters.steps) return;
+    if (hooks.wants_preview && !hooks.wants_preview()) return;
     // Not the latent, which is mostly noise at first, but what it seems to become.
     const at::Tensor clean = done.latent + done.output * done.sigma;
     if (!std::exchange(seen, true)) {  // the true decoder on a small copy tells the map which colours this picture has
@@ -248,7 +249,7 @@ Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& nega
   const at::Tensor image = in_tiles ? vae::DecodeTiled(z, scale, m.tiling, decode, cancel) : decode(z);
   Picture picture = ToPicture(image);
   report(RenderStage::kDecoded, parameters.steps, 0, lap.Take());
-  if (previews) m.preview.Learn(ToState(parameters.steps, latent), picture);
+  if (seen) m.preview.Learn(ToState(parameters.steps, latent), picture);
   return picture;
 }
 

@@ -57,6 +57,8 @@ v1::JobSpec ToProto(const JobSpec& spec) {
   message.set_long_prompt_mode(ToProto(spec.long_prompt_mode));
   message.set_client(spec.client);
   message.set_priority(spec.priority);
+  message.set_idempotency_key(spec.idempotency_key);
+  message.set_timeout_ms(spec.timeout_ms);
   return message;
 }
 
@@ -85,6 +87,11 @@ v1::Job ToProto(const Job& job) {
   message.set_finished_unix_ms(job.finished_unix_ms);
   *message.mutable_timings() = ToProto(job.timings);
   message.set_attempt(job.attempt);
+  message.set_sequence(job.sequence);
+  message.set_sigma(job.sigma);
+  message.set_deadline_unix_ms(job.deadline_unix_ms);
+  if (job.picture != job.id) message.set_picture_sha256(job.picture);
+  message.set_picture_bytes(job.picture_bytes);
   message.set_detail(job.detail);
   if (job.fits.prompt) Put(*job.fits.prompt, message.mutable_prompt_fit());
   if (job.fits.negative) Put(*job.fits.negative, message.mutable_negative_fit());
@@ -125,6 +132,8 @@ absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message) {
   spec.long_prompt_mode = *mode;
   spec.client = message.client();
   spec.priority = message.priority();
+  spec.idempotency_key = message.idempotency_key();
+  spec.timeout_ms = message.timeout_ms();
   return spec;
 }
 

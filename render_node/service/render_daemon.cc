@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -13,18 +14,22 @@
 #include "absl/strings/str_format.h"
 #include "common/concurrency/clock.h"
 #include "common/daemon/daemon_stop.h"
+#include "common/image/jpeg.h"
 #include "common/net/server_runner.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
 #include "render_node/conditioning/conditioning_store.h"
 #include "render_node/conditioning/encoder_pool.h"
 #include "render_node/conditioning/stored_conditioning.h"
+#include "render_node/jobs/checkpoint_store.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/job_runner.h"
 #include "render_node/jobs/picture_store.h"
+#include "render_node/jobs/recovery.h"
 #include "render_node/jobs/scheduler.h"
 #include "render_node/jobs/sqlite_job_store.h"
 #include "render_node/jobs/state_folder.h"
+#include "render_node/service/housekeeper.h"
 #include "render_node/service/receipt_finisher.h"
 #include "render_node/service/render_service.h"
 
@@ -33,8 +38,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kCallGrace{1000};    // for calls under way when the daemon stops
-constexpr milliseconds kWorkerGrace{4000};  // for the step under way
+constexpr milliseconds kCallGrace{1000};  // for calls under way when the daemon stops
+constexpr int kPreviewQuality = 80;       // of 100
 
 // For a daemon without encoders.
 class NoSource final : public ConditioningSource {
@@ -60,6 +65,8 @@ void CheckEncoders(const std::vector<EncoderPool::Report>& encoders, const Rende
   }
 }
 
+std::vector<uint8_t> EncodePreview(const Picture& preview) { return EncodeJpeg(preview, kPreviewQuality); }
+
 std::vector<v1::EncoderStatus> ToStatuses(const std::vector<EncoderPool::Report>& reports) {
   std::vector<v1::EncoderStatus> statuses;
   for (const EncoderPool::Report& report : reports) {
@@ -82,6 +89,9 @@ void LogState(const Logger& log, const Job& job) {
     case JobState::kFailed:
       line.Warn(absl::StrCat("failed: ", job.error_code, ": ", job.error));
       break;
+    case JobState::kRendering:
+      line.Info(absl::StrCat("rendering, attempt ", job.attempt));
+      break;
     default:
       line.Info(std::string(JobStateName(job.state)));
   }
@@ -91,17 +101,23 @@ JobRunnerEvents LoggedEvents(const Logger& log) {
   return {
       .state_changed = [log](const Job& job) { LogState(log, job); },
       .planned = [log](const Job& job, const std::string& plan) { log.ForJob(job.id).Info(plan); },
+      .resumed =
+          [log](const Job& job, int32_t step) {
+            log.ForJob(job.id).Info(absl::StrCat("goes on after step ", step, " of ", job.spec.steps));
+          },
+      .checkpoint_failed =
+          [log](const Job& job, const std::string& why) { log.ForJob(job.id).Warn(absl::StrCat("checkpoint: ", why)); },
       .store_failed =
           [log](const absl::Status& status) { log.Error(absl::StrCat("the job store fails: ", status.message())); }};
 }
 
-// The running job has been asked to end and waits again when it does. One that is in the middle of a long step is left
-// to the next start, which makes it wait again too.
-void AwaitWorker(const JobQueue& queue, const Logger& log) {
-  const auto end = std::chrono::steady_clock::now() + kWorkerGrace;
+// The jobs in work have been asked to end and wait again when they do. One that is in the middle of a long step is left
+// to the next start, which lets it go on from the step before.
+void AwaitWorkers(const JobQueue& queue, milliseconds patience, const Logger& log) {
+  const auto end = std::chrono::steady_clock::now() + patience;
   while (queue.running() > 0) {
     if (std::chrono::steady_clock::now() >= end) {
-      log.Warn("stopped in the middle of a step; its job is painted again after the next start");
+      log.Warn("stopped in the middle of a step; after the next start its job goes on from the step before");
       _exit(0);
     }
     std::this_thread::sleep_for(milliseconds(10));
@@ -115,6 +131,8 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   const StateFolder folder(config.state_dir);
   SqliteJobStore store(folder, SystemRandom());
   PictureStore pictures(folder.pictures());
+  ConditioningFiles uploads(folder.conditioning());
+  CheckpointStore checkpoints(folder.checkpoints());
   RenderService service(log);
   const absl::StatusOr<std::unique_ptr<ServerRunner>> server =
       ServerRunner::Start(config.listen, {{v1::Renderer::service_full_name(), &service}});
@@ -163,16 +181,40 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                              .expected_width = facts.cap_feat_dim,
                              .log = log});
 
-  FairScheduler scheduler;
-  JobQueue queue(store, scheduler, clock, {.waiting = config.queue_limit});
+  const Recovery recovery = RecoverInterrupted(
+      store, [&](const std::string& id) { return checkpoints.StepOf(id); }, clock.UnixMs());
+  if (recovery.waiting > 0) log.Info(absl::StrCat(recovery.waiting, " interrupted jobs wait again"));
+  if (recovery.failed > 0) log.Warn(absl::StrCat(recovery.failed, " jobs have failed: the daemon ended under them"));
+  std::set<std::string> waiting;
+  for (const QueuedJob& job : store.Queued()) waiting.insert(job.id);
+  checkpoints.RemoveAllBut(waiting);
+  FairScheduler scheduler(config.client_work_limit);
+  JobQueue queue(store, scheduler, clock, config.limits);
   JobRunner worker({.queue = queue,
                     .store = store,
                     .pictures = pictures,
+                    .checkpoints = checkpoints,
                     .source = source,
                     .renderer = *renderer,
                     .clock = clock,
                     .finish = FinishWithReceipt,
-                    .events = LoggedEvents(log)});
+                    .events = LoggedEvents(log),
+                    .encode_lanes = config.limits.encode_lanes,
+                    .preview = config.preview_every > 0 ? EncodePreview : PreviewEncoder(),
+                    .preview_every = config.preview_every,
+                    .program_version = kVersion});
+  const Housekeeper housekeeper(
+      {.queue = queue,
+       .store = store,
+       .pictures = pictures,
+       .conditioning = uploads,
+       .clock = clock,
+       .retention = config.retention,
+       .swept =
+           [&](const Swept& swept) {
+             log.Info(absl::StrCat("forgot ", swept.jobs, " jobs, removed ", swept.files, " files"));
+           },
+       .failed = [&](const absl::Status& status) { log.Error(absl::StrCat("housekeeping: ", status.message())); }});
   const absl::Cleanup end_calls = [&] {  // before the queue that they use is gone
     queue.Stop();
     (*server)->Shutdown(kCallGrace);
@@ -180,6 +222,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   service.Open(
       {.queue = &queue,
        .pictures = &pictures,
+       .source = &source,
        .facts = facts,
        .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
        .log_prompts = config.log_prompts});
@@ -187,14 +230,13 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s",
                            kVersion, load_ms / 1000, facts.dtype, facts.device, facts.threads,
                            facts.transformer_fingerprint.substr(0, 12), facts.vae_fingerprint.substr(0, 12)));
-  if (queue.interrupted() > 0) log.Info(absl::StrCat(queue.interrupted(), " interrupted jobs wait again"));
   log.Info(absl::StrCat("listening on ", (*server)->address().ToString(), ", ", queue.waiting(), " jobs waiting"));
 
   stop.Wait();
   log.Info("stopping");
   queue.Stop();
   (*server)->Shutdown(kCallGrace);
-  AwaitWorker(queue, log);
+  AwaitWorkers(queue, config.stop_timeout, log);
   worker.Stop();
   log.Info("stopped");
   return absl::OkStatus();

@@ -1,5 +1,6 @@
 #include "render_node/service/render_daemon_config.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,10 @@ constexpr int64_t kMiB = 1 << 20;
 
 absl::Status Named(const char* flag, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
+}
+
+std::chrono::milliseconds Milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
 
 bool IsFingerprint(const std::string& text) {
@@ -70,13 +75,23 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   RenderDaemonConfig config;
   config.log_level = ParseLogLevel(settings.Get(options::kLogLevel));
   config.log_prompts = settings.Get(options::kLogPrompts);
-  config.encode_timeout =
-      std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncodeTimeout) * 1000));
-  config.encoder_patience =
-      std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kRenderEncoderPatience) * 1000));
+  config.encode_timeout = Milliseconds(settings.Get(options::kRenderEncodeTimeout));
+  config.encoder_patience = Milliseconds(settings.Get(options::kRenderEncoderPatience));
   config.conditioning_memory = settings.Get(options::kRenderConditioningMemory) * kMiB;
   config.conditioning_disk = settings.Get(options::kRenderConditioningDisk) * kMiB;
-  config.queue_limit = settings.Get(options::kRenderQueueLimit);
+  config.limits.waiting = settings.Get(options::kRenderQueueLimit);
+  config.limits.client_waiting = settings.Get(options::kRenderClientQueueLimit);
+  config.limits.encode_ahead = settings.Get(options::kRenderEncodeAhead);
+  // A lane for each encoder: one encoder computes one prompt at a time, and then jobs are ready in their order.
+  config.limits.encode_lanes =
+      std::min(config.limits.encode_ahead,
+               std::max<int64_t>(1, static_cast<int64_t>(settings.Get(options::kRenderEncoders).size())));
+  config.client_work_limit = settings.Get(options::kRenderClientWorkLimit);
+  config.preview_every = static_cast<int32_t>(settings.Get(options::kRenderPreviewEvery));
+  config.retention.age_ms = static_cast<int64_t>(settings.Get(options::kRenderKeepDays) * 24 * 3600 * 1000);
+  config.retention.jobs = settings.Get(options::kRenderKeepJobs);
+  config.retention.picture_bytes = settings.Get(options::kRenderKeepMegabytes) * 1'000'000;
+  config.stop_timeout = Milliseconds(settings.Get(options::kRenderStopTimeout));
   config.use_custom_scheduler = settings.Get(options::kUseCustomScheduler);
   config.default_shift = settings.Get(options::kShift);
   config.state_dir = settings.Get(options::kRenderStateDir);

@@ -12,6 +12,8 @@
 #include "common/config/settings.h"
 #include "common/log/log.h"
 #include "common/net/address.h"
+#include "render_node/jobs/job_queue.h"
+#include "render_node/jobs/retention.h"
 #include "render_node/pipeline/z_image_options.h"
 
 namespace diptych {
@@ -28,9 +30,13 @@ struct RenderDaemonConfig {
   int64_t conditioning_memory = 0;                    // bytes
   int64_t conditioning_disk = 0;                      // bytes; 0: none
   std::filesystem::path state_dir;
-  int64_t queue_limit = 0;              // waiting jobs
-  std::optional<double> default_shift;  // in place of the checkpoint's own
-  bool use_custom_scheduler = false;    // asked for, to no effect; the log says so
+  QueueLimits limits;
+  int64_t client_work_limit = 0;  // jobs of one client in work; 0: none
+  int32_t preview_every = 1;      // steps; 0: never
+  RetentionRules retention;
+  std::chrono::milliseconds stop_timeout{10'000};  // for the step under way
+  std::optional<double> default_shift;             // in place of the checkpoint's own
+  bool use_custom_scheduler = false;               // asked for, to no effect; the log says so
   ZImageOptions renderer;
 
   // A model path stands for its parts transformer/, vae/ and scheduler/. INVALID_ARGUMENT or FAILED_PRECONDITION (plain

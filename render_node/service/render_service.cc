@@ -8,6 +8,7 @@
 #include "common/net/grpc_status.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
+#include "render_node/jobs/job_parameters.h"
 #include "render_node/service/job_messages.h"
 #include "render_node/service/picture_chunks.h"
 #include "render_node/service/submission_reader.h"
@@ -30,6 +31,9 @@ absl::StatusOr<JobFilter> FilterOf(const v1::ListRequest& request) {
   filter.limit = request.limit();
   filter.before_id = request.before_id();
   filter.client = request.client();
+  filter.accepted_from_ms = request.accepted_from_unix_ms();
+  filter.accepted_before_ms = request.accepted_before_unix_ms();
+  filter.text = request.text();
   for (const int number : request.states()) {
     const absl::StatusOr<JobState> state = FromProto(static_cast<v1::JobState>(number));
     if (!state.ok()) return absl::InvalidArgumentError(absl::StrCat("states: ", state.status().message()));
@@ -45,11 +49,33 @@ std::string PromptForLog(const JobSpec& spec, bool in_full) {
   return in_full ? absl::StrCat("prompt \"", words, "\"") : absl::StrCat("prompt of ", words.size(), " bytes");
 }
 
-// Writes the present state and every change until a terminal one, and returns the last.
-absl::StatusOr<Job> FollowJob(JobQueue& queue, const std::string& id, const grpc::ServerContext& context,
-                              const std::function<bool(const Job&)>& write) {
-  absl::StatusOr<std::unique_ptr<JobWatch>> watch = queue.Watch(id);
+// Fairness needs a name: the host it comes from, where the client gives none. "ipv4:10.0.0.7:5123" is host 10.0.0.7.
+std::string HostOfPeer(const std::string& peer) {
+  const size_t begin = peer.find(':') + 1, end = peer.rfind(':');
+  return begin == 0 || end <= begin ? peer : peer.substr(begin, end - begin);
+}
+
+v1::Job ToProto(const Job& job, const std::optional<JobQueue::Place>& place) {
+  v1::Job message = ToProto(job);
+  if (place) {
+    message.mutable_place()->set_jobs_ahead(static_cast<int32_t>(place->jobs_ahead));
+    if (place->wait_ms) message.mutable_place()->set_wait_ms(*place->wait_ms);
+  }
+  return message;
+}
+
+// Writes what the watcher has not seen and every change until a terminal state, and returns the last.
+absl::StatusOr<Job> FollowJob(JobQueue& queue, const v1::WatchRequest& request, const grpc::ServerContext& context,
+                              const std::function<bool(const v1::WatchResponse&)>& send) {
+  const std::string& id = request.id();
+  absl::StatusOr<std::unique_ptr<JobWatch>> watch =
+      queue.Watch(id, {.after_sequence = request.after_sequence(), .previews = request.previews()});
   if (!watch.ok()) return watch.status();
+  v1::WatchResponse response;
+  const auto write = [&](const Job& job) {
+    *response.mutable_job() = ToProto(job, queue.PlaceOf(job.id));
+    return send(response);
+  };
   Job job;
   for (bool ended = false; !ended;) {
     if (context.IsCancelled()) return ClientHasLeft();
@@ -59,6 +85,14 @@ absl::StatusOr<Job> FollowJob(JobQueue& queue, const std::string& id, const grpc
       case JobWatch::Outcome::kJob:
         ended = IsTerminal(job.state);
         break;
+      case JobWatch::Outcome::kPreview: {
+        const JobPreview& preview = (*watch)->preview();
+        response.mutable_preview()->set_step(preview.step);
+        response.mutable_preview()->set_sequence(preview.sequence);
+        response.mutable_preview()->set_jpeg(preview.jpeg.data(), preview.jpeg.size());
+        if (!send(response)) return ClientHasLeft();
+        continue;
+      }
       case JobWatch::Outcome::kEnded: {
         // Without a terminal state: the daemon stops, or the job failed in a way that only the store knows.
         if (queue.stopping()) return Stopping();
@@ -66,6 +100,7 @@ absl::StatusOr<Job> FollowJob(JobQueue& queue, const std::string& id, const grpc
         if (!stored.ok()) return stored.status();
         job = *std::move(stored);
         ended = true;
+        if (job.sequence == request.after_sequence()) return job;  // it has been seen
       }
     }
     if (!write(job)) return ClientHasLeft();
@@ -134,11 +169,26 @@ grpc::Status RenderService::Submit(grpc::ServerContext* context, grpc::ServerRea
     if (context->IsCancelled()) return ClientHasLeft();
     const absl::StatusOr<ValidSubmission> valid = submission.Finish();
     if (!valid.ok()) return valid.status();
-    const absl::StatusOr<SubmittedJob> job = parts.queue->Submit(valid->spec, valid->uploaded);
-    if (!job.ok()) return job.status();
-    LogAccepted(parts, *job, valid->spec, valid->uploaded.positive.has_value());
+    JobSpec spec = valid->spec;
+    if (spec.client.empty()) spec.client = HostOfPeer(context->peer());
+    const bool stored =
+        !valid->uploaded.positive && parts.source != nullptr && IsStored(*parts.source, spec, parts.facts);
+    const absl::StatusOr<SubmittedJob> job = parts.queue->Submit(spec, valid->uploaded, stored);
+    if (!job.ok()) {
+      if (const auto retry = job.status().GetPayload(kRetryAfterPayload)) {
+        context->AddTrailingMetadata("retry-after-ms", std::string(*retry));
+      }
+      return job.status();
+    }
+    if (job->is_new) {
+      LogAccepted(parts, *job, spec, valid->uploaded.positive.has_value());
+    } else {
+      log_.ForJob(job->id).Info("submitted again with its idempotency key");
+    }
     response->set_id(job->id);
     response->set_jobs_ahead(static_cast<int32_t>(job->jobs_ahead));
+    if (job->wait_ms) response->set_wait_ms(*job->wait_ms);
+    response->set_is_repeat(!job->is_new);
     return absl::OkStatus();
   });
 }
@@ -155,13 +205,11 @@ grpc::Status RenderService::Watch(grpc::ServerContext* context, const v1::WatchR
                                   grpc::ServerWriter<v1::WatchResponse>* writer) {
   return Answer("Watch", [&](const RenderServiceParts& parts) -> absl::Status {
     v1::WatchResponse response;
-    const absl::StatusOr<Job> job = FollowJob(*parts.queue, request->id(), *context, [&](const Job& changed) {
-      *response.mutable_job() = ToProto(changed);
-      return writer->Write(response);
-    });
+    const absl::StatusOr<Job> job = FollowJob(*parts.queue, *request, *context,
+                                              [&](const v1::WatchResponse& event) { return writer->Write(event); });
     if (!job.ok()) return job.status();
     if (job->state != JobState::kDone || !request->picture()) return absl::OkStatus();
-    const std::vector<uint8_t> png = parts.pictures->Load(job->id);
+    const std::vector<uint8_t> png = parts.pictures->Load(job->picture);
     if (absl::Status s = CheckWholePng(png); !s.ok()) return s;
     return SendPicture(png, [&](const v1::PictureChunk& chunk) {
       *response.mutable_picture() = chunk;
@@ -179,10 +227,18 @@ grpc::Status RenderService::Cancel(grpc::ServerContext*, const v1::CancelRequest
   });
 }
 
+grpc::Status RenderService::Delete(grpc::ServerContext*, const v1::DeleteRequest* request, v1::DeleteResponse*) {
+  return Answer("Delete", [&](const RenderServiceParts& parts) {
+    const absl::Status deleted = parts.queue->Delete(request->id());
+    if (deleted.ok()) log_.ForJob(request->id()).Info("removed");
+    return deleted;
+  });
+}
+
 grpc::Status RenderService::Get(grpc::ServerContext*, const v1::GetRequest* request, v1::GetResponse* response) {
   return Answer("Get", [&](const RenderServiceParts& parts) {
     const absl::StatusOr<Job> job = parts.queue->Get(request->id());
-    if (job.ok()) *response->mutable_job() = ToProto(*job);
+    if (job.ok()) *response->mutable_job() = ToProto(*job, parts.queue->PlaceOf(job->id));
     return job.status();
   });
 }

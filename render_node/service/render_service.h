@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "common/log/log.h"
 #include "diptych/v1/render.grpc.pb.h"
+#include "render_node/conditioning/conditioning_source.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/picture_store.h"
 #include "render_node/pipeline/picture_renderer.h"
@@ -21,9 +22,10 @@ namespace diptych {
 
 // What the calls work on once the model is loaded.
 struct RenderServiceParts {
-  JobQueue* queue = nullptr;               // outlives the service's last call
-  const PictureStore* pictures = nullptr;  // likewise
-  RendererFacts facts;                     // with the default shift that jobs get
+  JobQueue* queue = nullptr;                   // outlives the service's last call
+  const PictureStore* pictures = nullptr;      // likewise
+  const ConditioningSource* source = nullptr;  // likewise; null: nothing is known to be stored
+  RendererFacts facts;                         // with the default shift that jobs get
   int64_t prompt_byte_limit = QueueLimits{}.prompt_bytes;
   std::function<std::vector<v1::EncoderStatus>()>
       encoders;              // may take as long as an encoder needs to answer; thread-safe
@@ -47,6 +49,8 @@ class RenderService final : public v1::Renderer::Service {
                      grpc::ServerWriter<v1::WatchResponse>* writer) override;
   grpc::Status Cancel(grpc::ServerContext* context, const v1::CancelRequest* request,
                       v1::CancelResponse* response) override;
+  grpc::Status Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
+                      v1::DeleteResponse* response) override;
   grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request, v1::GetResponse* response) override;
   grpc::Status List(grpc::ServerContext* context, const v1::ListRequest* request, v1::ListResponse* response) override;
 

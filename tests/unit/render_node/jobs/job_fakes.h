@@ -33,7 +33,10 @@ class FakeSource final : public ConditioningSource {
     return {ConditioningOf(FillOf(request.prompt)), 20, 3};
   }
 
+  bool Has(const FetchRequest& request) const override { return has && has(request); }
+
   std::function<void(const FetchRequest&, const CancelToken&, const std::function<void(const std::string&)>&)> on_fetch;
+  std::function<bool(const FetchRequest&)> has;
   std::mutex mutex;
   std::vector<FetchRequest> requests;
 };
@@ -50,9 +53,14 @@ class FakeRenderer final : public PictureRenderer {
   Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
                  const RenderHooks& hooks, const CancelToken& cancel) override {
     hooks.on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 5, "sigmas 1 0"});
-    for (int32_t step = 1; step <= parameters.steps; ++step) {
+    for (int32_t step = hooks.resume == nullptr ? 1 : hooks.resume->step + 1; step <= parameters.steps; ++step) {
       cancel.ThrowIfCancelled();
       if (on_step) on_step(step, positive.bytes[0]);
+      if (hooks.on_latent) hooks.on_latent({step, 1, 1, 1, {0.5F}});
+      if (hooks.on_preview && hooks.preview_every > 0 && step % hooks.preview_every == 0 &&
+          (!hooks.wants_preview || hooks.wants_preview())) {
+        hooks.on_preview({1, 1, {0, 0, 0}}, step);
+      }
       hooks.on_progress({RenderStage::kStep, step, parameters.steps, 0, 10.0 * step});
     }
     hooks.on_progress({RenderStage::kDecoded, parameters.steps, parameters.steps, 0, 7});
@@ -74,20 +82,25 @@ class FakeRenderer final : public PictureRenderer {
 class FillableStore final : public JobStore {
  public:
   explicit FillableStore(JobStore& store) : store_(store) {}
-  std::string Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now) override {
+  AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now) override {
     return store_.Accept(spec, uploaded, now);
   }
   std::optional<Job> Get(const std::string& id) override { return store_.Get(id); }
   std::vector<Job> List(const JobFilter& filter) override { return store_.List(filter); }
   std::vector<QueuedJob> Queued() override { return store_.Queued(); }
-  void Transition(const std::string& id, JobState from, JobState to, const JobProgress& progress) override {
+  void Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) override {
     if (full) throw Error(ErrorCode::kResourceExhausted, "database or disk is full");
-    store_.Transition(id, from, to, progress);
+    store_.Transition(lease, from, to, progress);
   }
-  void SaveProgress(const std::string& id, JobState state, const JobProgress& progress) override {
-    store_.SaveProgress(id, state, progress);
+  void SaveProgress(const JobLease& lease, JobState state, const JobProgress& progress) override {
+    store_.SaveProgress(lease, state, progress);
   }
-  int64_t RequeueUnfinished() override { return store_.RequeueUnfinished(); }
+  std::vector<Job> UnderWay() override { return store_.UnderWay(); }
+  std::vector<EndedJob> Ended() override { return store_.Ended(); }
+  bool Delete(const std::string& id) override { return store_.Delete(id); }
+  std::vector<std::string> Unreferenced(const std::vector<std::string>& names) override {
+    return store_.Unreferenced(names);
+  }
   UploadedConditioning LoadConditioning(const std::string& id) override {
     if (locked) throw Error(ErrorCode::kUnavailable, "database is locked");
     return store_.LoadConditioning(id);

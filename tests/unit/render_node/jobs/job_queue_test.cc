@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "render_node/jobs/recovery.h"
 #include "render_node/jobs/sqlite_database.h"
 #include "render_node/jobs/sqlite_job_store.h"
 #include "tests/unit/render_node/jobs/job_fakes.h"
@@ -36,16 +37,27 @@ class JobQueueTest : public testing::Test {
     folder_.reset();
     folder_ = std::make_unique<StateFolder>(temporary_.path() / "state");
     store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(++lives_));
+    RecoverInterrupted(
+        *store_, [](const std::string&) { return 0; }, clock_.unix_ms);
     scheduler_ = std::make_unique<FairScheduler>();
-    queue_ = std::make_unique<JobQueue>(*store_, *scheduler_, clock_, QueueLimits{waiting_limit, 1000});
+    queue_ = std::make_unique<JobQueue>(
+        *store_, *scheduler_, clock_, QueueLimits{.waiting = waiting_limit, .prompt_bytes = 1000, .encode_ahead = 100});
   }
   std::string Submit(const std::string& client = "") { return queue_->Submit(SpecOf("a cat", client), {})->id; }
   JobState StateOf(const std::string& id) { return queue_->Get(id)->state; }
 
-  // Claims the next job and moves it on until it is in `state`.
+  static ClaimedJob Claim(JobQueue& queue) { return *queue.ClaimToEncode(EncodeLane::kAny); }
+  ClaimedJob Claim() { return Claim(*queue_); }
+
+  // Claims the next job and moves it on until it is in `state`; one that is ready is in the queue's hands again.
   ClaimedJob ClaimUntil(JobState state) {
-    ClaimedJob claimed = *queue_->Claim();
-    for (const JobState next : {kReady, kRendering, kDecoding, kDone}) {
+    ClaimedJob claimed = Claim();
+    if (state == kEncoding) return claimed;
+    queue_->Advance(claimed.job, kReady);
+    queue_->HandOver(claimed, std::make_shared<const JobInputs>());
+    if (state == kReady) return claimed;
+    claimed = *queue_->ClaimToRender();
+    for (const JobState next : {kRendering, kDecoding, kDone}) {
       if (claimed.job.state == state) break;
       queue_->Advance(claimed.job, next);
     }
@@ -68,10 +80,10 @@ TEST_F(JobQueueTest, AnswersASubmissionOnceItIsOnDiskAndLetsTheWorkBeginBefore) 
   std::promise<void> disk;
   slow.on_sync = [&] { disk.get_future().wait(); };
   auto answer = std::async(std::launch::async, [&] { return queue.Submit(SpecOf("a cat", ""), {}); });
-  const std::optional<ClaimedJob> claimed = queue.Claim();
+  const ClaimedJob claimed = Claim(queue);
   EXPECT_EQ(answer.wait_for(milliseconds(50)), std::future_status::timeout);
   disk.set_value();
-  EXPECT_EQ(answer.get()->id, claimed->job.id);
+  EXPECT_EQ(answer.get()->id, claimed.job.id);
 }
 
 TEST_F(JobQueueTest, CancelsAJobThatItCannotPromise) {
@@ -92,7 +104,7 @@ TEST_F(JobQueueTest, AnswersASubmissionWithTheJobsAhead) {
   EXPECT_EQ(first->jobs_ahead, 0);
   EXPECT_EQ(second->jobs_ahead, 1);
   EXPECT_EQ(third->jobs_ahead, 1) << "bob's turn comes before ada's second job";
-  queue_->Claim();
+  Claim();
   EXPECT_EQ(queue_->Submit(SpecOf("a cat", "cy"), {})->jobs_ahead, 3) << "one in work, one of bob, one of ada";
   EXPECT_TRUE(store_->Get(first->id).has_value());
 }
@@ -112,8 +124,132 @@ TEST_F(JobQueueTest, RefusesMoreThanItsLimit) {
   EXPECT_TRUE(absl::IsResourceExhausted(queue_->Submit(SpecOf("a cat"), {}).status()));
   ASSERT_TRUE(queue_->Cancel(second).ok());
   EXPECT_TRUE(queue_->Submit(SpecOf("a cat"), {}).ok());
-  queue_->Claim();
+  Claim();
   EXPECT_TRUE(queue_->Submit(SpecOf("a cat"), {}).ok()) << "a job in work does not wait";
+}
+
+TEST_F(JobQueueTest, RefusesMoreThanAClientsShareAndSaysWhenToTryAgain) {
+  FairScheduler scheduler;
+  JobQueue queue(*store_, scheduler, clock_, {.waiting = 100, .client_waiting = 2, .encode_ahead = 100});
+  const auto submit = [&](const char* client) { return queue.Submit(SpecOf("a cat", client), {}); };
+  ASSERT_TRUE(submit("ada").ok() && submit("ada").ok());
+  const absl::Status refused = submit("ada").status();
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_TRUE(Says(std::string(refused.message()), "client \"ada\" has 2 jobs waiting, the limit for one is 2"))
+      << refused;
+  EXPECT_EQ(refused.GetPayload(kRetryAfterPayload), absl::Cord("1000")) << "nothing measured yet";
+  EXPECT_TRUE(submit("bob").ok());
+
+  // A picture that took 5 s.
+  ClaimedJob claimed = Claim(queue);
+  queue.Advance(claimed.job, kReady);
+  queue.HandOver(claimed, nullptr);
+  claimed = *queue.ClaimToRender();
+  clock_.steady_ms = clock_.steady_ms + 5000;
+  for (const JobState next : {kRendering, kDecoding, kDone}) queue.Advance(claimed.job, next);
+  queue.Release(claimed.job.id);
+  ASSERT_TRUE(submit("ada").ok());
+  EXPECT_EQ(submit("ada").status().GetPayload(kRetryAfterPayload), absl::Cord("5000"));
+  EXPECT_EQ(queue.PlaceOf(queue.Submit(SpecOf("a cat", "cy"), {})->id)->wait_ms, 2 * 5000.0)
+      << "one of ada and one of bob are before cy's";
+}
+
+TEST_F(JobQueueTest, GivesARepeatedSubmissionTheJobThatItHas) {
+  JobSpec spec = SpecOf("a cat", "ada");
+  spec.idempotency_key = "once";
+  const SubmittedJob first = *queue_->Submit(spec, {});
+  const SubmittedJob again = *queue_->Submit(spec, {});
+  EXPECT_EQ(again.id, first.id);
+  EXPECT_FALSE(again.is_new);
+  EXPECT_EQ(queue_->waiting(), 1);
+  ClaimUntil(kDone);
+  EXPECT_EQ(queue_->Submit(spec, {})->id, first.id) << "also when it is done";
+  EXPECT_EQ(queue_->waiting(), 0);
+}
+
+TEST_F(JobQueueTest, EncodesOnlySoFarAhead) {
+  FairScheduler scheduler;
+  JobQueue queue(*store_, scheduler, clock_, {.encode_ahead = 2});
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(queue.Submit(SpecOf("a cat"), {}).ok());
+  std::vector<ClaimedJob> claimed = {Claim(queue), Claim(queue)};
+  std::atomic<bool> third = false;
+  std::jthread waits([&] {
+    if (queue.ClaimToEncode(EncodeLane::kAny)) third = true;
+  });
+  queue.Advance(claimed[0].job, kReady);
+  queue.HandOver(claimed[0], std::make_shared<const JobInputs>());
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_FALSE(third) << "one is encoded, one is ready";
+  EXPECT_EQ(queue.ClaimToRender()->job.id, claimed[0].job.id);
+  waits.join();
+  EXPECT_TRUE(third);
+}
+
+TEST_F(JobQueueTest, LetsAStoredJobPassThoseThatWaitForAnEncoder) {
+  FairScheduler scheduler;
+  JobQueue queue(*store_, scheduler, clock_, {.encode_ahead = 1});
+  ASSERT_TRUE(queue.Submit(SpecOf("new"), {}).ok());
+  ASSERT_TRUE(queue.Submit(SpecOf("new"), {}).ok());
+  const std::string stored = queue.Submit(SpecOf("known"), {}, true)->id;
+  const ClaimedJob stuck = Claim(queue);
+  const ClaimedJob passed = *queue.ClaimToEncode(EncodeLane::kStored);
+  EXPECT_EQ(passed.job.id, stored);
+  EXPECT_EQ(queue.NotStored().size(), 1u);
+  queue.MarkStored(queue.NotStored().front());
+  EXPECT_EQ(queue.NotStored().size(), 0u);
+}
+
+TEST_F(JobQueueTest, EncodesOneAtATimeWhileASuspectWaits) {
+  const std::string suspect = Submit();
+  Submit();
+  ClaimUntil(kEncoding);
+  Open();  // ended while it encoded
+  EXPECT_EQ(store_->Get(suspect)->crashes.count, 1);
+  ClaimedJob claimed = Claim();
+  EXPECT_EQ(claimed.job.id, suspect);
+  std::atomic<bool> second = false;
+  std::jthread waits([&] {
+    if (queue_->ClaimToEncode(EncodeLane::kAny)) second = true;
+  });
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_FALSE(second);
+  queue_->Advance(claimed.job, kReady);
+  queue_->HandOver(claimed, std::make_shared<const JobInputs>());
+  waits.join();
+  EXPECT_TRUE(second);
+}
+
+TEST_F(JobQueueTest, GoesOnWithTheWatcherWhereItWas) {
+  const std::string id = Submit();
+  Job job;
+  (*queue_->Watch(id))->Next(kNow, &job);
+  const int64_t seen = job.sequence;
+  EXPECT_GT(seen, 0);
+  const auto again = *queue_->Watch(id, {.after_sequence = seen});
+  EXPECT_EQ(again->Next(kNow, &job), Outcome::kNothingNew);
+  ClaimUntil(kRendering);
+  EXPECT_EQ(again->Next(kNow, &job), Outcome::kJob);
+  EXPECT_EQ(job.state, kRendering);
+  EXPECT_GT(job.sequence, seen);
+  const int64_t before_the_crash = job.sequence;
+  clock_.unix_ms -= 3'600'000;  // set back between two lives
+  Open();
+  const auto later = *queue_->Watch(id, {.after_sequence = before_the_crash});
+  EXPECT_EQ(later->Next(kNow, &job), Outcome::kJob) << "it waits again, which is new";
+  EXPECT_EQ(job.state, kQueued);
+  ClaimUntil(kDone);
+  const int64_t last = queue_->Get(id)->sequence;
+  EXPECT_GT(last, before_the_crash);
+  EXPECT_EQ((*queue_->Watch(id, {.after_sequence = last}))->Next(kNow, &job), Outcome::kEnded);
+}
+
+TEST_F(JobQueueTest, ForgetsAJobThatHasEnded) {
+  const std::string id = Submit();
+  EXPECT_TRUE(absl::IsFailedPrecondition(queue_->Delete(id)));
+  ClaimUntil(kDone);
+  EXPECT_TRUE(queue_->Delete(id).ok());
+  EXPECT_TRUE(absl::IsNotFound(queue_->Delete(id)));
+  EXPECT_TRUE(absl::IsNotFound(queue_->Get(id).status()));
 }
 
 TEST_F(JobQueueTest, NeverExceedsItsLimitWhenManySubmitAtOnce) {
@@ -134,14 +270,14 @@ TEST_F(JobQueueTest, NeverExceedsItsLimitWhenManySubmitAtOnce) {
 TEST_F(JobQueueTest, GivesTheOldestJobOfTheClientWhoseTurnItIs) {
   const std::vector<std::string> ids = {Submit("ada"), Submit("ada"), Submit("bob")};
   std::vector<std::string> claimed;
-  for (int i = 0; i < 3; ++i) claimed.push_back(queue_->Claim()->job.id);
+  for (int i = 0; i < 3; ++i) claimed.push_back(Claim().job.id);
   EXPECT_EQ(claimed, (std::vector{ids[0], ids[2], ids[1]}));
 }
 
 TEST_F(JobQueueTest, BeginsAnAttemptWithTheClaim) {
   const std::string id = Submit();
   clock_.unix_ms += 250;
-  const ClaimedJob claimed = *queue_->Claim();
+  const ClaimedJob claimed = Claim();
   EXPECT_EQ(claimed.job.id, id);
   EXPECT_EQ(claimed.job.state, kEncoding);
   EXPECT_EQ(claimed.job.attempt, 1);
@@ -153,18 +289,18 @@ TEST_F(JobQueueTest, BeginsAnAttemptWithTheClaim) {
 TEST_F(JobQueueTest, MeasuresNoNegativeWaitWhenTheClockIsSetBack) {
   Submit();
   clock_.unix_ms -= 3'600'000;
-  EXPECT_EQ(queue_->Claim()->job.timings.queue_ms, 0);
+  EXPECT_EQ(Claim().job.timings.queue_ms, 0);
 }
 
 TEST_F(JobQueueTest, BlocksAClaimUntilAJobComes) {
-  auto claim = std::async(std::launch::async, [&] { return queue_->Claim()->job.id; });
+  auto claim = std::async(std::launch::async, [&] { return Claim().job.id; });
   EXPECT_EQ(claim.wait_for(milliseconds(20)), std::future_status::timeout);
   const std::string id = Submit();
   EXPECT_EQ(claim.get(), id);
 }
 
 TEST_F(JobQueueTest, EndsAClaimWhenStopped) {
-  auto claim = std::async(std::launch::async, [&] { return queue_->Claim().has_value(); });
+  auto claim = std::async(std::launch::async, [&] { return queue_->ClaimToEncode(EncodeLane::kAny).has_value(); });
   queue_->Stop();
   EXPECT_FALSE(claim.get());
   EXPECT_TRUE(absl::IsUnavailable(queue_->Submit(SpecOf("a cat"), {}).status()));
@@ -175,12 +311,11 @@ TEST_F(JobQueueTest, TakesOverWhatAnEarlierLifeLeft) {
   const std::string waiting = Submit();
   ClaimUntil(kRendering);
   Open();
-  EXPECT_EQ(queue_->interrupted(), 1);
   EXPECT_EQ(queue_->waiting(), 2);
-  const ClaimedJob again = *queue_->Claim();
+  const ClaimedJob again = ClaimUntil(kReady);
   EXPECT_EQ(again.job.id, under_way);
   EXPECT_EQ(again.job.attempt, 2);
-  EXPECT_EQ(queue_->Claim()->job.id, waiting);
+  EXPECT_EQ(Claim().job.id, waiting);
 }
 
 TEST_F(JobQueueTest, CancelsAJobInEveryState) {
@@ -206,7 +341,7 @@ TEST_F(JobQueueTest, CancelsAJobInEveryState) {
     if (state == kDone) {
       ClaimUntil(kDone);
     } else {
-      store_->Transition(id, kQueued, state, {});
+      store_->Transition({id}, kQueued, state, {});
     }
     EXPECT_EQ(queue_->Cancel(id)->state, state) << "a terminal state is left as it is";
   }
@@ -215,8 +350,8 @@ TEST_F(JobQueueTest, CancelsAJobInEveryState) {
 TEST_F(JobQueueTest, LeavesOutAJobThatWasCancelledBehindItsBack) {
   const std::string gone = Submit();
   const std::string next = Submit();
-  store_->Transition(gone, kQueued, kCancelled, {});
-  EXPECT_EQ(queue_->Claim()->job.id, next);
+  store_->Transition({gone}, kQueued, kCancelled, {});
+  EXPECT_EQ(Claim().job.id, next);
 }
 
 TEST_F(JobQueueTest, KnowsNoJobByAStrangeName) {
@@ -227,7 +362,7 @@ TEST_F(JobQueueTest, KnowsNoJobByAStrangeName) {
     EXPECT_TRUE(absl::IsNotFound(queue_->Watch(id).status()));
     EXPECT_LT(queue_->Get(id).status().message().size(), 200u);
   }
-  EXPECT_TRUE(absl::IsInvalidArgument(queue_->List({2000, "", {}, ""}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(queue_->List({.limit = 2000}).status()));
 }
 
 TEST_F(JobQueueTest, ShowsTheStepOfARunningJobBeforeTheStoreHasIt) {
@@ -251,7 +386,7 @@ TEST_F(JobQueueTest, GivesAWatcherThePresentStateThenTheChangesThenTheEnd) {
   EXPECT_EQ(job.state, kQueued);
   EXPECT_EQ(watch->Next(kNow, &job), Outcome::kNothingNew);
 
-  ClaimedJob claimed = *queue_->Claim();
+  ClaimedJob claimed = Claim();
   EXPECT_EQ(watch->Next(kNow, &job), Outcome::kJob);
   EXPECT_EQ(job.state, kEncoding);
   for (const JobState next : {kReady, kRendering, kDecoding, kDone}) {
@@ -330,7 +465,7 @@ TEST_F(JobQueueTest, MakesAJobWaitAgainThatItsWorkerHandsBack) {
   watch->Next(kNow, &job);
   EXPECT_EQ(job.state, kQueued);
   EXPECT_EQ(queue_->running(), 0);
-  EXPECT_EQ(queue_->Claim()->job.id, id);
+  EXPECT_EQ(Claim().job.id, id);
 }
 
 TEST_F(JobQueueTest, FailsAJobThatCannotBeReadAndGoesOn) {
@@ -338,8 +473,8 @@ TEST_F(JobQueueTest, FailsAJobThatCannotBeReadAndGoesOn) {
   const std::string good = Submit();
   const auto watch = *queue_->Watch(bad);
   SqliteDatabase(folder_->database()).Execute("UPDATE job SET spec = '{' WHERE id = '" + bad + "'");
-  EXPECT_EQ(queue_->Claim()->job.id, good);
-  const std::vector<Job> failed = *queue_->List({0, "", {kFailed}, ""});
+  EXPECT_EQ(Claim().job.id, good);
+  const std::vector<Job> failed = *queue_->List({.states = {kFailed}});
   ASSERT_EQ(failed.size(), 1u);
   EXPECT_EQ(failed[0].id, bad);
   EXPECT_EQ(failed[0].error_code, "DATA_LOSS");
@@ -357,7 +492,7 @@ TEST_F(JobQueueTest, EndsEveryJobOnceUnderManyHands) {
   std::set<std::string> done;
   std::atomic<int> ended = 0;
   std::jthread worker([&] {
-    while (auto claimed = queue_->Claim()) {
+    while (auto claimed = queue_->ClaimToEncode(EncodeLane::kAny)) {
       const auto error = ErrorOf([&] {
         for (const JobState next : {kReady, kRendering, kDecoding, kDone}) {
           claimed->job.step += 1;
@@ -402,6 +537,25 @@ TEST_F(JobQueueTest, EndsEveryJobOnceUnderManyHands) {
   EXPECT_EQ(counts.at(kDone) + (counts.contains(kCancelled) ? counts.at(kCancelled) : 0), kJobs);
   EXPECT_EQ(queue_->waiting(), 0);
   EXPECT_EQ(queue_->running(), 0);
+}
+
+// What a worker reports and what ends the job are on their way at the same time.
+TEST(JobFeed, KeepsTheEndWhateverNumberItHas) {
+  const auto feed = std::make_shared<JobFeed>();
+  JobWatch watch(feed, {});
+  Job job;
+  job.state = kRendering;
+  job.sequence = 11;
+  feed->Publish(job);
+  job.state = kCancelled;
+  job.sequence = 10;
+  feed->Publish(job);
+  job.state = kRendering;
+  job.sequence = 12;
+  feed->Publish(job);
+  ASSERT_EQ(watch.Next(kNow, &job), Outcome::kJob);
+  EXPECT_EQ(job.state, kCancelled);
+  EXPECT_EQ(watch.Next(kNow, &job), Outcome::kEnded);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "render_node/jobs/job_runner.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "render_node/jobs/recovery.h"
 #include "render_node/jobs/sqlite_job_store.h"
 #include "tests/unit/render_node/jobs/job_fakes.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
@@ -40,15 +42,32 @@ class JobRunnerTest : public testing::Test {
     store_ = std::make_unique<FillableStore>(*sqlite_);
     pictures_ = std::make_unique<PictureStore>(folder_->pictures());
     scheduler_ = std::make_unique<FairScheduler>();
+    checkpoints_ = std::make_unique<CheckpointStore>(folder_->checkpoints());
+    recovery_ = RecoverInterrupted(
+        *store_, [this](const std::string& id) { return checkpoints_->StepOf(id); }, clock_.UnixMs());
     queue_ = std::make_unique<JobQueue>(*store_, *scheduler_, clock_, QueueLimits());
   }
   void Start() {
+    const auto note = [this](const std::string& what) {
+      const std::lock_guard lock(changes_mutex_);
+      changes_ += " " + what;
+    };
     JobRunnerEvents events;
-    events.state_changed = [this](const Job& job) { changes_.append(" ").append(JobStateName(job.state)); };
-    events.planned = [this](const Job&, const std::string& plan) { changes_.append(" (").append(plan).append(")"); };
+    events.state_changed = [note](const Job& job) { note(std::string(JobStateName(job.state))); };
+    events.planned = [note](const Job&, const std::string& plan) { note("(" + plan + ")"); };
+    events.resumed = [note](const Job&, int32_t step) { note("from " + std::to_string(step)); };
+    events.checkpoint_failed = [note](const Job&, const std::string& why) { note("[" + why + "]"); };
     events.store_failed = [this](const absl::Status&) { ++store_failures_; };
-    runner_ = std::make_unique<JobRunner>(
-        JobRunnerParts{*queue_, *store_, *pictures_, source_, renderer_, clock_, finish_, events});
+    runner_ = std::make_unique<JobRunner>(JobRunnerParts{.queue = *queue_,
+                                                         .store = *store_,
+                                                         .pictures = *pictures_,
+                                                         .checkpoints = *checkpoints_,
+                                                         .source = source_,
+                                                         .renderer = renderer_,
+                                                         .clock = clock_,
+                                                         .finish = finish_,
+                                                         .events = events,
+                                                         .preview = preview_});
   }
   std::string Submit(const JobSpec& spec, const UploadedConditioning& uploaded = {}) {
     return queue_->Submit(spec, uploaded)->id;
@@ -62,7 +81,7 @@ class JobRunnerTest : public testing::Test {
     return job;
   }
   std::string PictureOf(const std::string& id) {
-    const std::vector<uint8_t> bytes = pictures_->Load(id);
+    const std::vector<uint8_t> bytes = pictures_->Load(queue_->Get(id)->picture);
     return {bytes.begin(), bytes.end()};
   }
 
@@ -72,12 +91,16 @@ class JobRunnerTest : public testing::Test {
   FakeSource source_;
   FakeRenderer renderer_;
   PictureFinisher finish_ = PixelsAsPng;
-  std::string changes_;  // written by the worker; read when it has stopped
+  PreviewEncoder preview_;
+  std::mutex changes_mutex_;
+  std::string changes_;  // read when the workers have stopped
   std::atomic<int> store_failures_ = 0;
   std::unique_ptr<StateFolder> folder_;
   std::unique_ptr<SqliteJobStore> sqlite_;
   std::unique_ptr<FillableStore> store_;
   std::unique_ptr<PictureStore> pictures_;
+  std::unique_ptr<CheckpointStore> checkpoints_;
+  Recovery recovery_;
   std::unique_ptr<FairScheduler> scheduler_;
   std::unique_ptr<JobQueue> queue_;
   std::unique_ptr<JobRunner> runner_;
@@ -217,7 +240,7 @@ TEST_F(JobRunnerTest, FailsOneJobAloneWhateverItThrows) {
     EXPECT_EQ(job.state, kFailed) << failing.prompt;
     EXPECT_EQ(job.error_code, failing.code);
     EXPECT_EQ(job.error, failing.error);
-    EXPECT_FALSE(pictures_->Has(id));
+    EXPECT_EQ(job.picture, "");
     EXPECT_EQ(Ended(good).state, kDone) << "after " << failing.prompt;
   }
   const Job stray = Ended(Submit(SpecOf("stray")));
@@ -257,7 +280,7 @@ TEST_F(JobRunnerTest, StopsACancelledJobAtTheNextStep) {
   EXPECT_EQ(Ended(next).state, kDone);
   EXPECT_EQ(last_step, 2);
   EXPECT_EQ(queue_->Get(id)->state, kCancelled);
-  EXPECT_FALSE(pictures_->Has(id));
+  EXPECT_EQ(queue_->Get(id)->picture, "");
 }
 
 TEST_F(JobRunnerTest, CallsTheEncoderOffWhenAJobIsCancelled) {
@@ -288,7 +311,7 @@ TEST_F(JobRunnerTest, KeepsNoPictureOfAJobThatIsCancelledAtTheLastMoment) {
   EXPECT_EQ(Ended(id).state, kCancelled);
   runner_->Stop();
   EXPECT_EQ(queue_->Get(id)->state, kCancelled);
-  EXPECT_FALSE(pictures_->Has(id));
+  EXPECT_EQ(queue_->Get(id)->picture, "");
   EXPECT_EQ(changes_, " encoding ready rendering (sigmas 1 0) decoding cancelled");
 }
 
@@ -325,11 +348,12 @@ TEST_F(JobRunnerTest, HandsTheRunningJobBackWhenStoppedAndFinishesItInTheNextLif
   EXPECT_EQ(store_->Get(running)->state, kQueued);
   EXPECT_EQ(store_->Get(running)->step, 0);
   EXPECT_EQ(store_->Get(running)->error, "");
-  EXPECT_EQ(changes_, " encoding ready rendering (sigmas 1 0) queued");
+  EXPECT_TRUE(changes_.ends_with(" queued")) << changes_;
 
   first_life = false;
   Open();
-  EXPECT_EQ(queue_->interrupted(), 0) << "nothing was left under way";
+  EXPECT_LE(recovery_.waiting, 1) << "the other may have been ready; the running one was handed back";
+  EXPECT_EQ(store_->Get(running)->crashes.count, 0);
   Start();
   EXPECT_EQ(Ended(running).state, kDone);
   EXPECT_EQ(Ended(waiting).state, kDone);
@@ -352,14 +376,14 @@ TEST_F(JobRunnerTest, KeepsACancelledJobCancelledWhenItStopsAtTheSameTime) {
   EXPECT_EQ(changes_, " encoding ready rendering (sigmas 1 0) cancelled");
 }
 
-TEST_F(JobRunnerTest, ReplacesThePictureOfALifeThatEndedBeforeItsRow) {
+TEST_F(JobRunnerTest, MakesOnePictureWhenALifeEndedBetweenPictureAndRow) {
   const std::string id = Submit(SpecOf("cat"));
   // As a crash between picture and row leaves it.
-  ClaimedJob claimed = *queue_->Claim();
+  ClaimedJob claimed = *queue_->ClaimToEncode(EncodeLane::kAny);
   for (const JobState state : {kReady, kRendering, kDecoding}) queue_->Advance(claimed.job, state);
-  pictures_->Publish(id, {'o', 'l', 'd'});  // not what is painted now, so that one can tell
+  pictures_->Publish({'c', '-', '3'});
   Open();
-  EXPECT_EQ(queue_->interrupted(), 1);
+  EXPECT_EQ(recovery_.waiting, 1);
   Start();
   const Job job = Ended(id);
   EXPECT_EQ(job.state, kDone);
@@ -368,12 +392,178 @@ TEST_F(JobRunnerTest, ReplacesThePictureOfALifeThatEndedBeforeItsRow) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_->pictures()), {}), 1);
 }
 
+// The attempt that lost its lease comes to its end when another has begun.
+TEST_F(JobRunnerTest, PublishesNothingForAnAttemptThatIsNotTheJobsOwn) {
+  finish_ = [&](const FinishRequest& request) {
+    const Job job = store_->UnderWay().front();
+    store_->Transition({job.id}, kDecoding, kQueued, {});
+    for (const JobState next : {kEncoding, kReady, kRendering, kDecoding}) {
+      store_->Transition({job.id}, store_->Get(job.id)->state, next, {});
+    }
+    return request.picture.rgb;
+  };
+  const std::string id = Submit(SpecOf("cat"));
+  Start();
+  Ended(id);
+  runner_->Stop();
+  EXPECT_EQ(store_->Get(id)->state, kDecoding) << "as the other attempt left it";
+  EXPECT_EQ(store_->Get(id)->attempt, 2);
+  EXPECT_EQ(store_->Get(id)->picture, "");
+}
+
+TEST_F(JobRunnerTest, GoesOnFromTheCheckpointOfAnEarlierLife) {
+  JobSpec spec = SpecOf("cat");
+  spec.steps = 5;
+  const std::string id = Submit(spec);
+  std::promise<void> in_step;
+  std::atomic<bool> first_life = true;
+  std::vector<int32_t> painted;
+  renderer_.on_step = [&](int32_t step, uint8_t) {
+    if (!first_life) painted.push_back(step);
+    if (!first_life || step != 4) return;
+    in_step.set_value();
+    while (!queue_->stopping()) std::this_thread::sleep_for(milliseconds(1));
+  };
+  Start();
+  in_step.get_future().wait();
+  runner_->Stop();
+  first_life = false;
+  changes_.clear();
+  Open();
+  Start();
+  const Job job = Ended(id);
+  runner_->Stop();
+  EXPECT_EQ(job.state, kDone);
+  EXPECT_EQ(painted, (std::vector<int32_t>{5}));
+  EXPECT_EQ(job.timings.step_ms, (std::vector<double>{10, 20, 30, 40, 50})) << "those of the earlier life too";
+  EXPECT_EQ(job.step, 5);
+  EXPECT_TRUE(Says(changes_, "from 4")) << changes_;
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_->checkpoints()), {}), 0) << "it is of no use now";
+}
+
+TEST_F(JobRunnerTest, StartsOverWhenTheCheckpointIsDamagedOrOfAnotherPicture) {
+  for (const bool damaged : {true, false}) {
+    Open();
+    const std::string id = Submit(SpecOf("cat"));
+    checkpoints_->Save(id, {"of another picture", LatentState{2, 1, 1, 1, {7}}, "{}"});
+    EXPECT_EQ(checkpoints_->StepOf(id), 2);
+    if (damaged) {
+      for (const auto& file : std::filesystem::directory_iterator(folder_->checkpoints())) {
+        std::filesystem::resize_file(file.path(), 20);
+      }
+    }
+    std::atomic<int32_t> first_step = 0;
+    renderer_.on_step = [&](int32_t step, uint8_t) {
+      if (first_step == 0) first_step = step;
+    };
+    changes_.clear();
+    Start();
+    EXPECT_EQ(Ended(id).state, kDone);
+    EXPECT_EQ(first_step, 1);
+    EXPECT_TRUE(Says(changes_, "[")) << "the reason is told: " << changes_;
+  }
+}
+
+TEST_F(JobRunnerTest, PaintsOnWhenNoCheckpointCanBeWritten) {
+  std::filesystem::remove_all(folder_->checkpoints());
+  const std::string id = Submit(SpecOf("cat"));
+  Start();
+  EXPECT_EQ(Ended(id).state, kDone);
+  EXPECT_EQ(PictureOf(id), "c-3");
+}
+
+TEST_F(JobRunnerTest, EncodesTheNextJobWhileAnotherIsPainted) {
+  std::promise<void> second_encoded;
+  renderer_.on_step = [&](int32_t step, uint8_t fill) {
+    if (fill == 'a' && step == 1) second_encoded.get_future().wait();
+  };
+  source_.on_fetch = [&](const FetchRequest& request, const CancelToken&, const auto&) {
+    if (request.prompt.user == "b") second_encoded.set_value();
+  };
+  const std::string a = Submit(SpecOf("a"));
+  const std::string b = Submit(SpecOf("b"));
+  Start();
+  EXPECT_EQ(Ended(a).state, kDone) << "a cannot go on before b is encoded";
+  EXPECT_EQ(Ended(b).state, kDone);
+}
+
+TEST_F(JobRunnerTest, PaintsWhatIsStoredWhileNoEncoderAnswers) {
+  std::promise<void> encoder_is_back;
+  const std::shared_future<void> back = encoder_is_back.get_future().share();
+  source_.has = [](const FetchRequest& request) { return request.prompt.user == "known"; };
+  source_.on_fetch = [&](const FetchRequest& request, const CancelToken&, const auto& on_waiting) {
+    if (request.prompt.user == "known") return;
+    on_waiting("no encoder answers");
+    back.wait();
+  };
+  std::vector<std::string> new_ids;
+  for (int i = 0; i < 4; ++i) new_ids.push_back(Submit(SpecOf("new")));
+  const std::string known = Submit(SpecOf("known"));  // of an earlier life: nobody has said that it is stored
+  Start();
+  EXPECT_EQ(Ended(known).state, kDone);
+  const std::string later = queue_->Submit(SpecOf("known"), {}, true)->id;
+  EXPECT_EQ(Ended(later).state, kDone);
+  EXPECT_EQ(queue_->Get(new_ids[0])->state, kEncoding);
+  EXPECT_EQ(queue_->Get(new_ids[0])->detail, "no encoder answers");
+  EXPECT_EQ(queue_->Get(new_ids[3])->state, kQueued);
+  encoder_is_back.set_value();
+  for (const std::string& id : new_ids) EXPECT_EQ(Ended(id).state, kDone);
+}
+
+TEST_F(JobRunnerTest, FailsAJobAtItsDeadlineWhereverItIs) {
+  std::promise<void> in_step;
+  renderer_.on_step = [&](int32_t step, uint8_t fill) {
+    if (fill != 'l' || step != 1) return;
+    in_step.set_value();
+    while (queue_->Get(queue_->List({})->back().id)->state == kRendering) std::this_thread::sleep_for(milliseconds(1));
+  };
+  JobSpec spec = SpecOf("long");
+  spec.timeout_ms = 5000;
+  const std::string running = Submit(spec);
+  Start();
+  in_step.get_future().wait();
+  spec.timeout_ms = 4000;
+  spec.prompt = PromptOf("waits");
+  clock_.unix_ms += 4999;
+  queue_->FailOverdue();
+  EXPECT_EQ(queue_->Get(running)->state, kRendering);
+  clock_.unix_ms += 1;
+  queue_->FailOverdue();
+  const Job job = Ended(running);
+  EXPECT_EQ(job.state, kFailed);
+  EXPECT_EQ(job.error_code, "DEADLINE_EXCEEDED");
+  EXPECT_TRUE(Says(job.error, "its deadline passed 5 s after it was accepted; it was rendering")) << job.error;
+  EXPECT_EQ(Ended(Submit(SpecOf("next"))).state, kDone);
+}
+
+TEST_F(JobRunnerTest, SendsPreviewsToThoseWhoWantThem) {
+  preview_ = [](const Picture& preview) { return preview.rgb; };
+  const std::string id = Submit(SpecOf("cat"));
+  const auto with = *queue_->Watch(id, {.previews = true});
+  const auto without = *queue_->Watch(id);
+  Start();
+  Job job;
+  std::vector<int32_t> steps;
+  for (JobWatch::Outcome outcome; (outcome = with->Next(kSoon, &job)) != JobWatch::Outcome::kEnded;) {
+    if (outcome == JobWatch::Outcome::kPreview) steps.push_back(with->preview().step);
+  }
+  while (true) {
+    const JobWatch::Outcome outcome = without->Next(kSoon, &job);
+    EXPECT_NE(outcome, JobWatch::Outcome::kPreview);
+    if (outcome == JobWatch::Outcome::kEnded) break;
+  }
+  EXPECT_TRUE(std::is_sorted(steps.begin(), steps.end()));
+  EXPECT_FALSE(steps.empty());
+}
+
 // A row that says done before its picture is on disk would promise a picture that a power cut takes away.
 TEST_F(JobRunnerTest, SyncsTheOutcomeOnceAndOnlyWhenPictureAndRowAreThere) {
   const std::string id = Submit(SpecOf("cat"));
   std::vector<std::string> synced;  // the job's state at each sync
   store_->on_sync = [&] {
-    synced.push_back(std::string(JobStateName(store_->Get(id)->state)) + (pictures_->Has(id) ? " with picture" : ""));
+    const Job job = *store_->Get(id);
+    synced.push_back(std::string(JobStateName(job.state)) +
+                     (!job.picture.empty() && pictures_->Has(job.picture) ? " with picture" : ""));
   };
   Start();
   EXPECT_EQ(Ended(id).state, kDone);

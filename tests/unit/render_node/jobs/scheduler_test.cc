@@ -71,6 +71,40 @@ TEST(FairScheduler, KeepsOneOfTwoWithTheSameId) {
   EXPECT_EQ(Drain(scheduler), "a1");
 }
 
+TEST(FairScheduler, TakesWhatWasBegunFirst) {
+  FairScheduler scheduler;
+  scheduler.Add({"a1", "ada", 100});
+  scheduler.Add({.id = "a2", .client = "ada", .begun = true});
+  EXPECT_EQ(Drain(scheduler), "a2 a1");
+}
+
+TEST(FairScheduler, TakesOnlyWhatIsStoredWhenToldSo) {
+  FairScheduler scheduler;
+  for (const char* id : {"a1", "a2", "a3"}) scheduler.Add({id, "ada", 0});
+  scheduler.Add({.id = "b1", .client = "bob", .stored = true});
+  scheduler.MarkStored("a2");
+  scheduler.MarkStored("unknown");
+  EXPECT_EQ(scheduler.NotStored(), (std::vector<std::string>{"a1", "a3"}));
+  EXPECT_EQ(scheduler.Take(true)->id, "a2");
+  EXPECT_EQ(scheduler.Take(true)->id, "b1");
+  EXPECT_FALSE(scheduler.Take(true).has_value());
+  EXPECT_EQ(Drain(scheduler), "a1 a3");
+}
+
+TEST(FairScheduler, KeepsTheTurnOfAClientThatMayNotBeginNow) {
+  FairScheduler scheduler(1);
+  for (const char* id : {"a1", "a2"}) scheduler.Add({id, "ada", 0});
+  for (const char* id : {"b1", "b2", "b3"}) scheduler.Add({id, "bob", 0});
+  EXPECT_EQ(scheduler.Take()->id, "a1");
+  EXPECT_EQ(scheduler.Take()->id, "b1");
+  EXPECT_FALSE(scheduler.Take().has_value()) << "each has one in work";
+  scheduler.Finished("bob");
+  EXPECT_EQ(scheduler.Take()->id, "b2") << "it is ada's turn, but hers is not over";
+  scheduler.Finished("bob");
+  scheduler.Finished("ada");
+  EXPECT_EQ(Drain(scheduler), "a2 b3");
+}
+
 TEST(FairScheduler, ForetellsHowManyComeFirst) {
   std::mt19937 random(5);
   FairScheduler scheduler;

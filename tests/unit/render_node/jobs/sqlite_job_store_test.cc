@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/conditioning/conditioning_hash.h"
 #include "gtest/gtest.h"
 #include "render_node/jobs/sqlite_database.h"
 #include "render_node/jobs/sqlite_schema.h"
@@ -45,13 +46,13 @@ class SqliteJobStoreTest : public testing::Test {
 
   // Moves a fresh job along the usual way until it is in `state`.
   std::string JobIn(JobState state) {
-    const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow);
+    const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow).id;
     JobState at = kQueued;
-    if (state == kFailed || state == kCancelled) store_->Transition(id, at, state, {});
+    if (state == kFailed || state == kCancelled) store_->Transition({id}, at, state, {});
     if (IsTerminal(state) && state != kDone) return id;
     for (const JobState next : {kEncoding, kReady, kRendering, kDecoding, kDone}) {
       if (at == state) break;
-      store_->Transition(id, at, next, {});
+      store_->Transition({id}, at, next, {});
       at = next;
     }
     return id;
@@ -64,7 +65,7 @@ class SqliteJobStoreTest : public testing::Test {
     database.Execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(count) +
         R"sql() INSERT INTO job SELECT printf('01ARYZ6S41%016d', i), 'queued', 'client' || (i % 9), 0, 0, 0, 0,
-                             0, '', '', '', '', '', '{"long_prompt_mode":"pool"}', '{}', '{}' FROM n)sql");
+                             0, '', '', '', '', '', '{"long_prompt_mode":"pool"}', '{}', '{}', '', 0, '', 0, 0, 0, 0 FROM n)sql");
   }
 
   TemporaryFolder temporary_;
@@ -76,7 +77,7 @@ class SqliteJobStoreTest : public testing::Test {
 TEST_F(SqliteJobStoreTest, GivesAnAcceptedJobBackAfterReopening) {
   JobSpec spec = SpecOf("a cat", "ada", 3);
   spec.negative = PromptOf("dogs");
-  const std::string id = store_->Accept(spec, {}, kNow);
+  const std::string id = store_->Accept(spec, {}, kNow).id;
   Reopen();
   const std::optional<Job> job = store_->Get(id);
   ASSERT_TRUE(job.has_value());
@@ -85,7 +86,7 @@ TEST_F(SqliteJobStoreTest, GivesAnAcceptedJobBackAfterReopening) {
   EXPECT_EQ(job->spec, spec);
   EXPECT_EQ(job->accepted_unix_ms, kNow);
   EXPECT_EQ(job->attempt, 0);
-  EXPECT_EQ(store_->Queued(), (std::vector<QueuedJob>{{id, "ada", 3}}));
+  EXPECT_EQ(store_->Queued(), (std::vector<QueuedJob>{{.id = id, .client = "ada", .priority = 3}}));
 }
 
 TEST_F(SqliteJobStoreTest, LosesNothingWhenTheDaemonIsKilled) {
@@ -95,8 +96,8 @@ TEST_F(SqliteJobStoreTest, LosesNothingWhenTheDaemonIsKilled) {
   const pid_t child = ::fork();
   if (child == 0) {
     Open();
-    const std::string id = store_->Accept(SpecOf("a cat"), {ConditioningOf(5), std::nullopt}, kNow);
-    store_->Transition(id, kQueued, kEncoding, {});
+    const std::string id = store_->Accept(SpecOf("a cat"), {ConditioningOf(5), std::nullopt}, kNow).id;
+    store_->Transition({id}, kQueued, kEncoding, {});
     [[maybe_unused]] const ssize_t written = ::write(pipe_ends[1], id.data(), id.size());
     ::raise(SIGKILL);
   }
@@ -118,7 +119,7 @@ TEST_F(SqliteJobStoreTest, PerformsEveryLegalTransitionAndRefusesEveryOther) {
   for (const JobState from : kJobStates) {
     for (const JobState to : kJobStates) {
       const std::string id = JobIn(from);
-      const auto error = ErrorOf([&] { store_->Transition(id, from, to, {}); });
+      const auto error = ErrorOf([&] { store_->Transition({id}, from, to, {}); });
       EXPECT_EQ(!error.has_value(), IsLegal(from, to)) << JobStateName(from) << " -> " << JobStateName(to);
       EXPECT_EQ(store_->Get(id)->state, IsLegal(from, to) ? to : from);
       if (error) {
@@ -130,11 +131,11 @@ TEST_F(SqliteJobStoreTest, PerformsEveryLegalTransitionAndRefusesEveryOther) {
 
 TEST_F(SqliteJobStoreTest, RefusesATransitionFromAStateThatTheJobIsNotIn) {
   const std::string id = JobIn(kRendering);
-  const auto error = ErrorOf([&] { store_->Transition(id, kEncoding, kReady, {}); });
+  const auto error = ErrorOf([&] { store_->Transition({id}, kEncoding, kReady, {}); });
   EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition);
   EXPECT_EQ(std::string(error->what()), "job " + id + " is rendering, not encoding");
   EXPECT_EQ(store_->Get(id)->state, kRendering);
-  EXPECT_EQ(ErrorOf([&] { store_->Transition("unknown", kEncoding, kReady, {}); })->code(), ErrorCode::kNotFound);
+  EXPECT_EQ(ErrorOf([&] { store_->Transition({"unknown"}, kEncoding, kReady, {}); })->code(), ErrorCode::kNotFound);
 }
 
 TEST_F(SqliteJobStoreTest, KeepsProgressErrorAndTimings) {
@@ -144,7 +145,7 @@ TEST_F(SqliteJobStoreTest, KeepsProgressErrorAndTimings) {
   progress.timings.step_ms = {1.5, 2.5};
   progress.fits.prompt = PromptFit{1600, 1504};
   progress.detail = "a detail";
-  store_->SaveProgress(id, kRendering, progress);
+  store_->SaveProgress({id}, kRendering, progress);
   progress.error = "out of memory";
   progress.error_code = "RESOURCE_EXHAUSTED";
   progress.finished_unix_ms = kNow + 5;
@@ -153,7 +154,7 @@ TEST_F(SqliteJobStoreTest, KeepsProgressErrorAndTimings) {
   EXPECT_EQ(store_->Get(id)->timings, progress.timings);
   EXPECT_EQ(store_->Get(id)->detail, "a detail");
   EXPECT_EQ(store_->Get(id)->error, "");
-  store_->Transition(id, kRendering, kFailed, progress);
+  store_->Transition({id}, kRendering, kFailed, progress);
   Reopen();
   const Job job = *store_->Get(id);
   EXPECT_EQ(job.error, "out of memory");
@@ -165,43 +166,163 @@ TEST_F(SqliteJobStoreTest, SavesNoProgressForAJobThatHasMovedOn) {
   const std::string id = JobIn(kCancelled);
   JobProgress progress;
   progress.step = 2;
-  store_->SaveProgress(id, kRendering, progress);
+  store_->SaveProgress({id}, kRendering, progress);
   EXPECT_EQ(store_->Get(id)->step, 0);
 }
 
 TEST_F(SqliteJobStoreTest, CountsAnAttemptWhenWorkBegins) {
   const std::string id = JobIn(kEncoding);
   EXPECT_EQ(store_->Get(id)->attempt, 1);
-  store_->Transition(id, kEncoding, kQueued, {});
+  store_->Transition({id}, kEncoding, kQueued, {});
   EXPECT_EQ(store_->Get(id)->attempt, 1);
-  store_->Transition(id, kQueued, kEncoding, {});
+  store_->Transition({id}, kQueued, kEncoding, {});
   EXPECT_EQ(store_->Get(id)->attempt, 2);
 }
 
-TEST_F(SqliteJobStoreTest, RequeuesExactlyWhatACrashLeftUnderWay) {
+TEST_F(SqliteJobStoreTest, NamesTheJobsUnderWay) {
   std::map<JobState, std::string> ids;
   for (const JobState state : kJobStates) ids[state] = JobIn(state);
+  Reopen();
+  std::vector<std::string> under_way;
+  for (const Job& job : store_->UnderWay()) under_way.push_back(job.id);
+  EXPECT_EQ(under_way, (std::vector{ids[kEncoding], ids[kReady], ids[kRendering], ids[kDecoding]}));
+}
+
+TEST_F(SqliteJobStoreTest, GivesARepeatedSubmissionItsFirstJob) {
+  JobSpec spec = SpecOf("a cat", "ada");
+  spec.idempotency_key = "k1";
+  const AcceptedJob first = store_->Accept(spec, {}, kNow);
+  EXPECT_TRUE(first.is_new);
+  Reopen();
+  const AcceptedJob again = store_->Accept(spec, {}, kNow + 9);
+  EXPECT_EQ(again.id, first.id);
+  EXPECT_FALSE(again.is_new);
+  JobSpec of_another = spec;
+  of_another.client = "bob";
+  EXPECT_TRUE(store_->Accept(of_another, {}, kNow).is_new) << "a key is a client's own";
+  spec.idempotency_key.clear();
+  EXPECT_TRUE(store_->Accept(spec, {}, kNow).is_new);
+  EXPECT_TRUE(store_->Accept(spec, {}, kNow).is_new) << "no key, no claim to be the same";
+  EXPECT_EQ(store_->Queued().size(), 4u);
+}
+
+TEST_F(SqliteJobStoreTest, RefusesAKeyThatNamesAnotherJob) {
+  JobSpec spec = SpecOf("a cat", "ada");
+  spec.idempotency_key = "k1";
+  const std::string id = store_->Accept(spec, {}, kNow).id;
+  JobSpec other = spec;
+  other.seed += 1;
+  for (const auto& error : {ErrorOf([&] { store_->Accept(other, {}, kNow); }), ErrorOf([&] {
+                              store_->Accept(spec, {ConditioningOf(5), std::nullopt}, kNow);
+                            })}) {
+    ASSERT_TRUE(error.has_value());
+    EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition);
+    EXPECT_TRUE(Says(error->what(), "\"k1\" was used for job " + id)) << error->what();
+  }
+  EXPECT_EQ(store_->Queued().size(), 1u);
+}
+
+TEST_F(SqliteJobStoreTest, RefusesWhatAnEarlierAttemptDoes) {
+  const std::string id = JobIn(kEncoding);  // attempt 1
+  store_->Transition({id, 1}, kEncoding, kQueued, {});
+  store_->Transition({id, 1}, kQueued, kEncoding, {});  // attempt 2
+  store_->Transition({id, 2}, kEncoding, kReady, {});
+  const auto error = ErrorOf([&] { store_->Transition({id, 1}, kReady, kRendering, {}); });
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(Says(error->what(), "is in attempt 2, not 1")) << error->what();
   JobProgress progress;
   progress.step = 2;
-  progress.timings.encode_ms = 9;
-  store_->SaveProgress(ids[kRendering], kRendering, progress);
+  store_->SaveProgress({id, 1}, kReady, progress);
+  EXPECT_EQ(store_->Get(id)->step, 0);
+  store_->SaveProgress({id, 2}, kReady, progress);
+  EXPECT_EQ(store_->Get(id)->step, 2);
+}
+
+TEST_F(SqliteJobStoreTest, KeepsWhatALaterLifeNeeds) {
+  JobSpec spec = SpecOf("a cat", "ada");
+  spec.timeout_ms = 5000;
+  const std::string id = store_->Accept(spec, {}, kNow).id;
+  JobProgress progress;
+  progress.crashes = {2, 4};
+  progress.sequence = 77;
+  store_->Transition({id}, kQueued, kEncoding, progress);
+  store_->Transition({id}, kEncoding, kQueued, progress);
   Reopen();
-  EXPECT_EQ(store_->RequeueUnfinished(), 4);
+  EXPECT_EQ(store_->Queued(),
+            (std::vector<QueuedJob>{
+                {.id = id, .client = "ada", .deadline_unix_ms = kNow + 5000, .begun = true, .suspect = true}}));
+  EXPECT_EQ(store_->Get(id)->crashes, (JobCrashes{2, 4}));
+  EXPECT_EQ(store_->Get(id)->sequence, 77);
+  EXPECT_EQ(store_->Get(id)->spec.timeout_ms, 5000);
+}
+
+TEST_F(SqliteJobStoreTest, DeletesOnlyWhatHasEnded) {
   for (const JobState state : kJobStates) {
-    EXPECT_EQ(store_->Get(ids[state])->state, IsTerminal(state) ? state : kQueued) << JobStateName(state);
+    const std::string id = JobIn(state);
+    const auto error = ErrorOf([&] { EXPECT_TRUE(store_->Delete(id)); });
+    EXPECT_EQ(error.has_value(), !IsTerminal(state)) << JobStateName(state);
+    EXPECT_EQ(store_->Get(id).has_value(), !IsTerminal(state)) << JobStateName(state);
+    if (error) {
+      EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition);
+    }
   }
-  EXPECT_EQ(store_->Get(ids[kRendering])->step, 0);
-  EXPECT_EQ(store_->Get(ids[kRendering])->timings, JobTimings());
-  EXPECT_EQ(store_->Get(ids[kRendering])->attempt, 1);
-  EXPECT_EQ(store_->RequeueUnfinished(), 0);
-  EXPECT_EQ(CountByState(*store_),
-            (std::map<JobState, int64_t>{{kQueued, 5}, {kDone, 1}, {kFailed, 1}, {kCancelled, 1}}));
+  EXPECT_FALSE(store_->Delete("01ARYZ6S410000000000000000"));
+}
+
+TEST_F(SqliteJobStoreTest, KnowsWhichFilesAJobStillNeeds) {
+  const std::string id = store_->Accept(SpecOf("a cat"), {ConditioningOf(1), ConditioningOf(2)}, kNow).id;
+  const std::string positive = ConditioningHash(ConditioningOf(1)), negative = ConditioningHash(ConditioningOf(2));
+  JobProgress progress;
+  progress.picture = std::string(64, 'd');
+  for (const auto& [from, to] : {std::pair(kQueued, kEncoding), std::pair(kEncoding, kReady),
+                                 std::pair(kReady, kRendering), std::pair(kRendering, kDecoding)}) {
+    store_->Transition({id}, from, to, {});
+  }
+  store_->Transition({id}, kDecoding, kDone, progress);
+  const std::vector<std::string> names = {positive, negative, progress.picture, "stranger", ""};
+  EXPECT_EQ(store_->Unreferenced(names), (std::vector<std::string>{"stranger", ""}));
+  store_->Delete(id);
+  EXPECT_EQ(store_->Unreferenced(names), names);
+}
+
+TEST_F(SqliteJobStoreTest, FindsJobsByTheirWordsAndTheirTime) {
+  const std::string cat = store_->Accept(SpecOf("A Cat on a mat"), {}, kNow).id;
+  const std::string dog = store_->Accept(SpecOf("a dog"), {}, kNow + 1000).id;
+  const auto ids = [&](const JobFilter& filter) {
+    std::vector<std::string> found;
+    for (const Job& job : store_->List(filter)) found.push_back(job.id);
+    return found;
+  };
+  EXPECT_EQ(ids({.text = "a cAT"}), (std::vector{cat}));
+  EXPECT_EQ(ids({.text = "a"}), (std::vector{dog, cat}));
+  EXPECT_EQ(ids({.text = "%"}), std::vector<std::string>());
+  EXPECT_EQ(ids({.accepted_from_ms = kNow + 1000}), (std::vector{dog}));
+  EXPECT_EQ(ids({.accepted_before_ms = kNow + 1000}), (std::vector{cat}));
+}
+
+TEST_F(SqliteJobStoreTest, BringsAStoreOfVersion2UpToDate) {
+  Close();
+  std::filesystem::remove_all(DatabasePath().parent_path());
+  folder_ = std::make_unique<StateFolder>(DatabasePath().parent_path());
+  {
+    SqliteDatabase old(DatabasePath());
+    Migrate(old, JobStoreMigrations().first(2));
+    old.Execute(
+        "INSERT INTO job SELECT '01ARYZ6S410000000000000001', 'done', 'ada', 0, 1, 3, 5, 6, '', '', '', '', '', "
+        "'{\"long_prompt_mode\":\"pool\"}', '{}', '{}'");
+  }
+  store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(1));
+  const std::optional<Job> job = store_->Get("01ARYZ6S410000000000000001");
+  ASSERT_TRUE(job.has_value());
+  EXPECT_EQ(job->picture, job->id) << "its picture was named by its id";
+  EXPECT_EQ(job->spec.idempotency_key, "");
 }
 
 TEST_F(SqliteJobStoreTest, MakesIdsThatGrowAlsoWhenTheClockIsSetBackBetweenTwoLives) {
   std::string last;
   for (const int64_t now : {kNow, kNow, kNow - 3'600'000, kNow + 1}) {
-    const std::string id = store_->Accept(SpecOf("a cat"), {}, now);
+    const std::string id = store_->Accept(SpecOf("a cat"), {}, now).id;
     EXPECT_LT(last, id);
     last = id;
     Reopen();
@@ -210,7 +331,7 @@ TEST_F(SqliteJobStoreTest, MakesIdsThatGrowAlsoWhenTheClockIsSetBackBetweenTwoLi
 
 TEST_F(SqliteJobStoreTest, ListsNewestFirstPageByPage) {
   std::vector<std::string> ids;
-  for (int i = 0; i < 7; ++i) ids.insert(ids.begin(), store_->Accept(SpecOf("a cat"), {}, kNow + i));
+  for (int i = 0; i < 7; ++i) ids.insert(ids.begin(), store_->Accept(SpecOf("a cat"), {}, kNow + i).id);
   std::vector<std::string> seen;
   JobFilter filter{3, "", {}, ""};
   for (size_t page : {3, 3, 1, 0}) {
@@ -226,7 +347,7 @@ TEST_F(SqliteJobStoreTest, ListsNewestFirstPageByPage) {
 TEST_F(SqliteJobStoreTest, ListsByStateAndClient) {
   const std::string done = JobIn(kDone);
   const std::string failed = JobIn(kFailed);
-  const std::string adas = store_->Accept(SpecOf("a cat", "ada"), {}, kNow + 1);
+  const std::string adas = store_->Accept(SpecOf("a cat", "ada"), {}, kNow + 1).id;
   const auto list = [&](std::set<JobState> states, const std::string& client) {
     std::vector<std::string> ids;
     for (const Job& job : store_->List({0, "", std::move(states), client})) ids.push_back(job.id);
@@ -251,8 +372,8 @@ TEST_F(SqliteJobStoreTest, LimitsAPage) {
 }
 
 TEST_F(SqliteJobStoreTest, KeepsUploadedConditioningInFilesBesideTheDatabase) {
-  const std::string both = store_->Accept(SpecOf("a cat"), {ConditioningOf(1), ConditioningOf(2)}, kNow);
-  const std::string none = store_->Accept(SpecOf("a cat"), {}, kNow);
+  const std::string both = store_->Accept(SpecOf("a cat"), {ConditioningOf(1), ConditioningOf(2)}, kNow).id;
+  const std::string none = store_->Accept(SpecOf("a cat"), {}, kNow).id;
   Reopen();
   EXPECT_EQ(store_->LoadConditioning(both).positive->bytes, ConditioningOf(1).bytes);
   EXPECT_EQ(store_->LoadConditioning(both).positive->header, ConditioningOf(1).header);
@@ -315,8 +436,8 @@ TEST_F(SqliteJobStoreTest, SaysThatADatabaseWithAnOverwrittenPageIsDamaged) {
 }
 
 TEST_F(SqliteJobStoreTest, ListsTheOtherJobsBesideADamagedOne) {
-  const std::string good = store_->Accept(SpecOf("a cat"), {}, kNow);
-  const std::string bad = store_->Accept(SpecOf("a dog"), {}, kNow + 1);
+  const std::string good = store_->Accept(SpecOf("a cat"), {}, kNow).id;
+  const std::string bad = store_->Accept(SpecOf("a dog"), {}, kNow + 1).id;
   Close();
   SqliteDatabase(DatabasePath()).Execute("UPDATE job SET spec = '{' WHERE id = '" + bad + "'");
   Open();
@@ -336,8 +457,8 @@ TEST_F(SqliteJobStoreTest, AcceptsFromManyThreads) {
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([this] {
         for (int i = 0; i < 5; ++i) {
-          const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow);
-          store_->Transition(id, kQueued, kEncoding, {});
+          const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow).id;
+          store_->Transition({id}, kQueued, kEncoding, {});
           store_->List({});
         }
       });
@@ -355,7 +476,7 @@ void AddColumnAndFail(SqliteDatabase& database) {
 }
 
 TEST_F(SqliteJobStoreTest, IsMigratedWithItsJobsInOneTransaction) {
-  const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow);
+  const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow).id;
   Close();
   SqliteDatabase database(DatabasePath());
   const auto known = JobStoreMigrations();

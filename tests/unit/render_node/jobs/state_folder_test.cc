@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/digest/sha256.h"
 #include "gtest/gtest.h"
 #include "render_node/jobs/picture_store.h"
 #include "render_node/jobs/uploaded_conditioning.h"
@@ -125,18 +126,35 @@ TEST(WriteUnreadFileDurably, WritesTheWholeFileAndNothingBesideIt) {
   EXPECT_TRUE(ErrorOf([&] { WriteUnreadFileDurably(temporary.path() / "none" / "file", {{"x", 1}}); }).has_value());
 }
 
-TEST(PictureStore, KeepsOnePictureAJob) {
+TEST(PictureStore, KeepsEqualPicturesOnceUnderTheHashOfTheirBytes) {
   const TemporaryFolder temporary;
   PictureStore pictures(temporary.path());
-  EXPECT_FALSE(pictures.Has(kId));
-  EXPECT_EQ(ErrorOf([&] { pictures.Load(kId); })->code(), ErrorCode::kNotFound);
-  pictures.Publish(kId, BytesOf("png"));
-  pictures.Publish(kId, BytesOf("png again"));
-  EXPECT_EQ(pictures.Load(kId), BytesOf("png again"));
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(temporary.path()), {}), 1);
-  pictures.Remove(kId);
-  pictures.Remove(kId);
-  EXPECT_FALSE(pictures.Has(kId));
+  const std::string name = pictures.Publish(BytesOf("png"));
+  EXPECT_EQ(name, Sha256Hex("png"));
+  EXPECT_EQ(pictures.Publish(BytesOf("png")), name);
+  EXPECT_NE(pictures.Publish(BytesOf("other")), name);
+  EXPECT_EQ(pictures.Load(name), BytesOf("png"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(temporary.path()), {}), 2);
+  pictures.Remove(name);
+  pictures.Remove(name);
+  EXPECT_FALSE(pictures.Has(name));
+  EXPECT_EQ(ErrorOf([&] { pictures.Load(name); })->code(), ErrorCode::kNotFound);
+}
+
+TEST(PictureStore, KnowsADamagedPictureAndMendsItWithTheNextOfTheSameBytes) {
+  const TemporaryFolder temporary;
+  PictureStore pictures(temporary.path());
+  const std::string name = pictures.Publish(BytesOf("png"));
+  WriteText(temporary.path() / (name + ".png"), "pnG");
+  EXPECT_EQ(ErrorOf([&] { pictures.Load(name); })->code(), ErrorCode::kDataLoss);
+  pictures.Publish(BytesOf("png"));
+  EXPECT_EQ(pictures.Load(name), BytesOf("png"));
+}
+
+TEST(PictureStore, FindsPicturesOfEarlierVersionsByTheirJob) {
+  const TemporaryFolder temporary;
+  WriteText(temporary.path() / (std::string(kId) + ".png"), "old");
+  EXPECT_EQ(PictureStore(temporary.path()).Load(kId), BytesOf("old"));
 }
 
 TEST(PictureStore, MakesNoPathOfWhatIsNoId) {

@@ -120,7 +120,14 @@ TEST(JobMessages, JobShowsEveryField) {
   job.attempt = 2;
   job.fits = {PromptFit{1600, 1504}, PromptFit{7, 6}};
 
-  const v1::Job message = ToProto(job);
+  job.sequence = 12;
+  job.sigma = 0.5;
+  job.deadline_unix_ms = 13;
+  job.picture = std::string(64, 'f');
+  job.picture_bytes = 14;
+
+  v1::Job message = ToProto(job);
+  message.mutable_place();  // the queue's to say
   EXPECT_EQ(FieldsSetIn(message), AllFieldsOf(message));
   EXPECT_EQ(FieldsSetIn(message.timings()), AllFieldsOf(message.timings()));
   EXPECT_EQ(message.id(), "id");

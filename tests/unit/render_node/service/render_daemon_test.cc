@@ -118,7 +118,7 @@ class RenderDaemon : public testing::Test {
     root_ = name;
     config_.listen = {"127.0.0.1", 0};
     config_.state_dir = root_ / "state";
-    config_.queue_limit = 10;
+    config_.limits.waiting = 10;
   }
   ~RenderDaemon() override { fs::remove_all(root_); }
 
@@ -141,7 +141,7 @@ class RenderDaemon : public testing::Test {
     JobSpec spec;
     spec.width = spec.height = 16;
     spec.steps = steps;
-    return store.Accept(spec, {SampleConditioning(3, 1), {}}, 1);
+    return store.Accept(spec, {SampleConditioning(3, 1), {}}, 1).id;
   }
   JobState StateOf(const std::string& id) const {
     const StateFolder folder(config_.state_dir);
@@ -237,6 +237,7 @@ TEST_F(RenderDaemon, StoppedWhilePaintingItGoesOnAfterTheNextStart) {
 
 TEST_F(RenderDaemon, StepThatCannotBeInterruptedDelaysTheEndByNoMoreThanSeconds) {
   const std::string id = StoredJob(1);
+  config_.stop_timeout = milliseconds(2000);
   {
     Child daemon(Daemon(std::chrono::minutes(5), /*stubborn=*/true));
     ASSERT_TRUE(daemon.Await("rendering")) << daemon.log();

@@ -86,6 +86,7 @@ RendererInTest::RendererInTest() : root_(NewFolder()) {
   folder_ = std::make_unique<StateFolder>(root_);
   store_ = std::make_unique<SqliteJobStore>(*folder_, SystemRandom());
   pictures_ = std::make_unique<PictureStore>(folder_->pictures());
+  checkpoints_ = std::make_unique<CheckpointStore>(folder_->checkpoints());
   queue_ = std::make_unique<JobQueue>(*store_, scheduler_, clock_, QueueLimits{});
   service_ = std::make_unique<RenderService>(*MakeLogger("test", LogLevel::kError));
   absl::StatusOr<std::unique_ptr<ServerRunner>> server =
@@ -104,11 +105,11 @@ void RendererInTest::Open() {
   runner_ = std::make_unique<JobRunner>(JobRunnerParts{.queue = *queue_,
                                                        .store = *store_,
                                                        .pictures = *pictures_,
+                                                       .checkpoints = *checkpoints_,
                                                        .source = source_,
                                                        .renderer = renderer_,
                                                        .clock = clock_,
-                                                       .finish = FinishWithReceipt,
-                                                       .events = {}});
+                                                       .finish = FinishWithReceipt});
   RenderServiceParts parts;
   parts.queue = queue_.get();
   parts.pictures = pictures_.get();

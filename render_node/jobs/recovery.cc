@@ -1,0 +1,56 @@
+#include "render_node/jobs/recovery.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace diptych {
+namespace {
+
+constexpr int32_t kBeforeTheFirstStep = -1;  // JobCrashes::step of a job that was encoded
+
+bool IsPainted(const Job& job) { return job.state == JobState::kRendering || job.state == JobState::kDecoding; }
+
+std::string WhyFailed(const Job& job) {
+  const std::string place = job.crashes.step == kBeforeTheFirstStep ? "while its prompt was encoded"
+                                                                    : "after step " + std::to_string(job.crashes.step) +
+                                                                          " of " + std::to_string(job.spec.steps);
+  return "the render daemon ended " + std::to_string(job.crashes.count) +
+         " times while it worked on this job, the last time " + place;
+}
+
+}  // namespace
+
+JobCrashes CrashesAfter(const Job& job, const std::function<int32_t(const std::string& id)>& checkpoint_step) {
+  const int32_t step = IsPainted(job) ? checkpoint_step(job.id) : kBeforeTheFirstStep;
+  const bool got_further = job.crashes.count == 0 || step > job.crashes.step;
+  return {got_further ? 1 : job.crashes.count + 1, step};
+}
+
+Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const std::string& id)>& checkpoint_step,
+                            int64_t now_unix_ms) {
+  const std::vector<Job> jobs = store.UnderWay();
+  const bool painted = std::any_of(jobs.begin(), jobs.end(), IsPainted);
+  Recovery recovery;
+  for (Job job : jobs) {
+    const JobState from = job.state;
+    if (painted ? IsPainted(job) : from == JobState::kEncoding) job.crashes = CrashesAfter(job, checkpoint_step);
+    job.step = 0;
+    job.timings = {};
+    job.detail.clear();
+    ++job.sequence;
+    const bool failed = job.crashes.count >= kMostCrashes;
+    if (failed) {
+      job.error = WhyFailed(job);
+      job.error_code = absl::StatusCodeToString(absl::StatusCode::kInternal);
+      job.finished_unix_ms = std::max(now_unix_ms, job.accepted_unix_ms);
+    }
+    store.Transition({job.id, job.attempt}, from, failed ? JobState::kFailed : JobState::kQueued, ProgressOf(job));
+    ++(failed ? recovery.failed : recovery.waiting);
+  }
+  if (!jobs.empty()) store.Sync();
+  return recovery;
+}
+
+}  // namespace diptych

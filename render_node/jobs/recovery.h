@@ -1,0 +1,33 @@
+// What becomes of the jobs on which work was under way when the daemon ended.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "render_node/jobs/job_store.h"
+
+namespace diptych {
+
+// A job that ends the daemon this often, without getting further in between, has failed.
+inline constexpr int32_t kMostCrashes = 3;
+
+// The suspects of a crash are the jobs that were painted; if there was none, those that were encoded. A crash counts
+// against a suspect, and only those without progress in between count together: one that has finished another step
+// since, or has come from encoding to rendering, is as good as new. `checkpoint_step`: the finished steps that its
+// checkpoint has, 0 without one; only asked of jobs that were painted.
+JobCrashes CrashesAfter(const Job& job, const std::function<int32_t(const std::string& id)>& checkpoint_step);
+
+struct Recovery {
+  int64_t waiting = 0;  // made to wait again
+  int64_t failed = 0;   // after kMostCrashes
+};
+
+// Makes every job wait again on which work was under way, or fails it. For the start of a daemon, before anything
+// claims. A daemon that stops in an orderly way leaves no suspects: it hands its jobs back first. Throws Error when the
+// store fails.
+Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const std::string& id)>& checkpoint_step,
+                            int64_t now_unix_ms);
+
+}  // namespace diptych

@@ -1,0 +1,49 @@
+#include "render_node/jobs/retention.h"
+
+#include <chrono>
+
+namespace diptych {
+namespace {
+
+// All files of `files` that no job refers to.
+template <typename Files>
+int64_t SweepFiles(JobStore& store, Files& files) {
+  const std::vector<std::string> names = store.Unreferenced(files.NamesOlderThan(std::chrono::minutes(kSparedMinutes)));
+  for (const std::string& name : names) files.Remove(name);
+  return static_cast<int64_t>(names.size());
+}
+
+}  // namespace
+
+std::vector<std::string> Expired(const std::vector<EndedJob>& newest_first, const RetentionRules& rules,
+                                 int64_t now_unix_ms) {
+  std::vector<std::string> expired;
+  int64_t jobs = 0, bytes = 0;
+  for (const EndedJob& job : newest_first) {
+    const bool too_old = rules.age_ms > 0 && now_unix_ms - job.finished_unix_ms > rules.age_ms;
+    const bool too_many = rules.jobs > 0 && jobs + 1 > rules.jobs;
+    const bool too_large = rules.picture_bytes > 0 && bytes + job.picture_bytes > rules.picture_bytes;
+    if (too_old || too_many || too_large) {
+      expired.push_back(job.id);
+      // What is older than one that found no room goes too: "the newest that fit" is easier to foretell.
+      if (too_large) bytes = rules.picture_bytes;
+    } else {
+      ++jobs;
+      bytes += job.picture_bytes;
+    }
+  }
+  return expired;
+}
+
+Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, const RetentionRules& rules,
+            int64_t now_unix_ms) {
+  Swept swept;
+  if (rules.age_ms > 0 || rules.jobs > 0 || rules.picture_bytes > 0) {
+    for (const std::string& id : Expired(store.Ended(), rules, now_unix_ms)) swept.jobs += store.Delete(id) ? 1 : 0;
+    if (swept.jobs > 0) store.Sync();
+  }
+  swept.files = SweepFiles(store, pictures) + SweepFiles(store, conditioning);
+  return swept;
+}
+
+}  // namespace diptych

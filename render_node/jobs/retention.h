@@ -1,0 +1,37 @@
+// How long what has ended is kept.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "render_node/jobs/job_store.h"
+#include "render_node/jobs/picture_store.h"
+#include "render_node/jobs/uploaded_conditioning.h"
+
+namespace diptych {
+
+// 0: no such limit.
+struct RetentionRules {
+  int64_t age_ms = 0;         // since the end of a job
+  int64_t jobs = 0;           // that have ended
+  int64_t picture_bytes = 0;  // of all pictures together
+};
+
+// Which of these jobs, newest end first, the rules forget: those that are too old, and of the others the oldest until
+// the rest keeps within the limits.
+std::vector<std::string> Expired(const std::vector<EndedJob>& newest_first, const RetentionRules& rules,
+                                 int64_t now_unix_ms);
+
+struct Swept {
+  int64_t jobs = 0;
+  int64_t files = 0;
+};
+
+// Forgets what has expired, and removes the files that no job refers to and that nobody wrote within the last
+// kSparedMinutes: a file comes before the row that names it. Throws Error when the store fails.
+inline constexpr int64_t kSparedMinutes = 10;
+Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, const RetentionRules& rules,
+            int64_t now_unix_ms);
+
+}  // namespace diptych

@@ -1,0 +1,114 @@
+#include "render_node/jobs/recovery.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "render_node/jobs/sqlite_job_store.h"
+#include "tests/unit/render_node/jobs/job_fixtures.h"
+
+namespace diptych {
+namespace {
+
+using enum JobState;
+
+constexpr int64_t kNow = 1'700'000'000'000;
+
+class RecoveryTest : public testing::Test {
+ protected:
+  std::string JobIn(JobState state) {
+    const std::string id = store_.Accept(SpecOf("a cat"), {}, kNow).id;
+    MoveTo(id, state);
+    return id;
+  }
+  // From queued, as if a worker took it there.
+  void MoveTo(const std::string& id, JobState state) {
+    JobState at = kQueued;
+    for (const JobState next : {kEncoding, kReady, kRendering, kDecoding, kDone}) {
+      if (at == state) break;
+      store_.Transition({id}, at, next, ProgressOf(*store_.Get(id)));
+      at = next;
+    }
+  }
+  Recovery Recover() {
+    return RecoverInterrupted(
+        store_, [this](const std::string& id) { return checkpoints_[id]; }, kNow + 1);
+  }
+  int32_t CrashesOf(const std::string& id) { return store_.Get(id)->crashes.count; }
+
+  TemporaryFolder temporary_;
+  StateFolder folder_{temporary_.path() / "state"};
+  SqliteJobStore store_{folder_, RepeatableChance()};
+  std::map<std::string, int32_t> checkpoints_;
+};
+
+TEST_F(RecoveryTest, MakesExactlyWhatWasUnderWayWaitAgain) {
+  std::map<JobState, std::string> ids;
+  for (const JobState state : {kQueued, kEncoding, kReady, kRendering, kDecoding, kDone}) ids[state] = JobIn(state);
+  const Recovery recovery = Recover();
+  EXPECT_EQ(recovery.waiting, 4);
+  EXPECT_EQ(recovery.failed, 0);
+  EXPECT_EQ(CountByState(store_), (std::map<JobState, int64_t>{{kQueued, 5}, {kDone, 1}}));
+  EXPECT_EQ(store_.Get(ids[kRendering])->timings, JobTimings());
+  EXPECT_EQ(store_.Get(ids[kRendering])->attempt, 1);
+  EXPECT_EQ(Recover().waiting, 0);
+}
+
+TEST_F(RecoveryTest, SuspectsWhatWasPaintedAndElseWhatWasEncoded) {
+  const std::string encoding = JobIn(kEncoding), ready = JobIn(kReady), rendering = JobIn(kRendering);
+  Recover();
+  EXPECT_EQ(CrashesOf(rendering), 1);
+  EXPECT_EQ(CrashesOf(encoding), 0) << "there was a nearer suspect";
+  EXPECT_EQ(CrashesOf(ready), 0);
+  MoveTo(encoding, kEncoding);
+  MoveTo(ready, kReady);
+  Recover();
+  EXPECT_EQ(CrashesOf(encoding), 1);
+  EXPECT_EQ(CrashesOf(ready), 0);
+}
+
+TEST_F(RecoveryTest, FailsAJobThatEndsTheDaemonThreeTimesAtOnePlace) {
+  const std::string id = JobIn(kRendering), bystander = JobIn(kQueued);
+  checkpoints_[id] = 1;
+  for (int crash = 1; crash <= 2; ++crash) {
+    EXPECT_EQ(Recover().failed, 0);
+    EXPECT_EQ(CrashesOf(id), crash);
+    MoveTo(id, kRendering);
+  }
+  EXPECT_EQ(Recover().failed, 1);
+  const Job job = *store_.Get(id);
+  EXPECT_EQ(job.state, kFailed);
+  EXPECT_EQ(job.error_code, "INTERNAL");
+  EXPECT_EQ(job.error, "the render daemon ended 3 times while it worked on this job, the last time after step 1 of 3");
+  EXPECT_EQ(job.finished_unix_ms, kNow + 1);
+  EXPECT_EQ(store_.Get(bystander)->state, kQueued);
+}
+
+TEST_F(RecoveryTest, CountsAnewWhenAJobGotFurther) {
+  const std::string id = JobIn(kRendering);
+  for (int step = 0; step < 10; ++step) {
+    checkpoints_[id] = step;
+    EXPECT_EQ(Recover().failed, 0);
+    EXPECT_EQ(CrashesOf(id), 1) << "after step " << step;
+    MoveTo(id, kRendering);
+    if (step % 2 == 1) continue;
+    EXPECT_EQ(Recover().failed, 0) << "a second time";
+    EXPECT_EQ(CrashesOf(id), 2);
+    MoveTo(id, kRendering);
+  }
+}
+
+TEST_F(RecoveryTest, FailsAPromptThatEndsTheDaemonThreeTimes) {
+  const std::string id = JobIn(kEncoding);
+  for (int crash = 1; crash <= 2; ++crash) {
+    Recover();
+    MoveTo(id, kEncoding);
+  }
+  EXPECT_EQ(Recover().failed, 1);
+  EXPECT_TRUE(Says(store_.Get(id)->error, "while its prompt was encoded")) << store_.Get(id)->error;
+}
+
+}  // namespace
+}  // namespace diptych

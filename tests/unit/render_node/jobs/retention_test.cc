@@ -1,0 +1,92 @@
+#include "render_node/jobs/retention.h"
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "render_node/jobs/sqlite_job_store.h"
+#include "tests/unit/render_node/jobs/job_fixtures.h"
+
+namespace diptych {
+namespace {
+
+using enum JobState;
+
+const std::vector<EndedJob> kJobs = {{"new", 1000, 10}, {"failed", 900, 0}, {"middle", 800, 50}, {"old", 100, 5}};
+
+std::vector<std::string> ExpiredBy(const RetentionRules& rules) { return Expired(kJobs, rules, 1000); }
+
+TEST(Retention, KeepsEverythingWithoutRules) { EXPECT_EQ(ExpiredBy({}), std::vector<std::string>()); }
+
+TEST(Retention, ForgetsByAgeCountAndBytes) {
+  EXPECT_EQ(ExpiredBy({.age_ms = 200}), (std::vector<std::string>{"old"}));
+  EXPECT_EQ(ExpiredBy({.age_ms = 199}), (std::vector<std::string>{"middle", "old"}));
+  EXPECT_EQ(ExpiredBy({.jobs = 2}), (std::vector<std::string>{"middle", "old"}));
+  EXPECT_EQ(ExpiredBy({.picture_bytes = 60}), (std::vector<std::string>{"old"}));
+  EXPECT_EQ(ExpiredBy({.picture_bytes = 59}), (std::vector<std::string>{"middle", "old"}));
+  EXPECT_EQ(ExpiredBy({.age_ms = 200, .jobs = 3, .picture_bytes = 10}), (std::vector<std::string>{"middle", "old"}));
+}
+
+class SweepTest : public testing::Test {
+ protected:
+  std::string Done(const std::string& words, int64_t finished_ms) {
+    const std::string id = store_.Accept(SpecOf(words), {ConditioningOf(static_cast<uint8_t>(words[0])), {}}, 1).id;
+    const std::vector<uint8_t> png(words.begin(), words.end());
+    JobProgress progress;
+    progress.finished_unix_ms = finished_ms;
+    progress.picture = pictures_.Publish(png);
+    progress.picture_bytes = static_cast<int64_t>(png.size());
+    for (const auto& [from, to] : {std::pair(kQueued, kEncoding), std::pair(kEncoding, kReady),
+                                   std::pair(kReady, kRendering), std::pair(kRendering, kDecoding)}) {
+      store_.Transition({id}, from, to, {});
+    }
+    store_.Transition({id}, kDecoding, kDone, progress);
+    return id;
+  }
+  void MakeAllFilesOld() {
+    for (const std::filesystem::path& folder : {folder_.pictures(), folder_.conditioning()}) {
+      for (const auto& file : std::filesystem::directory_iterator(folder)) {
+        std::filesystem::last_write_time(file,
+                                         std::filesystem::file_time_type::clock::now() - std::chrono::minutes(11));
+      }
+    }
+  }
+  static int64_t FilesIn(const std::filesystem::path& folder) {
+    return std::distance(std::filesystem::directory_iterator(folder), {});
+  }
+
+  TemporaryFolder temporary_;
+  StateFolder folder_{temporary_.path() / "state"};
+  SqliteJobStore store_{folder_, RepeatableChance()};
+  PictureStore pictures_{folder_.pictures()};
+  ConditioningFiles conditioning_{folder_.conditioning()};
+};
+
+TEST_F(SweepTest, RemovesTheFilesOfForgottenJobsThatNoOtherNeeds) {
+  const std::string old = Done("same", 100), kept = Done("same", 1000), also_old = Done("other", 100);
+  MakeAllFilesOld();
+  const Swept swept = Sweep(store_, pictures_, conditioning_, {.age_ms = 200}, 1000);
+  EXPECT_EQ(swept.jobs, 2);
+  EXPECT_EQ(swept.files, 2) << "picture and upload of the other";
+  EXPECT_FALSE(store_.Get(old).has_value());
+  EXPECT_FALSE(store_.Get(also_old).has_value());
+  EXPECT_EQ(pictures_.Load(store_.Get(kept)->picture).size(), 4u);
+  EXPECT_TRUE(store_.LoadConditioning(kept).positive.has_value());
+  EXPECT_EQ(FilesIn(folder_.pictures()), 1);
+  EXPECT_EQ(FilesIn(folder_.conditioning()), 1);
+}
+
+TEST_F(SweepTest, SparesFilesWhoseRowMayStillCome) {
+  pictures_.Publish({1, 2, 3});
+  conditioning_.Save(ConditioningOf(9));
+  EXPECT_EQ(Sweep(store_, pictures_, conditioning_, {}, 1000).files, 0);
+  MakeAllFilesOld();
+  pictures_.Publish({1, 2, 3});  // as good as new
+  EXPECT_EQ(Sweep(store_, pictures_, conditioning_, {}, 1000).files, 1);
+  EXPECT_EQ(FilesIn(folder_.pictures()), 1);
+}
+
+}  // namespace
+}  // namespace diptych
