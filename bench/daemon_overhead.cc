@@ -28,7 +28,7 @@ absl::StatusOr<Sample> MakePicture(const diptych::RenderClient& client, const di
   const absl::StatusOr<diptych::Submission> job = client.Submit(request);
   if (!job.ok()) return job.status();
   const absl::StatusOr<diptych::WatchResult> result = client.Watch(
-      job->id, true, [](const diptych::JobView&) {}, nullptr);
+      job->id, {.want_picture = true}, [](const diptych::JobView&) {}, nullptr);
   if (!result.ok()) return result.status();
   if (result->png.empty()) return absl::InternalError(result->job.error);
   const diptych::StageTimings& t = result->job.timings;

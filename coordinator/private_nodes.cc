@@ -1,14 +1,12 @@
 #include "coordinator/private_nodes.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -37,29 +35,10 @@ std::string WithoutName(const std::string& line, const std::string& name) {
   return line.rfind(name + ": ", 0) == 0 ? line.substr(name.size() + 2) : line;
 }
 
-fs::path MakeTemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "diptych-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) {
-    throw Error(ErrorCode::kUnavailable,
-                "cannot make a temporary folder " + name + "; set TMPDIR to a folder with room");
-  }
-  return name;
-}
-
 }  // namespace
 
-PrivateNodes::TemporaryFolder::TemporaryFolder(Interrupt& interrupt)
-    : path(MakeTemporaryFolder()), last_reaction(interrupt, [this] { Remove(); }) {}
-
-PrivateNodes::TemporaryFolder::~TemporaryFolder() { Remove(); }
-
-void PrivateNodes::TemporaryFolder::Remove() const {
-  std::error_code ignored;
-  fs::remove_all(path, ignored);
-}
-
 PrivateNodes::PrivateNodes(const PrivateNodesPlan& plan, const IsServing& is_serving, Interrupt& interrupt)
-    : folder_(interrupt) {
+    : last_reaction_(interrupt, [this] { folder_.Remove(); }) {
   try {
     StartAll(plan, is_serving, interrupt);
   } catch (const Error&) {
@@ -75,7 +54,7 @@ void PrivateNodes::StartAll(const PrivateNodesPlan& plan, const IsServing& is_se
   }
   if (plan.renderer) {
     std::vector<std::string> arguments = plan.renderer_arguments;
-    arguments.insert(arguments.end(), {"--state-dir", (folder_.path / "state").string()});
+    arguments.insert(arguments.end(), {"--state-dir", (folder_.path() / "state").string()});
     // Nobody would start that encoder again: a job that waited for it without end would never tell why.
     if (plan.encoder) arguments.insert(arguments.end(), {"--encoder", encoder_.address, "--encoder-patience", "15"});
     Start(renderer_, std::move(arguments), plan.program_folder, interrupt);
@@ -97,7 +76,7 @@ void PrivateNodes::Start(Node& node, std::vector<std::string> arguments, const f
   }
   arguments.insert(arguments.begin(), program.string());
   arguments.insert(arguments.end(), {"--listen", "127.0.0.1:0"});
-  node.process = std::make_unique<ChildProcess>(arguments, folder_.path / (node.name + ".log"));
+  node.process = std::make_unique<ChildProcess>(arguments, folder_.path() / (node.name + ".log"));
   node.last_reaction =
       std::make_unique<Interrupt::LastReaction>(interrupt, [child = node.process.get()] { child->Kill(); });
 }

@@ -60,6 +60,7 @@ std::unique_ptr<Command> MakeJobs();
 std::unique_ptr<Command> MakeWatch();
 std::unique_ptr<Command> MakeFetch();
 std::unique_ptr<Command> MakeCancel();
+std::unique_ptr<Command> MakeRemove();
 std::unique_ptr<Command> MakeNodes();
 std::unique_ptr<Command> MakeDoctor();
 std::unique_ptr<Command> MakeTokens();

@@ -10,7 +10,7 @@ constexpr ProgramMask kPictureFlags = kCliPrompt | kCliPicture | kCliQueue;
 constexpr ProgramMask kOwnDaemons = kCliPrivate | kCliTokenizer | kCliMachine;
 constexpr ProgramMask kConnected = kCliCommon | kCliConnection | kCliJson;
 
-constexpr std::array<CommandEntry, 9> kCommands = {{
+constexpr std::array<CommandEntry, 10> kCommands = {{
     {"generate", "PROMPT", "make a picture and wait for it",
      "Makes a picture from a prompt, waits for it and writes it as PNG.\n"
      "With a renderer (--render, DIPTYCH_RENDER or the configuration file) the job goes into its queue.\n"
@@ -22,21 +22,24 @@ constexpr std::array<CommandEntry, 9> kCommands = {{
      "  diptych generate \"a red circle\" --model-path models/demo --width 128 --height 128 --seed 7 --count 4\n"
      "  diptych generate --from-picture circle.png --steps 20 --output again.png\n"
      "  diptych generate \"a red circle\" --model-path models/demo --save-embeddings circle.safetensors\n",
-     kConnected | kPictureFlags | kCliOutput | kCliGenerate | kOwnDaemons, MakeGenerate},
+     kConnected | kPictureFlags | kCliOutput | kCliGenerate | kCliPreview | kOwnDaemons, MakeGenerate},
     {"submit", "PROMPT", "put a job into the queue and return at once",
      "Puts a job into the renderer's queue and prints its id: for watch, fetch and cancel.",
      "  diptych submit \"a red circle\" --client nightly --priority 5\n", kConnected | kPictureFlags, MakeSubmit},
     {"jobs", "", "list jobs, newest first",
-     "Lists all of the renderer's jobs that have not ended and the newest 1000 that have, newest first.", "",
-     kConnected, MakeJobs},
+     "Lists the renderer's jobs that have not ended and the newest that have, newest first.",
+     "  diptych jobs --state failed --hours 24\n", kConnected | kCliFilter, MakeJobs},
     {"watch", "ID", "follow a job to its end",
      "Follows a job until it is done, failed or cancelled. Interrupting this command leaves the job as it is.", "",
-     kConnected, MakeWatch},
+     kConnected | kCliPreview, MakeWatch},
     {"fetch", "ID", "write the picture of a job that is done",
      "Writes the picture of a job that is done. A job that is still at work is waited for.", "",
      kConnected | kCliOutput, MakeFetch},
     {"cancel", "ID", "end a job", "Asks for the end of a job; it takes effect within one denoising step.", "",
      kConnected, MakeCancel},
+    {"rm", "ID", "forget a job that has ended, with its picture",
+     "Forgets jobs that are done, failed or cancelled, and their pictures. Others must be cancelled first.", "",
+     kConnected, MakeRemove},
     {"nodes", "", "show the renderer and its encoders",
      "Shows what the renderer and its encoders have loaded, and how busy they are.", "", kConnected, MakeNodes},
     {"doctor", "", "check this installation and say what to do",

@@ -39,6 +39,7 @@ class Generate final : public Command {
     picture_ = ReadPictureOptions(settings);
     json_ = settings.Get(options::kJson);
     save_embeddings_ = settings.Get(options::kSaveEmbeddings);
+    preview_ = settings.Get(options::kPreview);
     // In a file it concerns the renderer, which says so in its log.
     custom_scheduler_ = settings.OriginOf(options::kUseCustomScheduler) == Origin::kFlag;
     const options::TextList& outputs = settings.Get(options::kOutput);
@@ -153,6 +154,7 @@ class Generate final : public Command {
       environment.interrupt.ThrowIfRequested();
       PictureRequest request = order.request;
       request.seed += i;
+      request.idempotency_key = KeyOf(order, i, pictures.size());
       const absl::StatusOr<Submission> submission = client.Submit(request);
       if (!submission.ok() && i == 0) ThrowUnlessOk(submission.status());
       if (!submission.ok()) {
@@ -204,6 +206,7 @@ class Generate final : public Command {
                       PrivateRun* run, CancelOnInterrupt& jobs, Environment& environment) {
     const std::string label = outputs_.size() > 1 ? Label(index) : "";
     FollowOptions options{.want_picture = true, .patience = connection_.timeout};
+    options.preview = preview_;
     if (run != nullptr) options.check_nodes = [run] { run->ThrowIfOneEnded(); };
     WatchResult result;
     {
@@ -254,6 +257,7 @@ class Generate final : public Command {
   PictureOptions picture_;
   std::vector<std::filesystem::path> outputs_;
   std::string save_embeddings_;
+  std::string preview_;
   bool json_ = false;
   bool custom_scheduler_ = false;
   bool runs_privately_ = false;

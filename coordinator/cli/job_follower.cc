@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "coordinator/cli/command.h"
+#include "coordinator/files.h"
 
 namespace diptych {
 namespace {
@@ -58,12 +59,18 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
                       ProgressView& view, const Interrupt& interrupt, CallStop* stop) {
   // Of the first attempt that failed, not of the last message: a job that waits in the queue has nothing to say.
   std::optional<steady_clock::time_point> lost_since;
+  std::optional<JobView> last_seen;
   while (true) {
+    WatchOptions watch{.want_picture = options.want_picture, .last_seen = last_seen ? &*last_seen : nullptr};
+    if (!options.preview.empty()) {
+      watch.on_preview = [&](int32_t, const std::string& jpeg) { WriteFileAtomically(options.preview, jpeg); };
+    }
     const absl::StatusOr<WatchResult> result = client.Watch(
-        id, options.want_picture,
+        id, watch,
         [&](const JobView& job) {
           lost_since.reset();
           view.Show(job);
+          last_seen = job;
         },
         stop);
     if (result.ok()) return *result;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <set>
@@ -49,6 +50,7 @@ struct FollowOptions {
   bool want_picture = false;
   std::chrono::milliseconds patience{30000};  // how long a lost connection is tried again, from its loss
   std::function<void()> check_nodes = [] {};  // throws when it is no use to try again
+  std::filesystem::path preview = {};         // a file that every preview replaces; empty: none are asked for
 };
 
 // Returns when the job has ended. A lost connection is tried again: the job goes on without us.

@@ -1,6 +1,7 @@
 // jobs: what is queued, at work and done.
 #include <unistd.h>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/config/options.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/cli/terminal.h"
@@ -15,29 +17,59 @@
 namespace diptych {
 namespace {
 
-constexpr size_t kMostEnded = 1000;  // of the jobs that have ended; the others are all shown
-
 // Wide where standard output is no terminal, so that a file gets whole prompts.
 size_t Columns() {
   const size_t columns = TerminalColumns(STDOUT_FILENO);
   return columns > 0 ? columns : 240;
 }
 
+JobView::State ParseState(const std::string& text) {
+  using enum JobView::State;
+  for (const JobView::State state : {kQueued, kEncoding, kReady, kRendering, kDecoding, kDone, kFailed, kCancelled}) {
+    if (JobStateText(state) == text) return state;
+  }
+  throw UsageError("--state " + text +
+                   " is none of queued, encoding, ready, rendering, decoding, done, failed, cancelled");
+}
+
+int64_t UnixMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 class Jobs final : public RendererCommand {
  public:
+  void Configure(const Settings& settings) override {
+    RendererCommand::Configure(settings);
+    for (const std::string& state : settings.Get(options::kFilterStates)) {
+      selection_.states.push_back(ParseState(state));
+    }
+    // In a file it says who the user is, not whose jobs to show.
+    if (settings.OriginOf(options::kClient) == Origin::kFlag) selection_.client = settings.Get(options::kClient);
+    selection_.text = settings.Get(options::kFilterText);
+    CheckArgument("--client", selection_.client);
+    CheckArgument("--text", selection_.text);
+    hours_ = settings.Get(options::kFilterHours);
+    most_ended_ = static_cast<size_t>(settings.Get(options::kFilterLimit));
+  }
+
   int Run(Environment& environment) override {
     const std::unique_ptr<RenderClient> client = Connect(environment);
+    JobSelection selection = selection_;
+    if (hours_ > 0) selection.accepted_from_unix_ms = UnixMs() - static_cast<int64_t>(hours_ * 3'600'000);
     std::map<std::string, JobView, std::greater<>> by_id;  // ids rise with time
     size_t ended = 0;
     // In this order: a job that ends between the two questions is in both answers, and the later one counts.
-    ThrowUnlessOk(client->ForEachJob(JobGroup::kActive, [&](const JobView& job) {
+    selection.group = JobGroup::kActive;
+    ThrowUnlessOk(client->ForEachJob(selection, [&](const JobView& job) {
       environment.interrupt.ThrowIfRequested();
       by_id.emplace(job.id, job);
       return true;
     }));
-    ThrowUnlessOk(client->ForEachJob(JobGroup::kEnded, [&](const JobView& job) {
+    selection.group = JobGroup::kEnded;
+    ThrowUnlessOk(client->ForEachJob(selection, [&](const JobView& job) {
       environment.interrupt.ThrowIfRequested();
-      if (ended++ < kMostEnded) by_id.insert_or_assign(job.id, job);
+      if (ended++ < most_ended_) by_id.insert_or_assign(job.id, job);
       return true;
     }));
     std::vector<JobView> jobs;
@@ -49,11 +81,16 @@ class Jobs final : public RendererCommand {
     } else {
       environment.out << JobTable(jobs, Columns()) << std::flush;
     }
-    if (ended > kMostEnded) {
-      environment.err << ended - kMostEnded << " older jobs that have ended are not shown" << std::endl;
+    if (ended > most_ended_) {
+      environment.err << ended - most_ended_ << " older jobs that have ended are not shown" << std::endl;
     }
     return kExitDone;
   }
+
+ private:
+  JobSelection selection_;
+  double hours_ = 0;
+  size_t most_ended_ = 0;
 };
 
 }  // namespace

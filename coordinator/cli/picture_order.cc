@@ -8,6 +8,7 @@
 
 #include "common/conditioning/conditioning_hash.h"
 #include "common/config/options.h"
+#include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "common/image/png.h"
 #include "coordinator/cli/command.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr size_t kMaxPngBytes = size_t{1} << 30;
 constexpr uint64_t kMaxSeed = (uint64_t{1} << 63) - 1;
 constexpr size_t kMaxClientBytes = 64;
+constexpr size_t kMaxKeyBytes = 120;  // the renderer takes 128; of several pictures each gets a number
 
 std::string LoginName() {
   const passwd* entry = getpwuid(getuid());
@@ -48,6 +50,19 @@ bool SamePicture(const PictureRequest& a, const PictureRequest& b) {
          a.steps == b.steps && a.seed == b.seed && a.shift == b.shift && a.guidance_scale == b.guidance_scale &&
          a.cfg_normalization == b.cfg_normalization && a.cfg_truncation == b.cfg_truncation && a.layer == b.layer &&
          a.long_prompt_mode == b.long_prompt_mode;
+}
+
+// What does not determine the picture.
+void PutLabels(const PictureRequest& values, PictureRequest& request) {
+  request.client = values.client;
+  request.priority = values.priority;
+  request.idempotency_key = values.idempotency_key;
+  request.timeout_ms = values.timeout_ms;
+}
+
+// The same job again must have the same seed, also where nobody chose one. Below 2^32, as RandomSeed.
+uint64_t SeedOf(const std::string& idempotency_key) {
+  return std::stoull(Sha256Hex(idempotency_key).substr(0, 8), nullptr, 16);
 }
 
 // `all`: every value counts, else only those that were given by flag.
@@ -118,6 +133,11 @@ void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOption
 
 }  // namespace
 
+std::string KeyOf(const PictureOrder& order, size_t index, size_t count) {
+  const std::string& key = order.request.idempotency_key;
+  return key.empty() || count == 1 ? key : key + "#" + std::to_string(index + 1);
+}
+
 PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive) {
   CheckArgument("--negative-prompt", text);
   PromptParts negative;
@@ -149,6 +169,10 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   CheckArgument("--client", values.client);
   if (values.client.size() > kMaxClientBytes) throw UsageError("--client is longer than 64 bytes");
   values.priority = static_cast<int32_t>(settings.Get(options::kPriority));
+  values.idempotency_key = settings.Get(options::kIdempotencyKey);
+  CheckArgument("--idempotency-key", values.idempotency_key);
+  if (values.idempotency_key.size() > kMaxKeyBytes) throw UsageError("--idempotency-key is longer than 120 bytes");
+  values.timeout_ms = static_cast<int64_t>(settings.Get(options::kDeadline) * 1000);
   result.width_given = given(options::kWidth);
   result.height_given = given(options::kHeight);
   result.steps_given = given(options::kSteps);
@@ -177,14 +201,12 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
                        const DrawSeed& draw_seed) {
   PictureOrder order;
   PictureRequest& request = order.request;
-  request.client = options.values.client;
-  request.priority = options.values.priority;
+  PutLabels(options.values, request);
   if (!options.from_picture.empty()) {
     order.receipt = ReadReceipt(options.from_picture);
     const PictureRequest original = RequestOfReceipt(*order.receipt);
     request = original;
-    request.client = options.values.client;
-    request.priority = options.values.priority;
+    PutLabels(options.values, request);
     PutNumbers(options, /*all=*/false, request);
     const bool says_prompt = prompt || options.prompt.AnyGiven() || !options.prompt.conversation_file.empty();
     if (!options.load_embeddings.empty()) {
@@ -207,7 +229,8 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
     }
     PutNegative(options, order);
     order.seed_drawn = !options.seed.has_value();
-    if (order.seed_drawn) request.seed = draw_seed();
+    if (order.seed_drawn)
+      request.seed = request.idempotency_key.empty() ? draw_seed() : SeedOf(request.idempotency_key);
   }
   if (request.seed > kMaxSeed - static_cast<uint64_t>(options.count - 1)) {
     throw UsageError("--seed " + std::to_string(request.seed) + " leaves no room for " + std::to_string(options.count) +

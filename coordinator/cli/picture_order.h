@@ -38,6 +38,10 @@ struct PictureOrder {
   std::vector<std::string> notes;  // what the user should know, one line each
 };
 
+// The idempotency key of the `index`-th of `count` pictures: the user's, with a number behind it when there are
+// several.
+std::string KeyOf(const PictureOrder& order, size_t index, size_t count);
+
 // The negative prompt has neither system nor thinking text, only the think block and cleaning of the positive one.
 // Throws UsageError for text that is not UTF-8.
 PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive);

@@ -36,9 +36,14 @@ class Submit final : public Command {
       environment.interrupt.ThrowIfRequested();
       PictureRequest request = order.request;
       request.seed += static_cast<uint64_t>(i);
+      request.idempotency_key = KeyOf(order, static_cast<size_t>(i), static_cast<size_t>(picture_.count));
       const Submission submission = ValueOrThrow(client->Submit(request));
       if (!json_) environment.out << submission.id << std::endl;
-      all.push_back({{"id", submission.id}, {"seed", request.seed}, {"jobs_ahead", submission.jobs_ahead}});
+      all.push_back({{"id", submission.id},
+                     {"seed", request.seed},
+                     {"jobs_ahead", submission.jobs_ahead},
+                     {"wait_ms", submission.wait_ms ? ordered_json(*submission.wait_ms) : ordered_json(nullptr)},
+                     {"is_repeat", submission.is_repeat}});
     }
     if (json_) environment.out << JsonLine(picture_.count == 1 ? all[0] : all) << std::flush;
     return kExitDone;

@@ -1,6 +1,7 @@
 // watch: follow a job that somebody submitted.
 #include <nlohmann/json.hpp>
 
+#include "common/config/options.h"
 #include "common/error/error.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/job_follower.h"
@@ -11,6 +12,11 @@ namespace {
 
 class Watch final : public JobCommand {
  public:
+  void Configure(const Settings& settings) override {
+    JobCommand::Configure(settings);
+    preview_ = settings.Get(options::kPreview);
+  }
+
   int Run(Environment& environment) override {
     const std::unique_ptr<RenderClient> client = Connect(environment);
     CallStop stop;
@@ -18,7 +24,9 @@ class Watch final : public JobCommand {
     JobView job;
     {
       ProgressView view(environment.err, environment.err_columns, "");
-      job = FollowJob(*client, id_, {.patience = connection_.timeout}, view, environment.interrupt, &stop).job;
+      job = FollowJob(*client, id_, {.patience = connection_.timeout, .preview = preview_}, view, environment.interrupt,
+                      &stop)
+                .job;
     }
     for (const std::string& line : ShortenedPrompts(job)) environment.err << "diptych: warning: " << line << std::endl;
     if (json_) environment.out << JsonLine(JobJson(job)) << std::flush;
@@ -26,6 +34,9 @@ class Watch final : public JobCommand {
     if (!json_) environment.out << job.id << " done\n  " << TimingsLine(job.timings) << std::endl;
     return kExitDone;
   }
+
+ private:
+  std::string preview_;
 };
 
 }  // namespace

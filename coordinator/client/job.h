@@ -28,8 +28,10 @@ struct PictureRequest {
   double cfg_truncation = 1;
   int32_t layer = -2;
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
-  std::string client;    // a label for fairness
-  int32_t priority = 0;  // a label
+  std::string client;           // a label for fairness
+  int32_t priority = 0;         // a label
+  std::string idempotency_key;  // one key of one client, one job; empty: none
+  int64_t timeout_ms = 0;       // from acceptance to the picture; 0: none
   // Set: uploaded in place of encoding the prompts; then with guidance both are needed, without it only the first.
   std::shared_ptr<const Conditioning> conditioning, negative_conditioning;
 };
@@ -50,6 +52,12 @@ struct StageTimings {
 struct PromptFitView {
   int64_t token_count = 0;
   int64_t rows = 0;
+};
+
+// When a waiting job may be begun.
+struct QueuePlaceView {
+  int32_t jobs_ahead = 0;         // waiting or in work
+  std::optional<double> wait_ms;  // as far as the pictures before tell
 };
 
 // A job as the renderer reports it.
@@ -75,6 +83,12 @@ struct JobView {
   StageTimings timings;
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
   std::optional<PromptFitView> prompt_fit, negative_fit;  // unset: not encoded yet, or not known
+  int64_t sequence = 0;                                   // of this report; grows
+  double sigma = 0;                                       // noise level after the finished steps, while it is painted
+  int64_t deadline_unix_ms = 0;                           // 0: none
+  std::string picture_sha256;                             // when done
+  int64_t picture_bytes = 0;
+  std::optional<QueuePlaceView> place;  // while it waits, where the renderer was asked for this job alone
 
   bool Ended() const { return state == State::kDone || state == State::kFailed || state == State::kCancelled; }
 };

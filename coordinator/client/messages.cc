@@ -1,32 +1,25 @@
 #include "coordinator/client/messages.h"
 
+#include <utility>
+
 #include "common/wire/enums.h"
 #include "common/wire/prompt_codec.h"
 
 namespace diptych {
 namespace {
 
+constexpr std::pair<JobView::State, v1::JobState> kStates[] = {
+    {JobView::State::kQueued, v1::JOB_STATE_QUEUED},     {JobView::State::kEncoding, v1::JOB_STATE_ENCODING},
+    {JobView::State::kReady, v1::JOB_STATE_READY},       {JobView::State::kRendering, v1::JOB_STATE_RENDERING},
+    {JobView::State::kDecoding, v1::JOB_STATE_DECODING}, {JobView::State::kDone, v1::JOB_STATE_DONE},
+    {JobView::State::kFailed, v1::JOB_STATE_FAILED},     {JobView::State::kCancelled, v1::JOB_STATE_CANCELLED},
+};
+
 JobView::State StateFromMessage(v1::JobState state) {
-  switch (state) {
-    case v1::JOB_STATE_QUEUED:
-      return JobView::State::kQueued;
-    case v1::JOB_STATE_ENCODING:
-      return JobView::State::kEncoding;
-    case v1::JOB_STATE_READY:
-      return JobView::State::kReady;
-    case v1::JOB_STATE_RENDERING:
-      return JobView::State::kRendering;
-    case v1::JOB_STATE_DECODING:
-      return JobView::State::kDecoding;
-    case v1::JOB_STATE_DONE:
-      return JobView::State::kDone;
-    case v1::JOB_STATE_FAILED:
-      return JobView::State::kFailed;
-    case v1::JOB_STATE_CANCELLED:
-      return JobView::State::kCancelled;
-    default:
-      return JobView::State::kUnknown;
+  for (const auto& [view, message] : kStates) {
+    if (message == state) return view;
   }
+  return JobView::State::kUnknown;
 }
 
 StageTimings TimingsFromMessage(const v1::JobTimings& timings) {
@@ -68,6 +61,13 @@ std::string_view JobStateText(JobView::State state) {
   return "unknown";
 }
 
+v1::JobState StateMessage(JobView::State state) {
+  for (const auto& [view, message] : kStates) {
+    if (view == state) return message;
+  }
+  return v1::JOB_STATE_UNSPECIFIED;
+}
+
 v1::JobSpec SpecMessage(const PictureRequest& request) {
   v1::JobSpec spec;
   if (request.prompt) *spec.mutable_prompt() = ToProto(*request.prompt);
@@ -84,6 +84,8 @@ v1::JobSpec SpecMessage(const PictureRequest& request) {
   spec.set_long_prompt_mode(ToProto(request.long_prompt_mode));
   spec.set_client(request.client);
   spec.set_priority(request.priority);
+  spec.set_idempotency_key(request.idempotency_key);
+  spec.set_timeout_ms(request.timeout_ms);
   return spec;
 }
 
@@ -111,6 +113,15 @@ JobView JobFromMessage(const v1::Job& job) {
   view.long_prompt_mode = FromProto(spec.long_prompt_mode()).value_or(LongPromptMode::kInterpolate);
   if (job.has_prompt_fit()) view.prompt_fit = FitFromMessage(job.prompt_fit());
   if (job.has_negative_fit()) view.negative_fit = FitFromMessage(job.negative_fit());
+  view.sequence = job.sequence();
+  view.sigma = job.sigma();
+  view.deadline_unix_ms = job.deadline_unix_ms();
+  view.picture_sha256 = job.picture_sha256();
+  view.picture_bytes = job.picture_bytes();
+  if (job.has_place()) {
+    view.place = QueuePlaceView{job.place().jobs_ahead(), std::nullopt};
+    if (job.place().has_wait_ms()) view.place->wait_ms = job.place().wait_ms();
+  }
   return view;
 }
 

@@ -1,5 +1,6 @@
 #include "coordinator/client/render_client.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,8 @@ constexpr int32_t kListPage = 1000;
 std::vector<v1::JobState> StatesOf(JobGroup group) {
   switch (group) {
     case JobGroup::kAll:
-      return {};
+      return {v1::JOB_STATE_QUEUED,   v1::JOB_STATE_ENCODING, v1::JOB_STATE_READY,  v1::JOB_STATE_RENDERING,
+              v1::JOB_STATE_DECODING, v1::JOB_STATE_DONE,     v1::JOB_STATE_FAILED, v1::JOB_STATE_CANCELLED};
     case JobGroup::kActive:
       return {v1::JOB_STATE_QUEUED, v1::JOB_STATE_ENCODING, v1::JOB_STATE_READY, v1::JOB_STATE_RENDERING,
               v1::JOB_STATE_DECODING};
@@ -82,7 +84,9 @@ absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) c
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
   if (!status.ok()) return CallStatus(status, kPeer, address_);
-  return Submission{response.id(), response.jobs_ahead()};
+  Submission submission{response.id(), response.jobs_ahead(), std::nullopt, response.is_repeat()};
+  if (response.has_wait_ms()) submission.wait_ms = response.wait_ms();
+  return submission;
 }
 
 absl::StatusOr<JobView> RenderClient::Get(const std::string& id) const {
@@ -96,10 +100,23 @@ absl::StatusOr<JobView> RenderClient::Get(const std::string& id) const {
   return JobFromMessage(response.job());
 }
 
-absl::Status RenderClient::ForEachJob(JobGroup group, const std::function<bool(const JobView&)>& on_job) const {
+absl::Status RenderClient::ForEachJob(const JobSelection& selection,
+                                      const std::function<bool(const JobView&)>& on_job) const {
   v1::ListRequest request;
   request.set_limit(kListPage);
-  for (const v1::JobState state : StatesOf(group)) request.add_states(state);
+  const auto wanted = [&](v1::JobState state) {
+    if (selection.states.empty()) return true;
+    return std::any_of(selection.states.begin(), selection.states.end(),
+                       [&](JobView::State one) { return StateMessage(one) == state; });
+  };
+  for (const v1::JobState state : StatesOf(selection.group)) {
+    if (wanted(state)) request.add_states(state);
+  }
+  if (request.states().empty()) return absl::OkStatus();  // none of the group is wanted
+  request.set_client(selection.client);
+  request.set_text(selection.text);
+  request.set_accepted_from_unix_ms(selection.accepted_from_unix_ms);
+  request.set_accepted_before_unix_ms(selection.accepted_before_unix_ms);
   while (true) {
     grpc::ClientContext context;
     SetDeadline(context, timeout_);
@@ -126,23 +143,38 @@ absl::StatusOr<JobView> RenderClient::Cancel(const std::string& id) const {
   return JobFromMessage(response.job());
 }
 
-absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, bool want_picture,
+absl::Status RenderClient::Delete(const std::string& id) const {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout_);
+  v1::DeleteRequest request;
+  request.set_id(id);
+  v1::DeleteResponse response;
+  const grpc::Status status = stub_->renderer->Delete(&context, request, &response);
+  return status.ok() ? absl::OkStatus() : CallStatus(status, kPeer, address_);
+}
+
+absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const WatchOptions& options,
                                                 const std::function<void(const JobView&)>& on_job,
                                                 CallStop* stop) const {
   grpc::ClientContext context;
   const CallStop::Guard stoppable(stop, context);
   v1::WatchRequest request;
   request.set_id(id);
-  request.set_picture(want_picture);
+  request.set_picture(options.want_picture);
+  request.set_previews(static_cast<bool>(options.on_preview));
+  if (options.last_seen != nullptr) request.set_after_sequence(options.last_seen->sequence);
   const std::unique_ptr<grpc::ClientReader<v1::WatchResponse>> reader = stub_->renderer->Watch(&context, request);
 
   WatchResult result;
+  if (options.last_seen != nullptr) result.job = *options.last_seen;
   PictureAssembly picture;
   absl::Status broken;
   for (v1::WatchResponse event; broken.ok() && reader->Read(&event);) {
     if (event.has_job()) {
       result.job = JobFromMessage(event.job());
       on_job(result.job);
+    } else if (event.has_preview()) {
+      if (options.on_preview) options.on_preview(event.preview().step(), event.preview().jpeg());
     } else if (event.has_picture()) {
       const v1::PictureChunk& piece = event.picture();
       broken = picture.Add(piece.offset(), piece.data(), piece.byte_count(), piece.sha256());
@@ -153,7 +185,7 @@ absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, bool want
   if (!broken.ok()) return broken;
   if (!status.ok()) return CallStatus(status, kPeer, address_);
   if (!result.job.Ended()) return absl::DataLossError("the renderer stopped reporting before job " + id + " ended");
-  if (want_picture && result.job.state == JobView::State::kDone) {
+  if (options.want_picture && result.job.state == JobView::State::kDone) {
     absl::StatusOr<std::string> png = picture.Finish();
     if (!png.ok()) return png.status();
     result.png = *std::move(png);

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,9 +18,26 @@ namespace diptych {
 struct Submission {
   std::string id;
   int32_t jobs_ahead = 0;
+  std::optional<double> wait_ms;  // until its picture is begun, as far as the pictures before tell
+  bool is_repeat = false;         // the idempotency key named this job before
 };
 
 enum class JobGroup { kAll, kActive, kEnded };
+
+struct JobSelection {
+  JobGroup group = JobGroup::kAll;
+  std::vector<JobView::State> states = {};  // empty: all of the group
+  std::string client = {};                  // empty: all
+  std::string text = {};                    // part of the prompt; empty: any
+  int64_t accepted_from_unix_ms = 0;        // 0: from the beginning
+  int64_t accepted_before_unix_ms = 0;      // 0: to the end
+};
+
+struct WatchOptions {
+  bool want_picture = false;
+  const JobView* last_seen = nullptr;  // go on after this report; null: from the present state
+  std::function<void(int32_t step, const std::string& jpeg)> on_preview = {};  // empty: none are asked for
+};
 
 struct WatchResult {
   JobView job;      // as last reported; Ended()
@@ -42,15 +61,18 @@ class RenderClient {
 
   absl::StatusOr<JobView> Get(const std::string& id) const;
 
-  // Calls `on_job` on this thread for every job of the group, newest first, until it says false; asks page by page.
-  absl::Status ForEachJob(JobGroup group, const std::function<bool(const JobView&)>& on_job) const;
+  // Calls `on_job` on this thread for every job of the selection, newest first, until it says false; asks page by page.
+  absl::Status ForEachJob(const JobSelection& selection, const std::function<bool(const JobView&)>& on_job) const;
 
   // The job as it was when asked to end.
   absl::StatusOr<JobView> Cancel(const std::string& id) const;
 
+  // Forgets a job that has ended.
+  absl::Status Delete(const std::string& id) const;
+
   // Calls `on_job` on this thread for every report, and returns when the job has ended. DATA_LOSS for a damaged
   // picture. `stop` (may be null) ends the call with CANCELLED, not the job.
-  absl::StatusOr<WatchResult> Watch(const std::string& id, bool want_picture,
+  absl::StatusOr<WatchResult> Watch(const std::string& id, const WatchOptions& options,
                                     const std::function<void(const JobView&)>& on_job, CallStop* stop) const;
 
   const std::string& address() const { return address_; }

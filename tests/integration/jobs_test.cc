@@ -213,7 +213,8 @@ TEST(Daemons, EndWithStatus0SoonAfterSigtermAndKeepTheJobs) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(6));
   studio.StartRenderer();
   EXPECT_NE(studio.Job(id)["state"], "cancelled");
-  EXPECT_EQ(studio.Job(waiting)["state"], "queued");
+  const std::string state = studio.Job(waiting)["state"];
+  EXPECT_TRUE(state == "queued" || state == "encoding" || state == "ready") << state;
   studio.Json({"cancel", id});
 }
 

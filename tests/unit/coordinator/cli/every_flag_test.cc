@@ -68,6 +68,13 @@ const std::vector<Row>& Rows() {
       {options::kFromPicture.info, {"--from-picture", "FOLDER/none.png"}},
       {options::kClient.info, {"--client", "somebody"}},
       {options::kPriority.info, {"--priority", "5"}},
+      {options::kIdempotencyKey.info, {"--idempotency-key", "once"}},
+      {options::kDeadline.info, {"--deadline", "60"}},
+      {options::kPreview.info, {"--preview", "FOLDER/out/preview.jpg"}},
+      {options::kFilterStates.info, {"--state", "failed"}},
+      {options::kFilterText.info, {"--text", "dog"}},
+      {options::kFilterHours.info, {"--hours", "1"}},
+      {options::kFilterLimit.info, {"--limit", "1"}},
       {options::kSaveEmbeddings.info, {"--save-embeddings", "FOLDER/out/e.safetensors"}},
       {options::kUseCustomScheduler.info, {"--use-custom-scheduler"}},
 
@@ -136,7 +143,7 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
               "--steps",  "1",    "--seed",  "5",  "--output", "FOLDER/out/p.png"};
     }
     if (command == "submit") return {"submit", prompt, "--seed", "5"};
-    if (command == "watch" || command == "cancel") return {std::string(command), "job-1"};
+    if (command == "watch" || command == "cancel" || command == "rm") return {std::string(command), "job-1"};
     if (command == "fetch") return {"fetch", "job-1", "--output", "FOLDER/out/p.png"};
     if (command == "doctor") return {"doctor", "--model-path", "FOLDER/model"};
     if (command == "tokens") return {"tokens", prompt, "--model-path", "FOLDER/model"};
@@ -173,6 +180,7 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
     }
     add(row.beside);
     if (with_flag) add(row.flag);
+    if (entry.name == "jobs") renderer.AddOldJobs(2, v1::JOB_STATE_DONE);
     if (row.slow) renderer.delay = std::chrono::milliseconds(400);
     std::filesystem::remove_all(folder_ / "out");
     for (const char* name : {"diptych-encoderd.arguments", "diptych-renderd.arguments"})
@@ -193,7 +201,7 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
       std::sort(files.begin(), files.end());
       for (const std::string& file : files) seen += file + "\n";
     }
-    seen = std::regex_replace(seen, std::regex("diptych-[A-Za-z0-9]{6}/state"), "STATE");
+    seen = std::regex_replace(seen, std::regex("diptych-run-[A-Za-z0-9]{6}/state"), "STATE");
     return std::regex_replace(seen, std::regex(renderer.address.substr(renderer.address.rfind(':'))), ":PORT");
   }
 

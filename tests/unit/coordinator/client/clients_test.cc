@@ -130,11 +130,47 @@ TEST(RenderClient, ReportsEveryStepAndReturnsThePicture) {
   const std::string id = client->Submit(SmallPicture())->id;
   std::vector<int> steps;
   const auto result = client->Watch(
-      id, true, [&](const JobView& job) { steps.push_back(job.step); }, nullptr);
+      id, {.want_picture = true}, [&](const JobView& job) { steps.push_back(job.step); }, nullptr);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(steps, (std::vector<int>{0, 1, 2, 3, 3}));
   EXPECT_EQ(DecodePng(result->png).picture.width, 16);
   EXPECT_EQ(result->job.timings.total_ms, 1234);
+}
+
+TEST(RenderClient, AsksForPreviewsOnlyWhenTheyAreWanted) {
+  FakeRenderer renderer;
+  const auto client = ClientOf(renderer);
+  const std::string id = client->Submit(SmallPicture())->id;
+  std::vector<std::string> previews;
+  const auto note = [&](int32_t step, const std::string& jpeg) { previews.push_back(std::to_string(step) + jpeg); };
+  ASSERT_TRUE(client
+                  ->Watch(
+                      id, {.on_preview = note}, [](const JobView&) {}, nullptr)
+                  .ok());
+  EXPECT_EQ(previews, (std::vector<std::string>{"1jpeg", "2jpeg", "3jpeg"}));
+  previews.clear();
+  ASSERT_TRUE(client
+                  ->Watch(
+                      id, {}, [](const JobView&) {}, nullptr)
+                  .ok());
+  EXPECT_EQ(previews.size(), 0u);
+}
+
+TEST(RenderClient, SaysWhatItHasSeenOfAJob) {
+  FakeRenderer renderer;
+  const auto client = ClientOf(renderer);
+  const std::string id = client->Submit(SmallPicture())->id;
+  JobView seen;
+  ASSERT_TRUE(client
+                  ->Watch(
+                      id, {}, [&](const JobView& job) { seen = job; }, nullptr)
+                  .ok());
+  EXPECT_GT(seen.sequence, 0);
+  ASSERT_TRUE(client
+                  ->Watch(
+                      id, {.last_seen = &seen}, [](const JobView&) {}, nullptr)
+                  .ok());
+  EXPECT_EQ(renderer.after_sequences(), (std::vector<int64_t>{0, seen.sequence}));
 }
 
 TEST(RenderClient, RefusesAPictureWithAnotherChecksum) {
@@ -144,7 +180,7 @@ TEST(RenderClient, RefusesAPictureWithAnotherChecksum) {
   const std::string id = client->Submit(SmallPicture())->id;
   EXPECT_EQ(client
                 ->Watch(
-                    id, true, [](const JobView&) {}, nullptr)
+                    id, {.want_picture = true}, [](const JobView&) {}, nullptr)
                 .status()
                 .code(),
             absl::StatusCode::kDataLoss);
@@ -167,7 +203,7 @@ TEST(RenderClient, StopEndsAWatchFromAnotherThread) {
   CallStop stop;
   std::thread stopper;
   const auto result = client->Watch(
-      id, true,
+      id, {.want_picture = true},
       [&](const JobView&) {
         if (!stopper.joinable()) stopper = std::thread([&] { stop.Stop(); });
       },

@@ -77,6 +77,10 @@ class FakeRenderer final : public v1::Renderer::Service {
     std::lock_guard lock(mutex_);
     return hashes_[id];
   }
+  std::vector<int64_t> after_sequences() {  // of the Watch calls
+    std::lock_guard lock(mutex_);
+    return after_sequences_;
+  }
   std::vector<uint8_t> negative_bytes() {
     std::lock_guard lock(mutex_);
     return negative_bytes_;
@@ -135,6 +139,13 @@ class FakeRenderer final : public v1::Renderer::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status Delete(grpc::ServerContext*, const v1::DeleteRequest* request, v1::DeleteResponse*) override {
+    std::this_thread::sleep_for(delay.load());
+    std::lock_guard lock(mutex_);
+    if (jobs_.erase(request->id()) > 0) return grpc::Status::OK;
+    return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
+  }
+
   grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                      grpc::ServerWriter<v1::WatchResponse>* writer) override {
     v1::Job job;
@@ -149,6 +160,7 @@ class FakeRenderer final : public v1::Renderer::Service {
       if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
       job = found->second;
       watched_ = true;
+      after_sequences_.push_back(request->after_sequence());
     }
     Report(job, writer);
     if (dropped) {
@@ -159,6 +171,13 @@ class FakeRenderer final : public v1::Renderer::Service {
       job.set_state(v1::JOB_STATE_RENDERING);
       job.set_step(step);
       job.mutable_timings()->add_step_ms(5);
+      job.set_sequence(step);
+      if (request->previews()) {
+        v1::WatchResponse preview;
+        preview.mutable_preview()->set_step(step);
+        preview.mutable_preview()->set_jpeg("jpeg");
+        writer->Write(preview);
+      }
       Report(job, writer);
     }
     while (hang && !context->IsCancelled() && state(job.id()) != "JOB_STATE_CANCELLED") {
@@ -200,6 +219,9 @@ class FakeRenderer final : public v1::Renderer::Service {
       if (!request->before_id().empty() && job->first >= request->before_id()) continue;
       const auto& states = request->states();
       if (!states.empty() && std::find(states.begin(), states.end(), job->second.state()) == states.end()) continue;
+      if (!request->client().empty() && request->client() != job->second.spec().client()) continue;
+      if (request->accepted_from_unix_ms() > job->second.accepted_unix_ms()) continue;
+      if (job->second.spec().prompt().user().find(request->text()) == std::string::npos) continue;
       *response->add_jobs() = job->second;
       break;
     }
@@ -261,6 +283,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::map<std::string, std::string> hashes_;
   std::vector<v1::JobSpec> specs_;
   std::vector<uint8_t> negative_bytes_;
+  std::vector<int64_t> after_sequences_;
   bool watched_ = false;
   std::optional<std::chrono::steady_clock::time_point> first_watch_;
   std::unique_ptr<grpc::Server> server_;
