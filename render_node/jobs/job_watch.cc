@@ -7,8 +7,10 @@ namespace diptych {
 void JobFeed::Publish(const Job& job) {
   {
     const std::lock_guard lock(mutex_);
-    // A state that ends the job may come with a smaller number than a report that was on its way.
-    if (ended_ || (job.sequence <= latest_.sequence && !IsTerminal(job.state))) return;
+    // A state that ends the job may come with a smaller number than a report that was on its way, and after End: the
+    // worker is through with the job while a new watcher is still reading how it ended.
+    if (IsTerminal(latest_.state)) return;
+    if (!IsTerminal(job.state) && (ended_ || job.sequence <= latest_.sequence)) return;
     latest_ = job;
     ended_ = IsTerminal(job.state);
   }

@@ -558,5 +558,20 @@ TEST(JobFeed, KeepsTheEndWhateverNumberItHas) {
   EXPECT_EQ(watch.Next(kNow, &job), Outcome::kEnded);
 }
 
+TEST(JobFeed, TellsHowTheJobEndedAlsoAfterItsWorkerHasLeft) {
+  const auto feed = std::make_shared<JobFeed>();
+  JobWatch watch(feed, {});
+  feed->End();
+  Job job;
+  job.sequence = 5;
+  feed->Publish(job);  // still on its way
+  job.state = kFailed;
+  job.sequence = 6;
+  feed->Publish(job);
+  ASSERT_EQ(watch.Next(kNow, &job), Outcome::kJob);
+  EXPECT_EQ(job.state, kFailed);
+  EXPECT_EQ(watch.Next(kNow, &job), Outcome::kEnded);
+}
+
 }  // namespace
 }  // namespace diptych

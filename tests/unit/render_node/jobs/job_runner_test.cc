@@ -460,6 +460,7 @@ TEST_F(JobRunnerTest, StartsOverWhenTheCheckpointIsDamagedOrOfAnotherPicture) {
     Start();
     EXPECT_EQ(Ended(id).state, kDone);
     EXPECT_EQ(first_step, 1);
+    runner_->Stop();
     EXPECT_TRUE(Says(changes_, "[")) << "the reason is told: " << changes_;
   }
 }
