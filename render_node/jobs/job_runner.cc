@@ -45,6 +45,7 @@ JobRunner::JobRunner(JobRunnerParts parts) : parts_(std::move(parts)) {
   }
   start([&queue] { return queue.ClaimToEncode(EncodeLane::kStored); }, &JobRunner::Encode);
   start([&queue] { return queue.ClaimToRender(); }, &JobRunner::Paint);
+  finisher_ = std::thread([this] { FinishAll(); });
 }
 
 void JobRunner::Stop() {
@@ -52,6 +53,12 @@ void JobRunner::Stop() {
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
+  {
+    const std::lock_guard lock(painted_mutex_);
+    no_more_painted_ = true;
+  }
+  painted_changed_.notify_all();
+  if (finisher_.joinable()) finisher_.join();
 }
 
 void JobRunner::Work(const std::function<std::optional<ClaimedJob>()>& claim, void (JobRunner::*stage)(ClaimedJob&)) {
@@ -91,22 +98,53 @@ void JobRunner::Encode(ClaimedJob& claimed) {
   }
 }
 
-// From ready to a published picture.
+// From ready to pixels. The renderer does not wait for compression and disk: the next picture begins meanwhile.
 void JobRunner::Paint(ClaimedJob& claimed) {
+  Job& job = claimed.job;
+  try {
+    const RenderParameters parameters = RenderParametersOf(job.spec, parts_.renderer.facts());
+    Advance(job, JobState::kRendering, claimed.cancel);
+    Picture picture = Render(claimed, parameters);
+    HandToFinisher({std::move(claimed), parameters, std::move(picture)});
+  } catch (...) {
+    Settle(job, OutcomeOfCurrentException(job, claimed.cancel));
+  }
+}
+
+void JobRunner::HandToFinisher(Painted painted) {
+  std::unique_lock lock(painted_mutex_);
+  painted_changed_.wait(lock, [this] { return !painted_; });
+  painted_ = std::move(painted);
+  painted_changed_.notify_all();
+}
+
+void JobRunner::FinishAll() {
+  for (;;) {
+    std::optional<Painted> painted;
+    {
+      std::unique_lock lock(painted_mutex_);
+      painted_changed_.wait(lock, [this] { return painted_ || no_more_painted_; });
+      if (!painted_) return;
+      painted.swap(painted_);
+      painted_changed_.notify_all();
+    }
+    Finish(*painted);
+  }
+}
+
+// From pixels to a published picture.
+void JobRunner::Finish(Painted& painted) {
+  ClaimedJob& claimed = painted.claimed;
   Job& job = claimed.job;
   const CancelToken& cancel = claimed.cancel;
   JobState outcome = JobState::kDone;
   try {
-    const RenderParameters parameters = RenderParametersOf(job.spec, parts_.renderer.facts());
-    Advance(job, JobState::kRendering, cancel);
-    const Picture picture = Render(claimed, parameters);
-
     cancel.ThrowIfCancelled();
     const double begin = parts_.clock.SteadyMs();
     const JobInputs& inputs = *claimed.inputs;
-    const std::vector<uint8_t> png = parts_.finish({.picture = picture,
+    const std::vector<uint8_t> png = parts_.finish({.picture = painted.picture,
                                                     .spec = job.spec,
-                                                    .parameters = parameters,
+                                                    .parameters = painted.parameters,
                                                     .renderer = parts_.renderer.facts(),
                                                     .positive = inputs.positive,
                                                     .negative = inputs.negative ? &*inputs.negative : nullptr});

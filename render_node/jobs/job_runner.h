@@ -1,9 +1,11 @@
-// The workers: some fetch the conditioning of the next jobs, one paints.
+// The workers: some fetch the conditioning of the next jobs, one paints, one makes files of what was painted.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -85,6 +87,15 @@ class JobRunner {
   void Work(const std::function<std::optional<ClaimedJob>()>& claim, void (JobRunner::*stage)(ClaimedJob&));
   void Encode(ClaimedJob& claimed);
   void Paint(ClaimedJob& claimed);
+  // A picture on its way from the painter to the one who makes a PNG of it and stores that.
+  struct Painted {
+    ClaimedJob claimed;
+    RenderParameters parameters;
+    Picture picture;
+  };
+  void HandToFinisher(Painted painted);
+  void FinishAll();
+  void Finish(Painted& painted);
   Conditioning Fetch(Job& job, const FetchRequest& request, const CancelToken& cancel);
   void FindStored();
   Picture Render(ClaimedJob& claimed, const RenderParameters& parameters);
@@ -100,6 +111,12 @@ class JobRunner {
   const JobRunnerParts parts_;
   std::atomic<bool> searched_ = false;  // for stored conditioning, since an encoder last answered
   std::vector<std::thread> threads_;
+
+  std::mutex painted_mutex_;  // guards the two below
+  std::condition_variable painted_changed_;
+  std::optional<Painted> painted_;  // at most one waits: pictures are large
+  bool no_more_painted_ = false;
+  std::thread finisher_;
 };
 
 }  // namespace diptych

@@ -488,6 +488,24 @@ TEST_F(JobRunnerTest, EncodesTheNextJobWhileAnotherIsPainted) {
   EXPECT_EQ(Ended(b).state, kDone);
 }
 
+TEST_F(JobRunnerTest, PaintsTheNextPictureWhileOneIsWritten) {
+  std::promise<void> second_begun;
+  renderer_.on_step = [&](int32_t step, uint8_t fill) {
+    if (fill == 'b' && step == 1) second_begun.set_value();
+  };
+  finish_ = [&](const FinishRequest& request) {
+    if (request.positive.bytes[0] == 'a') second_begun.get_future().wait();
+    return request.picture.rgb;
+  };
+  const std::string a = Submit(SpecOf("a"));
+  const std::string b = Submit(SpecOf("b"));
+  Start();
+  EXPECT_EQ(Ended(a).state, kDone) << "a is not written before b is begun";
+  EXPECT_EQ(Ended(b).state, kDone);
+  EXPECT_EQ(PictureOf(a), "a-3");
+  EXPECT_EQ(PictureOf(b), "b-3");
+}
+
 TEST_F(JobRunnerTest, PaintsWhatIsStoredWhileNoEncoderAnswers) {
   std::promise<void> encoder_is_back;
   const std::shared_future<void> back = encoder_is_back.get_future().share();
