@@ -1,6 +1,6 @@
 // What the queue costs: Submit with a sync for each answer, beside the same number of rows in a bare SQLite loop with
 // full sync, in turns in one run; a start with many stored jobs; decisions with many waiting ones; and how much of its
-// time a painter is busy while encoding goes ahead.
+// time a painter is busy while encoding goes ahead. Then a simulation of who waits how long.
 //   job_queue [--folder /tmp] [--jobs 300] [--clients 8] [--stored 100000] [--waiting 10000] [--rounds 3]
 #include "render_node/jobs/job_queue.h"
 
@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -233,6 +234,63 @@ void MeasureBusy(const std::string& parent) {
       kJobs, first_ms, 100 * renderer.busy_ms / all_ms, all_ms);
 }
 
+// One picture a tick, arrivals at random: a client that floods, three that send in bursts, six that come seldom. Two
+// things are counted. How long a job waits that found no other of its client: round-robin promises one picture of each
+// other client at most. How far a client that always has something waiting falls behind a painter who divides every
+// tick equally among those who wait: round-robin promises at most 1/2 + 1/3 + ... + 1/n pictures, 1.93 for ten clients.
+void SimulateFairness(int arrivals) {
+  struct Client {
+    std::string name;
+    double weight = 0;
+    int jobs = 0;
+    double due =
+        0;  // pictures that equal shares would have given it since it last had nothing waiting, less those it got
+    double behind = 0;               // of that, at most
+    int64_t longest_first_wait = 0;  // ticks
+    std::map<std::string, int64_t> firsts = {};
+  };
+  std::vector<Client> clients;
+  clients.push_back({"flood", 60});
+  for (int i = 1; i <= 3; ++i) clients.push_back({"burst " + std::to_string(i), 10});
+  for (int i = 1; i <= 6; ++i) clients.push_back({"seldom " + std::to_string(i), 1.5});
+  std::vector<double> weights;
+  for (const Client& client : clients) weights.push_back(client.weight);
+  std::mt19937 random(1);
+  std::discrete_distribution<size_t> pick(weights.begin(), weights.end());
+  FairScheduler scheduler;
+  std::map<std::string, size_t> client_of;
+  int arrived = 0;
+  for (int64_t tick = 0; arrived < arrivals || scheduler.size() > 0; ++tick) {
+    // Faster than they are served until all are there.
+    for (int i = static_cast<int>(random() % 4); i > 0 && arrived < arrivals; --i) {
+      const size_t index = pick(random);
+      Client& client = clients[index];
+      const std::string id = std::to_string(1'000'000 + arrived++);
+      if (scheduler.waiting_of(client.name) == 0) client.firsts[id] = tick;
+      scheduler.Add({.id = id, .client = client.name});
+      client_of[id] = index;
+      ++client.jobs;
+    }
+    const auto waits = [&](const Client& client) { return scheduler.waiting_of(client.name) > 0; };
+    const auto waiting = std::count_if(clients.begin(), clients.end(), waits);
+    for (Client& client : clients) client.due = waits(client) ? client.due + 1.0 / static_cast<double>(waiting) : 0;
+    const auto job = scheduler.Take();
+    if (!job) continue;
+    Client& client = clients[client_of[job->id]];
+    client.due -= 1;
+    if (const auto first = client.firsts.find(job->id); first != client.firsts.end()) {
+      client.longest_first_wait = std::max(client.longest_first_wait, tick - first->second);
+    }
+    for (Client& each : clients) each.behind = std::max(each.behind, each.due);
+  }
+  std::printf("%d random arrivals of %zu clients, one picture a tick:\n  %-10s %6s  %-26s  %s\n", arrivals,
+              clients.size(), "client", "jobs", "longest wait without own", "most behind an equal share");
+  for (const Client& client : clients) {
+    std::printf("  %-10s %6d  %4lld ticks                  %.2f pictures\n", client.name.c_str(), client.jobs,
+                static_cast<long long>(client.longest_first_wait), client.behind);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -247,4 +305,5 @@ int main(int argc, char** argv) {
   MeasureSubmit(folder, std::stoi(arguments["jobs"]), std::stoi(arguments["clients"]), std::stoi(arguments["rounds"]));
   MeasureStart(folder, std::stoi(arguments["stored"]), std::stoi(arguments["waiting"]));
   MeasureBusy(folder);
+  SimulateFairness(10'000);
 }
