@@ -41,7 +41,7 @@ void AddPromptFits(SqliteDatabase& database) {
 }
 
 // What an attempt may do, what a repeated submission gives, where the picture is. Pictures were named by their jobs
-// before; their size is not known, 0 stands for it.
+// before; their size is not known, 0 stands for it. Sequence 0 would say that there is nothing to see.
 void AddLeases(SqliteDatabase& database) {
   database.Execute(R"sql(
     ALTER TABLE job ADD COLUMN idempotency_key TEXT NOT NULL DEFAULT '';
@@ -52,6 +52,7 @@ void AddLeases(SqliteDatabase& database) {
     ALTER TABLE job ADD COLUMN crash_step INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN sequence BIGINT NOT NULL DEFAULT 0;
     UPDATE job SET picture = id WHERE state = 'done';
+    UPDATE job SET sequence = 1;
     CREATE UNIQUE INDEX job_by_key ON job (client, idempotency_key) WHERE idempotency_key <> '';
     CREATE INDEX job_by_picture ON job (picture) WHERE picture <> '';
     CREATE INDEX job_by_conditioning ON job (conditioning) WHERE conditioning <> '';
