@@ -1,6 +1,7 @@
 #include "render_node/jobs/durable_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -148,6 +149,21 @@ std::vector<std::filesystem::path> FilesOlderThan(const std::filesystem::path& f
     if (!gone && written < newest) files.push_back(entry.path());
   }
   return files;
+}
+
+bool RenewFile(const std::filesystem::path& path) {
+  if (::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0) return true;
+  if (errno == ENOENT) return false;
+  throw SystemCallError("cannot renew " + path.string());
+}
+
+bool RemoveFileOlderThan(const std::filesystem::path& path, std::chrono::minutes age) {
+  std::error_code gone;
+  const auto written = std::filesystem::last_write_time(path, gone);
+  if (gone || written >= std::filesystem::file_time_type::clock::now() - age) return false;
+  if (::unlink(path.c_str()) == 0) return true;
+  if (errno == ENOENT) return false;
+  throw SystemCallError("cannot remove " + path.string());
 }
 
 void RemoveUnfinishedFiles(const std::filesystem::path& folder) {

@@ -49,6 +49,13 @@ void SyncFile(const FileDescriptor& fd, const std::filesystem::path& path);
 // The files in `folder` that were written longer ago than `age`, in no order; those half written are not among them.
 std::vector<std::filesystem::path> FilesOlderThan(const std::filesystem::path& folder, std::chrono::minutes age);
 
+// Makes the file as new for the two functions around this one. False when there is none.
+bool RenewFile(const std::filesystem::path& path);
+
+// Deletes the file if it was written or renewed longer ago than `age`; false when there is no such. A writer that
+// renews before it writes keeps its file if the same lock is held around both calls.
+bool RemoveFileOlderThan(const std::filesystem::path& path, std::chrono::minutes age);
+
 // Deletes what writers that were killed left in `folder`. Only for a folder that nobody else writes to.
 void RemoveUnfinishedFiles(const std::filesystem::path& folder);
 

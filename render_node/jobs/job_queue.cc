@@ -94,8 +94,16 @@ JobQueue::JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, co
 absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const UploadedConditioning& uploaded, bool stored) {
   try {
     ValidateSpec(spec, uploaded.positive.has_value(), limits_.prompt_bytes);
-    const Slot slot(*this, spec.client);
-    const AcceptedJob accepted = store_.Accept(spec, uploaded, clock_.UnixMs());
+    std::optional<Slot> slot;
+    AcceptedJob accepted;
+    try {
+      slot.emplace(*this, spec.client);
+      accepted = store_.Accept(spec, uploaded, clock_.UnixMs());
+    } catch (const QueueFull&) {  // one that was accepted already needs no place
+      std::optional<std::string> known = store_.FindAccepted(spec, uploaded);
+      if (!known) throw;
+      accepted = {*std::move(known), false};
+    }
     SubmittedJob submitted;
     submitted.id = accepted.id;
     submitted.is_new = accepted.is_new;
@@ -116,7 +124,10 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
     try {
       store_.Sync();
     } catch (...) {
-      if (accepted.is_new) EndNow(submitted.id, JobState::kCancelled, "", "");
+      if (accepted.is_new) {
+        EndNow(submitted.id, JobState::kCancelled, "", "");
+        if (!spec.idempotency_key.empty()) store_.Delete(submitted.id);  // the key is for the next try
+      }
       throw;
     }
     return submitted;
@@ -208,22 +219,33 @@ bool JobQueue::WaitForStop(std::chrono::milliseconds patience) const {
 
 void JobQueue::FailOverdue() {
   const int64_t now = clock_.UnixMs();
-  std::vector<std::string> overdue;
+  std::vector<std::pair<int64_t, std::string>> overdue;
   {
     const std::lock_guard lock(mutex_);
     const auto end = deadlines_.upper_bound(now);
-    for (auto entry = deadlines_.begin(); entry != end; ++entry) overdue.push_back(entry->second);
+    overdue.assign(deadlines_.begin(), end);
     deadlines_.erase(deadlines_.begin(), end);
   }
-  for (const std::string& id : overdue) {
-    const std::optional<Job> job = store_.Get(id);
-    if (!job || IsTerminal(job->state)) continue;
-    EndNow(id, JobState::kFailed,
-           "its deadline passed " + Seconds(static_cast<double>(job->spec.timeout_ms)) +
-               " after it was accepted; it was " + std::string(JobStateName(job->state)),
-           absl::StatusCodeToString(absl::StatusCode::kDeadlineExceeded));
+  for (auto entry = overdue.begin(); entry != overdue.end(); ++entry) {
+    try {
+      FailAtDeadline(entry->second);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kDataLoss) continue;  // it fails for that when its turn comes
+      const std::lock_guard lock(mutex_);
+      deadlines_.insert(entry, overdue.end());
+      throw;
+    }
   }
   if (!overdue.empty()) store_.Sync();
+}
+
+void JobQueue::FailAtDeadline(const std::string& id) {
+  const std::optional<Job> job = store_.Get(id);
+  if (!job || IsTerminal(job->state)) return;
+  EndNow(id, JobState::kFailed,
+         "its deadline passed " + Seconds(static_cast<double>(job->spec.timeout_ms)) +
+             " after it was accepted; it was " + std::string(JobStateName(job->state)),
+         absl::StatusCodeToString(absl::StatusCode::kDeadlineExceeded));
 }
 
 std::optional<ClaimedJob> JobQueue::ClaimToEncode(EncodeLane lane) {
@@ -296,10 +318,14 @@ void JobQueue::Advance(Job& job, JobState to) {
   try {
     store_.Transition({job.id, job.attempt}, job.state, to, ProgressOf(next));
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kFailedPrecondition) throw;
+    if (error.code() != ErrorCode::kFailedPrecondition && error.code() != ErrorCode::kNotFound) throw;
     const std::optional<Job> stored = store_.Get(job.id);
-    if (!stored || !IsTerminal(stored->state)) throw;
-    job = *stored;
+    if (stored && !IsTerminal(stored->state)) throw;
+    if (stored) {
+      job = *stored;
+    } else {  // ended, and forgotten at once
+      job.state = JobState::kCancelled;
+    }
     feeds_.Publish(job);  // whoever ended it may not have come to that yet
     throw Error(ErrorCode::kCancelled, std::string(JobStateName(job.state)));
   }

@@ -111,8 +111,8 @@ class JobQueue {
   // Blocks until a job is ready; nullopt when stopping.
   std::optional<ClaimedJob> ClaimToRender();
   // Stores the new state with all of `job`'s progress (JobStore::Sync is the caller's) and tells the watchers. Throws
-  // Error(kCancelled), with `job` as it is stored, when the job was ended meanwhile; nothing is changed then. To
-  // queued, the job waits again and is released.
+  // Error(kCancelled), with `job` as it is stored, when the job was ended meanwhile; nothing is changed then. One that
+  // was forgotten too counts as cancelled. To queued, the job waits again and is released.
   void Advance(Job& job, JobState to);
   // Progress within a state: to the watchers at once, to the store now and then.
   void Report(const Job& job);
@@ -143,6 +143,7 @@ class JobQueue {
   // How a job ends without its worker: not yet on disk. Leaves one in a terminal state as it is.
   Job EndNow(const std::string& id, JobState to, const std::string& error, const std::string& error_code);
   std::optional<ClaimedJob> Begin(const QueuedJob& job);
+  void FailAtDeadline(const std::string& id);
   void FailUnreadable(const std::string& id, const std::string& why);
   int64_t NextSequence(int64_t after);
 

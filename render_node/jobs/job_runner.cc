@@ -291,7 +291,10 @@ void JobRunner::SyncOutcome() {
 }
 
 void JobRunner::Advance(Job& job, JobState to, const CancelToken& cancel) {
-  WithStore(job, cancel, [&] { parts_.queue.Advance(job, to); });
+  WithStore(job, cancel, [&] {
+    if (!job.picture.empty()) parts_.pictures.Renew(job.picture);  // its row still comes, however long that takes
+    parts_.queue.Advance(job, to);
+  });
   if (parts_.events.state_changed) parts_.events.state_changed(job);
 }
 

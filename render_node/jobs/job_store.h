@@ -73,6 +73,10 @@ class JobStore {
   // `spec` has passed ValidateSpec. Throws Error(kFailedPrecondition) when the key was used for another specification.
   virtual AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) = 0;
 
+  // The job that Accept would give back for its idempotency key; nothing when it would store a new one. Throws as
+  // Accept.
+  virtual std::optional<std::string> FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) = 0;
+
   virtual std::optional<Job> Get(const std::string& id) = 0;
 
   // Newest first. A job whose specification is damaged comes without it and with the reason as detail. Throws

@@ -12,7 +12,7 @@ void JobFeed::Publish(const Job& job) {
     if (IsTerminal(latest_.state)) return;
     if (!IsTerminal(job.state) && (ended_ || job.sequence <= latest_.sequence)) return;
     latest_ = job;
-    ended_ = IsTerminal(job.state);
+    ended_ = ended_ || IsTerminal(job.state);
   }
   changed_.notify_all();
 }

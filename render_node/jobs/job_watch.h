@@ -25,8 +25,8 @@ struct JobPreview {
 // slow sees the latest and misses those between. Thread-safe.
 class JobFeed {
  public:
-  // Ignored after a terminal state, and unless it is one after End() and when the feed has a newer state (Job::sequence)
-  // already: one read from the store may come late.
+  // Ignored after a terminal state; unless it is one, also after End() and when the feed has a newer state
+  // (Job::sequence) already: one read from the store may come late.
   void Publish(const Job& job);
   void Publish(JobPreview preview);
   // Nothing more comes. A terminal state ends the feed by itself.

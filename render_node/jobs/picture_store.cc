@@ -14,14 +14,13 @@ PictureStore::PictureStore(std::filesystem::path folder) : folder_(std::move(fol
 std::string PictureStore::Publish(const std::vector<uint8_t>& png) {
   const std::string name = Sha256Hex(png.data(), png.size());
   const std::filesystem::path path = PathOf(name);
-  if (!Has(name)) {
+  if (!Renew(name)) {
     WriteUnreadFileDurably(path, {{png.data(), png.size()}});
   } else if (ReadWholeFile(path) != png) {
     WriteFileDurably(path, {{png.data(), png.size()}});  // damaged; another job's picture too, which may be read now
   } else {
     SyncFile(OpenToSync(path), path);  // whoever wrote it may still be waiting for that
     SyncFolder(folder_);
-    std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now());  // new again, for the sweep
   }
   return name;
 }
@@ -37,16 +36,21 @@ std::vector<uint8_t> PictureStore::Load(const std::string& name) const {
 
 bool PictureStore::Has(const std::string& name) const { return std::filesystem::exists(PathOf(name)); }
 
-void PictureStore::Remove(const std::string& name) {
-  std::error_code error;
-  std::filesystem::remove(PathOf(name), error);
-  if (error) throw Error(ErrorCode::kInternal, "cannot remove picture " + name + ": " + error.message());
+bool PictureStore::Renew(const std::string& name) {
+  const std::lock_guard lock(sweeping_);
+  return RenewFile(PathOf(name));
+}
+
+bool PictureStore::RemoveOlderThan(const std::string& name, std::chrono::minutes age) {
+  const std::lock_guard lock(sweeping_);
+  return RemoveFileOlderThan(PathOf(name), age);
 }
 
 std::vector<std::string> PictureStore::NamesOlderThan(std::chrono::minutes age) const {
   std::vector<std::string> names;
   for (const std::filesystem::path& file : FilesOlderThan(folder_, age)) {
-    if (file.extension() == ".png") names.push_back(file.stem().string());
+    std::string name = file.stem().string();
+    if (file.extension() == ".png" && (IsSha256Hex(name) || IsJobId(name))) names.push_back(std::move(name));
   }
   return names;
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -26,16 +27,20 @@ class PictureStore {
 
   bool Has(const std::string& name) const;
 
-  // No error when there is none.
-  void Remove(const std::string& name);
+  // Makes the picture as new for a sweep: somebody's row will name it. False when there is none.
+  bool Renew(const std::string& name);
 
-  // Of files that were written longer ago, in no order.
+  // False when there is none that was written, published or renewed longer ago.
+  bool RemoveOlderThan(const std::string& name, std::chrono::minutes age);
+
+  // Of files that were written longer ago, in no order; none but pictures.
   std::vector<std::string> NamesOlderThan(std::chrono::minutes age) const;
 
  private:
   std::filesystem::path PathOf(const std::string& name) const;
 
   const std::filesystem::path folder_;
+  std::mutex sweeping_;  // between a look at a file's age and what follows from it
 };
 
 }  // namespace diptych

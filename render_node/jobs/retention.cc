@@ -8,9 +8,13 @@ namespace {
 // All files of `files` that no job refers to.
 template <typename Files>
 int64_t SweepFiles(JobStore& store, Files& files) {
-  const std::vector<std::string> names = store.Unreferenced(files.NamesOlderThan(std::chrono::minutes(kSparedMinutes)));
-  for (const std::string& name : names) files.Remove(name);
-  return static_cast<int64_t>(names.size());
+  const std::chrono::minutes spared(kSparedMinutes);
+  int64_t removed = 0;
+  // One that somebody needs again since is as good as new.
+  for (const std::string& name : store.Unreferenced(files.NamesOlderThan(spared))) {
+    removed += files.RemoveOlderThan(name, spared) ? 1 : 0;
+  }
+  return removed;
 }
 
 }  // namespace

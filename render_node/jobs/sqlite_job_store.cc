@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/conditioning/conditioning_hash.h"
 #include "common/error/error.h"
 #include "render_node/jobs/durable_file.h"
 #include "render_node/jobs/job_json.h"
@@ -160,22 +161,34 @@ AcceptedJob SqliteJobStore::Accept(const JobSpec& spec, const UploadedConditioni
   const std::string spec_json = SpecToJson(spec);
   const std::string timings_json = TimingsToJson({});
   const std::lock_guard lock(mutex_);
-  if (!spec.idempotency_key.empty()) {
-    SqliteQuery known(sql_->find_key, spec.client, spec.idempotency_key);
-    if (known.Next()) {
-      const std::string id = known.Text(0);
-      if (known.Text(1) == spec_json && known.Text(2) == positive && known.Text(3) == negative) return {id, false};
-      throw Error(ErrorCode::kFailedPrecondition, "idempotency_key \"" + spec.idempotency_key + "\" was used for job " +
-                                                      id +
-                                                      ", which asks for something else; a new job needs a new key");
-    }
-  }
+  if (std::optional<std::string> known = FindKey(spec, spec_json, positive, negative)) return {*known, false};
   const std::string id = ids_.Next(now_unix_ms);
   const int64_t deadline_ms = spec.timeout_ms > 0 ? now_unix_ms + spec.timeout_ms : 0;
   SqliteQuery(sql_->insert, id, spec.client, int64_t{spec.priority}, now_unix_ms, positive, negative, spec_json,
               timings_json, spec.idempotency_key, deadline_ms, now_unix_ms * 1000)
       .Run();
   return {id, true};
+}
+
+std::optional<std::string> SqliteJobStore::FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) {
+  if (spec.idempotency_key.empty()) return std::nullopt;
+  const std::string positive = uploaded.positive ? ConditioningHash(*uploaded.positive) : "";
+  const std::string negative = uploaded.negative ? ConditioningHash(*uploaded.negative) : "";
+  const std::string spec_json = SpecToJson(spec);
+  const std::lock_guard lock(mutex_);
+  return FindKey(spec, spec_json, positive, negative);
+}
+
+// The caller holds the lock.
+std::optional<std::string> SqliteJobStore::FindKey(const JobSpec& spec, const std::string& spec_json,
+                                                   const std::string& positive, const std::string& negative) {
+  if (spec.idempotency_key.empty()) return std::nullopt;
+  SqliteQuery known(sql_->find_key, spec.client, spec.idempotency_key);
+  if (!known.Next()) return std::nullopt;
+  const std::string id = known.Text(0);
+  if (known.Text(1) == spec_json && known.Text(2) == positive && known.Text(3) == negative) return id;
+  throw Error(ErrorCode::kFailedPrecondition, "idempotency_key \"" + spec.idempotency_key + "\" was used for job " +
+                                                  id + ", which asks for something else; a new job needs a new key");
 }
 
 std::optional<Job> SqliteJobStore::Get(const std::string& id) {

@@ -24,6 +24,7 @@ class SqliteJobStore final : public JobStore {
   ~SqliteJobStore() override;
 
   AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) override;
+  std::optional<std::string> FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) override;
   std::optional<Job> Get(const std::string& id) override;
   std::vector<Job> List(const JobFilter& filter) override;
   std::vector<QueuedJob> Queued() override;
@@ -38,6 +39,9 @@ class SqliteJobStore final : public JobStore {
 
  private:
   struct Sql;
+
+  std::optional<std::string> FindKey(const JobSpec& spec, const std::string& spec_json, const std::string& positive,
+                                     const std::string& negative);
 
   ConditioningFiles conditioning_;
   JobIdGenerator ids_;

@@ -66,6 +66,10 @@ std::string ConditioningFiles::Save(const Conditioning& conditioning) {
   CheckConditioning(conditioning);
   const std::string hash = ConditioningHash(conditioning);
   const std::string line = HeaderLine(conditioning.header);
+  {
+    const std::lock_guard lock(sweeping_);
+    RenewFile(folder_ / hash);  // from here on no sweep takes it
+  }
   WriteFileDurably(folder_ / hash,
                    {{line.data(), line.size()}, {conditioning.bytes.data(), conditioning.bytes.size()}});
   return hash;
@@ -94,12 +98,9 @@ Conditioning ConditioningFiles::Load(const std::string& hash) const {
   }
 }
 
-void ConditioningFiles::Remove(const std::string& hash) {
-  std::error_code error;
-  std::filesystem::remove(folder_ / hash, error);
-  if (error) {
-    throw Error(ErrorCode::kInternal, "cannot remove uploaded conditioning " + hash + ": " + error.message());
-  }
+bool ConditioningFiles::RemoveOlderThan(const std::string& hash, std::chrono::minutes age) {
+  const std::lock_guard lock(sweeping_);
+  return RemoveFileOlderThan(folder_ / hash, age);
 }
 
 std::vector<std::string> ConditioningFiles::NamesOlderThan(std::chrono::minutes age) const {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,14 +32,15 @@ class ConditioningFiles {
   // when it cannot be read now.
   Conditioning Load(const std::string& hash) const;
 
-  // No error when there is none.
-  void Remove(const std::string& hash);
+  // False when there is none that was saved longer ago.
+  bool RemoveOlderThan(const std::string& hash, std::chrono::minutes age);
 
   // Of files that were written longer ago, in no order.
   std::vector<std::string> NamesOlderThan(std::chrono::minutes age) const;
 
  private:
   const std::filesystem::path folder_;
+  std::mutex sweeping_;  // between a look at a file's age and what follows from it
 };
 
 }  // namespace diptych

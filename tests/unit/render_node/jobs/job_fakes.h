@@ -85,7 +85,13 @@ class FillableStore final : public JobStore {
   AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now) override {
     return store_.Accept(spec, uploaded, now);
   }
-  std::optional<Job> Get(const std::string& id) override { return store_.Get(id); }
+  std::optional<std::string> FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) override {
+    return store_.FindAccepted(spec, uploaded);
+  }
+  std::optional<Job> Get(const std::string& id) override {
+    if (unreadable) throw Error(ErrorCode::kUnavailable, "database is locked");
+    return store_.Get(id);
+  }
   std::vector<Job> List(const JobFilter& filter) override { return store_.List(filter); }
   std::vector<QueuedJob> Queued() override { return store_.Queued(); }
   void Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) override {
@@ -99,7 +105,9 @@ class FillableStore final : public JobStore {
   std::vector<EndedJob> Ended() override { return store_.Ended(); }
   bool Delete(const std::string& id) override { return store_.Delete(id); }
   std::vector<std::string> Unreferenced(const std::vector<std::string>& names) override {
-    return store_.Unreferenced(names);
+    std::vector<std::string> unreferenced = store_.Unreferenced(names);
+    if (on_unreferenced) on_unreferenced();
+    return unreferenced;
   }
   UploadedConditioning LoadConditioning(const std::string& id) override {
     if (locked) throw Error(ErrorCode::kUnavailable, "database is locked");
@@ -111,8 +119,10 @@ class FillableStore final : public JobStore {
   }
 
   std::atomic<bool> full = false;
-  std::atomic<bool> locked = false;  // for LoadConditioning
-  std::function<void()> on_sync;     // on the thread that waits
+  std::atomic<bool> locked = false;       // for LoadConditioning
+  std::atomic<bool> unreadable = false;   // for Get
+  std::function<void()> on_sync;          // on the thread that waits
+  std::function<void()> on_unreferenced;  // between the answer and what is done with it
 
  private:
   JobStore& store_;

@@ -167,6 +167,59 @@ TEST_F(JobQueueTest, GivesARepeatedSubmissionTheJobThatItHas) {
   EXPECT_EQ(queue_->waiting(), 0);
 }
 
+TEST_F(JobQueueTest, GivesARepeatedSubmissionItsJobAlsoWhenTheQueueIsFull) {
+  Open(1);
+  JobSpec spec = SpecOf("a cat", "ada");
+  spec.idempotency_key = "once";
+  const SubmittedJob first = *queue_->Submit(spec, {});
+  const auto again = queue_->Submit(spec, {});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->id, first.id);
+  spec.idempotency_key = "twice";
+  EXPECT_TRUE(absl::IsResourceExhausted(queue_->Submit(spec, {}).status()));
+}
+
+TEST_F(JobQueueTest, ARefusedSubmissionLeavesItsKeyFree) {
+  FillableStore broken(*store_);
+  FairScheduler scheduler;
+  JobQueue queue(broken, scheduler, clock_, {100, 1000});
+  JobSpec spec = SpecOf("a cat", "ada");
+  spec.idempotency_key = "once";
+  broken.on_sync = [] { throw Error(ErrorCode::kResourceExhausted, "cannot sync"); };
+  EXPECT_TRUE(absl::IsResourceExhausted(queue.Submit(spec, {}).status()));
+  broken.on_sync = nullptr;
+  const auto again = queue.Submit(spec, {});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(queue.Get(again->id)->state, kQueued) << "a job that is never painted is no answer to another try";
+  EXPECT_EQ(queue.waiting(), 1);
+}
+
+TEST_F(JobQueueTest, FailsAnOverdueJobLaterWhenTheStoreFailsAtItsDeadline) {
+  FillableStore store(*store_);
+  FairScheduler scheduler;
+  JobQueue queue(store, scheduler, clock_, {100, 1000});
+  JobSpec spec = SpecOf("a cat");
+  spec.timeout_ms = 1000;
+  const std::string id = queue.Submit(spec, {})->id;
+  clock_.unix_ms += 1000;
+  store.unreadable = true;
+  EXPECT_TRUE(ErrorOf([&] { queue.FailOverdue(); }).has_value());
+  store.unreadable = false;
+  queue.FailOverdue();
+  EXPECT_EQ(queue.Get(id)->state, kFailed);
+}
+
+TEST_F(JobQueueTest, TellsTheWorkerOfAJobThatWasCancelledAndForgotten) {
+  Submit();
+  ClaimedJob claimed = ClaimUntil(kRendering);
+  ASSERT_TRUE(queue_->Cancel(claimed.job.id).ok());
+  ASSERT_TRUE(queue_->Delete(claimed.job.id).ok());
+  const std::optional<Error> error = ErrorOf([&] { queue_->Advance(claimed.job, kDecoding); });
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kCancelled) << error->what();
+  EXPECT_EQ(claimed.job.state, kCancelled);
+}
+
 TEST_F(JobQueueTest, EncodesOnlySoFarAhead) {
   FairScheduler scheduler;
   JobQueue queue(*store_, scheduler, clock_, {.encode_ahead = 2});

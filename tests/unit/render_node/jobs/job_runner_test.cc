@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,7 @@
 
 #include "gtest/gtest.h"
 #include "render_node/jobs/recovery.h"
+#include "render_node/jobs/retention.h"
 #include "render_node/jobs/sqlite_job_store.h"
 #include "tests/unit/render_node/jobs/job_fakes.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
@@ -281,6 +283,22 @@ TEST_F(JobRunnerTest, StopsACancelledJobAtTheNextStep) {
   EXPECT_EQ(last_step, 2);
   EXPECT_EQ(queue_->Get(id)->state, kCancelled);
   EXPECT_EQ(queue_->Get(id)->picture, "");
+}
+
+TEST_F(JobRunnerTest, LeavesNothingOfAJobThatIsForgottenUnderIt) {
+  std::string id;
+  renderer_.on_step = [&](int32_t step, uint8_t fill) {
+    if (fill != 'l' || step != 2) return;
+    EXPECT_TRUE(queue_->Cancel(id).ok());
+    EXPECT_TRUE(queue_->Delete(id).ok());
+  };
+  id = Submit(SpecOf("long"));
+  const std::string next = Submit(SpecOf("next"));
+  Start();
+  EXPECT_EQ(Ended(next).state, kDone);
+  runner_->Stop();
+  EXPECT_EQ(store_failures_, 0) << "the store did what it was told";
+  EXPECT_EQ(checkpoints_->StepOf(id), 0) << "its checkpoint is removed";
 }
 
 TEST_F(JobRunnerTest, CallsTheEncoderOffWhenAJobIsCancelled) {
@@ -609,6 +627,26 @@ TEST_F(JobRunnerTest, WaitsForAFullDiskInsteadOfLosingTheJob) {
   const Job job = Ended(id);
   EXPECT_EQ(job.state, kDone);
   EXPECT_EQ(job.detail, "");
+  EXPECT_EQ(PictureOf(id), "c-3");
+}
+
+TEST_F(JobRunnerTest, KeepsThePictureOfAJobWhoseRowWaitsForTheDisk) {
+  ConditioningFiles uploads(folder_->conditioning());
+  finish_ = [this](const FinishRequest& request) {
+    store_->full = true;
+    return request.picture.rgb;
+  };
+  const std::string id = Submit(SpecOf("cat"));
+  Start();
+  while (store_failures_ == 0) std::this_thread::sleep_for(milliseconds(1));
+  for (const auto& file : std::filesystem::directory_iterator(folder_->pictures())) {  // the disk stays full for long
+    std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(11));
+  }
+  const int before = store_failures_;
+  while (store_failures_ == before) std::this_thread::sleep_for(milliseconds(1));  // another try
+  Sweep(*store_, *pictures_, uploads, {}, clock_.UnixMs());
+  store_->full = false;
+  EXPECT_EQ(Ended(id).state, kDone);
   EXPECT_EQ(PictureOf(id), "c-3");
 }
 

@@ -2,11 +2,13 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "render_node/jobs/sqlite_job_store.h"
+#include "tests/unit/render_node/jobs/job_fakes.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
 
 namespace diptych {
@@ -86,6 +88,28 @@ TEST_F(SweepTest, SparesFilesWhoseRowMayStillCome) {
   pictures_.Publish({1, 2, 3});  // as good as new
   EXPECT_EQ(Sweep(store_, pictures_, conditioning_, {}, 1000).files, 1);
   EXPECT_EQ(FilesIn(folder_.pictures()), 1);
+}
+
+TEST_F(SweepTest, SparesAFileThatIsNeededAgainWhileItLooks) {
+  const std::string picture = pictures_.Publish({1, 2, 3}), upload = conditioning_.Save(ConditioningOf(9));
+  MakeAllFilesOld();
+  FillableStore store(store_);
+  store.on_unreferenced = [&] {  // a job that makes the same picture, another that uploads the same rows
+    pictures_.Publish({1, 2, 3});
+    conditioning_.Save(ConditioningOf(9));
+  };
+  EXPECT_EQ(Sweep(store, pictures_, conditioning_, {}, 1000).files, 0);
+  EXPECT_EQ(pictures_.Load(picture).size(), 3u);
+  EXPECT_EQ(conditioning_.Load(upload).bytes, ConditioningOf(9).bytes);
+}
+
+TEST_F(SweepTest, LeavesForeignFilesAlone) {
+  std::ofstream(folder_.pictures() / "holiday.png") << "not ours";
+  pictures_.Publish({1, 2, 3});
+  conditioning_.Save(ConditioningOf(9));
+  MakeAllFilesOld();
+  EXPECT_EQ(Sweep(store_, pictures_, conditioning_, {}, 1000).files, 2);
+  EXPECT_TRUE(std::filesystem::exists(folder_.pictures() / "holiday.png"));
 }
 
 }  // namespace

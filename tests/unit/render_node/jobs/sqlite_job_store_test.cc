@@ -317,6 +317,7 @@ TEST_F(SqliteJobStoreTest, BringsAStoreOfVersion2UpToDate) {
   ASSERT_TRUE(job.has_value());
   EXPECT_EQ(job->picture, job->id) << "its picture was named by its id";
   EXPECT_EQ(job->spec.idempotency_key, "");
+  EXPECT_GT(job->sequence, 0) << "0 tells a watcher that there is no state yet";
 }
 
 TEST_F(SqliteJobStoreTest, MakesIdsThatGrowAlsoWhenTheClockIsSetBackBetweenTwoLives) {

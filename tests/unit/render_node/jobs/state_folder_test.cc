@@ -135,8 +135,9 @@ TEST(PictureStore, KeepsEqualPicturesOnceUnderTheHashOfTheirBytes) {
   EXPECT_NE(pictures.Publish(BytesOf("other")), name);
   EXPECT_EQ(pictures.Load(name), BytesOf("png"));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(temporary.path()), {}), 2);
-  pictures.Remove(name);
-  pictures.Remove(name);
+  EXPECT_FALSE(pictures.RemoveOlderThan(name, std::chrono::minutes(1)));
+  EXPECT_TRUE(pictures.RemoveOlderThan(name, std::chrono::minutes(-1)));
+  EXPECT_FALSE(pictures.RemoveOlderThan(name, std::chrono::minutes(-1))) << "there is none";
   EXPECT_FALSE(pictures.Has(name));
   EXPECT_EQ(ErrorOf([&] { pictures.Load(name); })->code(), ErrorCode::kNotFound);
 }
