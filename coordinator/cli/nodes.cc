@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/result_text.h"
 
@@ -10,11 +11,37 @@ namespace {
 
 using nlohmann::ordered_json;
 
+ordered_json ToJson(const std::optional<ConditioningStoreReport>& store) {
+  if (!store) return nullptr;
+  return {{"memory_hits", store->memory_hits},
+          {"disk_hits", store->disk_hits},
+          {"misses", store->misses},
+          {"damaged", store->damaged},
+          {"disk_failures", store->disk_failures},
+          {"last_failure", store->last_failure},
+          {"memory_bytes", store->memory_bytes},
+          {"disk_bytes", store->disk_bytes},
+          {"entries", store->entries}};
+}
+
+std::string ToText(const ConditioningStoreReport& store) {
+  const auto megabytes = [](int64_t bytes) { return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6); };
+  std::string text = absl::StrCat("  conditioning ", store.entries, " stored, ", megabytes(store.memory_bytes),
+                                  " in memory, ", megabytes(store.disk_bytes), " on disk; hits ", store.memory_hits,
+                                  " in memory, ", store.disk_hits, " on disk, ", store.misses, " misses");
+  if (store.damaged > 0) absl::StrAppend(&text, ", ", store.damaged, " damaged files");
+  if (store.disk_failures > 0)
+    absl::StrAppend(&text, "; the disk refused ", store.disk_failures, " times: ", store.last_failure);
+  return text + "\n";
+}
+
 ordered_json ToJson(const std::string& address, const RendererDescription& renderer) {
   ordered_json encoders = ordered_json::array();
   for (const EncoderReport& encoder : renderer.encoders) {
     encoders.push_back({{"address", encoder.address},
                         {"reachable", encoder.reachable},
+                        {"state", encoder.state},
+                        {"in_flight", encoder.in_flight},
                         {"error", encoder.error},
                         {"model_fingerprint", encoder.model_fingerprint},
                         {"width", encoder.width}});
@@ -34,6 +61,7 @@ ordered_json ToJson(const std::string& address, const RendererDescription& rende
             {"threads", renderer.threads},
             {"queued", renderer.queued},
             {"running", renderer.running}}},
+          {"conditioning_store", ToJson(renderer.conditioning_store)},
           {"encoders", encoders}};
 }
 
@@ -46,13 +74,18 @@ std::string ToText(const std::string& address, const RendererDescription& render
                   "\n");
   absl::StrAppend(&text, "  vae          ", renderer.vae_fingerprint.substr(0, 16), ", up to ", renderer.max_side,
                   " px a side\n");
+  if (renderer.conditioning_store) text += ToText(*renderer.conditioning_store);
   if (renderer.encoders.empty()) absl::StrAppend(&text, "no encoders: only uploaded embeddings can be painted\n");
   for (const EncoderReport& encoder : renderer.encoders) {
     absl::StrAppend(&text, "encoder ", encoder.address, "  ");
     if (encoder.reachable) {
-      absl::StrAppend(&text, encoder.model_fingerprint.substr(0, 16), ", rows of ", encoder.width, " values\n");
+      absl::StrAppend(&text, encoder.model_fingerprint.substr(0, 16), ", rows of ", encoder.width, " values");
+      if (encoder.in_flight > 0) absl::StrAppend(&text, ", encodes ", encoder.in_flight, " now");
+      text += "\n";
     } else {
-      absl::StrAppend(&text, "not reachable: ", encoder.error, "\n");
+      const bool is_refused = encoder.state == "refused";  // and the error says so
+      const char* why = encoder.state == "loading" ? "loading: " : is_refused ? "" : "not reachable: ";
+      absl::StrAppend(&text, why, encoder.error, "\n");
     }
   }
   return text;

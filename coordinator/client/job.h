@@ -100,6 +100,21 @@ struct EncoderReport {
   std::string error;  // why not
   std::string model_fingerprint;
   int64_t width = 0;
+  std::string state;      // "unknown", "up", "loading", "down", "refused"; empty: an older renderer does not say
+  int32_t in_flight = 0;  // prompts that the renderer has it encode now
+};
+
+// What a renderer keeps of conditioning; counts are since its start.
+struct ConditioningStoreReport {
+  int64_t memory_hits = 0;
+  int64_t disk_hits = 0;
+  int64_t misses = 0;
+  int64_t damaged = 0;  // files; among the misses
+  int64_t disk_failures = 0;
+  std::string last_failure;  // one line; empty: none
+  int64_t memory_bytes = 0;
+  int64_t disk_bytes = 0;
+  int64_t entries = 0;
 };
 
 // What a renderer has loaded.
@@ -119,6 +134,7 @@ struct RendererDescription {
   int32_t queued = 0;
   int32_t running = 0;
   std::vector<EncoderReport> encoders;
+  std::optional<ConditioningStoreReport> conditioning_store;  // unset: an older renderer does not say
 };
 
 // What an encoder has loaded.

@@ -35,6 +35,18 @@ StageTimings TimingsFromMessage(const v1::JobTimings& timings) {
 
 PromptFitView FitFromMessage(const v1::PromptFit& fit) { return {fit.token_count(), fit.rows()}; }
 
+ConditioningStoreReport StoreFromMessage(const v1::ConditioningStoreStatus& store) {
+  return {.memory_hits = store.memory_hits(),
+          .disk_hits = store.disk_hits(),
+          .misses = store.misses(),
+          .damaged = store.damaged(),
+          .disk_failures = store.disk_failures(),
+          .last_failure = store.last_failure(),
+          .memory_bytes = store.memory_bytes(),
+          .disk_bytes = store.disk_bytes(),
+          .entries = store.entries()};
+}
+
 }  // namespace
 
 std::string_view JobStateText(JobView::State state) {
@@ -142,8 +154,12 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
   description.queued = response.queued();
   description.running = response.running();
   for (const v1::EncoderStatus& encoder : response.encoders()) {
-    description.encoders.push_back(
-        {encoder.address(), encoder.reachable(), encoder.error(), encoder.model_fingerprint(), encoder.width()});
+    description.encoders.push_back({encoder.address(), encoder.reachable(), encoder.error(),
+                                    encoder.model_fingerprint(), encoder.width(), encoder.state(),
+                                    encoder.in_flight()});
+  }
+  if (response.has_conditioning_store()) {
+    description.conditioning_store = StoreFromMessage(response.conditioning_store());
   }
   return description;
 }

@@ -76,8 +76,24 @@ std::vector<v1::EncoderStatus> ToStatuses(const std::vector<EncoderPool::Report>
     status.set_error(report.refused ? absl::StrCat("refused: ", report.error) : report.error);
     status.set_model_fingerprint(report.model_fingerprint);
     status.set_width(report.width);
+    status.set_state(std::string(EncoderStateName(report.state)));
+    status.set_in_flight(report.in_flight);
   }
   return statuses;
+}
+
+v1::ConditioningStoreStatus ToStatus(const ConditioningStore::Stats& stats) {
+  v1::ConditioningStoreStatus status;
+  status.set_memory_hits(stats.memory_hits);
+  status.set_disk_hits(stats.disk_hits);
+  status.set_misses(stats.misses);
+  status.set_damaged(stats.damaged);
+  status.set_disk_failures(stats.disk_failures);
+  status.set_last_failure(stats.last_failure);
+  status.set_memory_bytes(stats.memory_bytes);
+  status.set_disk_bytes(stats.disk_bytes);
+  status.set_entries(stats.entries);
+  return status;
 }
 
 void LogState(const Logger& log, const Job& job) {
@@ -225,6 +241,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .source = &source,
        .facts = facts,
        .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
+       .conditioning_store = [&] { return ToStatus(conditioning.stats()); },
        .log_prompts = config.log_prompts});
   (*server)->SetServing(true);
   log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s",

@@ -154,6 +154,7 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     response->set_queued(static_cast<int32_t>(parts.queue->waiting()));
     response->set_running(static_cast<int32_t>(parts.queue->running()));
     for (v1::EncoderStatus& encoder : parts.encoders()) *response->add_encoders() = std::move(encoder);
+    if (parts.conditioning_store) *response->mutable_conditioning_store() = parts.conditioning_store();
     return absl::OkStatus();
   });
 }

@@ -28,7 +28,8 @@ struct RenderServiceParts {
   RendererFacts facts;                         // with the default shift that jobs get
   int64_t prompt_byte_limit = QueueLimits{}.prompt_bytes;
   std::function<std::vector<v1::EncoderStatus>()>
-      encoders;              // may take as long as an encoder needs to answer; thread-safe
+      encoders;  // may take as long as an encoder needs to answer; thread-safe
+  std::function<v1::ConditioningStoreStatus()> conditioning_store;  // empty: there is none; thread-safe
   bool log_prompts = false;  // in full; otherwise only their length
 };
 

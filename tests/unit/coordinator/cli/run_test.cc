@@ -363,12 +363,26 @@ TEST_F(RunTest, FailsForAnUnknownJob) {
 }
 
 TEST_F(RunTest, ShowsTheNodes) {
+  renderer_.has_refused_encoder = true;
   ASSERT_EQ(RunWithRenderer({"nodes", "--json"}), kExitDone);
   const json nodes = json::parse(out_.str());
   EXPECT_EQ(nodes["renderer"]["cap_feat_dim"], 2);
   EXPECT_EQ(nodes["encoders"][0]["width"], 2);
+  EXPECT_EQ(nodes["encoders"][0]["state"], "up");
+  EXPECT_EQ(nodes["encoders"][0]["in_flight"], 3);
+  EXPECT_EQ(nodes["encoders"][1]["state"], "refused");
+  EXPECT_EQ(nodes["conditioning_store"],
+            json::parse(R"({"memory_hits": 4, "disk_hits": 5, "misses": 6, "damaged": 7, "disk_failures": 8,
+                            "last_failure": "disk full", "memory_bytes": 1500000, "disk_bytes": 2600000,
+                            "entries": 9})"));
   ASSERT_EQ(RunWithRenderer({"nodes"}), kExitDone);
-  EXPECT_NE(out_.str().find("encoder 10.0.0.1:1"), std::string::npos);
+  EXPECT_NE(out_.str().find("encoder 10.0.0.1:1"), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find(", encodes 3 now\n"), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find("encoder 10.0.0.2:1  refused: another model\n"), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find("9 stored, 1.5 MB in memory, 2.6 MB on disk; hits 4 in memory, 5 on disk, 6 misses, "
+                            "7 damaged files; the disk refused 8 times: disk full\n"),
+            std::string::npos)
+      << out_.str();
 }
 
 TEST_F(RunTest, DoctorNamesMissingProgramsAndPartsOfACheckpoint) {

@@ -39,11 +39,12 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::string address;
   // What the test wants it to do. Atomic, because ThreadSanitizer cannot see that gRPC orders what a test sets before a
   // call and what the call's handler reads; set the texts before the first call.
-  std::string fail_with;                      // jobs fail with this line
-  std::string fails_alone;                    // with fail_with: only this job does
-  std::atomic<bool> away = false;             // every Watch call finds nobody
-  std::atomic<bool> hang = false;             // jobs paint until they are cancelled
-  std::atomic<bool> damage_picture = false;   // the picture's bytes do not match its checksum
+  std::string fail_with;                     // jobs fail with this line
+  std::string fails_alone;                   // with fail_with: only this job does
+  std::atomic<bool> away = false;            // every Watch call finds nobody
+  std::atomic<bool> hang = false;            // jobs paint until they are cancelled
+  std::atomic<bool> damage_picture = false;  // the picture's bytes do not match its checksum
+  std::atomic<bool> has_refused_encoder = false;
   std::atomic<int64_t> tokens = 0, rows = 0;  // of the prompt; 0: it does not say
   // So many Watch calls report once, say nothing for 300 ms and lose the connection.
   std::atomic<int> dropped_watches = 0;
@@ -106,6 +107,23 @@ class FakeRenderer final : public v1::Renderer::Service {
     encoder->set_reachable(true);
     encoder->set_model_fingerprint(encoder_fingerprint);
     encoder->set_width(2);
+    encoder->set_state("up");
+    encoder->set_in_flight(3);
+    if (has_refused_encoder) {
+      v1::EncoderStatus* other = response->add_encoders();
+      other->set_address("10.0.0.2:1");
+      other->set_state("refused");
+      other->set_error("refused: another model");
+    }
+    response->mutable_conditioning_store()->set_memory_hits(4);
+    response->mutable_conditioning_store()->set_disk_hits(5);
+    response->mutable_conditioning_store()->set_misses(6);
+    response->mutable_conditioning_store()->set_damaged(7);
+    response->mutable_conditioning_store()->set_disk_failures(8);
+    response->mutable_conditioning_store()->set_last_failure("disk full");
+    response->mutable_conditioning_store()->set_memory_bytes(1'500'000);
+    response->mutable_conditioning_store()->set_disk_bytes(2'600'000);
+    response->mutable_conditioning_store()->set_entries(9);
     return grpc::Status::OK;
   }
 

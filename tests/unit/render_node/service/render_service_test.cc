@@ -286,6 +286,7 @@ TEST_F(RenderServiceTest, DescribesWhatIsLoadedAndWhoIsWaiting) {
   EXPECT_EQ(response.running(), 1);
   ASSERT_EQ(response.encoders_size(), 1);
   EXPECT_EQ(response.encoders(0).error(), "nobody there");
+  EXPECT_EQ(response.conditioning_store().misses(), 3);
   renderer_.LetGo();
 }
 

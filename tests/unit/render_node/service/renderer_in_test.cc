@@ -120,6 +120,11 @@ void RendererInTest::Open() {
     encoders[0].set_error("nobody there");
     return encoders;
   };
+  parts.conditioning_store = [] {
+    v1::ConditioningStoreStatus store;
+    store.set_misses(3);
+    return store;
+  };
   service_->Open(std::move(parts));
 }
 
