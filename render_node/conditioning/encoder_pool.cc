@@ -393,7 +393,10 @@ std::vector<EncoderPool::Report> EncoderPool::Describe() {
   }
   wake_.notify_all();
   AwaitLooks(all, now, kLookTimeout, CancelToken());
+  return Known();
+}
 
+std::vector<EncoderPool::Report> EncoderPool::Known() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<Report> reports;
   for (const EncoderRoster::Member& member : roster_.members()) {

@@ -67,6 +67,8 @@ class EncoderPool final : public ConditioningSource {
 
   // Looks at all encoders at once; takes 2 s at most.
   std::vector<Report> Describe();
+  // What the last looks have shown; at once.
+  std::vector<Report> Known() const;
 
  private:
   struct Encoder;

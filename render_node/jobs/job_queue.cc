@@ -30,15 +30,20 @@ std::string Seconds(double ms) { return std::to_string(std::lround(ms / 1000)) +
 
 class QueueFull : public Error {
  public:
-  QueueFull(const std::string& message, double retry_ms)
-      : Error(ErrorCode::kResourceExhausted, message + "; try again in " + Seconds(retry_ms)), retry_ms_(retry_ms) {}
+  // `limit`: as kLimitPayload says.
+  QueueFull(const char* limit, const std::string& message, double retry_ms)
+      : Error(ErrorCode::kResourceExhausted, message + "; try again in " + Seconds(retry_ms)),
+        limit_(limit),
+        retry_ms_(retry_ms) {}
   absl::Status ToStatus() const {
     absl::Status status = absl::ResourceExhaustedError(what());
     status.SetPayload(kRetryAfterPayload, absl::Cord(std::to_string(std::lround(retry_ms_))));
+    status.SetPayload(kLimitPayload, absl::Cord(limit_));
     return status;
   }
 
  private:
+  const char* const limit_;
   const double retry_ms_;
 };
 
@@ -54,7 +59,8 @@ class JobQueue::Slot {
     const double retry_ms = std::clamp(queue_.picture_ms_.value_or(kMinRetryMs), kMinRetryMs, kMaxRetryMs);
     const int64_t waiting = queue_.scheduler_.size() + queue_.arriving_;
     if (waiting >= queue_.limits_.waiting) {
-      throw QueueFull("the queue is full: " + std::to_string(queue_.limits_.waiting) + " jobs wait, and " +
+      throw QueueFull("queue",
+                      "the queue is full: " + std::to_string(queue_.limits_.waiting) + " jobs wait, and " +
                           std::to_string(waiting + static_cast<int64_t>(queue_.in_work_.size())) +
                           " are ahead of a new one",
                       retry_ms);
@@ -62,7 +68,8 @@ class JobQueue::Slot {
     int64_t& arriving = queue_.arriving_of_[client_];
     const int64_t own = queue_.scheduler_.waiting_of(client_) + arriving;
     if (queue_.limits_.client_waiting > 0 && own >= queue_.limits_.client_waiting) {
-      throw QueueFull("client \"" + client_ + "\" has " + std::to_string(own) + " jobs waiting, the limit for one is " +
+      throw QueueFull("client",
+                      "client \"" + client_ + "\" has " + std::to_string(own) + " jobs waiting, the limit for one is " +
                           std::to_string(queue_.limits_.client_waiting),
                       retry_ms);
     }
@@ -83,8 +90,9 @@ class JobQueue::Slot {
   const std::string client_;
 };
 
-JobQueue::JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits)
-    : store_(store), clock_(clock), limits_(limits), scheduler_(scheduler) {
+JobQueue::JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits,
+                   std::function<void(const Job&)> ended)
+    : store_(store), clock_(clock), limits_(limits), ended_(std::move(ended)), scheduler_(scheduler) {
   std::vector<QueuedJob> waiting = store_.Queued();
   // Whose job was interrupted is served first.
   std::stable_partition(waiting.begin(), waiting.end(), [](const QueuedJob& job) { return job.begun; });
@@ -197,6 +205,21 @@ int64_t JobQueue::waiting() const {
 int64_t JobQueue::running() const {
   const std::lock_guard lock(mutex_);
   return static_cast<int64_t>(in_work_.size() - ready_.size());
+}
+
+JobQueue::Census JobQueue::census() const {
+  Census census;
+  const std::lock_guard lock(mutex_);
+  census.jobs[static_cast<size_t>(JobState::kQueued)] = scheduler_.size();
+  census.waiting_per_client = scheduler_.waiting_per_client();
+  for (const auto& [id, in_work] : in_work_) {
+    const Job& job = in_work.job;
+    if (IsTerminal(job.state)) continue;
+    ++census.jobs[static_cast<size_t>(job.state)];
+    if (!in_work.held || (census.at_work && in_work.stage != Stage::kRendering)) continue;
+    census.at_work = Census::AtWork{id, job.state, job.step, job.spec.steps, job.detail};
+  }
+  return census;
 }
 
 void JobQueue::Stop() {
@@ -346,6 +369,7 @@ void JobQueue::Advance(Job& job, JobState to) {
       changed_.notify_all();
     }
   }
+  if (ended_ && IsTerminal(to)) ended_(job);  // before the watchers: what they ask then is counted
   feeds_.Publish(job);
 }
 
@@ -437,6 +461,7 @@ Job JobQueue::EndNow(const std::string& id, JobState to, const std::string& erro
       }
       changed_.notify_all();
     }
+    if (ended_) ended_(job);
     feeds_.Publish(job);
     return job;
   }
@@ -481,6 +506,12 @@ void JobQueue::FailUnreadable(const std::string& id, const std::string& why) {
   progress.finished_unix_ms = clock_.UnixMs();
   progress.sequence = NextSequence(0);
   store_.Transition({id}, JobState::kQueued, JobState::kFailed, progress);
+  if (ended_) {
+    Job failed;
+    failed.id = id;
+    failed.state = JobState::kFailed;
+    ended_(failed);
+  }
   feeds_.End(id);
 }
 

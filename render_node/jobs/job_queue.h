@@ -2,6 +2,7 @@
 // scheduler's, the truth is the store's; here are the threads.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -45,6 +46,9 @@ struct SubmittedJob {
 // text.
 inline constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";
 
+// Beside it, whose limit that is: "queue" or "client".
+inline constexpr char kLimitPayload[] = "diptych/limit";
+
 // A job in the hands of a worker.
 struct ClaimedJob {
   Job job;  // state encoding or ready
@@ -62,9 +66,11 @@ enum class EncodeLane {
 class JobQueue {
  public:
   // Takes the waiting jobs over; what was under way when the daemon ended has been made to wait before
-  // (RecoverInterrupted). All must outlive the queue; `scheduler` is empty and used by the queue alone. Throws Error
-  // when the store fails.
-  JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits);
+  // (RecoverInterrupted). All must outlive the queue; `scheduler` is empty and used by the queue alone. `ended` is told
+  // of every job that comes to a terminal state, on the thread that brings it there; it may be empty and must not
+  // throw. Throws Error when the store fails.
+  JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits,
+           std::function<void(const Job&)> ended = nullptr);
 
   // For services. Besides the codes named: what a failing store gives (job_store.h).
 
@@ -91,6 +97,24 @@ class JobQueue {
 
   int64_t waiting() const;  // queued or ready
   int64_t running() const;  // encoded or painted now
+
+  // All of it at one moment, for operators.
+  struct Census {
+    std::array<int64_t, kJobStates.size()> jobs{};  // by JobState; none of those that have ended
+    std::vector<int64_t> waiting_per_client;        // queued jobs of each client that has any, in no order
+    // One job in work, one that is painted if there is one.
+    struct AtWork {
+      std::string id;
+      JobState state = JobState::kQueued;
+      int32_t step = 0;  // finished steps
+      int32_t steps = 0;
+      std::string detail;
+    };
+    std::optional<AtWork> at_work;
+
+    int64_t Count(JobState state) const { return jobs[static_cast<size_t>(state)]; }
+  };
+  Census census() const;
 
   // Refuses new jobs, ends all watches, cancels the tokens of jobs in work and wakes the workers.
   void Stop();
@@ -157,6 +181,7 @@ class JobQueue {
   JobStore& store_;
   const Clock& clock_;
   const QueueLimits limits_;
+  const std::function<void(const Job&)> ended_;
   JobFeeds feeds_;
 
   // Never held during a call to the store, which may wait for the disk.

@@ -194,6 +194,7 @@ Picture JobRunner::Render(ClaimedJob& claimed, const RenderParameters& parameter
   LatentState latest;
   hooks.on_latent = [&](const LatentState& latent) { latest = latent; };
   hooks.on_progress = [&](const RenderProgress& progress) {
+    if (parts_.events.progressed) parts_.events.progressed(progress);
     switch (progress.stage) {
       case RenderStage::kRefined:
         job.timings.refine_ms += progress.ms;

@@ -42,10 +42,11 @@ using PictureFinisher = std::function<std::vector<uint8_t>(const FinishRequest&)
 // Returns a small picture as JPEG.
 using PreviewEncoder = std::function<std::vector<uint8_t>(const Picture&)>;
 
-// For the log. Called on worker threads, on several at once; must not throw; may be empty.
+// For the log and the metrics. Called on worker threads, on several at once; must not throw; may be empty.
 struct JobRunnerEvents {
   std::function<void(const Job&)> state_changed;
   std::function<void(const Job&, const std::string& plan)> planned;  // before the first step; RenderProgress says what
+  std::function<void(const RenderProgress&)> progressed;             // each stage of painting that has ended
   std::function<void(const Job&, int32_t step)> resumed;             // from a checkpoint after this step
   std::function<void(const Job&, const std::string& why)> checkpoint_failed;  // cannot be written or used; work goes on
   std::function<void(const absl::Status&)> store_failed;                      // the worker tries again

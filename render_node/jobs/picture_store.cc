@@ -55,6 +55,16 @@ std::vector<std::string> PictureStore::NamesOlderThan(std::chrono::minutes age) 
   return names;
 }
 
+int64_t PictureStore::Bytes() const {
+  int64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+    std::error_code gone;
+    const uintmax_t size = entry.file_size(gone);
+    if (!gone) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
+}
+
 // Only what is a name becomes part of a path.
 std::filesystem::path PictureStore::PathOf(const std::string& name) const {
   if (!IsSha256Hex(name) && !IsJobId(name)) throw Error(ErrorCode::kNotFound, "the job has no picture");

@@ -36,6 +36,9 @@ class PictureStore {
   // Of files that were written longer ago, in no order; none but pictures.
   std::vector<std::string> NamesOlderThan(std::chrono::minutes age) const;
 
+  // Of all files together; looks at each.
+  int64_t Bytes() const;
+
  private:
   std::filesystem::path PathOf(const std::string& name) const;
 

@@ -81,6 +81,13 @@ int64_t FairScheduler::waiting_of(const std::string& client) const {
   return turn == turn_of_client_.end() ? 0 : static_cast<int64_t>(turn->second->jobs.size());
 }
 
+std::vector<int64_t> FairScheduler::waiting_per_client() const {
+  std::vector<int64_t> waiting;
+  waiting.reserve(round_.size());
+  for (const Turn& turn : round_) waiting.push_back(static_cast<int64_t>(turn.jobs.size()));
+  return waiting;
+}
+
 std::vector<std::string> FairScheduler::NotStored() const {
   std::vector<std::string> ids;
   for (const Turn& turn : round_) {

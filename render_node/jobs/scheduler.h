@@ -42,6 +42,8 @@ class Scheduler {
 
   virtual int64_t size() const = 0;
   virtual int64_t waiting_of(const std::string& client) const = 0;
+  // How many jobs wait for each client that has any, in no order.
+  virtual std::vector<int64_t> waiting_per_client() const = 0;
   // Waiting jobs whose conditioning is not known to be at hand, in no order.
   virtual std::vector<std::string> NotStored() const = 0;
 };
@@ -67,6 +69,7 @@ class FairScheduler final : public Scheduler {
   int64_t Ahead(const std::string& id) const override;
   int64_t size() const override { return static_cast<int64_t>(place_of_job_.size()); }
   int64_t waiting_of(const std::string& client) const override;
+  std::vector<int64_t> waiting_per_client() const override;
   std::vector<std::string> NotStored() const override;
 
  private:

@@ -460,6 +460,8 @@ TEST(EncoderPool, GivesEachOfTwoSlowOnesTheSameNumberOfCalls) {
     const std::vector<EncoderPool::Report> reports = pair.pool->Describe();
     EXPECT_EQ(reports[0].in_flight, 2);
     EXPECT_EQ(reports[1].in_flight, 2);
+    EXPECT_EQ(pair.pool->Known()[0].in_flight, 2);
+    EXPECT_EQ(pair.pool->Known()[0].address, reports[0].address);
     pair.first.service.holds = pair.second.service.holds = false;
   }
   EXPECT_EQ(pair.pool->Describe()[0].in_flight, 0);

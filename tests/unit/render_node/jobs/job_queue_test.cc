@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -138,6 +139,7 @@ TEST_F(JobQueueTest, RefusesMoreThanAClientsShareAndSaysWhenToTryAgain) {
   EXPECT_TRUE(Says(std::string(refused.message()), "client \"ada\" has 2 jobs waiting, the limit for one is 2"))
       << refused;
   EXPECT_EQ(refused.GetPayload(kRetryAfterPayload), absl::Cord("1000")) << "nothing measured yet";
+  EXPECT_EQ(refused.GetPayload(kLimitPayload), absl::Cord("client"));
   EXPECT_TRUE(submit("bob").ok());
 
   // A picture that took 5 s.
@@ -152,6 +154,61 @@ TEST_F(JobQueueTest, RefusesMoreThanAClientsShareAndSaysWhenToTryAgain) {
   EXPECT_EQ(submit("ada").status().GetPayload(kRetryAfterPayload), absl::Cord("5000"));
   EXPECT_EQ(queue.PlaceOf(queue.Submit(SpecOf("a cat", "cy"), {})->id)->wait_ms, 2 * 5000.0)
       << "one of ada and one of bob are before cy's";
+}
+
+TEST_F(JobQueueTest, CountsItsJobsByStateAndNamesTheOneThatIsPainted) {
+  Submit("ada");
+  const std::string painted = ClaimUntil(kRendering).job.id;
+  Submit("ada");
+  ClaimUntil(kReady);
+  const std::string encoded = Submit("bob");
+  ClaimUntil(kEncoding);
+  for (int i = 0; i < 3; ++i) Submit("cy");
+  JobQueue::Census census = queue_->census();
+  EXPECT_EQ(census.Count(kQueued), 3);
+  EXPECT_EQ(census.Count(kEncoding), 1);
+  EXPECT_EQ(census.Count(kReady), 1);
+  EXPECT_EQ(census.Count(kRendering), 1);
+  EXPECT_EQ(census.waiting_per_client, std::vector<int64_t>{3});
+  ASSERT_TRUE(census.at_work);
+  EXPECT_EQ(census.at_work->id, painted);
+  EXPECT_EQ(census.at_work->state, kRendering);
+  EXPECT_EQ(census.at_work->steps, SpecOf("a cat").steps);
+  ASSERT_TRUE(queue_->Cancel(painted).ok());
+  census = queue_->census();
+  EXPECT_EQ(census.Count(kRendering), 0);
+  EXPECT_EQ(census.Count(kCancelled), 0) << "it has ended";
+  EXPECT_EQ(census.at_work->id, encoded);
+}
+
+TEST_F(JobQueueTest, TellsOnceOfEveryJobThatEndsHoweverItEnds) {
+  FairScheduler scheduler;
+  std::map<std::string, std::vector<JobState>> ended;
+  JobQueue queue(*store_, scheduler, clock_, {}, [&](const Job& job) { ended[job.id].push_back(job.state); });
+  const auto submit = [&](int64_t timeout_ms = 0) {
+    JobSpec spec = SpecOf("a cat");
+    spec.timeout_ms = timeout_ms;
+    return queue.Submit(spec, {})->id;
+  };
+  const std::string painted = submit();
+  ClaimedJob claimed = Claim(queue);
+  queue.Advance(claimed.job, kReady);
+  queue.HandOver(claimed, nullptr);
+  claimed = *queue.ClaimToRender();
+  for (const JobState next : {kRendering, kDecoding, kDone}) queue.Advance(claimed.job, next);
+  queue.Release(painted);
+  const std::string cancelled_at_work = submit();
+  claimed = Claim(queue);
+  const std::string cancelled = submit(), overdue = submit(5), waiting = submit();
+  for (const std::string& id : {cancelled, cancelled_at_work, cancelled, painted}) ASSERT_TRUE(queue.Cancel(id).ok());
+  EXPECT_THROW(queue.Advance(claimed.job, kReady), Error) << "its worker learns of it";
+  queue.Release(cancelled_at_work);
+  clock_.unix_ms = clock_.unix_ms + 10;
+  queue.FailOverdue();
+  EXPECT_EQ(
+      ended,
+      (std::map<std::string, std::vector<JobState>>{
+          {painted, {kDone}}, {cancelled_at_work, {kCancelled}}, {cancelled, {kCancelled}}, {overdue, {kFailed}}}));
 }
 
 TEST_F(JobQueueTest, GivesARepeatedSubmissionTheJobThatItHas) {

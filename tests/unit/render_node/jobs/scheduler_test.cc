@@ -34,6 +34,18 @@ TEST(FairScheduler, TakesTurnsBetweenClients) {
   EXPECT_EQ(Drain(scheduler), "a1 b1 c1 a2 b2 a3 a4");
 }
 
+TEST(FairScheduler, CountsWhatWaitsForEachClient) {
+  FairScheduler scheduler;
+  EXPECT_TRUE(scheduler.waiting_per_client().empty());
+  for (const char* id : {"a1", "a2", "a3"}) scheduler.Add({id, "ada", 0});
+  scheduler.Add({"b1", "bob", 0});
+  std::vector<int64_t> waiting = scheduler.waiting_per_client();
+  std::sort(waiting.begin(), waiting.end());
+  EXPECT_EQ(waiting, (std::vector<int64_t>{1, 3}));
+  scheduler.Remove("b1");
+  EXPECT_EQ(scheduler.waiting_per_client(), std::vector<int64_t>{3});
+}
+
 TEST(FairScheduler, TakesPriorityBeforeAgeWithinAClientOnly) {
   FairScheduler scheduler;
   scheduler.Add({"a1", "ada", 0});
