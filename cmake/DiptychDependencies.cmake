@@ -58,6 +58,7 @@ if(DIPTYCH_SERVICES)
   pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
   pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
   pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+  pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-pull prometheus-cpp-core)
   pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
   pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
   # By path, because torch defines a target of that name; and never below CMAKE_PREFIX_PATH: the wheel ships an old protoc.
