@@ -53,9 +53,13 @@ const Option<int64_t> kEncoderThreads({.key = "encoder.threads", .flag = "--thre
 const Option<int64_t> kEncoderPromptByteLimit({.key = "encoder.prompt_byte_limit", .flag = "--prompt-byte-limit",
     .default_text = "1048576", .least = 1, .most = 1'048'576, .unit = "bytes",
     .help = "longer prompts are refused; all parts count together", .programs = kEncoderd});
+const Option<std::string> kEncoderMetricsListen({.key = "encoder.metrics_listen", .flag = "--metrics-listen",
+    .unit = "HOST:PORT", .help = "address where Prometheus finds /metrics; empty: none", .programs = kEncoderd});
 
 const Option<std::string> kRenderListen({.key = "render.listen", .flag = "--listen", .default_text = "127.0.0.1:7872",
     .unit = "HOST:PORT", .help = "address that the renderer listens on", .programs = kRenderd});
+const Option<std::string> kRenderMetricsListen({.key = "render.metrics_listen", .flag = "--metrics-listen",
+    .unit = "HOST:PORT", .help = "address where Prometheus finds /metrics; empty: none", .programs = kRenderd});
 const Option<TextList> kRenderEncoders({.key = "render.encoders", .flag = "--encoder", .unit = "HOST:PORT",
     .help = "encoder to ask for conditioning; repeat the flag for several", .programs = kRenderd});
 const Option<std::string> kRenderStateDir({.key = "render.state_dir", .flag = "--state-dir", .unit = "DIR",
@@ -239,15 +243,15 @@ std::span<const OptionInfo* const> AllOptions() {
       &kModelPath.info, &kTextEncoderPath.info, &kTransformerPath.info, &kVaePath.info,
       // diptych-encoderd
       &kEncoderListen.info, &kEncoderDevice.info, &kEncoderTorchDtype.info, &kEncoderThreads.info,
-      &kEncoderPromptByteLimit.info, &kHiddenLayer.info,
+      &kEncoderPromptByteLimit.info, &kEncoderMetricsListen.info, &kHiddenLayer.info,
       // diptych-renderd
-      &kRenderListen.info, &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
-      &kRenderClientQueueLimit.info, &kRenderClientWorkLimit.info, &kRenderEncodeAhead.info, &kRenderPreviewEvery.info,
-      &kRenderKeepDays.info, &kRenderKeepJobs.info, &kRenderKeepMegabytes.info, &kRenderStopTimeout.info,
-      &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info, &kRenderEncoderFingerprint.info,
-      &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info,
-      &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info,
-      &kUseCustomScheduler.info, &kLongPromptMode.info,
+      &kRenderListen.info, &kRenderMetricsListen.info, &kRenderEncoders.info, &kRenderStateDir.info,
+      &kRenderThreads.info, &kRenderQueueLimit.info, &kRenderClientQueueLimit.info, &kRenderClientWorkLimit.info,
+      &kRenderEncodeAhead.info, &kRenderPreviewEvery.info, &kRenderKeepDays.info, &kRenderKeepJobs.info,
+      &kRenderKeepMegabytes.info, &kRenderStopTimeout.info, &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info,
+      &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info,
+      &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info,
+      &kTileOverlap.info, &kUseCustomScheduler.info, &kLongPromptMode.info,
       // diptych
       &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kGuidanceScale.info, &kNegativePrompt.info,
       &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,

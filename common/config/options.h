@@ -28,14 +28,16 @@ extern const Option<std::string> kTransformerPath;
 extern const Option<std::string> kVaePath;
 
 // diptych-encoderd.
-extern const Option<std::string> kEncoderListen;       // HOST:PORT
-extern const Option<std::string> kEncoderDevice;       // auto, cpu, cuda; generate takes it too
-extern const Option<std::string> kEncoderTorchDtype;   // auto, bfloat16, float32
-extern const Option<int64_t> kEncoderThreads;          // 0: physical cores
-extern const Option<int64_t> kEncoderPromptByteLimit;  // bytes of all parts together
+extern const Option<std::string> kEncoderListen;         // HOST:PORT
+extern const Option<std::string> kEncoderDevice;         // auto, cpu, cuda; generate takes it too
+extern const Option<std::string> kEncoderTorchDtype;     // auto, bfloat16, float32
+extern const Option<int64_t> kEncoderThreads;            // 0: physical cores
+extern const Option<int64_t> kEncoderPromptByteLimit;    // bytes of all parts together
+extern const Option<std::string> kEncoderMetricsListen;  // HOST:PORT; empty: none
 
 // diptych-renderd; generate takes devices and tiles too.
 extern const Option<std::string> kRenderListen;              // HOST:PORT
+extern const Option<std::string> kRenderMetricsListen;       // HOST:PORT; empty: none
 extern const Option<TextList> kRenderEncoders;               // HOST:PORT each
 extern const Option<std::string> kRenderStateDir;            // empty: not given, which the daemon refuses
 extern const Option<std::string> kDitDevice;                 // auto, cpu, cuda

@@ -1,5 +1,6 @@
 #include "encoder_node/service/encoder_daemon.h"
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -9,10 +10,13 @@
 #include "absl/strings/str_format.h"
 #include "common/config/options.h"
 #include "common/daemon/daemon_stop.h"
+#include "common/daemon/service_manager.h"
+#include "common/metrics/metrics_endpoint.h"
 #include "common/net/server_runner.h"
 #include "common/status/status.h"
 #include "common/tokenizer/find_tokenizer.h"
 #include "common/version/version.h"
+#include "encoder_node/service/encoder_metrics.h"
 #include "encoder_node/service/encoder_service.h"
 
 namespace diptych {
@@ -31,6 +35,13 @@ absl::Status FindParts(const std::string& model_path, const std::string& text_en
   return absl::OkStatus();
 }
 
+// Whatever the answer: a service that hangs gives none.
+bool AnswersAtAll(EncoderService& service) {
+  v1::DescribeEncoderResponse response;
+  (void)service.Describe(nullptr, nullptr, &response);
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Settings& settings) {
@@ -40,6 +51,10 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
   config.listen = *listen;
   config.insecure = settings.Get(options::kInsecure);
   if (absl::Status s = CheckPlaintextAllowed(config.listen, config.insecure, "listening on"); !s.ok()) return s;
+  const absl::StatusOr<std::optional<Address>> metrics =
+      ParseMetricsListen(settings.Get(options::kEncoderMetricsListen), config.insecure);
+  if (!metrics.ok()) return metrics.status();
+  config.metrics_listen = *metrics;
   config.log_level = ParseLogLevel(settings.Get(options::kLogLevel));
   config.log_prompts = settings.Get(options::kLogPrompts);
   config.prompt_byte_limit = settings.Get(options::kEncoderPromptByteLimit);
@@ -58,16 +73,34 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
 absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& log, const LoadEncoder& load) {
   DaemonStop stop(log);
   if (const std::string warning = PlaintextWarning(config.listen, "listening on"); !warning.empty()) log.Warn(warning);
-  EncoderService service(
-      {.program_version = kVersion, .prompt_byte_limit = config.prompt_byte_limit, .log_prompts = config.log_prompts},
-      log);
+  EncoderMetrics metrics;
+  std::atomic<int64_t> prompts = 0;
+  const auto count = [&](const EncodeReport& report) {
+    metrics.Ended(report);
+    if (report.code == absl::StatusCode::kOk) ++prompts;
+  };
+  EncoderService service({.program_version = kVersion,
+                          .prompt_byte_limit = config.prompt_byte_limit,
+                          .log_prompts = config.log_prompts,
+                          .ended = count},
+                         log);
   const absl::StatusOr<std::unique_ptr<ServerRunner>> runner =
       ServerRunner::Start(config.listen, {{v1::Encoder::service_full_name(), &service}});
   if (!runner.ok()) return runner.status();
+  std::unique_ptr<MetricsEndpoint> endpoint;
+  if (config.metrics_listen) {
+    absl::StatusOr<std::unique_ptr<MetricsEndpoint>> started = MetricsEndpoint::Start(*config.metrics_listen);
+    if (!started.ok()) return started.status();
+    endpoint = *std::move(started);
+    endpoint->Add(metrics.figures());
+    const std::string warning = PlaintextWarning(*config.metrics_listen, "listening for metrics on");
+    if (!warning.empty()) log.Warn(warning);
+  }
   AnnounceAddress((*runner)->address());
 
   log.Info(absl::StrCat("loading the text encoder from ", config.encoder.text_encoder_path, ", tokenizer from ",
                         config.encoder.tokenizer_path));
+  TellServiceManager("STATUS=loading the model");
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<std::unique_ptr<PromptEncoder>> encoder = Guard([&] { return load(config.encoder); });
   if (!encoder.ok()) return encoder.status();
@@ -81,8 +114,12 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
                            facts.layers, facts.width, std::string(StateDtypeName(facts.dtype)), facts.device,
                            facts.threads, facts.model_fingerprint));
   log.Info(absl::StrCat("listening on ", (*runner)->address().ToString()));
+  if (endpoint) log.Info(absl::StrCat("metrics at http://", endpoint->address().ToString(), "/metrics"));
 
+  ServiceReporter reporter(log, {.status = [&] { return absl::StrCat(prompts.load(), " prompts since start"); },
+                                 .is_alive = [&] { return AnswersAtAll(service); }});
   stop.Wait();
+  reporter.Stopping();
   log.Info("stopping");
   service.BeginStop();
   (*runner)->Shutdown(kGrace);

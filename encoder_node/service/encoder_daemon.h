@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "common/config/settings.h"
@@ -16,7 +17,8 @@ namespace diptych {
 
 struct EncoderDaemonConfig {
   Address listen;
-  bool insecure = false;  // plain text off loopback
+  std::optional<Address> metrics_listen;  // unset: no metrics
+  bool insecure = false;                  // plain text off loopback
   LogLevel log_level = LogLevel::kInfo;
   bool log_prompts = false;
   int64_t prompt_byte_limit = 0;

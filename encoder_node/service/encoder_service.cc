@@ -111,10 +111,11 @@ grpc::Status EncoderService::Describe(grpc::ServerContext*, const v1::DescribeEn
 grpc::Status EncoderService::Encode(grpc::ServerContext* context, const v1::EncodeRequest* request,
                                     grpc::ServerWriter<v1::EncodeResponse>* writer) {
   absl::Status status;
+  EncodeReport report;
   try {
     const Logger log = request->job_id().empty() ? log_ : log_.ForJob(request->job_id().substr(0, 64));
     try {
-      status = EncodeAndSend(context, *request, writer, log);
+      status = EncodeAndSend(context, *request, writer, log, &report);
     } catch (...) {
       status = StatusOfCurrentException();
     }
@@ -122,18 +123,24 @@ grpc::Status EncoderService::Encode(grpc::ServerContext* context, const v1::Enco
   } catch (...) {  // not even the log works
     if (status.ok()) status = StatusOfCurrentException();
   }
+  report.code = status.code();
+  if (options_.ended) options_.ended(report);
   return ToGrpcStatus(status);
 }
 
 absl::Status EncoderService::EncodeAndSend(grpc::ServerContext* context, const v1::EncodeRequest& request,
-                                           grpc::ServerWriter<v1::EncodeResponse>* writer, const Logger& log) {
+                                           grpc::ServerWriter<v1::EncodeResponse>* writer, const Logger& log,
+                                           EncodeReport* report) {
   const absl::StatusOr<std::shared_ptr<PromptEncoder>> encoder = Encoder();
   if (!encoder.ok()) return encoder.status();
 
   const Clock::time_point start = Clock::now();
   const absl::StatusOr<ValidEncodeRequest> valid =
       ValidateEncodeRequest(request, (*encoder)->facts(), options_.prompt_byte_limit);
-  if (!valid.ok()) return valid.status();
+  if (!valid.ok()) {
+    report->refused_bytes = static_cast<int64_t>(request.ByteSizeLong());
+    return valid.status();
+  }
   const double format_ms = MillisecondsSince(start);
   log.Info(options_.log_prompts ? absl::StrCat("formatted prompt: ", valid->formatted_text)
                                 : absl::StrCat("formatted prompt of ", valid->formatted_text.size(), " bytes"));
@@ -145,19 +152,19 @@ absl::Status EncoderService::EncodeAndSend(grpc::ServerContext* context, const v
     return true;
   });
   Conditioning conditioning;
-  double waited_ms = 0, encode_ms = 0;
   {
     const Clock::time_point arrival = Clock::now();
     const TurnQueue::Turn turn = turns_.Wait(cancel);
-    waited_ms = MillisecondsSince(arrival);
+    report->waited_ms = MillisecondsSince(arrival);
     cancel.ThrowIfCancelled();
     const Clock::time_point work = Clock::now();
     conditioning = (*encoder)->Encode(valid->formatted_text, valid->parameters, cancel);
-    encode_ms = format_ms + MillisecondsSince(work);
+    report->encode_ms = format_ms + MillisecondsSince(work);
   }
-  LogResult(log, conditioning, waited_ms, encode_ms);
+  report->tokens = conditioning.header.token_count;
+  LogResult(log, conditioning, report->waited_ms, report->encode_ms);
   if (options_.log_prompts && log.Shows(LogLevel::kDebug)) LogTokens(log, (*encoder)->TokenIds(valid->formatted_text));
-  return SendResult(*valid, conditioning, encode_ms, writer);
+  return SendResult(*valid, conditioning, report->encode_ms, writer);
 }
 
 }  // namespace diptych

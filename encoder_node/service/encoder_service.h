@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,10 +16,20 @@
 
 namespace diptych {
 
+// How a call of Encode ended.
+struct EncodeReport {
+  absl::StatusCode code = absl::StatusCode::kOk;
+  int64_t refused_bytes = 0;  // of a request that is not valid
+  int64_t tokens = 0;         // of what was encoded
+  double waited_ms = 0;       // for the prompts before it
+  double encode_ms = 0;       // formatting and encoding; 0: it did not come to its end
+};
+
 struct EncoderServiceOptions {
   std::string program_version;
   int64_t prompt_byte_limit = 1'048'576;  // all parts together
   bool log_prompts = false;
+  std::function<void(const EncodeReport&)> ended = {};  // may be empty; thread-safe, must not throw
 };
 
 // Thread-safe. Keeps nothing of a call after answering it.
@@ -41,7 +52,7 @@ class EncoderService final : public v1::Encoder::Service {
   absl::StatusOr<std::shared_ptr<PromptEncoder>> Encoder();
   // May throw.
   absl::Status EncodeAndSend(grpc::ServerContext* context, const v1::EncodeRequest& request,
-                             grpc::ServerWriter<v1::EncodeResponse>* writer, const Logger& log);
+                             grpc::ServerWriter<v1::EncodeResponse>* writer, const Logger& log, EncodeReport* report);
 
   const EncoderServiceOptions options_;
   const Logger log_;

@@ -27,6 +27,7 @@ void Housekeeper::Work() {
       const Swept swept =
           Sweep(parts_.store, parts_.pictures, parts_.conditioning, parts_.retention, parts_.clock.UnixMs());
       if (parts_.swept && swept.jobs + swept.files > 0) parts_.swept(swept);
+      if (parts_.picture_bytes) parts_.picture_bytes(parts_.pictures.Bytes());
     });
     if (!done.ok() && parts_.failed) parts_.failed(done);
   } while (!parts_.queue.WaitForStop(kTick));

@@ -23,6 +23,7 @@ struct HousekeeperParts {
   RetentionRules retention;
   std::function<void(const Swept&)> swept;          // when something was removed
   std::function<void(const absl::Status&)> failed;  // it is tried again
+  std::function<void(int64_t)> picture_bytes = {};  // of all files, after each sweep; empty: nobody looks
 };
 
 // Works on a thread of its own until the queue stops.

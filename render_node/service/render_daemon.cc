@@ -14,7 +14,9 @@
 #include "absl/strings/str_format.h"
 #include "common/concurrency/clock.h"
 #include "common/daemon/daemon_stop.h"
+#include "common/daemon/service_manager.h"
 #include "common/image/jpeg.h"
+#include "common/metrics/metrics_endpoint.h"
 #include "common/net/server_runner.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
@@ -31,7 +33,9 @@
 #include "render_node/jobs/state_folder.h"
 #include "render_node/service/housekeeper.h"
 #include "render_node/service/receipt_finisher.h"
+#include "render_node/service/render_metrics.h"
 #include "render_node/service/render_service.h"
+#include "render_node/service/status_line.h"
 
 namespace diptych {
 namespace {
@@ -113,10 +117,11 @@ void LogState(const Logger& log, const Job& job) {
   }
 }
 
-JobRunnerEvents LoggedEvents(const Logger& log) {
+JobRunnerEvents LoggedAndCounted(const Logger& log, RenderMetrics& metrics) {
   return {
       .state_changed = [log](const Job& job) { LogState(log, job); },
       .planned = [log](const Job& job, const std::string& plan) { log.ForJob(job.id).Info(plan); },
+      .progressed = [&metrics](const RenderProgress& progress) { metrics.Progressed(progress); },
       .resumed =
           [log](const Job& job, int32_t step) {
             log.ForJob(job.id).Info(absl::StrCat("goes on after step ", step, " of ", job.spec.steps));
@@ -153,16 +158,24 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   const absl::StatusOr<std::unique_ptr<ServerRunner>> server =
       ServerRunner::Start(config.listen, {{v1::Renderer::service_full_name(), &service}});
   if (!server.ok()) return server.status();
+  std::unique_ptr<MetricsEndpoint> endpoint;
+  if (config.metrics_listen) {
+    absl::StatusOr<std::unique_ptr<MetricsEndpoint>> started = MetricsEndpoint::Start(*config.metrics_listen);
+    if (!started.ok()) return started.status();
+    endpoint = *std::move(started);
+  }
   AnnounceAddress((*server)->address());
   const auto warn = [&](const std::string& text) {
     if (!text.empty()) log.Warn(text);
   };
   warn(PlaintextWarning(config.listen, "listening on"));
+  if (endpoint) warn(PlaintextWarning(*config.metrics_listen, "listening for metrics on"));
   for (const Address& encoder : config.encoders) warn(PlaintextWarning(encoder, "connecting to the encoder"));
   warn(config.use_custom_scheduler ? "use_custom_scheduler has no effect: the shift is always honoured" : "");
 
   log.Debug(absl::StrCat("loading the transformer from ", config.renderer.transformer_path, ", the VAE from ",
                          config.renderer.vae_path));
+  TellServiceManager("STATUS=loading the model");
   const double load_start = clock.SteadyMs();
   const std::unique_ptr<PictureRenderer> renderer = load(config.renderer);
   stop.Loaded();
@@ -205,7 +218,8 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   for (const QueuedJob& job : store.Queued()) waiting.insert(job.id);
   checkpoints.RemoveAllBut(waiting);
   FairScheduler scheduler(config.client_work_limit);
-  JobQueue queue(store, scheduler, clock, config.limits);
+  RenderMetrics metrics;
+  JobQueue queue(store, scheduler, clock, config.limits, [&](const Job& job) { metrics.Ended(job); });
   JobRunner worker({.queue = queue,
                     .store = store,
                     .pictures = pictures,
@@ -214,7 +228,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                     .renderer = *renderer,
                     .clock = clock,
                     .finish = FinishWithReceipt,
-                    .events = LoggedEvents(log),
+                    .events = LoggedAndCounted(log, metrics),
                     .encode_lanes = config.limits.encode_lanes,
                     .preview = config.preview_every > 0 ? EncodePreview : PreviewEncoder(),
                     .preview_every = config.preview_every,
@@ -230,10 +244,13 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
            [&](const Swept& swept) {
              log.Info(absl::StrCat("forgot ", swept.jobs, " jobs, removed ", swept.files, " files"));
            },
-       .failed = [&](const absl::Status& status) { log.Error(absl::StrCat("housekeeping: ", status.message())); }});
+       .failed = [&](const absl::Status& status) { log.Error(absl::StrCat("housekeeping: ", status.message())); },
+       .picture_bytes =
+           endpoint ? [&](int64_t bytes) { metrics.PictureBytes(bytes); } : std::function<void(int64_t)>()});
   const absl::Cleanup end_calls = [&] {  // before the queue that they use is gone
     queue.Stop();
     (*server)->Shutdown(kCallGrace);
+    endpoint.reset();
   };
   service.Open(
       {.queue = &queue,
@@ -242,14 +259,27 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .facts = facts,
        .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
        .conditioning_store = [&] { return ToStatus(conditioning.stats()); },
-       .log_prompts = config.log_prompts});
+       .log_prompts = config.log_prompts,
+       .refused = [&](const absl::Status& why) { metrics.Refused(why); }});
+  if (endpoint) {
+    for (const auto& figures :
+         metrics.Figures({.queue = [&] { return queue.census(); },
+         .encoders = [&] { return encoders ? encoders->Known() : std::vector<EncoderPool::Report>(); },
+         .conditioning = [&] { return conditioning.stats(); }})) {
+      endpoint->Add(figures);
+    }
+    log.Info(absl::StrCat("metrics at http://", endpoint->address().ToString(), "/metrics"));
+  }
   (*server)->SetServing(true);
   log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s",
                            kVersion, load_ms / 1000, facts.dtype, facts.device, facts.threads,
                            facts.transformer_fingerprint.substr(0, 12), facts.vae_fingerprint.substr(0, 12)));
   log.Info(absl::StrCat("listening on ", (*server)->address().ToString(), ", ", queue.waiting(), " jobs waiting"));
 
+  ServiceReporter reporter(log, {.status = [&] { return StatusLine(queue.census()); },
+                                 .is_alive = [&] { return queue.running() >= 0; }});  // the queue's lock can be taken
   stop.Wait();
+  reporter.Stopping();
   log.Info("stopping");
   queue.Stop();
   (*server)->Shutdown(kCallGrace);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/options.h"
+#include "common/metrics/metrics_endpoint.h"
 
 namespace diptych {
 namespace {
@@ -31,6 +32,10 @@ absl::Status ReadAddresses(const Settings& settings, RenderDaemonConfig* config)
   if (!listen.ok()) return Named("--listen", listen.status());
   if (absl::Status s = CheckPlaintextAllowed(*listen, config->insecure, "listening on"); !s.ok()) return s;
   config->listen = *listen;
+  const absl::StatusOr<std::optional<Address>> metrics =
+      ParseMetricsListen(settings.Get(options::kRenderMetricsListen), config->insecure);
+  if (!metrics.ok()) return metrics.status();
+  config->metrics_listen = *metrics;
   for (const std::string& text : settings.Get(options::kRenderEncoders)) {
     const absl::StatusOr<Address> encoder = ParseAddress(text);
     if (!encoder.ok()) return Named("--encoder", encoder.status());

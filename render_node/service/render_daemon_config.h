@@ -20,7 +20,8 @@ namespace diptych {
 
 struct RenderDaemonConfig {
   Address listen;
-  bool insecure = false;  // plain text off loopback
+  std::optional<Address> metrics_listen;  // unset: no metrics
+  bool insecure = false;                  // plain text off loopback
   LogLevel log_level = LogLevel::kInfo;
   bool log_prompts = false;
   std::vector<Address> encoders;                      // may be empty: then only uploaded conditioning is painted

@@ -161,37 +161,49 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
 
 grpc::Status RenderService::Submit(grpc::ServerContext* context, grpc::ServerReader<v1::SubmitRequest>* reader,
                                    v1::SubmitResponse* response) {
-  return Answer("Submit", [&](const RenderServiceParts& parts) -> absl::Status {
-    SubmissionReader submission(parts.facts, parts.prompt_byte_limit);
-    v1::SubmitRequest request;
-    while (reader->Read(&request)) {
-      if (absl::Status s = submission.Add(request); !s.ok()) return s;
+  return Answer("Submit", [&](const RenderServiceParts& parts) {
+    absl::Status status;
+    try {
+      status = Accept(parts, context, reader, response);
+    } catch (...) {
+      status = StatusOfCurrentException();
     }
-    if (context->IsCancelled()) return ClientHasLeft();
-    const absl::StatusOr<ValidSubmission> valid = submission.Finish();
-    if (!valid.ok()) return valid.status();
-    JobSpec spec = valid->spec;
-    if (spec.client.empty()) spec.client = HostOfPeer(context->peer());
-    const bool stored =
-        !valid->uploaded.positive && parts.source != nullptr && IsStored(*parts.source, spec, parts.facts);
-    const absl::StatusOr<SubmittedJob> job = parts.queue->Submit(spec, valid->uploaded, stored);
-    if (!job.ok()) {
-      if (const auto retry = job.status().GetPayload(kRetryAfterPayload)) {
-        context->AddTrailingMetadata("retry-after-ms", std::string(*retry));
-      }
-      return job.status();
-    }
-    if (job->is_new) {
-      LogAccepted(parts, *job, spec, valid->uploaded.positive.has_value());
-    } else {
-      log_.ForJob(job->id).Info("submitted again with its idempotency key");
-    }
-    response->set_id(job->id);
-    response->set_jobs_ahead(static_cast<int32_t>(job->jobs_ahead));
-    if (job->wait_ms) response->set_wait_ms(*job->wait_ms);
-    response->set_is_repeat(!job->is_new);
-    return absl::OkStatus();
+    if (!status.ok() && parts.refused) parts.refused(status);
+    return status;
   });
+}
+
+absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::ServerContext* context,
+                                   grpc::ServerReader<v1::SubmitRequest>* reader, v1::SubmitResponse* response) const {
+  SubmissionReader submission(parts.facts, parts.prompt_byte_limit);
+  v1::SubmitRequest request;
+  while (reader->Read(&request)) {
+    if (absl::Status s = submission.Add(request); !s.ok()) return s;
+  }
+  if (context->IsCancelled()) return ClientHasLeft();
+  const absl::StatusOr<ValidSubmission> valid = submission.Finish();
+  if (!valid.ok()) return valid.status();
+  JobSpec spec = valid->spec;
+  if (spec.client.empty()) spec.client = HostOfPeer(context->peer());
+  const bool stored =
+      !valid->uploaded.positive && parts.source != nullptr && IsStored(*parts.source, spec, parts.facts);
+  const absl::StatusOr<SubmittedJob> job = parts.queue->Submit(spec, valid->uploaded, stored);
+  if (!job.ok()) {
+    if (const auto retry = job.status().GetPayload(kRetryAfterPayload)) {
+      context->AddTrailingMetadata("retry-after-ms", std::string(*retry));
+    }
+    return job.status();
+  }
+  if (job->is_new) {
+    LogAccepted(parts, *job, spec, valid->uploaded.positive.has_value());
+  } else {
+    log_.ForJob(job->id).Info("submitted again with its idempotency key");
+  }
+  response->set_id(job->id);
+  response->set_jobs_ahead(static_cast<int32_t>(job->jobs_ahead));
+  if (job->wait_ms) response->set_wait_ms(*job->wait_ms);
+  response->set_is_repeat(!job->is_new);
+  return absl::OkStatus();
 }
 
 void RenderService::LogAccepted(const RenderServiceParts& parts, const SubmittedJob& job, const JobSpec& spec,

@@ -30,7 +30,9 @@ struct RenderServiceParts {
   std::function<std::vector<v1::EncoderStatus>()>
       encoders;  // may take as long as an encoder needs to answer; thread-safe
   std::function<v1::ConditioningStoreStatus()> conditioning_store;  // empty: there is none; thread-safe
-  bool log_prompts = false;  // in full; otherwise only their length
+  bool log_prompts = false;                                         // in full; otherwise only their length
+  std::function<void(const absl::Status&)>
+      refused;  // why Submit took no job; may be empty; thread-safe, must not throw
 };
 
 // Thread-safe; gRPC calls the methods on threads of its own. No exception leaves them. UNAVAILABLE from all until Open,
@@ -58,6 +60,9 @@ class RenderService final : public v1::Renderer::Service {
  private:
   // Runs `work` on the parts, if calls are answered now.
   grpc::Status Answer(const char* method, const std::function<absl::Status(const RenderServiceParts&)>& work) const;
+  // What Submit does. May throw.
+  absl::Status Accept(const RenderServiceParts& parts, grpc::ServerContext* context,
+                      grpc::ServerReader<v1::SubmitRequest>* reader, v1::SubmitResponse* response) const;
   void LogAccepted(const RenderServiceParts& parts, const SubmittedJob& job, const JobSpec& spec, bool uploaded) const;
 
   const Logger log_;

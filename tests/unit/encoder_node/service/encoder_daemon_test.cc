@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -21,7 +22,10 @@
 #include "common/net/server_runner.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "tests/support/notify_socket.h"
+#include "tests/support/scrape.h"
 #include "tests/support/settings_for_test.h"
+#include "tests/unit/encoder_node/service/fake_prompt_encoder.h"
 
 namespace diptych {
 namespace {
@@ -65,6 +69,10 @@ TEST_F(EncoderDaemonConfigTest, EveryKeyChangesTheConfiguration) {
       {options::kTextEncoderPath.info, "/elsewhere",
        [](const C& c) { return c.encoder.text_encoder_path == "/elsewhere"; }},
       {options::kEncoderListen.info, "127.0.0.1:9", [](const C& c) { return c.listen.port == 9; }},
+      {options::kEncoderMetricsListen.info, "127.0.0.1:9",
+       [](const C& c) {
+         return c.metrics_listen == Address{"127.0.0.1", 9};
+       }},
       {options::kEncoderDevice.info, "cuda", [](const C& c) { return c.encoder.device == "cuda"; }},
       {options::kEncoderTorchDtype.info, "float32", [](const C& c) { return c.encoder.torch_dtype == "float32"; }},
       {options::kEncoderThreads.info, "3", [](const C& c) { return c.encoder.threads == 3; }},
@@ -105,6 +113,8 @@ TEST_F(EncoderDaemonConfigTest, RefusesWrongUsage) {
   EXPECT_EQ(Config({{"encoder.listen", "nowhere"}}).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Config({{"encoder.listen", "0.0.0.0:1"}}).status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(Config({{"encoder.listen", "0.0.0.0:1"}, {"insecure", "true"}}).ok());
+  EXPECT_EQ(Config({{"encoder.metrics_listen", "0.0.0.0:1"}}).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(Config({{"encoder.metrics_listen", "0.0.0.0:1"}, {"insecure", "true"}}).ok());
 }
 
 class StubEncoder final : public PromptEncoder {
@@ -159,6 +169,59 @@ TEST(EncoderDaemon, AnnouncesItsPortLoadsServesAndStopsWhenAsked) {
   EXPECT_NE(lines.str().find("listening on " + config.listen.ToString()), std::string::npos) << lines.str();
   EXPECT_NE(lines.str().find("warning there is more in this checkpoint"), std::string::npos) << lines.str();
   EXPECT_NE(lines.str().find("stopped"), std::string::npos) << lines.str();
+}
+
+TEST(EncoderDaemon, TellsTheServiceManagerAndPrometheusWhatItDid) {
+  NotifySocket manager;
+  setenv("NOTIFY_SOCKET", manager.path().c_str(), 1);
+  setenv("WATCHDOG_USEC", "100000", 1);
+  EncoderDaemonConfig config = FreePort();
+  config.metrics_listen = FreePort().listen;
+  std::ostringstream lines;
+  const auto log = MakeStreamLogger(lines, LogLevel::kInfo);
+  bool ready = false, told = false, alive = false;
+  std::map<std::string, double> before, after;
+  std::thread user;
+  const absl::Status status = RunEncoderDaemon(config, *log, [&](const TextEncoderOptions&) {
+    user = std::thread([&] {
+      ready = manager.Await("READY=1") && manager.Await("STATUS=0 prompts since start");
+      before = Scrape(config.metrics_listen->port);
+      for (const char* prompt : {"a cat", "a dog", "\xff"}) {
+        grpc::ClientContext context;
+        v1::EncodeRequest request;
+        request.mutable_prompt()->set_user(prompt);
+        v1::EncodeResponse response;
+        const auto channel = MakeChannel(config.listen);
+        const auto reader = v1::Encoder::NewStub(channel)->Encode(&context, request);
+        while (reader->Read(&response)) {
+        }
+        reader->Finish();
+      }
+      told = manager.Await("STATUS=2 prompts since start");
+      after = Scrape(config.metrics_listen->port);
+      alive = manager.Await("WATCHDOG=1");
+      kill(getpid(), SIGTERM);
+    });
+    return std::make_unique<FakePromptEncoder>();
+  });
+  user.join();
+  unsetenv("NOTIFY_SOCKET");
+  unsetenv("WATCHDOG_USEC");
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(ready && told && alive) << lines.str();
+  EXPECT_EQ(manager.Drain().front(), "STATUS=loading the model");
+  EXPECT_EQ(manager.Count("STOPPING=1\nSTATUS=stopping"), 1);
+  EXPECT_NE(lines.str().find("metrics at http://" + config.metrics_listen->ToString() + "/metrics"), std::string::npos)
+      << lines.str();
+  EXPECT_EQ(before.at("diptych_prompts_total{outcome=\"ok\"}"), 0);
+  EXPECT_EQ(after.at("diptych_prompts_total{outcome=\"ok\"}"), 2);
+  EXPECT_EQ(after.at("diptych_prompts_total{outcome=\"invalid_argument\"}"), 1);
+  EXPECT_EQ(before.at("diptych_prompt_tokens_total"), 0);
+  EXPECT_GT(after.at("diptych_prompt_tokens_total"), 2);
+  EXPECT_EQ(after.at("diptych_encode_seconds_count"), 2);
+  EXPECT_EQ(after.at("diptych_encode_wait_seconds_count"), 2);
+  EXPECT_GT(after.at("diptych_refused_prompt_bytes_total"), 0);
+  EXPECT_TRUE(after.contains("diptych_process_resident_memory_bytes"));
 }
 
 TEST(EncoderDaemon, FailsWhenTheCheckpointIsBad) {

@@ -33,7 +33,16 @@ class EncoderServiceTest : public ::testing::Test {
  protected:
   std::ostringstream lines;
   std::shared_ptr<Logger> log = MakeStreamLogger(lines, LogLevel::kDebug);
-  EncoderService service{{.program_version = "1.2.3", .prompt_byte_limit = 3'000'000}, *log};
+  std::mutex reports_mutex;
+  std::vector<EncodeReport> reports;
+  EncoderService service{{.program_version = "1.2.3",
+                          .prompt_byte_limit = 3'000'000,
+                          .ended =
+                              [this](const EncodeReport& report) {
+                                const std::lock_guard lock(reports_mutex);
+                                reports.push_back(report);
+                              }},
+                         *log};
   std::shared_ptr<FakePromptEncoder> fake = std::make_shared<FakePromptEncoder>();
   std::unique_ptr<ServerRunner> runner =
       *ServerRunner::Start({"127.0.0.1", 0}, {{v1::Encoder::service_full_name(), &service}});
@@ -99,6 +108,27 @@ TEST_F(EncoderServiceTest, RefusesTextThatIsNotUtf8WithItsFieldAndOffset) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(status.error_message(),
             "prompt.user is not valid UTF-8: byte 0xFF at offset 3 does not begin or complete a character");
+}
+
+TEST_F(EncoderServiceTest, ReportsHowEachCallEnded) {
+  service.SetEncoder(fake);
+  fake->takes = milliseconds(2);
+  const Answer answer = Encode(Request("a cat"));
+  const v1::EncodeRequest invalid = Request("cat\xff");
+  Encode(invalid);
+  fake->fails = true;
+  Encode(Request("a dog"));
+  const std::lock_guard lock(reports_mutex);
+  ASSERT_EQ(reports.size(), 3u);
+  EXPECT_EQ(reports[0].code, absl::StatusCode::kOk);
+  EXPECT_EQ(reports[0].tokens, answer.conditioning->header.token_count);
+  EXPECT_EQ(reports[0].encode_ms, answer.info->encode_ms());
+  EXPECT_EQ(reports[0].refused_bytes, 0);
+  EXPECT_EQ(reports[1].code, absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(reports[1].refused_bytes, static_cast<int64_t>(invalid.ByteSizeLong()));
+  EXPECT_EQ(reports[1].encode_ms, 0);
+  EXPECT_EQ(reports[2].code, absl::StatusCode::kInternal);
+  EXPECT_EQ(reports[2].tokens, 0);
 }
 
 TEST_F(EncoderServiceTest, DescribesWhatIsLoaded) {

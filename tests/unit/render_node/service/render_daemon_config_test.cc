@@ -54,6 +54,10 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
        [](const C& c) {
          return c.listen == Address{"localhost", 0};
        }},
+      {options::kRenderMetricsListen.info, "127.0.0.1:9",
+       [](const C& c) {
+         return c.metrics_listen == Address{"127.0.0.1", 9};
+       }},
       {options::kRenderEncoders.info, "[::1]:2",
        [](const C& c) {
          return c.encoders == std::vector<Address>{{"::1", 2}};
@@ -131,13 +135,14 @@ TEST(RenderDaemonConfig, NamesTheFlagOfWrongUsage) {
   EXPECT_TRUE(Mentions(Refusal(SettingsForTest({{"model_path", "checkpoint"}})), "--state-dir"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.listen", "nowhere"}})), "--listen"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.encoders", "127.0.0.1:0"}})), "--encoder"));
+  EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.metrics_listen", "9"}})), "--metrics-listen"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.encoder_fingerprint", "a1b2"}})), "--encoder-fingerprint"));
   EXPECT_TRUE(
       Mentions(Refusal(WithRequired({{"pytorch.tile_size", "64"}, {"pytorch.tile_overlap", "40"}})), "--tile-overlap"));
 }
 
 TEST(RenderDaemonConfig, PlainTextLeavesThisMachineOnlyWhenToldSo) {
-  for (const char* key : {"render.listen", "render.encoders"}) {
+  for (const char* key : {"render.listen", "render.encoders", "render.metrics_listen"}) {
     EXPECT_EQ(Config({{key, "192.168.1.5:80"}}).status().code(), absl::StatusCode::kFailedPrecondition) << key;
     EXPECT_TRUE(Mentions(Refusal(WithRequired({{key, "192.168.1.5:80"}})), "--insecure")) << key;
     EXPECT_TRUE(Config({{key, "192.168.1.5:80"}, {"insecure", "true"}}).ok()) << key;

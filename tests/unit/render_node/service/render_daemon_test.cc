@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -20,6 +21,8 @@
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "render_node/jobs/sqlite_job_store.h"
 #include "render_node/jobs/state_folder.h"
+#include "tests/support/notify_socket.h"
+#include "tests/support/scrape.h"
 #include "tests/unit/render_node/service/render_samples.h"
 
 // gRPC does not survive fork(), so this process uses none: daemons and encoders live in children.
@@ -252,6 +255,95 @@ TEST_F(RenderDaemon, StepThatCannotBeInterruptedDelaysTheEndByNoMoreThanSeconds)
   daemon.Terminate();
   EXPECT_EQ(daemon.Join(), 0) << daemon.log();
   EXPECT_EQ(StateOf(id), JobState::kDone);
+}
+
+// What systemd sets for a unit with WatchdogSec.
+void BeWatched(const NotifySocket& manager) {
+  setenv("NOTIFY_SOCKET", manager.path().c_str(), 1);
+  setenv("WATCHDOG_USEC", "100000", 1);
+  unsetenv("WATCHDOG_PID");
+}
+
+TEST_F(RenderDaemon, TellsTheServiceManagerWhatItDoes) {
+  NotifySocket manager;
+  const std::string id = StoredJob(1000);
+  Child daemon([&, work = Daemon(milliseconds(20))] {
+    BeWatched(manager);
+    return work();
+  });
+  ASSERT_TRUE(manager.Await("READY=1")) << daemon.log();
+  ASSERT_TRUE(manager.Await("STATUS=painting " + id + ", step ")) << daemon.log();
+  EXPECT_NE(manager.Drain().back().find(" of 1000; no jobs wait"), std::string::npos) << manager.Drain().back();
+  ASSERT_TRUE(manager.Await("WATCHDOG=1")) << daemon.log();
+  EXPECT_EQ(manager.Drain().front(), "STATUS=loading the model");
+  daemon.Terminate();
+  EXPECT_EQ(daemon.Join(), 0) << daemon.log();
+  EXPECT_EQ(manager.Count("STOPPING=1\nSTATUS=stopping"), 1);
+}
+
+TEST_F(RenderDaemon, IsNotReadyWhileItLoads) {
+  NotifySocket manager;
+  Child daemon([&, work = Daemon([](const auto&) -> std::unique_ptr<PictureRenderer> {
+                     std::fprintf(stderr, "loading\n");
+                     for (;;) pause();
+                   })] {
+    BeWatched(manager);
+    return work();
+  });
+  ASSERT_TRUE(daemon.Await("loading")) << daemon.log();
+  EXPECT_EQ(manager.Drain(), std::vector<std::string>{"STATUS=loading the model"});
+}
+
+TEST_F(RenderDaemon, PrometheusSeesItsFiguresMove) {
+  config_.metrics_listen = {"127.0.0.1", 0};
+  StoredJob(30);
+  Child daemon(Daemon(milliseconds(50)));
+  const std::string where = "metrics at http://127.0.0.1:";
+  ASSERT_TRUE(daemon.Await("/metrics")) << daemon.log();
+  const auto port = static_cast<uint16_t>(std::stoi(daemon.log().substr(daemon.log().find(where) + where.size())));
+  // Of a job that is painted: steps are counted as they end.
+  const std::string steps = "diptych_stage_seconds_count{stage=\"step\"}";
+  std::map<std::string, double> before, after;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (before[steps] == 0 && std::chrono::steady_clock::now() < end) before = Scrape(port);
+  ASSERT_GT(before[steps], 0) << HttpGet(port, "/metrics");
+  ASSERT_TRUE(daemon.Await("done")) << daemon.log();
+  after = Scrape(port);
+  EXPECT_EQ(before.at("diptych_jobs_ended_total{outcome=\"done\"}"), 0);
+  EXPECT_EQ(after.at("diptych_jobs_ended_total{outcome=\"done\"}"), 1);
+  EXPECT_LT(before.at(steps), 30);
+  EXPECT_EQ(after.at(steps), 30);
+  EXPECT_GT(after.at("diptych_stage_seconds_sum{stage=\"total\"}"), 0);
+  EXPECT_EQ(before.at("diptych_jobs{state=\"rendering\"}"), 1);
+  EXPECT_EQ(after.at("diptych_jobs{state=\"rendering\"}"), 0);
+  for (const char* name :
+       {"diptych_jobs{state=\"queued\"}", "diptych_waiting_jobs{jobs_of_client=\"1\"}",
+        "diptych_waiting_clients{jobs_of_client=\"100+\"}", "diptych_jobs_ended_total{outcome=\"cancelled\"}",
+        "diptych_submissions_refused_total{reason=\"queue_limit\"}", "diptych_stage_seconds_count{stage=\"queue\"}",
+        "diptych_stage_seconds_bucket{stage=\"decode\",le=\"0.25\"}", "diptych_conditioning_bytes{part=\"disk\"}",
+        "diptych_conditioning_lookups_total{result=\"miss\"}", "diptych_conditioning_damaged_total",
+        "diptych_pictures_bytes", "diptych_process_resident_memory_bytes", "diptych_process_threads"}) {
+    EXPECT_TRUE(after.contains(name)) << name;
+  }
+  EXPECT_GT(after.at("diptych_pictures_bytes"), 0);
+  daemon.Terminate();
+  EXPECT_EQ(daemon.Join(), 0) << daemon.log();
+}
+
+TEST_F(RenderDaemon, TakenMetricsAddressIsOneLineBeforeLoading) {
+  const int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(taken, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(taken, 1), 0);
+  ASSERT_EQ(getsockname(taken, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  config_.metrics_listen = {"127.0.0.1", ntohs(address.sin_port)};
+  Child daemon(Daemon([](const auto&) -> std::unique_ptr<PictureRenderer> { _exit(98); }));
+  EXPECT_EQ(daemon.Join(), 1);
+  EXPECT_EQ(daemon.log().find("cannot listen for metrics on 127.0.0.1:"), 0u) << daemon.log();
+  close(taken);
 }
 
 TEST_F(RenderDaemon, StopsAtOnceWhileLoading) {

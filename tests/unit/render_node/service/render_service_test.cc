@@ -260,6 +260,17 @@ TEST_F(RenderServiceTest, PagesOfLongPromptsStaySmallEnoughToReceive) {
   renderer_.LetGo();
 }
 
+TEST_F(RenderServiceTest, TellsWhySubmissionsWereRefused) {
+  v1::JobSpec spec = SampleSpec();
+  spec.set_width(17);
+  v1::SubmitResponse response;
+  EXPECT_FALSE(RendererInTest::Submit({SpecMessage(spec)}, &response).ok());
+  EXPECT_FALSE(RendererInTest::Submit({}, &response).ok());
+  Submit(SampleSpec());
+  const std::lock_guard lock(refusals_mutex_);
+  EXPECT_EQ(refusals_, std::vector<absl::StatusCode>(2, absl::StatusCode::kInvalidArgument));
+}
+
 TEST_F(RenderServiceTest, DescribesWhatIsLoadedAndWhoIsWaiting) {
   renderer_.HoldBefore(0);
   Await(Submit(SampleSpec()), v1::JOB_STATE_RENDERING);

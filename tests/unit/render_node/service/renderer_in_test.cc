@@ -120,6 +120,10 @@ void RendererInTest::Open() {
     encoders[0].set_error("nobody there");
     return encoders;
   };
+  parts.refused = [this](const absl::Status& why) {
+    const std::lock_guard lock(refusals_mutex_);
+    refusals_.push_back(why.code());
+  };
   parts.conditioning_store = [] {
     v1::ConditioningStoreStatus store;
     store.set_misses(3);

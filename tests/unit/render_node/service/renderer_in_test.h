@@ -95,6 +95,8 @@ class RendererInTest : public testing::Test {
   FakeRenderer renderer_;
   FakeSource source_;
   SystemClock clock_;
+  std::mutex refusals_mutex_;
+  std::vector<absl::StatusCode> refusals_;  // what RenderServiceParts::refused was told
   std::unique_ptr<StateFolder> folder_;
   std::unique_ptr<SqliteJobStore> store_;
   std::unique_ptr<PictureStore> pictures_;
