@@ -57,18 +57,19 @@ void CancelOnInterrupt::React() {
 
 WatchResult FollowJob(const RenderClient& client, const std::string& id, const FollowOptions& options,
                       ProgressView& view, const Interrupt& interrupt, CallStop* stop) {
-  // Of the first attempt that failed, not of the last message: a job that waits in the queue has nothing to say.
+  // Of the first attempt that failed since the renderer last answered, not of the last message: a job that waits in the
+  // queue has nothing to say.
   std::optional<steady_clock::time_point> lost_since;
   std::optional<JobView> last_seen;
   while (true) {
     WatchOptions watch{.want_picture = options.want_picture, .last_seen = last_seen ? &*last_seen : nullptr};
+    watch.on_connected = [&] { lost_since.reset(); };
     if (!options.preview.empty()) {
       watch.on_preview = [&](int32_t, const std::string& jpeg) { WriteFileAtomically(options.preview, jpeg); };
     }
     const absl::StatusOr<WatchResult> result = client.Watch(
         id, watch,
         [&](const JobView& job) {
-          lost_since.reset();
           view.Show(job);
           last_seen = job;
         },

@@ -165,6 +165,8 @@ absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const Wat
   if (options.last_seen != nullptr) request.set_after_sequence(options.last_seen->sequence);
   const std::unique_ptr<grpc::ClientReader<v1::WatchResponse>> reader = stub_->renderer->Watch(&context, request);
 
+  reader->WaitForInitialMetadata();
+  if (context.GetServerInitialMetadata().count("watching") > 0) options.on_connected();
   WatchResult result;
   if (options.last_seen != nullptr) result.job = *options.last_seen;
   PictureAssembly picture;

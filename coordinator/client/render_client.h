@@ -37,6 +37,7 @@ struct WatchOptions {
   bool want_picture = false;
   const JobView* last_seen = nullptr;  // go on after this report; null: from the present state
   std::function<void(int32_t step, const std::string& jpeg)> on_preview = {};  // empty: none are asked for
+  std::function<void()> on_connected = [] {};  // the renderer watches; there may be nothing to report for long
 };
 
 struct WatchResult {

@@ -217,6 +217,9 @@ void RenderService::LogAccepted(const RenderServiceParts& parts, const Submitted
 grpc::Status RenderService::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                                   grpc::ServerWriter<v1::WatchResponse>* writer) {
   return Answer("Watch", [&](const RenderServiceParts& parts) -> absl::Status {
+    // At once, for a watcher to whom there is nothing to say yet.
+    context->AddInitialMetadata("watching", "1");
+    writer->SendInitialMetadata();
     v1::WatchResponse response;
     const absl::StatusOr<Job> job = FollowJob(*parts.queue, *request, *context,
                                               [&](const v1::WatchResponse& event) { return writer->Write(event); });

@@ -46,7 +46,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::atomic<bool> damage_picture = false;  // the picture's bytes do not match its checksum
   std::atomic<bool> has_refused_encoder = false;
   std::atomic<int64_t> tokens = 0, rows = 0;  // of the prompt; 0: it does not say
-  // So many Watch calls report once, say nothing for 300 ms and lose the connection.
+  // So many Watch calls report what was not seen, say nothing for 300 ms and lose the connection.
   std::atomic<int> dropped_watches = 0;
   // Before every answer; for so long after the first Watch call, those find nobody.
   std::atomic<std::chrono::milliseconds> delay{std::chrono::milliseconds(0)};
@@ -151,6 +151,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     job.set_id(id);
     *job.mutable_spec() = spec;
     job.set_state(v1::JOB_STATE_QUEUED);
+    job.set_sequence(1);
     if (uploaded) hashes_[id] = ConditioningHash(*receiver.Finish());
     if (negative_receiver.complete()) negative_bytes_ = negative_receiver.Finish()->bytes;
     response->set_id(id);
@@ -180,7 +181,9 @@ class FakeRenderer final : public v1::Renderer::Service {
       watched_ = true;
       after_sequences_.push_back(request->after_sequence());
     }
-    Report(job, writer);
+    context->AddInitialMetadata("watching", "1");
+    writer->SendInitialMetadata();
+    if (job.sequence() != request->after_sequence()) Report(job, writer);
     if (dropped) {
       std::this_thread::sleep_for(std::chrono::milliseconds(300));
       return {grpc::StatusCode::UNAVAILABLE, "connection reset"};
@@ -189,7 +192,7 @@ class FakeRenderer final : public v1::Renderer::Service {
       job.set_state(v1::JOB_STATE_RENDERING);
       job.set_step(step);
       job.mutable_timings()->add_step_ms(5);
-      job.set_sequence(step);
+      job.set_sequence(1 + step);
       if (request->previews()) {
         v1::WatchResponse preview;
         preview.mutable_preview()->set_step(step);
@@ -205,6 +208,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     const bool fails = !fail_with.empty() && (fails_alone.empty() || fails_alone == job.id());
     job.set_state(hang ? v1::JOB_STATE_CANCELLED : fails ? v1::JOB_STATE_FAILED : v1::JOB_STATE_DONE);
     if (fails) job.set_error(fail_with);
+    job.set_sequence(job.sequence() + 1);
     job.mutable_timings()->set_total_ms(1234);
     if (tokens > 0) {
       job.mutable_prompt_fit()->set_token_count(tokens);
