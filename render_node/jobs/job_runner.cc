@@ -220,7 +220,8 @@ Picture JobRunner::Render(ClaimedJob& claimed, const RenderParameters& parameter
     hooks.preview_every = parts_.preview_every;
     hooks.wants_preview = [&] { return parts_.queue.WantsPreviews(job.id); };
     hooks.on_preview = [&](const Picture& preview, int32_t step) {
-      parts_.queue.Report(job.id, step, parts_.preview(preview));
+      // One that cannot be made is missed, and costs no picture.
+      Guard([&] { parts_.queue.Report(job.id, step, parts_.preview(preview)); }).IgnoreError();
     };
   }
   if (checkpoint && job.step == parameters.steps) Advance(job, JobState::kDecoding, cancel);  // no step will say so

@@ -19,6 +19,7 @@ ErrorCode CodeOf(int result) {
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
+    case SQLITE_IOERR:  // a quota, a disk that went read-only: SQLite knows a full disk by ENOSPC alone
       return ErrorCode::kUnavailable;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:

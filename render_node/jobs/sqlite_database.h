@@ -1,6 +1,6 @@
 // SQLite behind three small classes, so that the store reads as SQL and every handle closes itself. Not thread-safe:
 // one user at a time. Every failure is an Error naming the file: kResourceExhausted (disk full), kDataLoss (damaged, or
-// no database), kUnavailable (locked by somebody, read-only, cannot be opened), kInternal.
+// no database), kUnavailable (locked by somebody, read-only, cannot be opened, read or written now), kInternal.
 #pragma once
 
 #include <cstdint>

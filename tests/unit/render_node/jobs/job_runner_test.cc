@@ -594,6 +594,14 @@ TEST_F(JobRunnerTest, SendsPreviewsToThoseWhoWantThem) {
 }
 
 // A row that says done before its picture is on disk would promise a picture that a power cut takes away.
+TEST_F(JobRunnerTest, PaintsOnWhenAPreviewCannotBeMade) {
+  preview_ = [](const Picture&) -> std::vector<uint8_t> { throw Error(ErrorCode::kInternal, "no JPEG"); };
+  const std::string id = Submit(SpecOf("cat"));
+  const auto watch = *queue_->Watch(id, {.previews = true});
+  Start();
+  EXPECT_EQ(Ended(id).state, kDone);
+}
+
 TEST_F(JobRunnerTest, SyncsTheOutcomeOnceAndOnlyWhenPictureAndRowAreThere) {
   const std::string id = Submit(SpecOf("cat"));
   std::vector<std::string> synced;  // the job's state at each sync

@@ -1,5 +1,6 @@
 #include "render_node/jobs/sqlite_job_store.h"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -318,6 +319,20 @@ TEST_F(SqliteJobStoreTest, BringsAStoreOfVersion2UpToDate) {
   EXPECT_EQ(job->picture, job->id) << "its picture was named by its id";
   EXPECT_EQ(job->spec.idempotency_key, "");
   EXPECT_GT(job->sequence, 0) << "0 tells a watcher that there is no state yet";
+}
+
+TEST_F(SqliteJobStoreTest, HasHopeForADiskThatRefusesWhateverTheReason) {
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old_limit{};
+  ::getrlimit(RLIMIT_FSIZE, &old_limit);
+  const rlimit limit{1, old_limit.rlim_max};  // as a quota: the error is another than that of a full disk
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  const std::optional<Error> error = ErrorOf([&] { store_->Accept(SpecOf("a cat"), {}, kNow); });
+  ::setrlimit(RLIMIT_FSIZE, &old_limit);
+  std::signal(SIGXFSZ, old_handler);
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kUnavailable) << error->what();
+  store_->Accept(SpecOf("a cat"), {}, kNow);
 }
 
 TEST_F(SqliteJobStoreTest, MakesIdsThatGrowAlsoWhenTheClockIsSetBackBetweenTwoLives) {
