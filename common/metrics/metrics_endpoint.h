@@ -1,9 +1,12 @@
-// Where Prometheus asks a daemon for its figures: GET /metrics over HTTP, by prometheus-cpp.
+// Where Prometheus asks a daemon for its figures: GET /metrics over HTTP.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -11,8 +14,10 @@
 
 namespace prometheus {
 class Collectable;
-class Exposer;
-}  // namespace prometheus
+}
+namespace httplib {
+class Server;
+}
 
 namespace diptych {
 
@@ -20,13 +25,18 @@ namespace diptych {
 // (plain text off loopback without `insecure`); both name the flag.
 absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text, bool insecure);
 
+// prometheus-cpp's own exposer stands on civetweb, whose threads have stacks of 100 KiB: with libtorch and OpenBLAS in
+// the process their thread-local storage alone is larger, and not one of them can be started. So: cpp-httplib.
 class MetricsEndpoint {
  public:
   // Listens, and tells of the process alone until more is added. UNAVAILABLE when the address cannot be had.
   static absl::StatusOr<std::unique_ptr<MetricsEndpoint>> Start(const Address& address);
 
-  // Waits for the answers under way: afterwards nothing asks what was added.
+  // Waits for the answers under way, and for a client that is slow with its question 2 s at most: afterwards nothing
+  // asks what was added.
   ~MetricsEndpoint();
+  MetricsEndpoint(const MetricsEndpoint&) = delete;
+  MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;
 
   // Where it listens, with the real port.
   const Address& address() const { return address_; }
@@ -36,11 +46,14 @@ class MetricsEndpoint {
   void Add(std::shared_ptr<prometheus::Collectable> figures);
 
  private:
-  MetricsEndpoint(Address address, std::unique_ptr<prometheus::Exposer> exposer);
+  MetricsEndpoint(const Address& address, std::unique_ptr<httplib::Server> server);
+  std::string Text() const;
 
-  Address address_;
-  std::vector<std::shared_ptr<prometheus::Collectable>> figures_;  // the exposer does not own them
-  std::unique_ptr<prometheus::Exposer> exposer_;
+  const Address address_;
+  mutable std::mutex mutex_;  // guards the figures
+  std::vector<std::shared_ptr<prometheus::Collectable>> figures_;
+  const std::unique_ptr<httplib::Server> server_;
+  std::thread listening_;
 };
 
 }  // namespace diptych

@@ -100,7 +100,7 @@ struct EncoderReport {
   std::string error;  // why not
   std::string model_fingerprint;
   int64_t width = 0;
-  std::string state;      // "unknown", "up", "loading", "down", "refused"; empty: an older renderer does not say
+  std::string state = {};      // "unknown", "up", "loading", "down", "refused"; empty: an older renderer does not say
   int32_t in_flight = 0;  // prompts that the renderer has it encode now
 };
 

@@ -34,7 +34,7 @@ TEST(MetricsEndpoint, AnswersWithFiguresThatAreLookedUpEachTime) {
   EXPECT_EQ(seen.at("diptych_test{side=\"right\"}"), -2);
   EXPECT_EQ(seen.at("diptych_test_total"), 1);
   EXPECT_GT(seen.at("diptych_process_resident_memory_bytes"), 1e6);
-  EXPECT_GE(seen.at("diptych_process_threads"), 3) << "civetweb's";
+  EXPECT_GE(seen.at("diptych_process_threads"), 3) << "the endpoint's";
   EXPECT_EQ(Scrape(port).at("diptych_test_total"), 2);
   const std::string text = HttpGet(port, "/metrics");
   EXPECT_NE(text.find("# TYPE diptych_test gauge\n"), std::string::npos) << text;
