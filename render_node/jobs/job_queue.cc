@@ -230,6 +230,30 @@ void JobQueue::Stop() {
   changed_.notify_all();
 }
 
+void JobQueue::HandBackAll() {
+  std::vector<Job> jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, in_work] : in_work_) {
+      if (!IsTerminal(in_work.job.state) && in_work.job.state != JobState::kQueued) jobs.push_back(in_work.job);
+    }
+  }
+  for (Job& job : jobs) {
+    const JobState from = job.state;
+    job.step = 0;
+    job.timings = {};
+    job.detail.clear();
+    job.sequence = NextSequence(job.sequence);
+    try {
+      store_.Transition({job.id, job.attempt}, from, JobState::kQueued, ProgressOf(job));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kFailedPrecondition && error.code() != ErrorCode::kNotFound) throw;
+      // It moved on or ended in between: the next start sees to it.
+    }
+  }
+  store_.Sync();
+}
+
 bool JobQueue::stopping() const {
   const std::lock_guard lock(mutex_);
   return stopping_;

@@ -118,6 +118,9 @@ class JobQueue {
 
   // Refuses new jobs, ends all watches, cancels the tokens of jobs in work and wakes the workers.
   void Stop();
+  // For a daemon that ends without waiting for its workers, after Stop: what is in work waits again. What a worker
+  // still does then is refused, as its attempt is not the job's any more. Throws Error when the store fails.
+  void HandBackAll();
   bool stopping() const;
   // True as soon as the queue is stopping, false after `patience`.
   bool WaitForStop(std::chrono::milliseconds patience) const;

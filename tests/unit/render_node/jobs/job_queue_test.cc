@@ -353,6 +353,21 @@ TEST_F(JobQueueTest, GoesOnWithTheWatcherWhereItWas) {
   EXPECT_EQ((*queue_->Watch(id, {.after_sequence = last}))->Next(kNow, &job), Outcome::kEnded);
 }
 
+TEST_F(JobQueueTest, HandsBackWhatIsInWorkWithoutItsWorkers) {
+  const std::string painted = Submit(), ready = Submit(), encoding = Submit(), waiting = Submit();
+  ClaimedJob claimed = ClaimUntil(kRendering);
+  ClaimUntil(kReady);
+  ClaimUntil(kEncoding);
+  queue_->Stop();
+  queue_->HandBackAll();
+  for (const std::string& id : {painted, ready, encoding, waiting}) EXPECT_EQ(store_->Get(id)->state, kQueued);
+  EXPECT_TRUE(ErrorOf([&] { queue_->Advance(claimed.job, kDecoding); }).has_value()) << "its worker comes too late";
+  Open();
+  for (const std::string& id : {painted, ready, encoding}) {
+    EXPECT_EQ(store_->Get(id)->crashes.count, 0) << "an orderly end is no crash";
+  }
+}
+
 TEST_F(JobQueueTest, ForgetsAJobThatHasEnded) {
   const std::string id = Submit();
   EXPECT_TRUE(absl::IsFailedPrecondition(queue_->Delete(id)));
