@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "render_node/conditioning/conditioning_record.h"
 #include "render_node/jobs/durable_file.h"
@@ -33,10 +34,6 @@ int64_t UnixNs() {
 void SetModificationTime(const fs::path& path, int64_t stamp) {
   const timespec times[2] = {{0, UTIME_OMIT}, {stamp / kNsPerSecond, stamp % kNsPerSecond}};
   ::utimensat(AT_FDCWD, path.c_str(), times, 0);
-}
-
-bool IsKey(const std::string& name) {
-  return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 // Nothing wrong with the file: it may be readable in a moment.
@@ -66,7 +63,7 @@ void ConditioningDisk::Index() {
   for (const fs::directory_entry& file : fs::directory_iterator(folder_)) {
     std::string name = file.path().filename().string();
     struct stat facts {};
-    if (!IsKey(name) || ::lstat(file.path().c_str(), &facts) != 0 || !S_ISREG(facts.st_mode)) continue;
+    if (!IsSha256Hex(name) || ::lstat(file.path().c_str(), &facts) != 0 || !S_ISREG(facts.st_mode)) continue;
     all.push_back({Nanoseconds(facts.st_mtim), static_cast<int64_t>(facts.st_size), std::move(name)});
   }
   std::sort(all.begin(), all.end(), [](const Found& a, const Found& b) { return a.stamp < b.stamp; });

@@ -1,47 +1,17 @@
 #include "render_node/conditioning/conditioning_record.h"
 
 #include <new>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
+#include "render_node/conditioning/conditioning_header_json.h"
 
 namespace diptych {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::string_view kFirstLine = "diptych conditioning record 1\n";
 constexpr size_t kChecksumSize = 64;
-
-std::string HeaderJson(const ConditioningHeader& header) {
-  return Json{{"model_fingerprint", header.model_fingerprint},
-              {"tokenizer_fingerprint", header.tokenizer_fingerprint},
-              {"text_sha256", header.text_sha256},
-              {"token_count", header.token_count},
-              {"layer", header.layer},
-              {"long_prompt_mode", LongPromptModeName(header.long_prompt_mode)},
-              {"dtype", StateDtypeName(header.dtype)},
-              {"rows", header.rows},
-              {"width", header.width}}
-      .dump();
-}
-
-ConditioningHeader ParseHeader(std::string_view text) {
-  const Json json = Json::parse(text);
-  ConditioningHeader header;
-  header.model_fingerprint = json.at("model_fingerprint").get<std::string>();
-  header.tokenizer_fingerprint = json.at("tokenizer_fingerprint").get<std::string>();
-  header.text_sha256 = json.at("text_sha256").get<std::string>();
-  header.token_count = json.at("token_count").get<int64_t>();
-  header.layer = json.at("layer").get<int32_t>();
-  header.long_prompt_mode = ParseLongPromptMode(json.at("long_prompt_mode").get<std::string>());
-  header.dtype = ParseStateDtype(json.at("dtype").get<std::string>());
-  header.rows = json.at("rows").get<int64_t>();
-  header.width = json.at("width").get<int64_t>();
-  return header;
-}
 
 std::string Checksum(const std::string& key, std::string_view header, const void* rows, size_t size) {
   Sha256 digest;
@@ -63,7 +33,7 @@ std::string_view TakeLine(std::string_view* text) {
 }  // namespace
 
 std::string ConditioningRecordHead(const std::string& key, const Conditioning& conditioning) {
-  const std::string header = HeaderJson(conditioning.header);
+  const std::string header = ConditioningHeaderToJson(conditioning.header);
   return std::string(kFirstLine) + Checksum(key, header, conditioning.bytes.data(), conditioning.bytes.size()) + "\n" +
          header + "\n";
 }
@@ -79,7 +49,7 @@ Conditioning ParseConditioningRecord(const std::string& key, const std::vector<u
   }
   try {
     Conditioning conditioning;
-    conditioning.header = ParseHeader(header);
+    conditioning.header = ConditioningHeaderFromJson(header);
     conditioning.bytes.assign(rest.begin(), rest.end());
     CheckConditioning(conditioning);
     return conditioning;

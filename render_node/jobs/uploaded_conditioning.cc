@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <new>
-#include <nlohmann/json.hpp>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -12,48 +11,19 @@
 #include "common/conditioning/conditioning_hash.h"
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
+#include "render_node/conditioning/conditioning_header_json.h"
 #include "render_node/jobs/durable_file.h"
 
 // A file is one line of JSON, the header, and then the rows. Its name is the hash over both.
 namespace diptych {
 namespace {
 
-using Json = nlohmann::json;
-
-std::string HeaderLine(const ConditioningHeader& header) {
-  const Json json = {{"model_fingerprint", header.model_fingerprint},
-                     {"tokenizer_fingerprint", header.tokenizer_fingerprint},
-                     {"text_sha256", header.text_sha256},
-                     {"token_count", header.token_count},
-                     {"layer", header.layer},
-                     {"long_prompt_mode", LongPromptModeName(header.long_prompt_mode)},
-                     {"dtype", StateDtypeName(header.dtype)},
-                     {"rows", header.rows},
-                     {"width", header.width}};
-  return json.dump() + "\n";
-}
-
-ConditioningHeader ParseHeaderLine(std::string_view line) {
-  const Json json = Json::parse(line);
-  ConditioningHeader header;
-  header.model_fingerprint = json.at("model_fingerprint").get<std::string>();
-  header.tokenizer_fingerprint = json.at("tokenizer_fingerprint").get<std::string>();
-  header.text_sha256 = json.at("text_sha256").get<std::string>();
-  header.token_count = json.at("token_count").get<int64_t>();
-  header.layer = json.at("layer").get<int32_t>();
-  header.long_prompt_mode = ParseLongPromptMode(json.at("long_prompt_mode").get<std::string>());
-  header.dtype = ParseStateDtype(json.at("dtype").get<std::string>());
-  header.rows = json.at("rows").get<int64_t>();
-  header.width = json.at("width").get<int64_t>();
-  return header;
-}
-
 Conditioning Parse(std::vector<uint8_t> file) {
   const auto line_end = std::find(file.begin(), file.end(), '\n');
   if (line_end == file.end()) throw Error(ErrorCode::kDataLoss, "it has no header line");
   Conditioning conditioning;
-  conditioning.header =
-      ParseHeaderLine({reinterpret_cast<const char*>(file.data()), static_cast<size_t>(line_end - file.begin())});
+  conditioning.header = ConditioningHeaderFromJson(
+      {reinterpret_cast<const char*>(file.data()), static_cast<size_t>(line_end - file.begin())});
   conditioning.bytes.assign(line_end + 1, file.end());
   return conditioning;
 }
@@ -65,7 +35,7 @@ ConditioningFiles::ConditioningFiles(std::filesystem::path folder) : folder_(std
 std::string ConditioningFiles::Save(const Conditioning& conditioning) {
   CheckConditioning(conditioning);
   const std::string hash = ConditioningHash(conditioning);
-  const std::string line = HeaderLine(conditioning.header);
+  const std::string line = ConditioningHeaderToJson(conditioning.header) + "\n";
   {
     const std::lock_guard lock(sweeping_);
     RenewFile(folder_ / hash);  // from here on no sweep takes it

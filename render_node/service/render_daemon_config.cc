@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/options.h"
+#include "common/digest/sha256.h"
 #include "common/metrics/metrics_endpoint.h"
 
 namespace diptych {
@@ -20,10 +21,6 @@ absl::Status Named(const char* flag, const absl::Status& status) {
 
 std::chrono::milliseconds Milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
-}
-
-bool IsFingerprint(const std::string& text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 absl::Status ReadAddresses(const Settings& settings, RenderDaemonConfig* config) {
@@ -104,7 +101,7 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
     return absl::InvalidArgumentError("no state folder: give --state-dir DIR, where jobs and pictures are kept");
   }
   config.encoder_fingerprint = settings.Get(options::kRenderEncoderFingerprint);
-  if (!config.encoder_fingerprint.empty() && !IsFingerprint(config.encoder_fingerprint)) {
+  if (!config.encoder_fingerprint.empty() && !IsSha256Hex(config.encoder_fingerprint)) {
     return absl::InvalidArgumentError(
         absl::StrCat("--encoder-fingerprint: '", config.encoder_fingerprint,
                      "' is not 64 lower-case hexadecimal digits, as diptych nodes --json shows them"));
