@@ -61,11 +61,20 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
   // queue has nothing to say.
   std::optional<steady_clock::time_point> lost_since;
   std::optional<JobView> last_seen;
+  bool preview_failed = false;
   while (true) {
     WatchOptions watch{.want_picture = options.want_picture, .last_seen = last_seen ? &*last_seen : nullptr};
     watch.on_connected = [&] { lost_since.reset(); };
     if (!options.preview.empty()) {
-      watch.on_preview = [&](int32_t, const std::string& jpeg) { WriteFileAtomically(options.preview, jpeg); };
+      watch.on_preview = [&](int32_t, const std::string& jpeg) {
+        if (preview_failed) return;
+        try {
+          WriteFileAtomically(options.preview, jpeg);
+        } catch (const Error& error) {  // a side output does not cost the picture
+          preview_failed = true;
+          view.Note(std::string("warning: no previews: ") + error.what());
+        }
+      };
     }
     const absl::StatusOr<WatchResult> result = client.Watch(
         id, watch,

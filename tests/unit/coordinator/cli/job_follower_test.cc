@@ -38,6 +38,17 @@ TEST_F(JobFollowerTest, TriesALostConnectionAgainAfterAJobWasSilentForLongerThan
   EXPECT_EQ(err_.str(), "queued\nconnection to the renderer lost; trying again\nstep 1 of 1 (5 ms)\n");
 }
 
+TEST_F(JobFollowerTest, GetsThePictureAlsoWhenThePreviewsCannotBeWritten) {
+  ProgressView view(err_, /*columns=*/{}, "");
+  FollowOptions options{.want_picture = true};
+  options.preview = "/nowhere/at/all/preview.jpg";
+  const WatchResult result = FollowJob(*client_, id_, options, view, interrupt_, nullptr);
+  EXPECT_EQ(result.job.state, JobView::State::kDone);
+  EXPECT_FALSE(result.png.empty());
+  EXPECT_NE(err_.str().find("warning: no previews: "), std::string::npos) << err_.str();
+  EXPECT_NE(err_.str().find("/nowhere/at/all"), std::string::npos) << err_.str();
+}
+
 TEST_F(JobFollowerTest, CountsThePatienceFromEachLossAnew) {
   renderer_.dropped_watches = 3;
   EXPECT_EQ(Follow(milliseconds(250)).job.state, JobView::State::kDone);
