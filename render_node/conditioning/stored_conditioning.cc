@@ -106,7 +106,9 @@ bool StoredConditioning::Has(const FetchRequest& request) const {
 
 std::optional<EncoderIdentity> StoredConditioning::Identity() const {
   std::optional<EncoderIdentity> identity = parts_.identity();
-  return identity ? identity : parts_.store.identity();
+  if (!identity) identity = parts_.store.identity();
+  const std::string& expected = parts_.expected_model_fingerprint;
+  return identity && (expected.empty() || identity->model_fingerprint == expected) ? identity : std::nullopt;
 }
 
 // Nothing for a prompt that cannot be formatted.

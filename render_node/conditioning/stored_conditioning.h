@@ -24,6 +24,8 @@ struct StoredConditioningParts {
   // remembers counts.
   std::function<std::optional<EncoderIdentity>()> identity;
   ConditioningStore& store;
+  // What the operator asks for; empty: any. A stored identity of another model does not count then.
+  std::string expected_model_fingerprint = {};
   int64_t expected_width = 0;  // cap_feat_dim of the DiT; 0: any. The store may be older than the DiT
   std::optional<Logger> log;
 };

@@ -82,7 +82,12 @@ class StoredConditioningTest : public testing::Test {
     store_.reset();
     store_ = std::make_unique<ConditioningStore>(ConditioningStoreOptions{temporary_.path() / "s", memory_, disk_});
     source_ = std::make_unique<StoredConditioning>(StoredConditioningParts{
-        encoders_, [this] { return knows_identity_ ? std::optional(Model('a')) : std::nullopt; }, *store_, 4, {}});
+        .encoders = encoders_,
+        .identity = [this] { return knows_identity_ ? std::optional(Model('a')) : std::nullopt; },
+        .store = *store_,
+        .expected_model_fingerprint = expected_,
+        .expected_width = 4,
+        .log = {}});
   }
   FetchResult Fetch(const FetchRequest& request = Request(), const CancelToken& cancel = CancelToken()) {
     return source_->Fetch(request, cancel, nullptr);
@@ -92,6 +97,7 @@ class StoredConditioningTest : public testing::Test {
   const int64_t memory_, disk_;
   FakeEncoders encoders_;
   std::atomic<bool> knows_identity_ = true;
+  std::string expected_;  // from the next Restart on
   std::unique_ptr<ConditioningStore> store_;
   std::unique_ptr<StoredConditioning> source_;
 };
@@ -110,6 +116,19 @@ TEST_F(StoredConditioningTest, TheSamePromptAgainNeedsNoEncoder) {
   EXPECT_EQ(second.conditioning.header, first.conditioning.header);
   EXPECT_EQ(second.conditioning.bytes, first.conditioning.bytes);
   EXPECT_EQ(encoders_.calls, 1);
+}
+
+// The operator has named another model, whose encoder has not answered yet.
+TEST_F(StoredConditioningTest, WhatAnotherModelThanTheConfiguredOneMadeIsNotUsed) {
+  Fetch();
+  knows_identity_ = false;
+  Restart();
+  EXPECT_TRUE(source_->Has(Request()));
+  expected_ = Model('z').model_fingerprint;
+  Restart();
+  EXPECT_FALSE(source_->Has(Request()));
+  EXPECT_FALSE(Fetch().from_store);
+  EXPECT_EQ(encoders_.calls, 2);
 }
 
 TEST_F(StoredConditioningTest, AnythingElseIsAsked) {
