@@ -26,6 +26,10 @@ QueuedJob Waiting(const Job& job) {
           .suspect = job.crashes.count > 0};
 }
 
+void CheckId(const std::string& id) {
+  if (!IsJobId(id)) throw Error(ErrorCode::kNotFound, "there is no such job: an id is 26 digits and capital letters");
+}
+
 std::string Seconds(double ms) { return std::to_string(std::lround(ms / 1000)) + " s"; }
 
 class QueueFull : public Error {
@@ -124,9 +128,11 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
         Enqueue(job);
         changed_.notify_all();
       }
-      const Place place = PlaceLocked(accepted.id);
-      submitted.jobs_ahead = place.jobs_ahead;
-      submitted.wait_ms = place.wait_ms;
+      if (scheduler_.Contains(accepted.id)) {  // not a repeated one that has been begun
+        const Place place = PlaceLocked(accepted.id);
+        submitted.jobs_ahead = place.jobs_ahead;
+        submitted.wait_ms = place.wait_ms;
+      }
     }
     // The disk is waited for while the work begins: a power cut before the answer loses a job that nobody was promised.
     try {
@@ -156,7 +162,8 @@ absl::StatusOr<Job> JobQueue::Cancel(const std::string& id) {
 
 absl::Status JobQueue::Delete(const std::string& id) {
   return Guard([&] {
-    if (!store_.Delete(Find(id).id)) throw Error(ErrorCode::kNotFound, "there is no job " + id);
+    CheckId(id);  // and no more of it: a job that cannot be read can be forgotten
+    if (!store_.Delete(id)) throw Error(ErrorCode::kNotFound, "there is no job " + id);
     store_.Sync();
   });
 }
@@ -269,7 +276,7 @@ void JobQueue::FailOverdue() {
   std::vector<std::pair<int64_t, std::string>> overdue;
   {
     const std::lock_guard lock(mutex_);
-    const auto end = deadlines_.upper_bound(now);
+    const auto end = deadlines_.lower_bound({now + 1, ""});
     overdue.assign(deadlines_.begin(), end);
     deadlines_.erase(deadlines_.begin(), end);
   }
@@ -335,7 +342,6 @@ void JobQueue::HandOver(const ClaimedJob& claimed, std::shared_ptr<const JobInpu
     Drop(claimed.job.id);
     return;
   }
-  suspects_.erase(claimed.job.id);
   --encoding_;
   found->second.stage = Stage::kReady;
   found->second.held = false;
@@ -387,6 +393,7 @@ void JobQueue::Advance(Job& job, JobState to) {
       }
       in_work->second.job = job;
     }
+    Note(job);
     if (to == JobState::kQueued) {
       Drop(job.id);
       Enqueue(Waiting(job));
@@ -398,13 +405,16 @@ void JobQueue::Advance(Job& job, JobState to) {
 }
 
 void JobQueue::Report(const Job& job) {
+  bool new_detail = false;  // stored at once: a daemon that ends while a job waits must not blame it
   Job next = job;
   next.sequence = NextSequence(job.sequence);
   {
     const std::lock_guard lock(mutex_);
     const auto in_work = in_work_.find(job.id);
     if (in_work == in_work_.end() || IsTerminal(in_work->second.job.state)) return;
+    new_detail = in_work->second.job.detail != next.detail;
     in_work->second.job = next;
+    Note(next);
   }
   feeds_.Publish(next);
   {
@@ -412,7 +422,7 @@ void JobQueue::Report(const Job& job) {
     const auto in_work = in_work_.find(job.id);
     if (in_work == in_work_.end()) return;
     const double now = clock_.SteadyMs();
-    if (now - in_work->second.saved_steady_ms < kSaveIntervalMs) return;
+    if (!new_detail && now - in_work->second.saved_steady_ms < kSaveIntervalMs) return;
     in_work->second.saved_steady_ms = now;
   }
   try {
@@ -447,7 +457,7 @@ void JobQueue::MarkStored(const std::string& id) {
 }
 
 Job JobQueue::Find(const std::string& id) {
-  if (!IsJobId(id)) throw Error(ErrorCode::kNotFound, "there is no such job: an id is 26 digits and capital letters");
+  CheckId(id);
   std::optional<Job> stored = store_.Get(id);
   if (!stored) throw Error(ErrorCode::kNotFound, "there is no job " + id);
   const std::lock_guard lock(mutex_);
@@ -474,7 +484,7 @@ Job JobQueue::EndNow(const std::string& id, JobState to, const std::string& erro
     {
       const std::lock_guard lock(mutex_);
       scheduler_.Remove(id);
-      suspects_.erase(id);  // it may have been waiting
+      Note(job);
       if (const auto in_work = in_work_.find(id); in_work != in_work_.end()) {
         in_work->second.cancel.Cancel();
         in_work->second.job = job;
@@ -553,10 +563,26 @@ void JobQueue::Enqueue(const QueuedJob& job) {
   if (job.deadline_unix_ms > 0) deadlines_.emplace(job.deadline_unix_ms, job.id);
 }
 
+void JobQueue::Note(const Job& job) {
+  const bool painted = job.state == JobState::kRendering || job.state == JobState::kDecoding;
+  if (IsTerminal(job.state) || (painted && job.step > job.crashes.step)) suspects_.erase(job.id);
+  if (IsTerminal(job.state)) deadlines_.erase({job.deadline_unix_ms, job.id});
+  if (painted) changed_.notify_all();
+}
+
 bool JobQueue::MayEncode(EncodeLane lane) const {
-  const int64_t ahead = suspects_.empty() ? limits_.encode_ahead : 1;
-  if (lane == EncodeLane::kStored) return ready_.empty() && encoding_ >= std::min(ahead, limits_.encode_lanes);
-  return encoding_ + static_cast<int64_t>(ready_.size()) < ahead;
+  if (!suspects_.empty()) {
+    // Alone, so that only the guilty one is blamed again. What waits for an encoder does nothing meanwhile.
+    const auto waits = [](const auto& entry) {
+      return entry.second.stage == Stage::kEncoding && !entry.second.job.detail.empty();
+    };
+    return lane == EncodeLane::kStored ? !in_work_.empty() && std::all_of(in_work_.begin(), in_work_.end(), waits)
+                                       : in_work_.empty();
+  }
+  if (lane == EncodeLane::kStored) {
+    return ready_.empty() && encoding_ >= std::min(limits_.encode_ahead, limits_.encode_lanes);
+  }
+  return encoding_ + static_cast<int64_t>(ready_.size()) < limits_.encode_ahead;
 }
 
 void JobQueue::Drop(const std::string& id) {

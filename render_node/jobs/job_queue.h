@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -94,6 +95,8 @@ class JobQueue {
     std::optional<double> wait_ms;
   };
   std::optional<Place> PlaceOf(const std::string& id) const;
+
+  int64_t encode_lanes() const { return limits_.encode_lanes; }
 
   int64_t waiting() const;  // queued or ready
   int64_t running() const;  // encoded or painted now
@@ -178,6 +181,7 @@ class JobQueue {
   void Enqueue(const QueuedJob& job);
   bool MayEncode(EncodeLane lane) const;
   void Drop(const std::string& id);  // what is known of a job in work
+  void Note(const Job& job);         // what its progress means for suspects and deadlines
   Job Fresher(Job stored) const;
   Place PlaceLocked(const std::string& id) const;
 
@@ -197,9 +201,11 @@ class JobQueue {
   int64_t encoding_ = 0;                  // of in_work_
   std::map<int64_t, std::string> ready_;  // of in_work_, not held, in the order of their claims
   int64_t claims_ = 0;
-  std::set<std::string> suspects_;  // waiting or encoding; while there are any, one job is encoded at a time
-  std::multimap<int64_t, std::string> deadlines_;  // of waiting jobs and jobs in work, and a few that have ended
-  std::optional<double> picture_ms_;               // what a picture takes, moving average
+  // Waiting or in work, and not yet further than where the daemon ended; while there are any, one job is in work at a
+  // time.
+  std::set<std::string> suspects_;
+  std::set<std::pair<int64_t, std::string>> deadlines_;  // of waiting jobs and jobs in work
+  std::optional<double> picture_ms_;                     // what a picture takes, moving average
   int64_t last_sequence_ = 0;
   bool stopping_ = false;
 };

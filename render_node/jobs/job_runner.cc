@@ -40,7 +40,7 @@ JobRunner::JobRunner(JobRunnerParts parts) : parts_(std::move(parts)) {
   const auto start = [this](auto claim, auto stage) {
     threads_.emplace_back([this, claim, stage] { Work(claim, stage); });
   };
-  for (int64_t lane = 0; lane < parts_.encode_lanes; ++lane) {
+  for (int64_t lane = 0; lane < queue.encode_lanes(); ++lane) {
     start([&queue] { return queue.ClaimToEncode(EncodeLane::kAny); }, &JobRunner::Encode);
   }
   start([&queue] { return queue.ClaimToEncode(EncodeLane::kStored); }, &JobRunner::Encode);

@@ -63,7 +63,6 @@ struct JobRunnerParts {
   const Clock& clock;
   PictureFinisher finish;
   JobRunnerEvents events = {};
-  int64_t encode_lanes = 1;          // as QueueLimits has it
   PreviewEncoder preview = {};       // empty: no previews
   int32_t preview_every = 1;         // steps
   std::string program_version = {};  // part of what a checkpoint belongs to

@@ -12,6 +12,8 @@ constexpr int32_t kBeforeTheFirstStep = -1;  // JobCrashes::step of a job that w
 
 bool IsPainted(const Job& job) { return job.state == JobState::kRendering || job.state == JobState::kDecoding; }
 
+bool IsSuspect(const Job& job) { return IsPainted(job) || (job.state == JobState::kEncoding && job.detail.empty()); }
+
 std::string WhyFailed(const Job& job) {
   const std::string place = job.crashes.step == kBeforeTheFirstStep ? "while its prompt was encoded"
                                                                     : "after step " + std::to_string(job.crashes.step) +
@@ -31,11 +33,10 @@ JobCrashes CrashesAfter(const Job& job, const std::function<int32_t(const std::s
 Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const std::string& id)>& checkpoint_step,
                             int64_t now_unix_ms) {
   const std::vector<Job> jobs = store.UnderWay();
-  const bool painted = std::any_of(jobs.begin(), jobs.end(), IsPainted);
   Recovery recovery;
   for (Job job : jobs) {
     const JobState from = job.state;
-    if (painted ? IsPainted(job) : from == JobState::kEncoding) job.crashes = CrashesAfter(job, checkpoint_step);
+    if (IsSuspect(job)) job.crashes = CrashesAfter(job, checkpoint_step);
     job.step = 0;
     job.timings = {};
     job.detail.clear();

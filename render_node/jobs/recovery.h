@@ -13,7 +13,8 @@ namespace diptych {
 // A job that ends the daemon this often, without getting further in between, has failed.
 inline constexpr int32_t kMostCrashes = 3;
 
-// The suspects of a crash are the jobs that were painted; if there was none, those that were encoded. A crash counts
+// The suspects of a crash are the jobs that were painted and those that were encoded, but for those that only waited
+// for an encoder. The queue works on suspects alone, so that an innocent one is not suspected again. A crash counts
 // against a suspect, and only those without progress in between count together: one that has finished another step
 // since, or has come from encoding to rendering, is as good as new. `checkpoint_step`: the finished steps that its
 // checkpoint has, 0 without one; only asked of jobs that were painted.

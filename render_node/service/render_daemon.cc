@@ -210,6 +210,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   StoredConditioning source({.encoders = encoders ? static_cast<ConditioningSource&>(*encoders) : no_source,
                              .identity = [&] { return encoders ? encoders->identity() : std::nullopt; },
                              .store = conditioning,
+                             .expected_model_fingerprint = config.encoder_fingerprint,
                              .expected_width = facts.cap_feat_dim,
                              .log = log});
 
@@ -232,7 +233,6 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                     .clock = clock,
                     .finish = FinishWithReceipt,
                     .events = LoggedAndCounted(log, metrics),
-                    .encode_lanes = config.limits.encode_lanes,
                     .preview = config.preview_every > 0 ? EncodePreview : PreviewEncoder(),
                     .preview_every = config.preview_every,
                     .program_version = kVersion});

@@ -220,7 +220,9 @@ TEST_F(JobQueueTest, GivesARepeatedSubmissionTheJobThatItHas) {
   EXPECT_FALSE(again.is_new);
   EXPECT_EQ(queue_->waiting(), 1);
   ClaimUntil(kDone);
-  EXPECT_EQ(queue_->Submit(spec, {})->id, first.id) << "also when it is done";
+  const SubmittedJob done = *queue_->Submit(spec, {});
+  EXPECT_EQ(done.id, first.id) << "also when it is done";
+  EXPECT_EQ(done.jobs_ahead, 0);
   EXPECT_EQ(queue_->waiting(), 0);
 }
 
@@ -309,7 +311,8 @@ TEST_F(JobQueueTest, LetsAStoredJobPassThoseThatWaitForAnEncoder) {
   EXPECT_EQ(queue.NotStored().size(), 0u);
 }
 
-TEST_F(JobQueueTest, EncodesOneAtATimeWhileASuspectWaits) {
+// Else a prompt that ends the daemon would be blamed on whatever is painted beside it.
+TEST_F(JobQueueTest, WorksOnASuspectAloneUntilItGotFurther) {
   const std::string suspect = Submit();
   Submit();
   ClaimUntil(kEncoding);
@@ -325,6 +328,10 @@ TEST_F(JobQueueTest, EncodesOneAtATimeWhileASuspectWaits) {
   EXPECT_FALSE(second);
   queue_->Advance(claimed.job, kReady);
   queue_->HandOver(claimed, std::make_shared<const JobInputs>());
+  claimed = *queue_->ClaimToRender();
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_FALSE(second) << "it is not yet further than it was";
+  queue_->Advance(claimed.job, kRendering);
   waits.join();
   EXPECT_TRUE(second);
 }
@@ -366,6 +373,22 @@ TEST_F(JobQueueTest, HandsBackWhatIsInWorkWithoutItsWorkers) {
   for (const std::string& id : {painted, ready, encoding}) {
     EXPECT_EQ(store_->Get(id)->crashes.count, 0) << "an orderly end is no crash";
   }
+}
+
+TEST_F(JobQueueTest, ForgetsAJobThatCannotBeReadAnyMore) {
+  const std::string id = Submit();
+  ClaimUntil(kDone);
+  SqliteDatabase(folder_->database()).Execute("UPDATE job SET spec = '{' WHERE id = '" + id + "'");
+  EXPECT_TRUE(absl::IsDataLoss(queue_->Get(id).status()));
+  EXPECT_TRUE(queue_->Delete(id).ok());
+}
+
+TEST_F(JobQueueTest, StoresAtOnceWhatAJobWaitsFor) {
+  const std::string id = Submit();
+  ClaimedJob claimed = Claim();
+  claimed.job.detail = "no encoder answers";
+  queue_->Report(claimed.job);
+  EXPECT_EQ(store_->Get(id)->detail, "no encoder answers") << "a daemon that ends now does not blame the job";
 }
 
 TEST_F(JobQueueTest, ForgetsAJobThatHasEnded) {
@@ -437,9 +460,10 @@ TEST_F(JobQueueTest, TakesOverWhatAnEarlierLifeLeft) {
   ClaimUntil(kRendering);
   Open();
   EXPECT_EQ(queue_->waiting(), 2);
-  const ClaimedJob again = ClaimUntil(kReady);
+  const ClaimedJob again = ClaimUntil(kDone);
   EXPECT_EQ(again.job.id, under_way);
   EXPECT_EQ(again.job.attempt, 2);
+  queue_->Release(under_way);
   EXPECT_EQ(Claim().job.id, waiting);
 }
 

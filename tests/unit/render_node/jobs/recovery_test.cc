@@ -56,16 +56,16 @@ TEST_F(RecoveryTest, MakesExactlyWhatWasUnderWayWaitAgain) {
   EXPECT_EQ(Recover().waiting, 0);
 }
 
-TEST_F(RecoveryTest, SuspectsWhatWasPaintedAndElseWhatWasEncoded) {
-  const std::string encoding = JobIn(kEncoding), ready = JobIn(kReady), rendering = JobIn(kRendering);
+TEST_F(RecoveryTest, SuspectsWhatWasPaintedOrEncodedAndNotWhatWaited) {
+  const std::string encoding = JobIn(kEncoding), waits = JobIn(kEncoding), ready = JobIn(kReady),
+                    rendering = JobIn(kRendering);
+  JobProgress progress;
+  progress.detail = "no encoder answers";
+  store_.SaveProgress({waits}, kEncoding, progress);
   Recover();
   EXPECT_EQ(CrashesOf(rendering), 1);
-  EXPECT_EQ(CrashesOf(encoding), 0) << "there was a nearer suspect";
-  EXPECT_EQ(CrashesOf(ready), 0);
-  MoveTo(encoding, kEncoding);
-  MoveTo(ready, kReady);
-  Recover();
   EXPECT_EQ(CrashesOf(encoding), 1);
+  EXPECT_EQ(CrashesOf(waits), 0);
   EXPECT_EQ(CrashesOf(ready), 0);
 }
 
