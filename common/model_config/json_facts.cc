@@ -1,6 +1,7 @@
 #include "common/model_config/json_facts.h"
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -113,6 +114,14 @@ void JsonFacts::RequireIfPresent(const std::string& key, bool value) const {
     Refuse(key,
            std::string("is ") + (value ? "false" : "true") + "; only " + (value ? "true" : "false") + " is supported");
   }
+}
+
+std::string ConfigFileOf(const std::string& checkpoint) {
+  const std::filesystem::path given(checkpoint);
+  if (!std::filesystem::exists(given)) {
+    throw Error(ErrorCode::kNotFound, checkpoint + ": there is no such file or folder of a checkpoint");
+  }
+  return ((std::filesystem::is_directory(given) ? given : given.parent_path()) / "config.json").string();
 }
 
 std::string ReadTextFile(const std::string& path) {

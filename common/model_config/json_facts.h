@@ -40,6 +40,10 @@ class JsonFacts {
   std::unique_ptr<Data> data_;
 };
 
+// config.json in the folder `checkpoint`, or beside the file of that name. Throws Error(kNotFound) when there is no
+// such folder or file.
+std::string ConfigFileOf(const std::string& checkpoint);
+
 // The whole file. Throws Error(kNotFound) naming the path; at most 16 MiB.
 std::string ReadTextFile(const std::string& path);
 

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <cstring>
-#include <filesystem>
 #include <mutex>
 #include <utility>
 
@@ -21,12 +20,6 @@
 namespace diptych {
 namespace {
 
-// The folder that holds config.json: `path` itself, or the folder of the file that it names.
-std::string ConfigPath(const std::string& path) {
-  const std::filesystem::path given(path);
-  return ((std::filesystem::is_directory(given) ? given : given.parent_path()) / "config.json").string();
-}
-
 class TextEncoder : public PromptEncoder {
  public:
   explicit TextEncoder(const TextEncoderOptions& options)
@@ -34,10 +27,10 @@ class TextEncoder : public PromptEncoder {
         dtype_(nn::ChooseDtype(options.torch_dtype, device_, at::kBFloat16)),
         threads_(nn::SetThreads(options.threads)),
         tokenizer_(BpeTokenizer::Load(options.tokenizer_path)),
-        config_text_(ReadTextFile(ConfigPath(options.text_encoder_path))),
+        config_text_(ReadTextFile(ConfigFileOf(options.text_encoder_path))),
         checkpoint_(Checkpoint::Open(options.text_encoder_path)),
         weights_(checkpoint_, device_, dtype_),
-        model_(weights_, qwen3::Config::Parse(config_text_, ConfigPath(options.text_encoder_path))) {
+        model_(weights_, qwen3::Config::Parse(config_text_, ConfigFileOf(options.text_encoder_path))) {
     const int64_t vocabulary = model_.config().vocab_size, needed = static_cast<int64_t>(tokenizer_.vocabulary_size());
     if (needed > vocabulary) {
       throw Error(ErrorCode::kInvalidArgument, options.tokenizer_path + ": the tokenizer has " +

@@ -28,11 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string ConfigBeside(const std::string& path) {
-  const fs::path given(path);
-  return ((fs::is_directory(given) ? given : given.parent_path()) / "config.json").string();
-}
-
 double DefaultShift(const std::string& scheduler_path) {
   const std::string file = (fs::path(scheduler_path) / "scheduler_config.json").string();
   if (!fs::exists(file)) return 3.0;  // what Z-Image-Turbo uses
@@ -112,14 +107,14 @@ struct ZImagePipeline::Models {
         dtype(nn::ChooseDtype(o.torch_dtype, device, at::kFloat)),
         vae_device(nn::ChooseDevice(o.vae_device)),
         threads(nn::SetThreads(o.threads)),
-        config(dit::Config::Parse(ReadTextFile(ConfigBeside(o.transformer_path)), ConfigBeside(o.transformer_path))),
+        config(dit::Config::Parse(ReadTextFile(ConfigFileOf(o.transformer_path)), ConfigFileOf(o.transformer_path))),
         weights(Checkpoint::Open(o.transformer_path), device, dtype),
         refiner(weights, config),
         dit(weights, config),
         // fp32 whatever the DiT computes in, as the native reference: a bf16 picture cannot be closer than one grey
         // level.
         vae_weights(Checkpoint::Open(o.vae_path), vae_device, at::kFloat),
-        decoder(vae_weights, vae::Config::Parse(ReadTextFile(ConfigBeside(o.vae_path)), ConfigBeside(o.vae_path))),
+        decoder(vae_weights, vae::Config::Parse(ReadTextFile(ConfigFileOf(o.vae_path)), ConfigFileOf(o.vae_path))),
         preview(static_cast<int32_t>(config.in_channels)) {
     const int64_t scale = decoder.config().scale();
     if (decoder.config().latent_channels != config.in_channels) {

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <filesystem>
 #include <mutex>
 #include <string>
 
@@ -15,9 +14,7 @@ namespace diptych {
 namespace {
 
 std::string FingerprintOf(const std::string& path, int threads) {
-  const std::filesystem::path given(path);
-  const std::filesystem::path folder = std::filesystem::is_directory(given) ? given : given.parent_path();
-  return CheckpointFingerprint(*Checkpoint::Open(path), ReadTextFile((folder / "config.json").string()), threads);
+  return CheckpointFingerprint(*Checkpoint::Open(path), ReadTextFile(ConfigFileOf(path)), threads);
 }
 
 class ZImageRenderer : public PictureRenderer {

@@ -1,5 +1,7 @@
 #include "common/model_config/json_facts.h"
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "common/error/error.h"
@@ -44,6 +46,15 @@ TEST(JsonFacts, NamesFileKeyAndValueInRefusals) {
   EXPECT_EQ(RefusalOf([&] { json.Object("rope").Number("theta"); }),
             "transformer/config.json: \"rope\": \"theta\" is missing");
   EXPECT_NE(RefusalOf([&] { json.Number("eps"); }), "");
+}
+
+TEST(ConfigFileOf, LiesInTheFolderOrBesideTheFileOfACheckpointThatIsThere) {
+  const std::filesystem::path folder(testing::TempDir());
+  std::ofstream(folder / "config_file_of.safetensors") << "x";
+  EXPECT_EQ(ConfigFileOf(folder / ""), folder / "config.json");
+  EXPECT_EQ(ConfigFileOf(folder / "config_file_of.safetensors"), folder / "config.json");
+  EXPECT_EQ(RefusalOf([] { ConfigFileOf("no/such/transformer"); }),
+            "no/such/transformer: there is no such file or folder of a checkpoint");
 }
 
 TEST(JsonFacts, RefusesWhatIsNoObject) {
