@@ -18,6 +18,10 @@ namespace {
   throw Error(ErrorCode::kUnavailable, "cannot write " + path.string() + ": " + reason);
 }
 
+std::filesystem::path PartialOf(const std::filesystem::path& path) {
+  return path.string() + ".part-" + std::to_string(getpid());
+}
+
 // Writes all bytes to the descriptor and to the disk; errno on failure, else 0.
 int WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -51,7 +55,7 @@ std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit) {
 }
 
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes) {
-  const std::filesystem::path partial = path.string() + ".part-" + std::to_string(getpid());
+  const std::filesystem::path partial = PartialOf(path);
   const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) FailToWrite(path, std::strerror(errno));
   int error = WriteAll(fd, bytes);
@@ -63,12 +67,17 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view byt
   }
 }
 
-void MakeParentFolder(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.parent_path();
-  if (folder.empty()) return;
+void PrepareToWrite(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw Error(ErrorCode::kUnavailable, "cannot make the folder " + folder.string() + ": " + error.message());
+  if (std::filesystem::is_directory(path, error)) FailToWrite(path, "it is a folder");
+  const std::filesystem::path partial = PartialOf(path);
+  const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) FailToWrite(path, std::strerror(errno));
+  close(fd);
+  unlink(partial.c_str());
 }
 
 }  // namespace diptych

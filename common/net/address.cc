@@ -15,7 +15,7 @@ namespace {
 
 absl::Status Malformed(const std::string& text, const std::string& reason) {
   return absl::InvalidArgumentError(
-      absl::StrCat("address \"", text, "\": ", reason, "; the form is HOST:PORT or [IPV6]:PORT, e.g. 127.0.0.1:7801"));
+      absl::StrCat("address \"", text, "\": ", reason, "; the form is HOST:PORT or [IPV6]:PORT"));
 }
 
 bool IsIpv4(const std::string& host) {

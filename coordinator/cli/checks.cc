@@ -125,6 +125,13 @@ void CheckRenderer(const ConnectionOptions& connection, std::vector<Check>& chec
                         " jobs waiting");
   });
   if (!checks[before].ok) return;
+  if (renderer.state_folder) {
+    const StateFolderReport& folder = *renderer.state_folder;
+    checks.push_back({folder.problem.empty(), "state folder",
+                      folder.problem.empty() ? absl::StrCat(folder.free_bytes / 1'000'000, " MB free") : folder.problem,
+                      "make room on the renderer's disk, or start diptych-renderd with another --state-dir; it keeps "
+                      "what it has accepted"});
+  }
   if (renderer.encoders.empty()) {
     checks.push_back({false, "encoder", "the renderer knows no encoder", "give diptych-renderd --encoder HOST:PORT"});
   }

@@ -58,7 +58,7 @@ class Generate final : public Command {
     }
     const PictureOrder order = MakeOrder(prompt_, picture_, RandomSeed);
     for (const std::string& note : order.notes) Warn(environment, note);
-    for (const std::filesystem::path& output : outputs_) MakeParentFolder(output);
+    for (const std::filesystem::path& output : outputs_) PrepareToWrite(output);
     if (!runs_privately_) {
       const std::unique_ptr<RenderClient> client = ConnectToRenderer(connection_);
       if (private_.verbose()) environment.err << "renderer " << client->address() << std::endl;
@@ -207,6 +207,7 @@ class Generate final : public Command {
     const std::string label = outputs_.size() > 1 ? Label(index) : "";
     FollowOptions options{.want_picture = true, .patience = connection_.timeout};
     options.preview = preview_;
+    options.is_new = true;
     if (run != nullptr) options.check_nodes = [run] { run->ThrowIfOneEnded(); };
     WatchResult result;
     {

@@ -79,7 +79,7 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
     const absl::StatusOr<WatchResult> result = client.Watch(
         id, watch,
         [&](const JobView& job) {
-          view.Show(job);
+          if (last_seen || options.is_new || !job.Ended()) view.Show(job);
           last_seen = job;
         },
         stop);

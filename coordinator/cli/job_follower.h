@@ -51,6 +51,7 @@ struct FollowOptions {
   std::chrono::milliseconds patience{30000};  // how long a lost connection is tried again, from its loss
   std::function<void()> check_nodes = [] {};  // throws when it is no use to try again
   std::filesystem::path preview = {};         // a file that every preview replaces; empty: none are asked for
+  bool is_new = false;                        // submitted just now; the steps of another that has ended are old news
 };
 
 // Returns when the job has ended. A lost connection is tried again: the job goes on without us.

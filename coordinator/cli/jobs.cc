@@ -74,6 +74,7 @@ class Jobs final : public RendererCommand {
     }));
     std::vector<JobView> jobs;
     for (auto& [id, job] : by_id) jobs.push_back(std::move(job));
+    AddPlaces(*client, jobs);
     if (json_) {
       nlohmann::ordered_json all = nlohmann::ordered_json::array();
       for (const JobView& job : jobs) all.push_back(JobJson(job));
@@ -88,6 +89,17 @@ class Jobs final : public RendererCommand {
   }
 
  private:
+  // The next to be begun say when; a list does not carry it, and of far ones it is a guess.
+  static void AddPlaces(const RenderClient& client, std::vector<JobView>& jobs) {
+    constexpr int kMost = 20;
+    int asked = 0;
+    for (auto job = jobs.rbegin(); job != jobs.rend() && asked < kMost; ++job) {
+      if (job->state != JobView::State::kQueued) continue;
+      ++asked;
+      if (const absl::StatusOr<JobView> now = client.Get(job->id); now.ok()) *job = *now;
+    }
+  }
+
   JobSelection selection_;
   double hours_ = 0;
   size_t most_ended_ = 0;

@@ -24,10 +24,16 @@ ordered_json ToJson(const std::optional<ConditioningStoreReport>& store) {
           {"entries", store->entries}};
 }
 
+ordered_json ToJson(const std::optional<StateFolderReport>& folder) {
+  if (!folder) return nullptr;
+  return {{"free_bytes", folder->free_bytes}, {"problem", folder->problem}};
+}
+
+std::string Megabytes(int64_t bytes) { return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6); }
+
 std::string ToText(const ConditioningStoreReport& store) {
-  const auto megabytes = [](int64_t bytes) { return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6); };
-  std::string text = absl::StrCat("  conditioning ", store.entries, " stored, ", megabytes(store.memory_bytes),
-                                  " in memory, ", megabytes(store.disk_bytes), " on disk; hits ", store.memory_hits,
+  std::string text = absl::StrCat("  conditioning ", store.entries, " stored, ", Megabytes(store.memory_bytes),
+                                  " in memory, ", Megabytes(store.disk_bytes), " on disk; hits ", store.memory_hits,
                                   " in memory, ", store.disk_hits, " on disk, ", store.misses, " misses");
   if (store.damaged > 0) absl::StrAppend(&text, ", ", store.damaged, " damaged files");
   if (store.disk_failures > 0)
@@ -62,6 +68,7 @@ ordered_json ToJson(const std::string& address, const RendererDescription& rende
             {"queued", renderer.queued},
             {"running", renderer.running}}},
           {"conditioning_store", ToJson(renderer.conditioning_store)},
+          {"state_folder", ToJson(renderer.state_folder)},
           {"encoders", encoders}};
 }
 
@@ -75,6 +82,12 @@ std::string ToText(const std::string& address, const RendererDescription& render
   absl::StrAppend(&text, "  vae          ", renderer.vae_fingerprint.substr(0, 16), ", up to ", renderer.max_side,
                   " px a side\n");
   if (renderer.conditioning_store) text += ToText(*renderer.conditioning_store);
+  if (renderer.state_folder) {
+    const StateFolderReport& folder = *renderer.state_folder;
+    absl::StrAppend(&text, "  state folder ",
+                    folder.problem.empty() ? Megabytes(folder.free_bytes) + " free" : "PROBLEM: " + folder.problem,
+                    "\n");
+  }
   if (renderer.encoders.empty()) absl::StrAppend(&text, "no encoders: only uploaded embeddings can be painted\n");
   for (const EncoderReport& encoder : renderer.encoders) {
     absl::StrAppend(&text, "encoder ", encoder.address, "  ");

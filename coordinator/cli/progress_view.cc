@@ -15,8 +15,8 @@ namespace {
 constexpr int kBarWidth = 24;  // characters between the brackets
 
 std::string StateNote(const JobView& job) {
-  const std::string state(JobStateText(job.state));
-  return job.detail.empty() ? state : absl::StrCat(state, " (", EscapeForLog(job.detail), ")");
+  const std::string state(JobStateText(job.state)), reason = WaitText(job);
+  return reason.empty() ? state : absl::StrCat(state, " (", reason, ")");
 }
 
 }  // namespace

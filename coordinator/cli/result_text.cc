@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/log/log.h"
 #include "common/prompt/utf8.h"
 
 namespace diptych {
@@ -103,6 +104,14 @@ std::string TimingsLine(const StageTimings& timings) {
                       seconds(timings.png_ms), ", total ", seconds(timings.total_ms));
 }
 
+std::string WaitText(const JobView& job) {
+  std::string text = EscapeForLog(job.detail);
+  if (job.state != JobView::State::kQueued || !job.place) return text;
+  absl::StrAppend(&text, text.empty() ? "" : "; ", job.place->jobs_ahead, " ahead");
+  if (job.place->wait_ms) absl::StrAppendFormat(&text, ", starts in about %.0f s", *job.place->wait_ms / 1000);
+  return text;
+}
+
 std::string OneLine(const std::string& text, size_t columns) {
   std::string line;
   size_t used = 0;
@@ -140,9 +149,11 @@ std::string JobTable(const std::vector<JobView>& jobs, size_t columns) {
   const size_t used = id_columns + 2 + 9 + 2 + 7 + 2 + kClientColumns + 2;
   const size_t left = columns > used + 20 ? columns - used : 20;
   for (const JobView& job : jobs) {
-    const std::string text = job.error.empty() ? job.prompt : absl::StrCat("error: ", job.error);
-    table += row(OneLine(job.id, id_columns), std::string(JobStateText(job.state)),
-                 absl::StrCat(job.step, "/", job.steps), OneLine(job.client, kClientColumns), OneLine(text, left));
+    table +=
+        row(OneLine(job.id, id_columns), std::string(JobStateText(job.state)), absl::StrCat(job.step, "/", job.steps),
+            OneLine(job.client, kClientColumns), OneLine(job.prompt, left));
+    const std::string reason = job.error.empty() ? WaitText(job) : absl::StrCat("error: ", job.error);
+    if (!reason.empty()) absl::StrAppend(&table, "    ", OneLine(reason, std::max<size_t>(columns, 24) - 4), "\n");
   }
   return table;
 }

@@ -18,7 +18,11 @@ std::string TimingsLine(const StageTimings& timings);
 // One line for each prompt of which the renderer took fewer rows than it has tokens; usually none.
 std::vector<std::string> ShortenedPrompts(const JobView& job);
 
-// One row a job under a line of headings; `columns` is the width of the whole.
+// What a job waits for and when it may begin, as far as its report says: "3 ahead, starts in about 40 s".
+std::string WaitText(const JobView& job);
+
+// One row a job under a line of headings, and one below it for what it waits for or failed of; `columns` is the width
+// of the whole.
 std::string JobTable(const std::vector<JobView>& jobs, size_t columns);
 
 // As much of the text as a terminal shows in `columns` columns, a space in place of each control character; "..."

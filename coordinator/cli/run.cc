@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/nearest.h"
+#include "common/config/options.h"
 #include "common/config/settings.h"
 #include "common/config/unplaced_argument.h"
 #include "common/error/error.h"
@@ -56,9 +57,10 @@ std::string NearestSizes(const CLI::App& app) {
     const CLI::Option* option = app.get_option_no_throw(flag);
     if (option == nullptr || option->count() == 0) continue;
     int64_t size = 0;
-    if (!CLI::detail::lexical_cast(option->results().back(), size) || size <= 0 || size > INT32_MAX ||
-        size % kSizeMultiple == 0)
+    if (!CLI::detail::lexical_cast(option->results().back(), size) || size <= 0 || size > options::kWidth.info.most ||
+        size % kSizeMultiple == 0) {
       continue;
+    }
     const int64_t below = size / kSizeMultiple * kSizeMultiple;
     return below == 0 ? absl::StrCat("; the nearest is ", kSizeMultiple)
                       : absl::StrCat("; the nearest are ", below, " and ", below + kSizeMultiple);

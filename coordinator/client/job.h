@@ -100,8 +100,8 @@ struct EncoderReport {
   std::string error;  // why not
   std::string model_fingerprint;
   int64_t width = 0;
-  std::string state = {};      // "unknown", "up", "loading", "down", "refused"; empty: an older renderer does not say
-  int32_t in_flight = 0;  // prompts that the renderer has it encode now
+  std::string state = {};  // "unknown", "up", "loading", "down", "refused"; empty: an older renderer does not say
+  int32_t in_flight = 0;   // prompts that the renderer has it encode now
 };
 
 // What a renderer keeps of conditioning; counts are since its start.
@@ -118,6 +118,12 @@ struct ConditioningStoreReport {
 };
 
 // What a renderer has loaded.
+// Where the renderer keeps jobs and pictures.
+struct StateFolderReport {
+  int64_t free_bytes = 0;
+  std::string problem;  // empty: none is known
+};
+
 struct RendererDescription {
   std::string program_version;
   std::string transformer_fingerprint;
@@ -135,6 +141,7 @@ struct RendererDescription {
   int32_t running = 0;
   std::vector<EncoderReport> encoders;
   std::optional<ConditioningStoreReport> conditioning_store;  // unset: an older renderer does not say
+  std::optional<StateFolderReport> state_folder;              // likewise
 };
 
 // What an encoder has loaded.

@@ -158,6 +158,9 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
                                     encoder.model_fingerprint(), encoder.width(), encoder.state(),
                                     encoder.in_flight()});
   }
+  if (response.has_state_folder()) {
+    description.state_folder = {response.state_folder().free_bytes(), response.state_folder().problem()};
+  }
   if (response.has_conditioning_store()) {
     description.conditioning_store = StoreFromMessage(response.conditioning_store());
   }

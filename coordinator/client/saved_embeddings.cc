@@ -252,7 +252,7 @@ fs::path SaveEmbeddings(const fs::path& path, const SavedEmbeddings& saved) {
   CheckConditioning(saved.conditioning);
   const fs::path target = EmbeddingsPath(path);
   const ConditioningHeader& header = saved.conditioning.header;
-  MakeParentFolder(target);
+  PrepareToWrite(target);
   const Dtype dtype = header.dtype == StateDtype::kBFloat16 ? Dtype::BF16 : Dtype::F32;
   std::vector<TensorToWrite> tensors = {{{kTensor, dtype, {header.rows, header.width}}, saved.conditioning.bytes}};
   if (saved.negative) {

@@ -544,6 +544,8 @@ void JobQueue::FailUnreadable(const std::string& id, const std::string& why) {
     Job failed;
     failed.id = id;
     failed.state = JobState::kFailed;
+    failed.error = progress.error;
+    failed.error_code = progress.error_code;
     ended_(failed);
   }
   feeds_.End(id);

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <string>
 #include <system_error>
 
@@ -29,6 +31,8 @@ void MakeParents(const std::filesystem::path& folder) {
                 "cannot make folder " + folder.parent_path().string() + ": " + error.message());
   }
 }
+
+constexpr int64_t kLittleBytes = 64 << 20;  // some dozen pictures with the store's own files
 
 // Who holds the lock, as the holder wrote it; empty when unreadable.
 std::string Holder(int fd) {
@@ -72,6 +76,21 @@ StateFolder::StateFolder(const std::filesystem::path& root) : root_(Normal(root)
   }
   SyncFolder(root_);
   SyncFolder(root_.parent_path());
+}
+
+StateFolder::Health StateFolder::health() const {
+  Health health;
+  struct statvfs disk {};
+  if (::statvfs(root_.c_str(), &disk) != 0 || ::access(root_.c_str(), W_OK | X_OK) != 0) {
+    health.problem = root_.string() + " cannot be written: " + std::strerror(errno);
+    return health;
+  }
+  health.free_bytes = static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
+  if (health.free_bytes < kLittleBytes) {
+    health.problem =
+        "only " + std::to_string(health.free_bytes >> 20) + " MiB are free on the disk of " + root_.string();
+  }
+  return health;
 }
 
 }  // namespace diptych

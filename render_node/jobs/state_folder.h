@@ -1,8 +1,10 @@
 // The render daemon's folder: the job store, the pictures, uploaded conditioning, checkpoints. One daemon at a time.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "render_node/jobs/durable_file.h"
 
@@ -15,6 +17,13 @@ class StateFolder {
   // written. Throws Error: kFailedPrecondition when another daemon uses the folder or something else than a folder has
   // its name, kUnavailable when it cannot be made or written.
   explicit StateFolder(const std::filesystem::path& root);
+
+  struct Health {
+    int64_t free_bytes = 0;  // of its disk, for this user
+    std::string problem;     // why the next job may not be kept; empty: none is known
+  };
+  // Asks the disk, writes nothing.
+  Health health() const;
 
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path database() const { return root_ / "jobs.sqlite"; }

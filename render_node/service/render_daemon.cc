@@ -100,20 +100,37 @@ v1::ConditioningStoreStatus ToStatus(const ConditioningStore::Stats& stats) {
   return status;
 }
 
+v1::StateFolderStatus ToStatus(const StateFolder::Health& health) {
+  v1::StateFolderStatus status;
+  status.set_free_bytes(health.free_bytes);
+  status.set_problem(health.problem);
+  return status;
+}
+
+// While it is in work.
 void LogState(const Logger& log, const Job& job) {
   const Logger line = log.ForJob(job.id);
   switch (job.state) {
     case JobState::kDone:
-      line.Info(absl::StrFormat("done %.0f ms after it was accepted", job.timings.total_ms));
-      break;
     case JobState::kFailed:
-      line.Warn(absl::StrCat("failed: ", job.error_code, ": ", job.error));
-      break;
+    case JobState::kCancelled:
+      return;  // LogEnd says it, also of a job that never was in work
     case JobState::kRendering:
       line.Info(absl::StrCat("rendering, attempt ", job.attempt));
-      break;
+      return;
     default:
       line.Info(std::string(JobStateName(job.state)));
+  }
+}
+
+void LogEnd(const Logger& log, const Job& job) {
+  const Logger line = log.ForJob(job.id);
+  if (job.state == JobState::kDone) {
+    line.Info(absl::StrFormat("done %.0f ms after it was accepted", job.timings.total_ms));
+  } else if (job.state == JobState::kFailed) {
+    line.Warn(absl::StrCat("failed: ", job.error_code, ": ", job.error));
+  } else {
+    line.Info(job.step > 0 ? absl::StrCat("cancelled after step ", job.step, " of ", job.spec.steps) : "cancelled");
   }
 }
 
@@ -223,7 +240,10 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   checkpoints.RemoveAllBut(waiting);
   FairScheduler scheduler(config.client_work_limit);
   RenderMetrics metrics;
-  JobQueue queue(store, scheduler, clock, config.limits, [&](const Job& job) { metrics.Ended(job); });
+  JobQueue queue(store, scheduler, clock, config.limits, [&](const Job& job) {
+    LogEnd(log, job);
+    metrics.Ended(job);
+  });
   JobRunner worker({.queue = queue,
                     .store = store,
                     .pictures = pictures,
@@ -262,6 +282,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .facts = facts,
        .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
        .conditioning_store = [&] { return ToStatus(conditioning.stats()); },
+       .state_folder = [&] { return ToStatus(folder.health()); },
        .log_prompts = config.log_prompts,
        .refused = [&](const absl::Status& why) { metrics.Refused(why); }});
   if (endpoint) {

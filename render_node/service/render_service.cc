@@ -18,6 +18,7 @@ namespace {
 
 // How soon a call notices that its client has left.
 constexpr std::chrono::milliseconds kLookInterval(50);
+constexpr std::chrono::milliseconds kPlaceInterval(1000);  // at most so often a waiting job's watcher learns its place
 
 // A page of jobs stays well below the 4 MiB that a gRPC client takes by default.
 constexpr size_t kMaxListBytes = size_t{3} << 20;
@@ -72,16 +73,25 @@ absl::StatusOr<Job> FollowJob(JobQueue& queue, const v1::WatchRequest& request, 
       queue.Watch(id, {.after_sequence = request.after_sequence(), .previews = request.previews()});
   if (!watch.ok()) return watch.status();
   v1::WatchResponse response;
+  int32_t ahead = 0;
+  auto next_look = std::chrono::steady_clock::now();
   const auto write = [&](const Job& job) {
     *response.mutable_job() = ToProto(job, queue.PlaceOf(job.id));
+    ahead = response.job().place().jobs_ahead();
+    next_look = std::chrono::steady_clock::now() + kPlaceInterval;
     return send(response);
   };
   Job job;
   for (bool ended = false; !ended;) {
     if (context.IsCancelled()) return ClientHasLeft();
     switch ((*watch)->Next(kLookInterval, &job)) {
-      case JobWatch::Outcome::kNothingNew:
-        continue;
+      case JobWatch::Outcome::kNothingNew: {  // while it waits, others come and go
+        if (job.state != JobState::kQueued || std::chrono::steady_clock::now() < next_look) continue;
+        next_look += kPlaceInterval;
+        const std::optional<JobQueue::Place> place = queue.PlaceOf(id);
+        if (!place || place->jobs_ahead == ahead || job.id.empty()) continue;
+        break;
+      }
       case JobWatch::Outcome::kJob:
         ended = IsTerminal(job.state);
         break;
@@ -155,6 +165,7 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     response->set_running(static_cast<int32_t>(parts.queue->running()));
     for (v1::EncoderStatus& encoder : parts.encoders()) *response->add_encoders() = std::move(encoder);
     if (parts.conditioning_store) *response->mutable_conditioning_store() = parts.conditioning_store();
+    if (parts.state_folder) *response->mutable_state_folder() = parts.state_folder();
     return absl::OkStatus();
   });
 }

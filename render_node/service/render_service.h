@@ -30,6 +30,7 @@ struct RenderServiceParts {
   std::function<std::vector<v1::EncoderStatus>()>
       encoders;  // may take as long as an encoder needs to answer; thread-safe
   std::function<v1::ConditioningStoreStatus()> conditioning_store;  // empty: there is none; thread-safe
+  std::function<v1::StateFolderStatus()> state_folder;              // empty: there is none; thread-safe
   bool log_prompts = false;                                         // in full; otherwise only their length
   std::function<void(const absl::Status&)>
       refused;  // why Submit took no job; may be empty; thread-safe, must not throw

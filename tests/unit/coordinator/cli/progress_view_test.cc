@@ -50,6 +50,27 @@ TEST(ProgressView, SaysWhatAJobWaitsForAndWhichPictureItIs) {
   EXPECT_EQ(err.str(), "picture 2 of 3: encoding (no encoder answers)\n");
 }
 
+TEST(ProgressView, SaysWhenAWaitingJobMayBegin) {
+  std::ostringstream err;
+  JobView job = At(JobView::State::kQueued);
+  job.place = QueuePlaceView{2, 9'600};
+  {
+    ProgressView lines(err, {}, "");
+    lines.Show(job);
+    job.place->jobs_ahead = 1;  // tells a bar, not a log
+    lines.Show(job);
+  }
+  EXPECT_EQ(err.str(), "queued (2 ahead, starts in about 10 s)\n");
+  err.str("");
+  ProgressView bar(err, Columns(80), "");
+  bar.Show(job);
+  job.place = QueuePlaceView{0, std::nullopt};
+  bar.Show(job);
+  EXPECT_EQ(err.str(),
+            "\r[------------------------] queued (1 ahead, starts in about 10 s)\x1b[K"
+            "\r[------------------------] queued (0 ahead)\x1b[K");
+}
+
 TEST(ProgressView, DrawsABarOverItselfOnATerminalAndClearsItAtTheEnd) {
   std::ostringstream err;
   ProgressView view(err, Columns(80), "");
@@ -131,8 +152,17 @@ TEST(ResultText, TabulatesJobsWithTheirErrors) {
   job.error = "out of memory";
   EXPECT_EQ(JobTable({job}, 100),
             "ID  STATE         STEP  CLIENT        PROMPT\n"
-            "j1  failed         2/4  me            error: out of memory\n");
+            "j1  failed         2/4  me            a cat\n"
+            "    error: out of memory\n");
   job.error.clear();
+  job.state = JobView::State::kQueued;
+  job.place = QueuePlaceView{3, 41'000};
+  EXPECT_EQ(JobTable({job}, 100),
+            "ID  STATE         STEP  CLIENT        PROMPT\n"
+            "j1  queued         2/4  me            a cat\n"
+            "    3 ahead, starts in about 41 s\n");
+  job.place.reset();
+  job.state = JobView::State::kFailed;
   for (const char* client : {"J\xC3\xB6rg", "\xE7\x8C\xAB\xE7\x8C\xAB"}) {
     job.client = client;
     EXPECT_EQ(JobTable({job}, 100).substr(JobTable({}, 100).size()),

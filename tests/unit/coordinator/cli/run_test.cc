@@ -325,6 +325,7 @@ TEST_F(RunTest, SubmitsListsWatchesFetchesAndCancels) {
   EXPECT_EQ(out_.str().rfind("job-1 done\n", 0), 0u);
   ASSERT_EQ(RunWithRenderer({"fetch", "job-1", "--output", folder_ / "f.png"}), kExitDone) << err_.str();
   EXPECT_EQ(out_.str(), (folder_ / "f.png") + "\n");
+  EXPECT_EQ(err_.str(), "") << "nothing was followed: the job had ended";
   EXPECT_EQ(DecodePng(ReadBoundedFile(folder_ / "f.png", 1 << 20)).picture.width, 16);
 
   ASSERT_EQ(RunWithRenderer({"jobs", "--json"}), kExitDone);
@@ -376,7 +377,9 @@ TEST_F(RunTest, ShowsTheNodes) {
                             "last_failure": "disk full", "memory_bytes": 1500000, "disk_bytes": 2600000,
                             "entries": 9})"));
   ASSERT_EQ(RunWithRenderer({"nodes"}), kExitDone);
+  EXPECT_EQ(nodes["state_folder"], json::parse(R"({"free_bytes": 7000000000, "problem": ""})"));
   EXPECT_NE(out_.str().find("encoder 10.0.0.1:1"), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find("  state folder 7000.0 MB free\n"), std::string::npos) << out_.str();
   EXPECT_NE(out_.str().find(", encodes 3 now\n"), std::string::npos) << out_.str();
   EXPECT_NE(out_.str().find("encoder 10.0.0.2:1  refused: another model\n"), std::string::npos) << out_.str();
   EXPECT_NE(out_.str().find("9 stored, 1.5 MB in memory, 2.6 MB on disk; hits 4 in memory, 5 on disk, 6 misses, "
@@ -406,7 +409,22 @@ TEST_F(RunTest, DoctorFindsAHealthyRenderer) {
   }
   EXPECT_EQ(RunWithRenderer({"doctor"}), kExitDone) << out_.str();
   EXPECT_EQ(out_.str().find("PROBLEM"), std::string::npos) << out_.str();
+  renderer_.state_folder_problem = "only 3 MiB are free";
+  EXPECT_EQ(RunWithRenderer({"doctor"}), kExitFailed);
+  EXPECT_NE(out_.str().find("PROBLEM  state folder     only 3 MiB are free\n"), std::string::npos) << out_.str();
+  EXPECT_EQ(RunWithRenderer({"nodes"}), kExitDone);
+  EXPECT_NE(out_.str().find("  state folder PROBLEM: only 3 MiB are free\n"), std::string::npos) << out_.str();
   EXPECT_EQ(Run({"doctor", "--render", "127.0.0.1:1", "--timeout", "2"}), kExitFailed);
+}
+
+TEST_F(RunTest, FindsOutBeforeItSubmitsThatThePictureCannotBeWritten) {
+  WriteFileAtomically(folder_ / "file", "x");
+  for (const std::string& output :
+       {std::string("/proc/p.png"), std::string("/proc/new/p.png"), folder_ / "file/p.png"}) {
+    EXPECT_EQ(RunWithRenderer({"generate", "a cat", "--output", output}), kExitFailed);
+    ExpectOneLineWith("cannot ");
+  }
+  EXPECT_TRUE(renderer_.specs().empty());
 }
 
 TEST_F(RunTest, UploadsEmbeddingsOnlyOfSoundFiles) {

@@ -45,6 +45,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::atomic<bool> hang = false;            // jobs paint until they are cancelled
   std::atomic<bool> damage_picture = false;  // the picture's bytes do not match its checksum
   std::atomic<bool> has_refused_encoder = false;
+  std::string state_folder_problem;
   std::atomic<int64_t> tokens = 0, rows = 0;  // of the prompt; 0: it does not say
   // So many Watch calls report what was not seen, say nothing for 300 ms and lose the connection.
   std::atomic<int> dropped_watches = 0;
@@ -124,6 +125,8 @@ class FakeRenderer final : public v1::Renderer::Service {
     response->mutable_conditioning_store()->set_memory_bytes(1'500'000);
     response->mutable_conditioning_store()->set_disk_bytes(2'600'000);
     response->mutable_conditioning_store()->set_entries(9);
+    response->mutable_state_folder()->set_free_bytes(7'000'000'000);
+    response->mutable_state_folder()->set_problem(state_folder_problem);
     return grpc::Status::OK;
   }
 
@@ -187,6 +190,10 @@ class FakeRenderer final : public v1::Renderer::Service {
     if (dropped) {
       std::this_thread::sleep_for(std::chrono::milliseconds(300));
       return {grpc::StatusCode::UNAVAILABLE, "connection reset"};
+    }
+    if (job.state() == v1::JOB_STATE_DONE) {  // it was watched before
+      if (request->picture()) SendPicture(Png(job), writer);
+      return grpc::Status::OK;
     }
     for (int step = 1; step <= job.spec().steps() && !hang; ++step) {
       job.set_state(v1::JOB_STATE_RENDERING);

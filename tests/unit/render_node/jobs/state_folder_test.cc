@@ -38,6 +38,16 @@ TEST(StateFolder, IsForItsOwnerAlone) {
   }
 }
 
+TEST(StateFolder, SaysWhetherTheNextJobCanBeKept) {
+  const TemporaryFolder temporary;
+  const StateFolder folder(temporary.path() / "state");
+  const StateFolder::Health well = folder.health();
+  EXPECT_GT(well.free_bytes, 0);
+  EXPECT_TRUE(well.problem.empty() || Says(well.problem, "MiB are free")) << well.problem;
+  std::filesystem::remove_all(folder.root());
+  EXPECT_EQ(folder.health().problem, folder.root().string() + " cannot be written: No such file or directory");
+}
+
 TEST(StateFolder, RefusesASecondDaemonAndNamesTheFirst) {
   const TemporaryFolder temporary;
   auto first = std::make_unique<StateFolder>(temporary.path() / "state");

@@ -73,6 +73,32 @@ TEST_F(RenderServiceTest, WatchBeginsWithThePresentStateAndFollowsTheSteps) {
   EXPECT_EQ(watched.last().state(), v1::JOB_STATE_DONE);
 }
 
+TEST_F(RenderServiceTest, WatcherOfAWaitingJobLearnsWhenItsPlaceChanges) {
+  renderer_.HoldBefore(1);
+  const std::string first = Submit(SampleSpec());
+  Await(first, v1::JOB_STATE_RENDERING, 1);
+  std::vector<std::string> ids;
+  for (int i = 0; i < 8; ++i) ids.push_back(Submit(SampleSpec()));  // more than are encoded ahead
+  std::thread cancelling([&] {
+    std::this_thread::sleep_for(milliseconds(100));
+    EXPECT_TRUE(queue_->Cancel(ids[6]).ok());
+    std::this_thread::sleep_for(milliseconds(2500));
+    renderer_.LetGo();
+  });
+  const Watched watched = Watch(ids[7]);
+  cancelling.join();
+  std::vector<int> ahead;
+  for (const v1::Job& job : watched.jobs) {
+    if (job.has_place() && (ahead.empty() || ahead.back() != job.place().jobs_ahead())) {
+      ahead.push_back(job.place().jobs_ahead());
+    }
+  }
+  ASSERT_GE(ahead.size(), 2u);
+  EXPECT_EQ(ahead[0], 8);
+  EXPECT_EQ(ahead[1], 7);
+  EXPECT_EQ(watched.last().state(), v1::JOB_STATE_DONE);
+}
+
 TEST_F(RenderServiceTest, WatcherThatLeavesEndsItsCallAndCancelsNothing) {
   renderer_.HoldBefore(0);
   const std::string id = Submit(SampleSpec());
