@@ -137,18 +137,26 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
     // The disk is waited for while the work begins: a power cut before the answer loses a job that nobody was promised.
     try {
       store_.Sync();
-    } catch (...) {
-      if (accepted.is_new) {
-        EndNow(submitted.id, JobState::kCancelled, "", "");
-        if (!spec.idempotency_key.empty()) store_.Delete(submitted.id);  // the key is for the next try
-      }
-      throw;
+    } catch (const Error& error) {
+      throw Error(error.code(), error.what() + AfterFailedSync(accepted, spec));
     }
     return submitted;
   } catch (const QueueFull& full) {
     return full.ToStatus();
   } catch (...) {
     return StatusOfCurrentException();
+  }
+}
+
+// What becomes of the job, for the client. One with an idempotency key stays: another try with the key, perhaps under
+// way, may already count on it.
+std::string JobQueue::AfterFailedSync(const AcceptedJob& accepted, const JobSpec& spec) {
+  if (!spec.idempotency_key.empty()) return "; try again with the same idempotency key";
+  try {
+    EndNow(accepted.id, JobState::kCancelled, "", "");
+    return "";
+  } catch (const Error&) {
+    return "; job " + accepted.id + " could not be taken back and may be painted all the same";
   }
 }
 
@@ -272,23 +280,22 @@ bool JobQueue::WaitForStop(std::chrono::milliseconds patience) const {
 }
 
 void JobQueue::FailOverdue() {
-  const int64_t now = clock_.UnixMs();
-  std::vector<std::pair<int64_t, std::string>> overdue;
+  std::vector<std::string> overdue;
   {
     const std::lock_guard lock(mutex_);
-    const auto end = deadlines_.lower_bound({now + 1, ""});
-    overdue.assign(deadlines_.begin(), end);
-    deadlines_.erase(deadlines_.begin(), end);
-  }
-  for (auto entry = overdue.begin(); entry != overdue.end(); ++entry) {
-    try {
-      FailAtDeadline(entry->second);
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::kDataLoss) continue;  // it fails for that when its turn comes
-      const std::lock_guard lock(mutex_);
-      deadlines_.insert(entry, overdue.end());
-      throw;
+    const double now = clock_.SteadyMs();
+    for (const auto& [id, deadline] : deadlines_) {
+      if (deadline <= now) overdue.push_back(id);
     }
+  }
+  for (const std::string& id : overdue) {
+    try {
+      FailAtDeadline(id);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kDataLoss) throw;  // else it fails for that when its turn comes
+    }
+    const std::lock_guard lock(mutex_);
+    deadlines_.erase(id);
   }
   if (!overdue.empty()) store_.Sync();
 }
@@ -323,7 +330,10 @@ std::optional<ClaimedJob> JobQueue::ClaimToEncode(EncodeLane lane) {
       changed_.notify_all();  // it may have been the last place: then those whose conditioning is stored may pass
     }
     try {
-      if (std::optional<ClaimedJob> claimed = Begin(*next)) return claimed;
+      if (std::optional<ClaimedJob> claimed = Begin(*next)) {
+        claimed->lane = lane;
+        return claimed;
+      }
     } catch (...) {
       const std::lock_guard lock(mutex_);
       Drop(next->id);
@@ -562,13 +572,15 @@ int64_t JobQueue::NextSequence(int64_t after) {
 void JobQueue::Enqueue(const QueuedJob& job) {
   scheduler_.Add(job);
   if (job.suspect) suspects_.insert(job.id);
-  if (job.deadline_unix_ms > 0) deadlines_.emplace(job.deadline_unix_ms, job.id);
+  if (job.deadline_unix_ms > 0) {
+    deadlines_.try_emplace(job.id, clock_.SteadyMs() + static_cast<double>(job.deadline_unix_ms - clock_.UnixMs()));
+  }
 }
 
 void JobQueue::Note(const Job& job) {
   const bool painted = job.state == JobState::kRendering || job.state == JobState::kDecoding;
   if (IsTerminal(job.state) || (painted && job.step > job.crashes.step)) suspects_.erase(job.id);
-  if (IsTerminal(job.state)) deadlines_.erase({job.deadline_unix_ms, job.id});
+  if (IsTerminal(job.state)) deadlines_.erase(job.id);
   if (painted) changed_.notify_all();
 }
 

@@ -13,7 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -50,17 +50,18 @@ inline constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";
 // Beside it, whose limit that is: "queue" or "client".
 inline constexpr char kLimitPayload[] = "diptych/limit";
 
+// Who may take which job to encode.
+enum class EncodeLane {
+  kAny,     // the next job, while fewer than encode_ahead are encoded or ready
+  kStored,  // the next job whose conditioning is at hand, when all lanes are taken and none is ready
+};
+
 // A job in the hands of a worker.
 struct ClaimedJob {
   Job job;  // state encoding or ready
   CancelToken cancel;
   std::shared_ptr<const JobInputs> inputs;  // set when ready
-};
-
-// Who may take which job to encode.
-enum class EncodeLane {
-  kAny,     // the next job, while fewer than encode_ahead are encoded or ready
-  kStored,  // the next job whose conditioning is at hand, when all lanes are taken and none is ready
+  EncodeLane lane = EncodeLane::kAny;
 };
 
 // Thread-safe.
@@ -178,6 +179,7 @@ class JobQueue {
   int64_t NextSequence(int64_t after);
 
   // Called with mutex_ held.
+  std::string AfterFailedSync(const AcceptedJob& accepted, const JobSpec& spec);
   void Enqueue(const QueuedJob& job);
   bool MayEncode(EncodeLane lane) const;
   void Drop(const std::string& id);  // what is known of a job in work
@@ -204,8 +206,9 @@ class JobQueue {
   // Waiting or in work, and not yet further than where the daemon ended; while there are any, one job is in work at a
   // time.
   std::set<std::string> suspects_;
-  std::set<std::pair<int64_t, std::string>> deadlines_;  // of waiting jobs and jobs in work
-  std::optional<double> picture_ms_;                     // what a picture takes, moving average
+  // Steady time, of waiting jobs and jobs in work; fixed when the job comes, whatever is done to the clock afterwards.
+  std::unordered_map<std::string, double> deadlines_;
+  std::optional<double> picture_ms_;  // what a picture takes, moving average
   int64_t last_sequence_ = 0;
   bool stopping_ = false;
 };

@@ -23,6 +23,9 @@ std::optional<PromptFit> FitOf(const ConditioningHeader& header) {
   return PromptFit{header.token_count, header.rows};
 }
 
+// Ends a claim of the lane for stored jobs: this one's conditioning is not at hand any more.
+struct NotStoredAfterAll {};
+
 // A full or locked disk may be better in a moment; anything else will not.
 bool MayPass(ErrorCode code) { return code == ErrorCode::kResourceExhausted || code == ErrorCode::kUnavailable; }
 
@@ -83,16 +86,17 @@ void JobRunner::Encode(ClaimedJob& claimed) {
     WithStore(job, claimed.cancel, [&] { uploaded = parts_.store.LoadConditioning(job.id); });
     auto inputs = std::make_shared<JobInputs>();
     const FetchRequests requests = FetchRequestsOf(job.spec, job.id, parts_.renderer.facts());
-    inputs->positive =
-        uploaded.positive ? *std::move(uploaded.positive) : Fetch(job, requests.positive, claimed.cancel);
+    inputs->positive = uploaded.positive ? *std::move(uploaded.positive) : Fetch(claimed, requests.positive);
     job.fits.prompt = FitOf(inputs->positive.header);
     if (requests.negative) {
-      inputs->negative =
-          uploaded.negative ? std::move(uploaded.negative) : Fetch(job, *requests.negative, claimed.cancel);
+      inputs->negative = uploaded.negative ? std::move(uploaded.negative) : Fetch(claimed, *requests.negative);
       job.fits.negative = FitOf(inputs->negative->header);
     }
     Advance(job, JobState::kReady, claimed.cancel);
     parts_.queue.HandOver(claimed, inputs);
+  } catch (const NotStoredAfterAll&) {
+    job.timings = {};
+    Settle(job, JobState::kQueued);
   } catch (...) {
     Settle(job, OutcomeOfCurrentException(job, claimed.cancel));
   }
@@ -158,9 +162,11 @@ void JobRunner::Finish(Painted& painted) {
   Settle(job, outcome);
 }
 
-Conditioning JobRunner::Fetch(Job& job, const FetchRequest& request, const CancelToken& cancel) {
-  cancel.ThrowIfCancelled();
-  FetchResult result = parts_.source.Fetch(request, cancel, [&](const std::string& reason) {
+Conditioning JobRunner::Fetch(ClaimedJob& claimed, const FetchRequest& request) {
+  Job& job = claimed.job;
+  claimed.cancel.ThrowIfCancelled();
+  FetchResult result = parts_.source.Fetch(request, claimed.cancel, [&](const std::string& reason) {
+    if (claimed.lane == EncodeLane::kStored) throw NotStoredAfterAll();  // others that are stored want to pass
     job.detail = FirstLine(reason);
     parts_.queue.Report(job);
     if (!searched_.exchange(true)) FindStored();

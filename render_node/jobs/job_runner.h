@@ -96,7 +96,7 @@ class JobRunner {
   void HandToFinisher(Painted painted);
   void FinishAll();
   void Finish(Painted& painted);
-  Conditioning Fetch(Job& job, const FetchRequest& request, const CancelToken& cancel);
+  Conditioning Fetch(ClaimedJob& claimed, const FetchRequest& request);
   void FindStored();
   Picture Render(ClaimedJob& claimed, const RenderParameters& parameters);
   std::optional<Checkpoint> LoadCheckpoint(Job& job, const std::string& determinants);

@@ -5,6 +5,8 @@
 namespace diptych {
 namespace {
 
+constexpr double kLargestStepMs = 3'600'000, kDistrustMs = 24 * 3'600'000;
+
 // All files of `files` that no job refers to.
 template <typename Files>
 int64_t SweepFiles(JobStore& store, Files& files) {
@@ -48,6 +50,21 @@ Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditio
   }
   swept.files = SweepFiles(store, pictures) + SweepFiles(store, conditioning);
   return swept;
+}
+
+ClockTrust::ClockTrust(int64_t unix_ms, double steady_ms)
+    : offset_ms_(static_cast<double>(unix_ms) - steady_ms), trusted_from_ms_(steady_ms) {}
+
+ClockTrust::Answer ClockTrust::Look(int64_t unix_ms, double steady_ms) {
+  const double offset_ms = static_cast<double>(unix_ms) - steady_ms, jumped_ms = offset_ms - offset_ms_;
+  offset_ms_ = offset_ms;
+  Answer answer;
+  if (jumped_ms > kLargestStepMs) {
+    answer.jumped_ms = jumped_ms;
+    trusted_from_ms_ = steady_ms + kDistrustMs;
+  }
+  answer.trusted = steady_ms >= trusted_from_ms_;
+  return answer;
 }
 
 }  // namespace diptych

@@ -34,4 +34,20 @@ inline constexpr int64_t kSparedMinutes = 10;
 Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, const RetentionRules& rules,
             int64_t now_unix_ms);
 
+// Whether ages can be told: a clock that was set forward makes everything old. Not thread-safe.
+class ClockTrust {
+ public:
+  ClockTrust(int64_t unix_ms, double steady_ms);
+
+  struct Answer {
+    bool trusted = true;   // false for a day after a jump, for somebody to find out that the clock is wrong
+    double jumped_ms = 0;  // set forward since the last look, when by more than an hour
+  };
+  Answer Look(int64_t unix_ms, double steady_ms);
+
+ private:
+  double offset_ms_;
+  double trusted_from_ms_;  // steady
+};
+
 }  // namespace diptych

@@ -17,10 +17,10 @@ constexpr char kJobColumns[] =
     "id, state, step, attempt, accepted_ms, finished_ms, error, error_code, detail, deadline_ms, picture, "
     "picture_bytes, crashes, crash_step, sequence, spec, timings, fits";
 
+// All but what may be damaged.
 Job ReadFacts(const SqliteQuery& row) {
   Job job;
   job.id = row.Text(0);
-  job.state = ParseJobState(row.Text(1));
   job.step = static_cast<int32_t>(row.Integer(2));
   job.attempt = static_cast<int32_t>(row.Integer(3));
   job.accepted_unix_ms = row.Integer(4);
@@ -39,6 +39,7 @@ Job ReadFacts(const SqliteQuery& row) {
 Job ReadJob(const SqliteQuery& row) {
   Job job = ReadFacts(row);
   try {
+    job.state = ParseJobState(row.Text(1));
     job.spec = SpecFromJson(row.Text(15));
     job.timings = TimingsFromJson(row.Text(16));
     job.fits = FitsFromJson(row.Text(17));
@@ -54,9 +55,22 @@ Job ReadJobOrItsError(const SqliteQuery& row) {
     return ReadJob(row);
   } catch (const Error& error) {
     Job job = ReadFacts(row);
+    try {
+      job.state = ParseJobState(row.Text(1));
+    } catch (const Error&) {
+      job.state = JobState::kFailed;  // as the next start will have it
+    }
     job.detail = error.what();
     return job;
   }
+}
+
+// Whoever waits for a job whose state became unreadable learns that it has failed.
+void FailUnreadableStates(SqliteDatabase& database) {
+  database.Execute(
+      "UPDATE job SET error = 'its stored state \"' || state || '\" cannot be read', error_code = 'DATA_LOSS', "
+      "finished_ms = max(finished_ms, accepted_ms), state = 'failed' WHERE state NOT IN "
+      "('queued', 'encoding', 'ready', 'rendering', 'decoding', 'done', 'failed', 'cancelled')");
 }
 
 std::string ListSql(const JobFilter& filter) {
@@ -95,14 +109,17 @@ struct SqliteJobStore::Sql {
       }
       // Commits do not wait for the disk; Sync does, which is the sync of the log that FULL would add to every commit.
       Execute("PRAGMA synchronous = NORMAL");
+      FailUnreadableStates(*this);
       Integer("SELECT count(*) FROM sqlite_master");  // from the first look on the log is there
       SyncFolder(folder.root());
     }
   };
 
-  explicit Sql(const StateFolder& folder) : database(folder) {}
+  explicit Sql(const StateFolder& folder) : database(folder), lists(folder.database()) {}
 
   Opened database;
+  SqliteDatabase lists;  // a look through 100 000 prompts takes a while, and nobody shall wait for it
+  std::mutex lists_mutex;
   // SQLite appends each commit to this file; the database follows at checkpoints, which sync both. Open for as long as
   // the database, so that no failure to write goes unseen.
   const std::filesystem::path log_path = database.path() + "-wal";
@@ -137,7 +154,9 @@ struct SqliteJobStore::Sql {
   SqliteStatement ended{database,
                         "SELECT id, finished_ms, picture_bytes FROM job WHERE finished_ms > 0 "
                         "AND state IN ('done', 'failed', 'cancelled') ORDER BY finished_ms DESC, id DESC"};
-  SqliteStatement remove{database, "DELETE FROM job WHERE id = ? AND state IN ('done', 'failed', 'cancelled')"};
+  SqliteStatement remove{
+      database,
+      "DELETE FROM job WHERE id = ? AND state NOT IN ('queued', 'encoding', 'ready', 'rendering', 'decoding')"};
   SqliteStatement is_referenced{
       database,
       "SELECT EXISTS (SELECT 1 FROM job WHERE picture = ?1 AND picture <> '') OR "
@@ -145,8 +164,11 @@ struct SqliteJobStore::Sql {
       "EXISTS (SELECT 1 FROM job WHERE negative_conditioning = ?1 AND negative_conditioning <> '')"};
 };
 
-SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random)
-    : conditioning_(folder.conditioning()), ids_(std::move(random)), sql_(std::make_unique<Sql>(folder)) {
+SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random, SyncFunction sync)
+    : sync_(std::move(sync)),
+      conditioning_(folder.conditioning()),
+      ids_(std::move(random)),
+      sql_(std::make_unique<Sql>(folder)) {
   // Ids keep growing when the clock was set back between two lives of the daemon.
   const std::string newest = sql_->database.Text("SELECT max(id) FROM job");
   if (!newest.empty()) ids_.StartAfter(newest);
@@ -206,8 +228,8 @@ std::vector<Job> SqliteJobStore::List(const JobFilter& filter) {
   if (!filter.before_id.empty() && !IsJobId(filter.before_id)) {
     throw Error(ErrorCode::kInvalidArgument, "before_id is not a job id, which is 26 digits and capital letters");
   }
-  const std::lock_guard lock(mutex_);
-  SqliteStatement statement(sql_->database, ListSql(filter));
+  const std::lock_guard lock(sql_->lists_mutex);
+  SqliteStatement statement(sql_->lists, ListSql(filter));
   SqliteQuery query(statement);
   // "~" sorts behind every id.
   query.Bind(filter.before_id.empty() ? std::string_view("~") : std::string_view(filter.before_id));
@@ -324,6 +346,26 @@ UploadedConditioning SqliteJobStore::LoadConditioning(const std::string& id) {
 }
 
 // Without the lock: whoever only reads, or commits, does not wait.
-void SqliteJobStore::Sync() { SyncFile(sql_->log, sql_->log_path); }
+void SqliteJobStore::Sync() {
+  if (!distrusts_log_) {
+    try {
+      sync_(sql_->log, sql_->log_path);
+      if (!distrusts_log_) return;  // nor has another sync failed meanwhile
+    } catch (...) {
+      distrusts_log_ = true;
+      throw;
+    }
+  }
+  // Once the kernel has said that it could not write the log, the next sync may say nothing and still prove nothing.
+  // What the log holds is copied into the database and synced there, and the log begins anew.
+  const std::lock_guard lock(mutex_);
+  SqliteStatement checkpoint(sql_->database, "PRAGMA wal_checkpoint(TRUNCATE)");
+  SqliteQuery query(checkpoint);
+  if (!query.Next() || query.Integer(0) != 0) {
+    throw Error(ErrorCode::kUnavailable, "job store " + sql_->database.path() +
+                                             " could not be written to the disk and is still being read; try again");
+  }
+  distrusts_log_ = false;
+}
 
 }  // namespace diptych

@@ -1,7 +1,9 @@
 // The embedded job store: one SQLite file in WAL mode, fully synced, and files of uploaded conditioning beside it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -9,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "render_node/jobs/durable_file.h"
 #include "render_node/jobs/job_id.h"
 #include "render_node/jobs/job_store.h"
 #include "render_node/jobs/state_folder.h"
@@ -19,8 +22,10 @@ namespace diptych {
 class SqliteJobStore final : public JobStore {
  public:
   // Opens or creates the store in `folder`, which must outlive it and whose lock keeps other daemons out. `random`: as
-  // JobIdGenerator takes it. Throws Error as JobStore says, and kFailedPrecondition for a store of a newer version.
-  SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random);
+  // JobIdGenerator takes it. `sync` waits until the file is on the disk; tests let it fail. Throws Error as JobStore
+  // says, and kFailedPrecondition for a store of a newer version.
+  using SyncFunction = std::function<void(const FileDescriptor& fd, const std::filesystem::path& path)>;
+  SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random, SyncFunction sync = SyncFile);
   ~SqliteJobStore() override;
 
   AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) override;
@@ -43,6 +48,8 @@ class SqliteJobStore final : public JobStore {
   std::optional<std::string> FindKey(const JobSpec& spec, const std::string& spec_json, const std::string& positive,
                                      const std::string& negative);
 
+  const SyncFunction sync_;
+  std::atomic<bool> distrusts_log_ = false;  // a sync of it has failed, and it was not begun anew since
   ConditioningFiles conditioning_;
   JobIdGenerator ids_;
   std::mutex mutex_;  // guards everything below

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "common/status/status.h"
 
 namespace diptych {
@@ -19,13 +20,21 @@ Housekeeper::~Housekeeper() { thread_.join(); }
 
 void Housekeeper::Work() {
   double next_sweep_ms = parts_.clock.SteadyMs();
+  ClockTrust trust(parts_.clock.UnixMs(), next_sweep_ms);
   do {
     const absl::Status done = Guard([&] {
       parts_.queue.FailOverdue();
       if (parts_.clock.SteadyMs() < next_sweep_ms) return;
       next_sweep_ms = parts_.clock.SteadyMs() + kSweepIntervalMs;
-      const Swept swept =
-          Sweep(parts_.store, parts_.pictures, parts_.conditioning, parts_.retention, parts_.clock.UnixMs());
+      RetentionRules rules = parts_.retention;
+      const ClockTrust::Answer clock = trust.Look(parts_.clock.UnixMs(), parts_.clock.SteadyMs());
+      if (!clock.trusted) rules.age_ms = 0;
+      if (clock.jumped_ms > 0 && parts_.failed) {
+        parts_.failed(absl::FailedPreconditionError(
+            absl::StrFormat("the clock was set forward by %.1f hours; for a day no job is forgotten for its age",
+                            clock.jumped_ms / 3'600'000)));
+      }
+      const Swept swept = Sweep(parts_.store, parts_.pictures, parts_.conditioning, rules, parts_.clock.UnixMs());
       if (parts_.swept && swept.jobs + swept.files > 0) parts_.swept(swept);
       if (parts_.picture_bytes) parts_.picture_bytes(parts_.pictures.Bytes());
     });

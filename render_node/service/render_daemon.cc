@@ -243,6 +243,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   JobQueue queue(store, scheduler, clock, config.limits, [&](const Job& job) {
     LogEnd(log, job);
     metrics.Ended(job);
+    Guard([&] { checkpoints.Remove(job.id); }).IgnoreError();  // one that stays is removed at the next start
   });
   JobRunner worker({.queue = queue,
                     .store = store,

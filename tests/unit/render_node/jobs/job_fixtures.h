@@ -39,6 +39,10 @@ class FakeClock final : public Clock {
  public:
   int64_t UnixMs() const override { return unix_ms; }
   double SteadyMs() const override { return steady_ms; }
+  void Pass(int64_t ms) {
+    unix_ms += ms;
+    steady_ms = steady_ms + static_cast<double>(ms);
+  }
 
   std::atomic<int64_t> unix_ms = 1'700'000'000'000;
   std::atomic<double> steady_ms = 0;

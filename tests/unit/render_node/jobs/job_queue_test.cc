@@ -203,7 +203,7 @@ TEST_F(JobQueueTest, TellsOnceOfEveryJobThatEndsHoweverItEnds) {
   for (const std::string& id : {cancelled, cancelled_at_work, cancelled, painted}) ASSERT_TRUE(queue.Cancel(id).ok());
   EXPECT_THROW(queue.Advance(claimed.job, kReady), Error) << "its worker learns of it";
   queue.Release(cancelled_at_work);
-  clock_.unix_ms = clock_.unix_ms + 10;
+  clock_.Pass(10);
   queue.FailOverdue();
   EXPECT_EQ(
       ended,
@@ -238,19 +238,49 @@ TEST_F(JobQueueTest, GivesARepeatedSubmissionItsJobAlsoWhenTheQueueIsFull) {
   EXPECT_TRUE(absl::IsResourceExhausted(queue_->Submit(spec, {}).status()));
 }
 
-TEST_F(JobQueueTest, ARefusedSubmissionLeavesItsKeyFree) {
+TEST_F(JobQueueTest, AClockThatIsSetMovesNoDeadline) {
+  JobSpec spec = SpecOf("a cat");
+  spec.timeout_ms = 1000;
+  const std::string id = queue_->Submit(spec, {})->id;
+  clock_.unix_ms += 3'600'000;
+  queue_->FailOverdue();
+  EXPECT_EQ(StateOf(id), kQueued);
+  clock_.unix_ms -= 7'200'000;
+  clock_.steady_ms = clock_.steady_ms + 1000;
+  queue_->FailOverdue();
+  EXPECT_EQ(StateOf(id), kFailed);
+}
+
+TEST_F(JobQueueTest, AKeyedSubmissionThatCannotBePromisedYetIsFoundByTheNextTry) {
   FillableStore broken(*store_);
   FairScheduler scheduler;
   JobQueue queue(broken, scheduler, clock_, {100, 1000});
   JobSpec spec = SpecOf("a cat", "ada");
   spec.idempotency_key = "once";
   broken.on_sync = [] { throw Error(ErrorCode::kResourceExhausted, "cannot sync"); };
-  EXPECT_TRUE(absl::IsResourceExhausted(queue.Submit(spec, {}).status()));
+  EXPECT_EQ(queue.Submit(spec, {}).status(),
+            absl::ResourceExhaustedError("cannot sync; try again with the same idempotency key"));
   broken.on_sync = nullptr;
   const auto again = queue.Submit(spec, {});
   ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE(again->is_new) << "whoever was answered meanwhile has the same job";
   EXPECT_EQ(queue.Get(again->id)->state, kQueued) << "a job that is never painted is no answer to another try";
   EXPECT_EQ(queue.waiting(), 1);
+}
+
+TEST_F(JobQueueTest, SaysThatAJobCouldNotBeTakenBack) {
+  FillableStore broken(*store_);
+  FairScheduler scheduler;
+  JobQueue queue(broken, scheduler, clock_, {100, 1000});
+  broken.on_sync = [&] {
+    broken.full = true;
+    throw Error(ErrorCode::kUnavailable, "cannot sync");
+  };
+  const absl::Status status = queue.Submit(SpecOf("a cat", ""), {}).status();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_TRUE(Says(std::string(status.message()), "cannot sync; job ")) << status;
+  EXPECT_TRUE(Says(std::string(status.message()), "could not be taken back and may be painted all the same")) << status;
+  EXPECT_EQ(queue.waiting(), 1) << "and it is not lost either";
 }
 
 TEST_F(JobQueueTest, FailsAnOverdueJobLaterWhenTheStoreFailsAtItsDeadline) {
@@ -260,7 +290,7 @@ TEST_F(JobQueueTest, FailsAnOverdueJobLaterWhenTheStoreFailsAtItsDeadline) {
   JobSpec spec = SpecOf("a cat");
   spec.timeout_ms = 1000;
   const std::string id = queue.Submit(spec, {})->id;
-  clock_.unix_ms += 1000;
+  clock_.Pass(1000);
   store.unreadable = true;
   EXPECT_TRUE(ErrorOf([&] { queue.FailOverdue(); }).has_value());
   store.unreadable = false;

@@ -547,6 +547,28 @@ TEST_F(JobRunnerTest, PaintsWhatIsStoredWhileNoEncoderAnswers) {
   for (const std::string& id : new_ids) EXPECT_EQ(Ended(id).state, kDone);
 }
 
+TEST_F(JobRunnerTest, WhatIsNotStoredAfterAllHoldsUpNobodyWhoseIs) {
+  std::promise<void> encoder_is_back;
+  const std::shared_future<void> back = encoder_is_back.get_future().share();
+  std::promise<void> first_waits;
+  source_.on_fetch = [&](const FetchRequest& request, const CancelToken&, const auto& on_waiting) {
+    if (request.prompt.user == "known") return;
+    if (request.prompt.user == "new") first_waits.set_value();
+    on_waiting("no encoder answers");
+    back.wait();
+  };
+  Start();
+  const std::string waits = Submit(SpecOf("new"));
+  first_waits.get_future().wait();
+  const std::string damaged = queue_->Submit(SpecOf("damaged"), {}, /*stored=*/true)->id;
+  const std::string known = queue_->Submit(SpecOf("known"), {}, /*stored=*/true)->id;
+  EXPECT_EQ(Ended(known).state, kDone);
+  EXPECT_EQ(queue_->Get(damaged)->state, kQueued);
+  encoder_is_back.set_value();
+  EXPECT_EQ(Ended(damaged).state, kDone);
+  EXPECT_EQ(Ended(waits).state, kDone);
+}
+
 TEST_F(JobRunnerTest, FailsAJobAtItsDeadlineWhereverItIs) {
   std::promise<void> in_step;
   renderer_.on_step = [&](int32_t step, uint8_t fill) {
@@ -561,10 +583,10 @@ TEST_F(JobRunnerTest, FailsAJobAtItsDeadlineWhereverItIs) {
   in_step.get_future().wait();
   spec.timeout_ms = 4000;
   spec.prompt = PromptOf("waits");
-  clock_.unix_ms += 4999;
+  clock_.Pass(4999);
   queue_->FailOverdue();
   EXPECT_EQ(queue_->Get(running)->state, kRendering);
-  clock_.unix_ms += 1;
+  clock_.Pass(1);
   queue_->FailOverdue();
   const Job job = Ended(running);
   EXPECT_EQ(job.state, kFailed);

@@ -31,6 +31,20 @@ TEST(Retention, ForgetsByAgeCountAndBytes) {
   EXPECT_EQ(ExpiredBy({.age_ms = 200, .jobs = 3, .picture_bytes = 10}), (std::vector<std::string>{"middle", "old"}));
 }
 
+TEST(ClockTrust, TellsNoAgesForADayAfterTheClockWasSetForward) {
+  constexpr int64_t kHourMs = 3'600'000;
+  ClockTrust trust(1'000'000, 0);
+  EXPECT_TRUE(trust.Look(1'060'000, 60'000).trusted);
+  EXPECT_TRUE(trust.Look(1'060'000 - 5 * kHourMs, 60'000).trusted) << "set back: nothing seems older than it is";
+  const ClockTrust::Answer jumped = trust.Look(1'060'000 + 2 * kHourMs, 60'000);
+  EXPECT_FALSE(jumped.trusted);
+  EXPECT_EQ(jumped.jumped_ms, 7 * kHourMs);
+  const ClockTrust::Answer later = trust.Look(1'060'000 + 25 * kHourMs, 60'000 + 23 * kHourMs);
+  EXPECT_FALSE(later.trusted);
+  EXPECT_EQ(later.jumped_ms, 0) << "said once";
+  EXPECT_TRUE(trust.Look(1'060'000 + 26 * kHourMs, 60'000 + 24 * kHourMs).trusted);
+}
+
 class SweepTest : public testing::Test {
  protected:
   std::string Done(const std::string& words, int64_t finished_ms) {

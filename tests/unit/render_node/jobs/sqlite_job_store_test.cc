@@ -467,6 +467,57 @@ TEST_F(SqliteJobStoreTest, ListsTheOtherJobsBesideADamagedOne) {
   EXPECT_EQ(jobs[1].spec, SpecOf("a cat"));
 }
 
+TEST_F(SqliteJobStoreTest, ListsAndForgetsAJobWhoseStateIsDamaged) {
+  const std::string good = store_->Accept(SpecOf("a cat"), {}, kNow).id;
+  const std::string bad = store_->Accept(SpecOf("a dog"), {}, kNow + 1).id;
+  SqliteDatabase(DatabasePath()).Execute("UPDATE job SET state = 'quezed' WHERE id = '" + bad + "'");
+  const std::vector<Job> jobs = store_->List({});
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0].state, kFailed);
+  EXPECT_TRUE(Says(jobs[0].detail, "quezed")) << jobs[0].detail;
+  EXPECT_TRUE(store_->Delete(bad));
+  EXPECT_EQ(store_->List({}).size(), 1u);
+}
+
+TEST_F(SqliteJobStoreTest, AJobWhoseStateIsDamagedHasFailedAtTheNextStart) {
+  const std::string bad = store_->Accept(SpecOf("a dog"), {}, kNow).id;
+  Close();
+  SqliteDatabase(DatabasePath()).Execute("UPDATE job SET state = 'quezed'");
+  Open();
+  const Job job = *store_->Get(bad);
+  EXPECT_EQ(job.state, kFailed);
+  EXPECT_EQ(job.error, "its stored state \"quezed\" cannot be read");
+  EXPECT_EQ(job.error_code, "DATA_LOSS");
+  EXPECT_EQ(store_->Ended().size(), 1u);
+}
+
+// The kernel says once that it could not write, and then forgets what it did not write.
+TEST_F(SqliteJobStoreTest, BelievesNoSyncOfTheLogAfterOneThatFailed) {
+  Close();
+  folder_ = std::make_unique<StateFolder>(temporary_.path() / "state");
+  int syncs = 0;
+  store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(++lives_),
+                                            [&](const FileDescriptor& fd, const std::filesystem::path& path) {
+                                              if (++syncs == 1)
+                                                throw Error(ErrorCode::kUnavailable, "cannot write " + path.string());
+                                              SyncFile(fd, path);
+                                            });
+  const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow).id;
+  EXPECT_TRUE(ErrorOf([&] { store_->Sync(); }).has_value());
+  const auto in_database_alone = [&] {
+    const std::filesystem::path copy = temporary_.path() / "copy.sqlite";
+    std::filesystem::copy_file(DatabasePath(), copy, std::filesystem::copy_options::overwrite_existing);
+    SqliteDatabase database(copy);
+    return database.Integer("SELECT count(*) FROM sqlite_master") > 0 ? database.Text("SELECT max(id) FROM job") : "";
+  };
+  EXPECT_NE(in_database_alone(), id);
+  store_->Sync();
+  EXPECT_EQ(in_database_alone(), id);
+  EXPECT_EQ(syncs, 1) << "the log was not asked again";
+  store_->Sync();
+  EXPECT_EQ(syncs, 2) << "now it is a new one";
+}
+
 TEST_F(SqliteJobStoreTest, AcceptsFromManyThreads) {
   {
     std::vector<std::jthread> threads;
