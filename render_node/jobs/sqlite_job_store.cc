@@ -6,6 +6,7 @@
 #include "common/error/error.h"
 #include "render_node/jobs/durable_file.h"
 #include "render_node/jobs/job_json.h"
+#include "render_node/jobs/log_damage.h"
 #include "render_node/jobs/sqlite_database.h"
 #include "render_node/jobs/sqlite_schema.h"
 
@@ -89,6 +90,18 @@ std::string ListSql(const JobFilter& filter) {
   return sql + " ORDER BY id DESC LIMIT ?";
 }
 
+// Before SQLite opens the store and writes over what it cannot read. Returns a warning, empty when all is well.
+std::string KeepDamagedLog(const std::filesystem::path& log) {
+  const std::optional<LogDamage> damage = FindLogDamage(log);
+  if (!damage) return "";
+  const std::filesystem::path copy = log.string() + ".damaged";
+  const std::vector<uint8_t> bytes = ReadWholeFile(log);
+  WriteFileDurably(copy, {{bytes.data(), bytes.size()}});
+  return "the job store's log is damaged: " + std::to_string(damage->lost_pages) + " pages behind the first " +
+         std::to_string(damage->readable_pages) +
+         " cannot be used, and the jobs that were accepted last may be missing; a copy is kept in " + copy.string();
+}
+
 // As the statements take it: -1 stands for any.
 int64_t AttemptOf(const JobLease& lease) { return lease.attempt.value_or(-1); }
 
@@ -109,6 +122,10 @@ struct SqliteJobStore::Sql {
       }
       // Commits do not wait for the disk; Sync does, which is the sync of the log that FULL would add to every commit.
       Execute("PRAGMA synchronous = NORMAL");
+      // Pages that are not what they must be. Of what a page says only its readers can tell.
+      if (const std::string found = Text("PRAGMA quick_check(1)"); found != "ok") {
+        throw Error(ErrorCode::kDataLoss, "job store " + path() + " is damaged: " + found);
+      }
       FailUnreadableStates(*this);
       Integer("SELECT count(*) FROM sqlite_master");  // from the first look on the log is there
       SyncFolder(folder.root());
@@ -165,7 +182,8 @@ struct SqliteJobStore::Sql {
 };
 
 SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random, SyncFunction sync)
-    : sync_(std::move(sync)),
+    : warning_(KeepDamagedLog(folder.database().string() + "-wal")),
+      sync_(std::move(sync)),
       conditioning_(folder.conditioning()),
       ids_(std::move(random)),
       sql_(std::make_unique<Sql>(folder)) {

@@ -28,6 +28,9 @@ class SqliteJobStore final : public JobStore {
   SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random, SyncFunction sync = SyncFile);
   ~SqliteJobStore() override;
 
+  // What was found wrong when it was opened and did not keep it from opening; empty: nothing.
+  const std::string& warning() const { return warning_; }
+
   AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) override;
   std::optional<std::string> FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) override;
   std::optional<Job> Get(const std::string& id) override;
@@ -48,6 +51,7 @@ class SqliteJobStore final : public JobStore {
   std::optional<std::string> FindKey(const JobSpec& spec, const std::string& spec_json, const std::string& positive,
                                      const std::string& negative);
 
+  const std::string warning_;
   const SyncFunction sync_;
   std::atomic<bool> distrusts_log_ = false;  // a sync of it has failed, and it was not begun anew since
   ConditioningFiles conditioning_;

@@ -185,6 +185,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     endpoint = *std::move(started);
   }
   AnnounceAddress((*server)->address());
+  if (!store.warning().empty()) log.Error(store.warning());
   const auto warn = [&](const std::string& text) {
     if (!text.empty()) log.Warn(text);
   };

@@ -28,8 +28,9 @@ std::string ToyPath(const std::string& name) { return std::string(DIPTYCH_SOURCE
 
 std::string DemoModelPath() { return std::string(DIPTYCH_SOURCE_DIR) + "/models/demo"; }
 
-Daemon::Daemon(const std::string& program, std::vector<std::string> arguments, const std::string& listen)
-    : process_(CommandLine(program, Joined(std::move(arguments), {"--listen", listen}))) {
+Daemon::Daemon(const std::string& program, std::vector<std::string> arguments, const std::string& listen,
+               const Process::Environment& environment)
+    : process_(CommandLine(program, Joined(std::move(arguments), {"--listen", listen})), environment) {
   const auto alive = [&] {
     if (!process_.IsRunning()) throw std::runtime_error(program + " ended:\n" + process_.Err());
     return true;
@@ -74,8 +75,9 @@ std::string FreeAddress() {
   return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
 }
 
-Outcome RunDaemon(const std::string& program, std::vector<std::string> arguments) {
-  Process process(CommandLine(program, std::move(arguments)));
+Outcome RunDaemon(const std::string& program, std::vector<std::string> arguments,
+                  const Process::Environment& environment) {
+  Process process(CommandLine(program, std::move(arguments)), environment);
   return Finish(process);
 }
 

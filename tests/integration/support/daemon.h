@@ -10,12 +10,13 @@
 namespace diptych::integration {
 
 std::string ToyPath(const std::string& name);  // a toy checkpoint: "toy_a", "toy_b"
-std::string DemoModelPath();                    // the shipped model
+std::string DemoModelPath();                   // the shipped model
 
 class Daemon {
  public:
   // Starts it and waits until its model is loaded. Throws std::runtime_error with its log when it ends before that.
-  Daemon(const std::string& program, std::vector<std::string> arguments, const std::string& listen = "127.0.0.1:0");
+  Daemon(const std::string& program, std::vector<std::string> arguments, const std::string& listen = "127.0.0.1:0",
+         const Process::Environment& environment = {});
 
   const std::string& address() const { return address_; }  // HOST:PORT
   std::string Log() const { return process_.Err(); }
@@ -38,6 +39,7 @@ Daemon StartRenderer(const std::string& model_path, const std::string& encoder, 
 std::string FreeAddress();  // a loopback address on which nobody listens
 
 // Runs a daemon that is expected to refuse its start.
-Outcome RunDaemon(const std::string& program, std::vector<std::string> arguments);
+Outcome RunDaemon(const std::string& program, std::vector<std::string> arguments,
+                  const Process::Environment& environment = {});
 
 }  // namespace diptych::integration

@@ -88,7 +88,7 @@ Mask TakeArea(Mask& rest, int x, int y) {
     const auto [at_x, at_y] = open.back();
     open.pop_back();
     area.Set(at_x, at_y);
-    for (const auto [dx, dy] : {std::pair{1, 0}, {-1, 0}, {0, 1}, {0, -1}}) {
+    for (const auto& [dx, dy] : {std::pair{1, 0}, {-1, 0}, {0, 1}, {0, -1}}) {
       if (!rest.at(at_x + dx, at_y + dy)) continue;
       rest.Set(at_x + dx, at_y + dy, false);
       open.emplace_back(at_x + dx, at_y + dy);

@@ -27,6 +27,11 @@ using enum JobState;
 
 constexpr int64_t kNow = 1'700'000'000'000;
 
+std::string ReadText(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 class SqliteJobStoreTest : public testing::Test {
  protected:
   SqliteJobStoreTest() { Open(); }
@@ -516,6 +521,41 @@ TEST_F(SqliteJobStoreTest, BelievesNoSyncOfTheLogAfterOneThatFailed) {
   EXPECT_EQ(syncs, 1) << "the log was not asked again";
   store_->Sync();
   EXPECT_EQ(syncs, 2) << "now it is a new one";
+}
+
+// SQLite itself reads a log up to the first page that is wrong, and says nothing.
+TEST_F(SqliteJobStoreTest, SaysThatItsLogIsDamagedAndKeepsACopy) {
+  const std::filesystem::path state = temporary_.path() / "state", killed = temporary_.path() / "killed";
+  std::vector<std::string> ids;
+  for (int i = 0; i < 20; ++i) ids.push_back(store_->Accept(SpecOf("a cat"), {}, kNow + i).id);
+  store_->Sync();
+  std::filesystem::copy(state, killed, std::filesystem::copy_options::recursive);  // as a killed daemon leaves it
+  const std::string log = ReadText(killed / "jobs.sqlite-wal");
+  ASSERT_GT(log.size(), 20u * 4096);
+  const auto open_with = [&](const std::string& bytes) {
+    std::filesystem::copy(state, killed,
+                          std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::remove(killed / "jobs.sqlite-shm");
+    std::ofstream(killed / "jobs.sqlite-wal", std::ios::binary) << bytes;
+    const StateFolder folder(killed);
+    const SqliteJobStore store(folder, RepeatableChance(99));
+    return store.warning();
+  };
+  const auto flipped = [&](size_t at) {
+    std::string bytes = log;
+    bytes[at] = static_cast<char>(bytes[at] ^ 0x40);
+    return bytes;
+  };
+  EXPECT_EQ(open_with(log), "");
+  EXPECT_EQ(open_with(log.substr(0, log.size() - 100)), "") << "killed in the middle of a change";
+  EXPECT_EQ(open_with(flipped(log.size() - 100)), "");
+  EXPECT_EQ(open_with(log + log.substr(0, 9000)), "") << "of an earlier use of the file";
+  for (const size_t at : {size_t{3}, size_t{17}, size_t{26}, size_t{32 + 9}, size_t{32 + 4120 * 3 + 1000}}) {
+    const std::string warning = open_with(flipped(at));
+    EXPECT_TRUE(Says(warning, "the job store's log is damaged")) << at << " " << warning;
+    EXPECT_EQ(ReadText(killed / "jobs.sqlite-wal.damaged"), flipped(at));
+  }
+  EXPECT_TRUE(Says(open_with(flipped(32 + 4120 * 3 + 1000)), "behind the first 3 cannot be used"));
 }
 
 TEST_F(SqliteJobStoreTest, AcceptsFromManyThreads) {

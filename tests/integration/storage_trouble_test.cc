@@ -1,0 +1,180 @@
+// The renderer on a disk that is full, read-only or damaged, and with a clock that is set: what was accepted stays, and
+// everybody is told.
+#include <signal.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/integration/support/daemon.h"
+#include "tests/integration/support/scratch.h"
+#include "tests/integration/support/trouble.h"
+
+namespace diptych::integration {
+namespace {
+
+using nlohmann::json;
+using Arguments = std::vector<std::string>;
+namespace fs = std::filesystem;
+
+const Arguments kSmall = {"--width", "64", "--height", "64", "--steps", "2", "--seed", "7"};
+const Arguments kMedium = {"--width", "256", "--height", "256", "--steps", "30", "--seed", "7"};
+
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+class StorageTroubleTest : public testing::Test {
+ protected:
+  StorageTroubleTest() { Start(); }
+
+  Arguments Flags() const {
+    return {"--model-path", ToyPath("toy_a"), "--encoder", encoder_.address(), "--state-dir",
+            state_,         "--threads",      "1",         "--log-level",      "info"};
+  }
+  void Start() { renderer_.emplace("diptych-renderd", Flags(), address_, trouble_.environment()); }
+  // A start that must be refused, with these words.
+  void ExpectRefusedStart(const std::string& words) {
+    const Outcome outcome =
+        RunDaemon("diptych-renderd", Flags() + Arguments{"--listen", address_}, trouble_.environment());
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_TRUE(Has(outcome.err, words)) << outcome.err;
+  }
+
+  Outcome Run(const Arguments& arguments) const { return Diptych(arguments + Arguments{"--render", address_}); }
+  json Json(const Arguments& arguments) const {
+    const Outcome outcome = Run(arguments + Arguments{"--json"});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    const json result = json::parse(outcome.out, nullptr, false);
+    EXPECT_FALSE(result.is_discarded()) << outcome.out;
+    return result;
+  }
+  std::string Submit(const Arguments& flags) const { return Json(Arguments{"submit", "A cat"} + flags)["id"]; }
+  json Job(const std::string& id) const {
+    for (const json& job : Json({"jobs"})) {
+      if (job["id"] == id) return job;
+    }
+    return nullptr;
+  }
+  std::string Fetch(const std::string& id) const {
+    EXPECT_EQ(Json({"watch", id})["state"], "done");
+    Json({"fetch", id, "--output", scratch_ / "fetched.png"});
+    return ReadFile(scratch_ / "fetched.png");
+  }
+
+  // Accepted before the trouble, painted during it, finished after it; what is new is refused meanwhile.
+  void LosesNothingWhile(int error, const std::string& reason) {
+    const std::string quiet = Fetch(Submit(kMedium)), before = Submit(kSmall);
+    const std::string small = Fetch(before);
+    const std::string during = Submit(kMedium);
+    Await("a step", [&] { return Job(during)["step"] >= 2; });
+    trouble_.Disk(error);
+    const Outcome refused = Run(Arguments{"submit", "A dog"} + kSmall);
+    EXPECT_EQ(refused.status, 1);
+    ASSERT_EQ(ErrorLines(refused).size(), 1u) << refused.err;
+    EXPECT_TRUE(Has(ErrorLines(refused)[0], reason)) << refused.err;
+    EXPECT_EQ(Job(before)["state"], "done") << "what is there can be seen";
+    EXPECT_EQ(Fetch(before), small);
+    Await("the job says what it waits for", [&] { return Has(Job(during)["detail"], reason); });
+    EXPECT_TRUE(renderer_->IsRunning());
+    trouble_.Disk(0);
+    EXPECT_EQ(Fetch(during), quiet) << "the same picture as without trouble";
+    EXPECT_EQ(Fetch(Submit(kSmall)), small);
+    EXPECT_EQ(Json({"jobs"}).size(), 4u) << "nothing of the one that was refused";
+  }
+
+  const Scratch scratch_;
+  const std::string state_ = scratch_ / "state", address_ = FreeAddress();
+  Trouble trouble_{scratch_ / "control", state_};
+  Daemon encoder_ = StartEncoder(ToyPath("toy_a"), {"--threads", "1"});
+  std::optional<Daemon> renderer_;
+};
+
+TEST_F(StorageTroubleTest, AFullDiskDelaysJobsAndLosesNone) { LosesNothingWhile(ENOSPC, "full"); }
+
+TEST_F(StorageTroubleTest, AReadOnlyDiskDelaysJobsAndLosesNone) {
+  LosesNothingWhile(EROFS, "");
+  const std::string id = Json({"jobs"})[0]["id"];
+  renderer_->Kill();
+  trouble_.Disk(EROFS);
+  ExpectRefusedStart("Read-only file system");
+  trouble_.Disk(0);
+  Start();
+  EXPECT_EQ(Job(id)["state"], "done");
+}
+
+TEST_F(StorageTroubleTest, ADamagedStoreIsRefusedLeftAloneAndUsedAgainWhenItIsPutBack) {
+  const std::string id = Submit(kSmall), picture = Fetch(id);
+  ASSERT_EQ(renderer_->Stop(), 0);
+  const fs::path store = fs::path(state_) / "jobs.sqlite";
+  const std::string good = ReadFile(store);
+  std::string header = good, root = good;
+  header[20] ^= 0x55;
+  for (size_t i = 0; i < 4096; ++i) root[4096 + i] = static_cast<char>(i * 7);  // the table's first page
+  for (const std::string& bad : {good.substr(0, good.size() / 2), header, root, std::string("not a store")}) {
+    WriteFile(store, bad);
+    ExpectRefusedStart("job store " + store.string());
+    EXPECT_EQ(ReadFile(store), bad);
+  }
+  WriteFile(store, good);
+  Start();
+  EXPECT_EQ(Fetch(id), picture);
+}
+
+TEST_F(StorageTroubleTest, ADamagedLogIsReportedAndKept) {
+  for (int i = 0; i < 3; ++i) Fetch(Submit(kSmall));
+  renderer_->Kill();
+  const fs::path log = fs::path(state_) / "jobs.sqlite-wal";
+  std::string bytes = ReadFile(log);
+  ASSERT_GT(bytes.size(), 40'000u);
+  bytes[bytes.size() / 2] ^= 0x20;
+  WriteFile(log, bytes);
+  Start();
+  EXPECT_TRUE(Has(renderer_->Log(), "the job store's log is damaged")) << renderer_->Log();
+  EXPECT_EQ(ReadFile(log.string() + ".damaged"), bytes);
+  Fetch(Submit(kSmall));
+}
+
+TEST_F(StorageTroubleTest, ADamagedPictureIsSaidToBeDamaged) {
+  const std::string id = Submit(kSmall), picture = Fetch(id);
+  for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(state_) / "pictures")) {
+    std::string bytes = ReadFile(entry.path());
+    bytes[bytes.size() / 2] ^= 0x01;
+    WriteFile(entry.path(), bytes);
+  }
+  const Outcome fetched = Run({"fetch", id, "--output", scratch_ / "damaged.png"});
+  EXPECT_EQ(fetched.status, 1);
+  EXPECT_TRUE(Has(fetched.err, "damaged")) << fetched.err;
+  EXPECT_FALSE(fs::exists(scratch_ / "damaged.png"));
+}
+
+TEST_F(StorageTroubleTest, AClockThatIsSetForgetsAndFailsNothing) {
+  renderer_->Stop();
+  renderer_.emplace("diptych-renderd", Flags() + Arguments{"--keep-days", "1"}, address_, trouble_.environment());
+  const std::string before = Submit(kSmall), picture = Fetch(before);
+  const std::string running = Submit(kMedium + Arguments{"--deadline", "600"});
+  const std::string waiting = Submit(kSmall + Arguments{"--deadline", "600"});
+  trouble_.Clock(10 * 24 * 3600);
+  EXPECT_EQ(Job(before)["state"], "done");
+  Fetch(running);
+  EXPECT_EQ(Fetch(waiting), picture);
+  trouble_.Clock(-10 * 24 * 3600);
+  const std::string late = Submit(kSmall);
+  EXPECT_GT(late, waiting) << "ids rise with time, also when the clock is set back";
+  EXPECT_EQ(Fetch(late), picture);
+  renderer_->Kill();
+  Start();
+  const json jobs = Json({"jobs"});
+  ASSERT_EQ(jobs.size(), 4u);
+  for (const json& job : jobs) EXPECT_EQ(job["state"], "done");
+}
+
+}  // namespace
+}  // namespace diptych::integration
