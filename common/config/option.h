@@ -31,6 +31,8 @@ inline constexpr ProgramMask kCliTokenizer = 1u << 11;  // --model-path, --text-
 inline constexpr ProgramMask kCliMachine = 1u << 12;    // the rest of a checkpoint, --threads: generate, doctor
 inline constexpr ProgramMask kCliPreview = 1u << 13;    // commands that watch a job: generate, watch
 inline constexpr ProgramMask kCliFilter = 1u << 14;     // which jobs: jobs alone
+// No program: a JSON line of a prompt file, which may say what differs from picture to picture.
+inline constexpr ProgramMask kPromptLine = 1u << 15;
 inline constexpr ProgramMask kCliAll = kCliCommon | kCliConnection | kCliJson | kCliPrompt | kCliPicture | kCliQueue |
                                        kCliOutput | kCliGenerate | kCliPrivate | kCliTokenizer | kCliMachine |
                                        kCliPreview | kCliFilter;

@@ -134,54 +134,62 @@ const Option<bool> kUseCustomScheduler({.key = "pytorch.use_custom_scheduler", .
     .default_text = "false", .help = "accepted and without effect: the shift is always honoured",
     .programs = kRenderd | kCliGenerate});
 
-const Option<std::string> kSystemPrompt({.flag = "--system-prompt", .unit = "TEXT",
-    .help = "system turn before the prompt", .programs = kCliPrompt});
+const Option<std::string> kSystemPrompt({.flag = "--system-prompt", .aliases = "--system",
+    .unit = "TEXT", .help = "system turn before the prompt", .programs = kCliPrompt | kPromptLine});
 const Option<std::string> kThinkingContent({.flag = "--thinking-content", .unit = "TEXT",
-    .help = "text of the think block", .programs = kCliPrompt});
+    .help = "text of the think block", .programs = kCliPrompt | kPromptLine});
 const Option<std::string> kAssistantContent({.flag = "--assistant-content", .unit = "TEXT",
-    .help = "text of the assistant turn, behind the think block", .programs = kCliPrompt});
+    .help = "text of the assistant turn, behind the think block", .programs = kCliPrompt | kPromptLine});
 const Option<bool> kForceThinkBlock({.key = "generation.enable_thinking", .flag = "--force-think-block",
     .aliases = "--enable-thinking", .default_text = "false", .help = "an empty think block even without thinking text",
-    .programs = kCliPrompt});
+    .programs = kCliPrompt | kPromptLine});
 const Option<bool> kRemoveQuotes({.flag = "--remove-quotes", .default_text = "false",
-    .help = "delete every ASCII double quote from the prompt", .programs = kCliPrompt});
+    .help = "delete every ASCII double quote from the prompt", .programs = kCliPrompt | kPromptLine});
 const Option<bool> kKeepWhitespace({.flag = "--keep-whitespace", .default_text = "false",
-    .help = "leave the whitespace of the prompt as it is", .programs = kCliPrompt});
+    .help = "leave the whitespace of the prompt as it is", .programs = kCliPrompt | kPromptLine});
 const Option<std::string> kConversation({.flag = "--conversation", .unit = "FILE",
     .help = "whole conversation as JSON, in place of the prompt and its parts", .programs = kCliPrompt});
 
 const Option<int64_t> kWidth({.key = "generation.width", .flag = "--width", .default_text = "1024", .least = 16,
-    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "width of the picture", .programs = kCliPicture});
+    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "width of the picture",
+    .programs = kCliPicture | kPromptLine});
 const Option<int64_t> kHeight({.key = "generation.height", .flag = "--height", .default_text = "1024", .least = 16,
-    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "height of the picture", .programs = kCliPicture});
+    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "height of the picture",
+    .programs = kCliPicture | kPromptLine});
 const Option<int64_t> kSteps({.key = "generation.num_inference_steps", .flag = "--steps", .default_text = "9",
     .least = 1, .most = 1000, .help = "denoising steps, each one evaluation of the transformer",
-    .programs = kCliPicture});
+    .programs = kCliPicture | kPromptLine});
 const Option<std::optional<int64_t>> kSeed({.flag = "--seed", .least = 0,
-    .help = "seed of the initial noise; unset: drawn at random", .programs = kCliPicture});
+    .help = "seed of the initial noise; unset: drawn at random", .programs = kCliPicture | kPromptLine});
+const Option<std::string> kSeeds({.flag = "--seeds", .unit = "LIST",
+    .help = "paint each prompt with each of these seeds and ranges of seeds: 7,11,20-23",
+    .programs = kCliPicture | kPromptLine});
 const Option<std::optional<double>> kShift({.key = "scheduler.shift", .flag = "--shift", .least_number = 0.001,
     .most_number = 1000, .help = "shift of the noise schedule; unset: the checkpoint's own",
-    .programs = kRenderd | kCliPicture});
+    .programs = kRenderd | kCliPicture | kPromptLine});
 const Option<double> kGuidanceScale({.key = "generation.guidance_scale", .flag = "--guidance-scale",
     .default_text = "0", .least_number = 0, .most_number = 1000, .help = "classifier-free guidance; 0: off",
-    .programs = kCliPicture});
+    .programs = kCliPicture | kPromptLine});
 const Option<std::string> kNegativePrompt({.key = "generation.negative_prompt", .flag = "--negative-prompt",
-    .unit = "TEXT", .help = "what to keep away from; used with guidance", .programs = kCliPicture});
+    .unit = "TEXT", .help = "what to keep away from; used with guidance", .programs = kCliPicture | kPromptLine});
 const Option<double> kCfgNormalization({.key = "generation.cfg_normalization", .flag = "--cfg-normalization",
     .default_text = "0", .least_number = 0, .most_number = 1000,
     .help = "largest norm of the guided prediction, as a multiple of the unguided one; 0: off",
-    .programs = kCliPicture});
+    .programs = kCliPicture | kPromptLine});
 const Option<double> kCfgTruncation({.key = "generation.cfg_truncation", .flag = "--cfg-truncation",
     .default_text = "1", .least_number = 0, .most_number = 1,
-    .help = "guidance ends where t passes this; 0 and 1: never", .programs = kCliPicture});
+    .help = "guidance ends where t passes this; 0 and 1: never", .programs = kCliPicture | kPromptLine});
 const Option<int64_t> kHiddenLayer({.key = "encoder.hidden_layer", .flag = "--hidden-layer", .default_text = "-2",
     .least = -1000, .most = -1, .help = "hidden state of the text encoder to use, from the end",
-    .programs = kCliPicture});
+    .programs = kCliPicture | kPromptLine});
 const Option<std::string> kLongPromptMode({.key = "pytorch.long_prompt_mode", .flag = "--long-prompt-mode",
     .default_text = "interpolate", .choices = "truncate,interpolate,pool,attention_pool",
-    .help = "what happens to more tokens than the transformer takes", .programs = kCliPicture});
+    .help = "what happens to more tokens than the transformer takes", .programs = kCliPicture | kPromptLine});
 const Option<int64_t> kCount({.flag = "--count", .default_text = "1", .least = 1, .most = 1000, .unit = "pictures",
-    .help = "how many pictures, with following seeds", .programs = kCliPicture});
+    .help = "how many pictures, with following seeds", .programs = kCliPicture | kPromptLine});
+const Option<std::string> kPrompts({.flag = "--prompts", .unit = "FILE",
+    .help = "many prompts: a line each, as it stands or as a JSON object with prompt and flags of its own; -: standard input",
+    .programs = kCliPicture});
 const Option<std::string> kLoadEmbeddings({.flag = "--load-embeddings", .unit = "FILE",
     .help = "saved embeddings, in place of encoding a prompt", .programs = kCliPicture});
 const Option<std::string> kFromPicture({.flag = "--from-picture", .unit = "FILE",
@@ -191,13 +199,14 @@ const Option<std::string> kClient({.key = "client.name", .flag = "--client", .un
     .help = "who asks, for fairness in the queue; unset: the login name. For the command jobs: only this client's",
     .programs = kCliQueue | kCliFilter});
 const Option<int64_t> kPriority({.key = "client.priority", .flag = "--priority", .default_text = "0", .least = -100,
-    .most = 100, .help = "jobs of one client with a larger number come first", .programs = kCliQueue});
+    .most = 100, .help = "jobs of one client with a larger number come first",
+    .programs = kCliQueue | kPromptLine});
 const Option<std::string> kIdempotencyKey({.flag = "--idempotency-key", .unit = "KEY",
     .help = "a name for this job of yours, at most 120 bytes: submitting it again gives the same job, not another",
     .programs = kCliQueue});
 const Option<double> kDeadline({.flag = "--deadline", .default_text = "0", .least_number = 0,
     .most_number = 31'622'400, .unit = "s", .help = "the job fails if its picture is not done so long after it was accepted; 0: never",
-    .programs = kCliQueue});
+    .programs = kCliQueue | kPromptLine});
 const Option<std::string> kPreview({.flag = "--preview", .unit = "FILE",
     .help = "a JPEG that is replaced with every preview of the picture while it is painted",
     .programs = kCliPreview});
@@ -220,7 +229,7 @@ const Option<bool> kJson({.flag = "--json", .default_text = "false", .help = "pr
     .programs = kCliJson});
 const Option<TextList> kOutput({.flag = "--output", .aliases = "-o", .default_text = "output.png", .unit = "FILE",
     .help = "where the picture goes; missing folders are made; repeat the flag for several pictures",
-    .programs = kCliOutput});
+    .programs = kCliOutput | kPromptLine});
 const Option<std::string> kSaveEmbeddings({.flag = "--save-embeddings", .unit = "FILE",
     .help = "encode only, and save the embeddings; missing folders are made", .programs = kCliGenerate});
 
@@ -253,10 +262,12 @@ std::span<const OptionInfo* const> AllOptions() {
       &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info,
       &kTileOverlap.info, &kUseCustomScheduler.info, &kLongPromptMode.info,
       // diptych
-      &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kGuidanceScale.info, &kNegativePrompt.info,
+      &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info,
+      &kNegativePrompt.info,
       &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,
       &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kConversation.info,
-      &kCount.info, &kOutput.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info, &kFromPicture.info, &kClient.info,
+      &kCount.info, &kOutput.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info, &kFromPicture.info,
+      &kClient.info,
       &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info, &kFilterStates.info, &kFilterText.info,
       &kFilterHours.info, &kFilterLimit.info, &kTimeout.info, &kJson.info, &kPrivateTorchDtype.info,
       &kPrivateThreads.info};

@@ -77,6 +77,7 @@ extern const Option<int64_t> kWidth;   // px
 extern const Option<int64_t> kHeight;  // px
 extern const Option<int64_t> kSteps;
 extern const Option<std::optional<int64_t>> kSeed;  // unset: drawn at random
+extern const Option<std::string> kSeeds;            // ParseSeeds takes it; empty: not given
 extern const Option<std::optional<double>>
     kShift;  // unset: the checkpoint's; diptych-renderd takes it too, as its default
 extern const Option<double> kGuidanceScale;
@@ -86,6 +87,7 @@ extern const Option<double> kCfgTruncation;
 extern const Option<int64_t> kHiddenLayer;
 extern const Option<std::string> kLongPromptMode;  // ParseLongPromptMode takes it
 extern const Option<int64_t> kCount;               // pictures, with following seeds
+extern const Option<std::string> kPrompts;         // a file, ParsePromptFile takes its text; "-": standard input
 extern const Option<std::string> kLoadEmbeddings;
 extern const Option<std::string> kFromPicture;
 

@@ -13,6 +13,14 @@ const Settings::Entry& Settings::Find(const OptionInfo& info) const {
   return found->second;
 }
 
+Settings Settings::With(const std::vector<Change>& changes) const {
+  Settings changed = *this;
+  for (const auto& [info, value] : changes) {
+    changed.entries_[info] = value ? Entry{*value, Origin::kFlag} : Entry{DefaultOf(*info), Origin::kDefault};
+  }
+  return changed;
+}
+
 std::vector<std::string> Settings::GivenFlags(ProgramMask programs) const {
   std::vector<std::string> flags;
   for (const OptionInfo* info : AllOptions()) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -41,6 +42,10 @@ class Settings {
   bool IsSet(const Option<T>& option) const {
     return OriginOf(option) != Origin::kDefault;
   }
+
+  // The same settings, but these rows as if their flags had these values; unset: as if nobody had said anything.
+  using Change = std::pair<const OptionInfo*, std::optional<OptionValue>>;
+  Settings With(const std::vector<Change>& changes) const;
 
   // The flags of these programs that were given on this command line, in the order of the table.
   std::vector<std::string> GivenFlags(ProgramMask programs) const;

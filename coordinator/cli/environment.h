@@ -16,6 +16,7 @@ struct Environment {
   std::function<size_t()> err_columns;  // of the terminal that `err` is; empty: it is none
   Interrupt& interrupt;
   std::filesystem::path program_folder;  // where the daemons lie
+  int in = 0;                            // standard input, a file descriptor
 };
 
 }  // namespace diptych

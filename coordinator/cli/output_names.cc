@@ -1,36 +1,78 @@
 #include "coordinator/cli/output_names.h"
 
+#include <optional>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/cli/command.h"
 
 namespace diptych {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> NameOutputs(const std::vector<std::string>& outputs, int64_t count, bool count_given) {
-  if (!count_given && outputs.size() > 1) count = static_cast<int64_t>(outputs.size());
-  std::vector<fs::path> names(outputs.begin(), outputs.end());
-  if (names.size() == 1 && count > 1) {
-    const fs::path only = names[0];
-    names.clear();
-    for (int64_t i = 1; i <= count; ++i) {
-      names.push_back(only.parent_path() /
-                      (only.stem().string() + "-" + std::to_string(i) + only.extension().string()));
+namespace {
+
+// FILE-2.png for FILE.png.
+fs::path Numbered(const fs::path& file, size_t number) {
+  return file.parent_path() / absl::StrCat(file.stem().string(), "-", number, file.extension().string());
+}
+
+// Some outputs for some pictures.
+class Share {
+ public:
+  // `what` they are called, in front of an error.
+  Share(const std::vector<std::string>& outputs, size_t pictures, const std::string& what) : outputs_(outputs) {
+    if (outputs.size() == 1 || outputs.size() == pictures) return;
+    throw UsageError(absl::StrCat(what, ": ", pictures, pictures == 1 ? " picture" : " pictures", " and ",
+                                  outputs.size(), " outputs; give one output, or one for each picture"));
+  }
+
+  // The next picture's, which is the `number`-th of `all` that are counted.
+  fs::path Next(size_t number, size_t all) {
+    if (outputs_.size() > 1) return outputs_[next_++];
+    return all == 1 ? fs::path(outputs_[0]) : Numbered(outputs_[0], number);
+  }
+
+ private:
+  const std::vector<std::string>& outputs_;
+  size_t next_ = 0;
+};
+
+void Check(const fs::path& name, const std::string& what, std::set<fs::path>& seen) {
+  const auto refuse = [&](const char* reason) {
+    throw UsageError(absl::StrCat(what, " \"", name.string(), "\" ", reason));
+  };
+  if (name.filename().empty()) refuse("is not the name of a file");
+  if (fs::is_directory(name)) refuse("is a folder; name a file in it");
+  if (!seen.insert(fs::weakly_canonical(name)).second) refuse("is given twice");
+}
+
+}  // namespace
+
+std::vector<fs::path> NameOutputs(const std::vector<std::string>& outputs, const std::vector<PromptOutputs>& prompts) {
+  size_t all = 0, sharing = 0;
+  for (const PromptOutputs& prompt : prompts) {
+    all += prompt.pictures;
+    if (prompt.own.empty()) sharing += prompt.pictures;
+  }
+  std::vector<fs::path> names;
+  std::set<fs::path> seen;
+  std::optional<Share> shared;
+  if (sharing > 0) shared.emplace(outputs, sharing, "--output");
+  for (const PromptOutputs& prompt : prompts) {
+    const std::string what = prompt.own.empty() ? "--output" : prompt.place + ": output";
+    std::optional<Share> own;
+    if (!prompt.own.empty()) own.emplace(prompt.own, prompt.pictures, what);
+    for (size_t i = 1; i <= prompt.pictures; ++i) {
+      names.push_back(own ? own->Next(i, prompt.pictures) : shared->Next(names.size() + 1, all));
+      Check(names.back(), what, seen);
     }
   }
-  if (static_cast<int64_t>(names.size()) != count) {
-    throw UsageError("--count " + std::to_string(count) + " with " + std::to_string(names.size()) +
-                     " times --output: give one --output, or one for each picture");
-  }
-  std::set<fs::path> seen;
-  for (const fs::path& name : names) {
-    if (name.filename().empty()) throw UsageError("--output \"" + name.string() + "\" is not the name of a file");
-    if (fs::is_directory(name)) throw UsageError("--output " + name.string() + " is a folder; name a file in it");
-    if (!seen.insert(fs::weakly_canonical(name)).second)
-      throw UsageError("--output " + name.string() + " is given twice");
-  }
   return names;
+}
+
+std::vector<fs::path> NameOutputs(const std::vector<std::string>& outputs, int64_t count, bool count_given) {
+  return NameOutputs(outputs, {{.pictures = count_given ? static_cast<size_t>(count) : outputs.size()}});
 }
 
 }  // namespace diptych

@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <numeric>
 #include <random>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "common/error/error.h"
 #include "common/image/png.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/seed_list.h"
 #include "coordinator/client/saved_embeddings.h"
 #include "coordinator/files.h"
 
@@ -19,7 +21,6 @@ namespace diptych {
 namespace {
 
 constexpr size_t kMaxPngBytes = size_t{1} << 30;
-constexpr uint64_t kMaxSeed = (uint64_t{1} << 63) - 1;
 constexpr size_t kMaxClientBytes = 64;
 constexpr size_t kMaxKeyBytes = 120;  // the renderer takes 128; of several pictures each gets a number
 
@@ -78,6 +79,17 @@ void PutNumbers(const PictureOptions& options, bool all, PictureRequest& request
   if (all || options.layer_given) request.layer = values.layer;
   if (all || options.mode_given) request.long_prompt_mode = values.long_prompt_mode;
   if (options.seed) request.seed = *options.seed;
+  if (!options.seeds.empty()) request.seed = options.seeds.front();
+}
+
+std::vector<uint64_t> FollowingSeeds(uint64_t first, uint64_t count) {
+  if (first > kMaxSeed - (count - 1)) {
+    throw UsageError("--seed " + std::to_string(first) + " leaves no room for " + std::to_string(count) +
+                     " following seeds; the last must be at most 2^63 - 1");
+  }
+  std::vector<uint64_t> seeds(count);
+  std::iota(seeds.begin(), seeds.end(), first);
+  return seeds;
 }
 
 void PutNegative(const PictureOptions& options, PictureOrder& order) {
@@ -133,11 +145,6 @@ void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOption
 
 }  // namespace
 
-std::string KeyOf(const PictureOrder& order, size_t index, size_t count) {
-  const std::string& key = order.request.idempotency_key;
-  return key.empty() || count == 1 ? key : key + "#" + std::to_string(index + 1);
-}
-
 PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive) {
   CheckArgument("--negative-prompt", text);
   PromptParts negative;
@@ -183,6 +190,12 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   result.layer_given = given(options::kHiddenLayer);
   result.mode_given = given(options::kLongPromptMode);
   if (const std::optional<int64_t>& seed = settings.Get(options::kSeed)) result.seed = static_cast<uint64_t>(*seed);
+  if (settings.IsSet(options::kSeeds)) {
+    if (result.seed || given(options::kCount)) {
+      throw UsageError("--seeds names the seed of every picture; leave --seed and --count out");
+    }
+    result.seeds = ParseSeeds(settings.Get(options::kSeeds));
+  }
   result.negative_prompt = settings.Get(options::kNegativePrompt);
   result.negative_given = given(options::kNegativePrompt);
   result.count = settings.Get(options::kCount);
@@ -228,14 +241,12 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
       PutEmbeddings(prompt, options, order);
     }
     PutNegative(options, order);
-    order.seed_drawn = !options.seed.has_value();
+    order.seed_drawn = !options.seed && options.seeds.empty();
     if (order.seed_drawn)
       request.seed = request.idempotency_key.empty() ? draw_seed() : SeedOf(request.idempotency_key);
   }
-  if (request.seed > kMaxSeed - static_cast<uint64_t>(options.count - 1)) {
-    throw UsageError("--seed " + std::to_string(request.seed) + " leaves no room for " + std::to_string(options.count) +
-                     " following seeds; the last must be at most 2^63 - 1");
-  }
+  order.seeds =
+      options.seeds.empty() ? FollowingSeeds(request.seed, static_cast<uint64_t>(options.count)) : options.seeds;
   return order;
 }
 

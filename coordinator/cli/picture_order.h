@@ -1,4 +1,4 @@
-// From a command line to the pictures that it asks for.
+// From settings and a prompt to the pictures that they ask for.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@ struct PictureOptions {
   bool width_given = false, height_given = false, steps_given = false, shift_given = false, guidance_given = false;
   bool normalization_given = false, truncation_given = false, layer_given = false, mode_given = false;
   std::optional<uint64_t> seed;
+  std::vector<uint64_t> seeds;  // of --seeds; empty: not given
   std::string negative_prompt;
   bool negative_given = false;
   int64_t count = 1;
@@ -30,17 +31,15 @@ struct PictureOptions {
 };
 PictureOptions ReadPictureOptions(const Settings& settings);
 
+// One prompt, and every seed that it is painted with.
 struct PictureOrder {
   PictureRequest request;          // of the first picture; the others differ in their seed
-  bool seed_drawn = false;         // at random, since nobody gave one
+  std::vector<uint64_t> seeds;     // one a picture, at least one
+  bool seed_drawn = false;         // the first one, at random, since nobody gave one
   std::optional<Receipt> receipt;  // of the picture that is repeated
   bool changed = false;            // the request differs from the receipt
   std::vector<std::string> notes;  // what the user should know, one line each
 };
-
-// The idempotency key of the `index`-th of `count` pictures: the user's, with a number behind it when there are
-// several.
-std::string KeyOf(const PictureOrder& order, size_t index, size_t count);
 
 // The negative prompt has neither system nor thinking text, only the think block and cleaning of the positive one.
 // Throws UsageError for text that is not UTF-8.

@@ -1,12 +1,17 @@
 // submit: into the queue and back.
 #include <CLI/CLI.hpp>
-#include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
 #include "common/config/options.h"
+#include "common/error/error.h"
+#include "common/log/log.h"
 #include "coordinator/cli/command.h"
-#include "coordinator/cli/picture_order.h"
+#include "coordinator/cli/picture_plan.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/cli/room_wait.h"
 
 namespace diptych {
 namespace {
@@ -21,38 +26,74 @@ class Submit final : public Command {
 
   void Configure(const Settings& settings) override {
     connection_ = ReadConnection(settings);
-    picture_ = ReadPictureOptions(settings);
+    settings_ = settings;
     json_ = settings.Get(options::kJson);
     verbose_ = settings.Get(options::kLogLevel) == "debug";
   }
 
   int Run(Environment& environment) override {
     const std::unique_ptr<RenderClient> client = ConnectToRenderer(connection_);
-    const PictureOrder order = MakeOrder(prompt_, picture_, RandomSeed);
-    for (const std::string& note : order.notes) environment.err << "diptych: warning: " << note << std::endl;
-    if (verbose_) environment.err << "renderer " << client->address() << ", seed " << order.request.seed << std::endl;
-    ordered_json all = ordered_json::array();
-    for (int64_t i = 0; i < picture_.count; ++i) {
-      environment.interrupt.ThrowIfRequested();
-      PictureRequest request = order.request;
-      request.seed += static_cast<uint64_t>(i);
-      request.idempotency_key = KeyOf(order, static_cast<size_t>(i), static_cast<size_t>(picture_.count));
-      const Submission submission = ValueOrThrow(client->Submit(request));
-      if (!json_) environment.out << submission.id << std::endl;
-      all.push_back({{"id", submission.id},
-                     {"seed", request.seed},
-                     {"jobs_ahead", submission.jobs_ahead},
-                     {"wait_ms", submission.wait_ms ? ordered_json(*submission.wait_ms) : ordered_json(nullptr)},
-                     {"is_repeat", submission.is_repeat}});
+    const PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
+    for (const std::string& note : plan.notes) Warn(note, environment);
+    const auto names_output = [](const PlannedPrompt& prompt) { return !prompt.outputs.empty(); };
+    if (absl::c_any_of(plan.prompts, names_output)) Warn("submit writes no picture: output has no effect", environment);
+    if (verbose_) {
+      environment.err << "renderer " << client->address() << ", seed " << plan.pictures[0].seed << std::endl;
     }
-    if (json_) environment.out << JsonLine(picture_.count == 1 ? all[0] : all) << std::flush;
+    ordered_json all = ordered_json::array();
+    const std::string failure = SubmitAll(plan, *client, all, environment);
+    if (json_) environment.out << JsonLine(plan.is_list || all.empty() ? all : all[0]) << std::flush;
+    environment.interrupt.ThrowIfRequested();
+    if (!failure.empty()) throw Error(ErrorCode::kUnavailable, failure);
     return kExitDone;
   }
 
  private:
+  static void Warn(const std::string& text, Environment& environment) {
+    environment.err << "diptych: warning: " << EscapeForLog(text) << std::endl;
+  }
+
+  // Prints ids as they come and fills `all`. A job that is refused is so alone; returns what to say of all failures,
+  // empty if there are none. Ends early when the user interrupts, and when nobody answers.
+  std::string SubmitAll(const PicturePlan& plan, const RenderClient& client, ordered_json& all,
+                        Environment& environment) const {
+    RoomWait room(environment);
+    const size_t count = plan.pictures.size();
+    size_t failed = 0;
+    std::string first_error;
+    for (size_t i = 0; i < count && !environment.interrupt.requested(); ++i) {
+      const absl::StatusOr<Submission> answer = room.Submit(client, plan.Request(i));
+      if (environment.interrupt.requested() && !answer.ok()) break;
+      if (answer.ok()) {
+        if (!json_) environment.out << answer->id << std::endl;
+        all.push_back(Report(plan, i, *answer));
+        continue;
+      }
+      const std::string error(answer.status().message());
+      if (count == 1) ThrowUnlessOk(answer.status());
+      if (IsOutOfReach(answer.status())) {
+        return absl::StrCat(all.size() - failed, " of ", count, " jobs were submitted, then: ", error);
+      }
+      Warn(absl::StrCat(plan.Label(i), ": not submitted: ", error), environment);
+      all.push_back({{"prompt", plan.PromptText(i)}, {"seed", plan.pictures[i].seed}, {"error", error}});
+      if (failed++ == 0) first_error = error;
+    }
+    if (failed == 0) return "";
+    return absl::StrCat(failed, " of ", count, " jobs were not submitted; the first: ", first_error);
+  }
+
+  static ordered_json Report(const PicturePlan& plan, size_t index, const Submission& submission) {
+    return {{"id", submission.id},
+            {"prompt", plan.PromptText(index)},
+            {"seed", plan.pictures[index].seed},
+            {"jobs_ahead", submission.jobs_ahead},
+            {"wait_ms", submission.wait_ms ? ordered_json(*submission.wait_ms) : ordered_json(nullptr)},
+            {"is_repeat", submission.is_repeat}};
+  }
+
   std::optional<std::string> prompt_;
   ConnectionOptions connection_;
-  PictureOptions picture_;
+  std::optional<Settings> settings_;
   bool json_ = false;
   bool verbose_ = false;
 };

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "common/wire/conditioning_codec.h"
 #include "coordinator/client/connection.h"
 #include "coordinator/client/messages.h"
@@ -15,6 +17,20 @@ namespace {
 
 constexpr std::string_view kPeer = "the renderer";
 constexpr int32_t kListPage = 1000;
+
+constexpr char kRetryAfter[] = "retry-after-ms";                    // trailing metadata
+constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";     // the same in a status
+constexpr int64_t kShortestRetryMs = 10, kLongestRetryMs = 60'000;  // whatever the renderer says
+
+// The status, with what the renderer said of another try.
+absl::Status WithRetryDelay(absl::Status status, const grpc::ClientContext& context) {
+  const auto& metadata = context.GetServerTrailingMetadata();
+  const auto found = metadata.find(kRetryAfter);
+  if (status.code() == absl::StatusCode::kResourceExhausted && found != metadata.end()) {
+    status.SetPayload(kRetryAfterPayload, absl::Cord(absl::string_view(found->second.data(), found->second.size())));
+  }
+  return status;
+}
 
 std::vector<v1::JobState> StatesOf(JobGroup group) {
   switch (group) {
@@ -31,6 +47,13 @@ std::vector<v1::JobState> StatesOf(JobGroup group) {
 }
 
 }  // namespace
+
+std::optional<std::chrono::milliseconds> RetryDelay(const absl::Status& status) {
+  const absl::optional<absl::Cord> text = status.GetPayload(kRetryAfterPayload);
+  int64_t ms = 0;
+  if (!text || !absl::SimpleAtoi(std::string(*text), &ms)) return std::nullopt;
+  return std::chrono::milliseconds(std::clamp(ms, kShortestRetryMs, kLongestRetryMs));
+}
 
 struct RenderClient::Stub {
   explicit Stub(std::shared_ptr<grpc::Channel> channel) : renderer(v1::Renderer::NewStub(std::move(channel))) {}
@@ -83,7 +106,7 @@ absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) c
   }
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return WithRetryDelay(CallStatus(status, kPeer, address_), context);
   Submission submission{response.id(), response.jobs_ahead(), std::nullopt, response.is_repeat()};
   if (response.has_wait_ms()) submission.wait_ms = response.wait_ms();
   return submission;

@@ -22,6 +22,9 @@ struct Submission {
   bool is_repeat = false;         // the idempotency key named this job before
 };
 
+// Of a refusal for want of room in the queue: how long to wait before another try. nullopt for any other status.
+std::optional<std::chrono::milliseconds> RetryDelay(const absl::Status& status);
+
 enum class JobGroup { kAll, kActive, kEnded };
 
 struct JobSelection {
@@ -57,7 +60,8 @@ class RenderClient {
 
   absl::StatusOr<RendererDescription> Describe() const;
 
-  // Uploads the conditioning first when the request has some.
+  // Uploads the conditioning first when the request has some. RESOURCE_EXHAUSTED with a RetryDelay when the queue or
+  // this client's share of it is full.
   absl::StatusOr<Submission> Submit(const PictureRequest& request) const;
 
   absl::StatusOr<JobView> Get(const std::string& id) const;

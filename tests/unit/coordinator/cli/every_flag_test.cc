@@ -64,6 +64,8 @@ const std::vector<Row>& Rows() {
       {options::kHiddenLayer.info, {"--hidden-layer", "-3"}},
       {options::kLongPromptMode.info, {"--long-prompt-mode", "pool"}},
       {options::kCount.info, {"--count", "2"}},
+      {options::kSeeds.info, {"--seeds", "6,7"}},
+      {options::kPrompts.info, {"--prompts", "FOLDER/prompts.txt"}},
       {options::kLoadEmbeddings.info, {"--load-embeddings", "FOLDER/none.safetensors"}},
       {options::kFromPicture.info, {"--from-picture", "FOLDER/none.png"}},
       {options::kClient.info, {"--client", "somebody"}},
@@ -108,6 +110,7 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
     Write("loud.toml", "[default.log]\nlevel = \"debug\"\n");
     Write("two.toml", "[default]\n[loud.log]\nlevel = \"debug\"\n");
     Write("conversation.json", R"({"messages": [{"role": "user", "content": "hi"}]})");
+    Write("prompts.txt", "a dog\n");
     Write("other/tokenizer.json", "broken");
     WriteTokenizer();
     // Daemons that note their arguments, one a line, and end.

@@ -34,5 +34,38 @@ TEST(OutputNames, RefuseNamesThatCannotBeFiles) {
   EXPECT_THROW(NameOutputs({"a.png", "x/../a.png"}, 2, true), UsageError);
 }
 
+std::string RefusalOf(const std::vector<std::string>& outputs, const std::vector<PromptOutputs>& prompts) {
+  try {
+    NameOutputs(outputs, prompts);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+TEST(OutputNames, CountThePicturesOfAllPrompts) {
+  EXPECT_EQ(NameOutputs({"a.png"}, {{}, {.pictures = 2}}), (Names{"a-1.png", "a-2.png", "a-3.png"}));
+  EXPECT_EQ(NameOutputs({"a.png"}, std::vector<PromptOutputs>(1)), Names{"a.png"});
+  EXPECT_EQ(NameOutputs({"a.png", "b.png"}, {{}, {}}), (Names{"a.png", "b.png"}));
+}
+
+TEST(OutputNames, LetAPromptNameItsOwn) {
+  EXPECT_EQ(NameOutputs({"a.png"}, {{}, {.own = {"x.png"}}, {.pictures = 2, .own = {"y.png"}}, {}}),
+            (Names{"a-1.png", "x.png", "y-1.png", "y-2.png", "a-5.png"}));
+  EXPECT_EQ(NameOutputs({"a.png", "b.png"}, {{}, {.pictures = 2, .own = {"x.png", "y.png"}}, {}}),
+            (Names{"a.png", "x.png", "y.png", "b.png"}));
+  EXPECT_EQ(NameOutputs({"unused.png", "unused too.png"}, {{.own = {"x.png"}}}), Names{"x.png"});
+}
+
+TEST(OutputNames, SayWhatIsWrongAndInWhichLine) {
+  EXPECT_EQ(RefusalOf({"a.png", "b.png"}, {{}, {}, {}}),
+            "--output: 3 pictures and 2 outputs; give one output, or one for each picture");
+  EXPECT_EQ(RefusalOf({"a.png"}, {{.pictures = 3, .own = {"x.png", "y.png"}, .place = "f:2"}}),
+            "f:2: output: 3 pictures and 2 outputs; give one output, or one for each picture");
+  EXPECT_EQ(RefusalOf({"a.png"}, {{}, {.own = {"x/../a-1.png"}, .place = "f:2"}}),
+            "f:2: output \"x/../a-1.png\" is given twice");
+  EXPECT_EQ(RefusalOf({"a.png"}, {{.own = {""}, .place = "f:1"}}), "f:1: output \"\" is not the name of a file");
+}
+
 }  // namespace
 }  // namespace diptych

@@ -47,6 +47,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::atomic<bool> has_refused_encoder = false;
   std::string state_folder_problem;
   std::atomic<int64_t> tokens = 0, rows = 0;  // of the prompt; 0: it does not say
+  std::atomic<int> queue_limit = 1'000'000;   // jobs that wait to be watched; more are refused with a delay
   // So many Watch calls report what was not seen, say nothing for 300 ms and lose the connection.
   std::atomic<int> dropped_watches = 0;
   // Before every answer; for so long after the first Watch call, those find nobody.
@@ -86,6 +87,10 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::vector<uint8_t> negative_bytes() {
     std::lock_guard lock(mutex_);
     return negative_bytes_;
+  }
+  int full_refusals() {
+    std::lock_guard lock(mutex_);
+    return full_refusals_;
   }
   bool AnyJobUnderWay() {
     std::lock_guard lock(mutex_);
@@ -130,14 +135,14 @@ class FakeRenderer final : public v1::Renderer::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status Submit(grpc::ServerContext*, grpc::ServerReader<v1::SubmitRequest>* reader,
+  grpc::Status Submit(grpc::ServerContext* context, grpc::ServerReader<v1::SubmitRequest>* reader,
                       v1::SubmitResponse* response) override {
     std::this_thread::sleep_for(delay.load());
     v1::SubmitRequest request;
     if (!reader->Read(&request) || !request.has_spec()) return {grpc::StatusCode::INVALID_ARGUMENT, "spec first"};
     const v1::JobSpec spec = request.spec();
     if (spec.steps() == 13) return {grpc::StatusCode::INVALID_ARGUMENT, "steps must not be 13"};
-    if (spec.seed() == 13) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full"};
+    if (spec.seed() == 13) return {grpc::StatusCode::INVALID_ARGUMENT, "no seed 13"};
     ConditioningReceiver receiver, negative_receiver;
     bool uploaded = false;
     while (reader->Read(&request)) {
@@ -148,6 +153,12 @@ class FakeRenderer final : public v1::Renderer::Service {
       if (!added.ok()) return {grpc::StatusCode::DATA_LOSS, std::string(added.message())};
     }
     std::lock_guard lock(mutex_);
+    const auto waits = [](const auto& entry) { return entry.second.state() == v1::JOB_STATE_QUEUED; };
+    if (std::count_if(jobs_.begin(), jobs_.end(), waits) >= queue_limit) {
+      ++full_refusals_;
+      context->AddTrailingMetadata("retry-after-ms", "20");
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full; try again in 0 s"};
+    }
     const std::string id = "job-" + std::to_string(specs_.size() + 1);
     specs_.push_back(spec);
     v1::Job& job = jobs_[id];
@@ -314,6 +325,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::vector<uint8_t> negative_bytes_;
   std::vector<int64_t> after_sequences_;
   bool watched_ = false;
+  int full_refusals_ = 0;
   std::optional<std::chrono::steady_clock::time_point> first_watch_;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -1,0 +1,142 @@
+#include "coordinator/cli/picture_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/options.h"
+#include "common/error/error.h"
+#include "coordinator/cli/command.h"
+#include "coordinator/cli/output_names.h"
+#include "coordinator/cli/prompt_source.h"
+#include "coordinator/cli/seed_list.h"
+
+namespace diptych {
+namespace {
+
+bool Says(const PromptLine& line, const OptionInfo& info) {
+  return std::any_of(line.values.begin(), line.values.end(), [&](const auto& change) { return change.first == &info; });
+}
+
+// The line's own choice of seeds stands in place of the flags', however either is made.
+Settings SettingsOf(const PromptLine& line, const Settings& flags) {
+  std::vector<Settings::Change> changes;
+  if (Says(line, options::kSeeds.info)) {
+    changes = {{&options::kSeed.info, std::nullopt}, {&options::kCount.info, std::nullopt}};
+  } else if (Says(line, options::kSeed.info) || Says(line, options::kCount.info)) {
+    changes = {{&options::kSeeds.info, std::nullopt}};
+  }
+  // The outputs among the flags are for all lines together.
+  if (!Says(line, options::kOutput.info)) changes.emplace_back(&options::kOutput.info, std::nullopt);
+  changes.insert(changes.end(), line.values.begin(), line.values.end());
+  return flags.With(changes);
+}
+
+PlannedPrompt PlanPrompt(const std::optional<std::string>& prompt, const Settings& settings,
+                         const DrawSeed& draw_seed) {
+  PictureOptions options = ReadPictureOptions(settings);
+  const size_t outputs = settings.Get(options::kOutput).size();
+  // Several outputs ask for as many pictures.
+  if (!options.count_given && outputs > 1) options.count = static_cast<int64_t>(outputs);
+  return {.place = {}, .order = MakeOrder(prompt, options, draw_seed), .outputs = {}};
+}
+
+PlannedPrompt PlanLine(const PromptLine& line, const Settings& flags, const DrawSeed& draw_seed) {
+  const Settings settings = SettingsOf(line, flags);
+  PlannedPrompt planned;
+  try {
+    planned = PlanPrompt(line.prompt, settings, draw_seed);
+  } catch (const UsageError& error) {
+    throw UsageError(absl::StrCat(line.place, ": ", error.what()));
+  } catch (const Error& error) {
+    throw Error(error.code(), absl::StrCat(line.place, ": ", error.what()));
+  }
+  planned.place = line.place;
+  if (Says(line, options::kOutput.info)) planned.outputs = settings.Get(options::kOutput);
+  return planned;
+}
+
+// Of many prompts that have the same note one is enough, with the first one's place.
+void TakeNotes(const PlannedPrompt& planned, std::vector<std::string>& seen, std::vector<std::string>& notes) {
+  for (const std::string& note : planned.order.notes) {
+    if (std::find(seen.begin(), seen.end(), note) != seen.end()) continue;
+    seen.push_back(note);
+    notes.push_back(planned.place.empty() ? note : absl::StrCat(planned.place, ": ", note));
+  }
+}
+
+void CheckFlagsBesideAFile(const std::optional<std::string>& prompt, const Settings& settings) {
+  const auto refuse = [](const std::string& what, const std::string& reason) {
+    throw UsageError(absl::StrCat("--prompts and ", what, " exclude each other: ", reason));
+  };
+  if (prompt) refuse("PROMPT", "the file's lines are the prompts");
+  if (settings.IsSet(options::kConversation)) refuse("--conversation", "the file's lines are the prompts");
+  if (settings.IsSet(options::kFromPicture)) refuse("--from-picture", "a picture has its own prompt");
+  if (settings.IsSet(options::kLoadEmbeddings)) refuse("--load-embeddings", "embeddings have their own prompt");
+}
+
+}  // namespace
+
+PictureRequest PicturePlan::Request(size_t index) const {
+  PictureRequest request = OrderOf(index).request;
+  request.seed = pictures[index].seed;
+  if (!request.idempotency_key.empty() && pictures.size() > 1)
+    absl::StrAppend(&request.idempotency_key, "#", index + 1);
+  return request;
+}
+
+std::string PicturePlan::PromptText(size_t index) const {
+  const std::optional<PromptParts>& prompt = OrderOf(index).request.prompt;
+  if (!prompt) return "";
+  return prompt->conversation_json.empty() ? prompt->user : prompt->conversation_json;
+}
+
+std::string PicturePlan::Label(size_t index) const {
+  return absl::StrCat("picture ", index + 1, " of ", pictures.size());
+}
+
+PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::vector<PromptLine>& lines,
+                         const Settings& settings, const DrawSeed& draw_seed) {
+  PicturePlan plan;
+  std::vector<std::string> seen_notes;
+  const auto add = [&](PlannedPrompt planned) {
+    const PictureOrder& order = planned.order;
+    if (order.seeds.size() > kMaxPictures - plan.pictures.size()) {
+      throw UsageError(absl::StrCat(planned.place, planned.place.empty() ? "" : ": ", "more than ", kMaxPictures,
+                                    " pictures, the limit for one command"));
+    }
+    for (const uint64_t seed : order.seeds) {
+      const bool is_first = seed == order.seeds.front();
+      plan.pictures.push_back({plan.prompts.size(), seed, is_first && order.seed_drawn});
+    }
+    TakeNotes(planned, seen_notes, plan.notes);
+    plan.prompts.push_back(std::move(planned));
+  };
+  if (settings.IsSet(options::kPrompts)) {
+    for (const PromptLine& line : lines) add(PlanLine(line, settings, draw_seed));
+  } else {
+    add(PlanPrompt(prompt, settings, draw_seed));
+  }
+  plan.is_list = plan.pictures.size() > 1 || settings.IsSet(options::kPrompts) || settings.IsSet(options::kSeeds);
+  return plan;
+}
+
+PicturePlan ReadPlan(const std::optional<std::string>& prompt, const Settings& settings, Environment& environment) {
+  std::vector<PromptLine> lines;
+  if (settings.IsSet(options::kPrompts)) {
+    CheckFlagsBesideAFile(prompt, settings);
+    const std::string& file = settings.Get(options::kPrompts);
+    lines = ParsePromptFile(ReadPrompts(file, environment), file == kStandardInput ? "standard input" : file);
+  }
+  return PlanPictures(prompt, lines, settings, RandomSeed);
+}
+
+std::vector<std::filesystem::path> NamePictures(const PicturePlan& plan, const std::vector<std::string>& outputs) {
+  std::vector<PromptOutputs> prompts;
+  for (const PlannedPrompt& planned : plan.prompts) {
+    prompts.push_back({planned.order.seeds.size(), planned.outputs, planned.place});
+  }
+  return NameOutputs(outputs, prompts);
+}
+
+}  // namespace diptych

@@ -1,0 +1,60 @@
+// All pictures of one command: every prompt with each of its seeds.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/config/settings.h"
+#include "coordinator/cli/environment.h"
+#include "coordinator/cli/picture_order.h"
+#include "coordinator/cli/prompt_file.h"
+
+namespace diptych {
+
+struct PlannedPrompt {
+  std::string place;  // of its line in the file: "prompts.jsonl:3"; empty: the command line
+  PictureOrder order;
+  std::vector<std::string> outputs;  // that its line names; may be empty
+};
+
+struct PlannedPicture {
+  size_t prompt = 0;  // which one
+  uint64_t seed = 0;
+  bool seed_drawn = false;  // at random, since nobody gave one
+};
+
+struct PicturePlan {
+  std::vector<PlannedPrompt> prompts;
+  std::vector<PlannedPicture> pictures;  // in the order in which they are made
+  std::vector<std::string> notes;        // what the user should know, one line each
+  bool is_list = false;                  // the command gives a list, if only of one
+
+  const PictureOrder& OrderOf(size_t index) const { return prompts[pictures[index].prompt].order; }
+
+  // What to ask for. The idempotency key is the user's, with the picture's number behind it when there are several.
+  PictureRequest Request(size_t index) const;
+
+  // The picture's prompt as the user gave it; of a conversation its JSON; empty when it has none.
+  std::string PromptText(size_t index) const;
+
+  // "picture 3 of 40"
+  std::string Label(size_t index) const;
+};
+
+// The pictures of `prompt`, or (where the settings name a prompt file) of its `lines`: what a line says goes before the
+// flags. Reads the files that the settings name. Throws UsageError and Error as MakeOrder, with the line's place in
+// front, and UsageError for more than kMaxPictures pictures.
+PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::vector<PromptLine>& lines,
+                         const Settings& settings, const DrawSeed& draw_seed);
+
+// The same, with the lines of the settings' prompt file, or of standard input. Throws what ParsePromptFile and
+// ReadPrompts throw as well, and UsageError for flags that do not go with a prompt file.
+PicturePlan ReadPlan(const std::optional<std::string>& prompt, const Settings& settings, Environment& environment);
+
+// Where the pictures go, by the rules of NameOutputs.
+std::vector<std::filesystem::path> NamePictures(const PicturePlan& plan, const std::vector<std::string>& outputs);
+
+}  // namespace diptych

@@ -1,0 +1,162 @@
+#include "coordinator/cli/prompt_file.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/nearest.h"
+#include "common/config/options.h"
+#include "common/config/value_text.h"
+#include "common/error/error.h"
+#include "common/prompt/prompt_text.h"
+#include "common/weights/strict_json.h"
+#include "coordinator/cli/command.h"
+#include "coordinator/cli/seed_list.h"
+
+namespace diptych {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kBlanks = " \t\r\v\f";
+constexpr char kPrompt[] = "prompt";
+constexpr int kMaxDepth = 2;  // the object, and a list in it
+
+std::vector<const OptionInfo*> LineOptions() {
+  std::vector<const OptionInfo*> rows;
+  for (const OptionInfo* info : AllOptions()) {
+    if ((info->programs & kPromptLine) != 0) rows.push_back(info);
+  }
+  return rows;
+}
+
+// The rows by every name that a line may use: flag and long aliases, without dashes.
+const std::map<std::string, const OptionInfo*>& RowsByKey() {
+  static const std::map<std::string, const OptionInfo*> rows = [] {
+    std::map<std::string, const OptionInfo*> by_key;
+    for (const OptionInfo* info : LineOptions()) {
+      by_key.emplace(BareName(info->flag), info);
+      for (const std::string& alias : SplitCommas(info->aliases)) {
+        if (alias.rfind("--", 0) == 0) by_key.emplace(BareName(alias), info);
+      }
+    }
+    return by_key;
+  }();
+  return rows;
+}
+
+[[noreturn]] void Refuse(const std::string& reason) { throw Error(ErrorCode::kInvalidArgument, reason); }
+
+[[noreturn]] void RefuseKey(const std::string& key) {
+  std::vector<std::string> names = {kPrompt};
+  for (const auto& [name, info] : RowsByKey()) names.push_back(name);
+  std::optional<std::string> meant = NearestKey(key, names);
+  for (const OptionInfo* info : LineOptions()) {  // "num_inference_steps": the name in the configuration file
+    if (!info->key.empty() && BareName(info->key) == BareName(key)) meant = BareName(info->flag);
+  }
+  Refuse(absl::StrCat("unknown key ", json(key).dump(),
+                      meant ? absl::StrCat("; did you mean \"", *meant, "\"?")
+                            : absl::StrCat("; a line may hold ", absl::StrJoin(names, ", "))));
+}
+
+// The text that would follow the flag. Throws for a value of another kind than the row's.
+std::string ValueText(const OptionInfo& info, const json& value) {
+  bool fits = value.is_number();
+  if (info.type == OptionType::kBool) fits = value.is_boolean();
+  if (info.type == OptionType::kText || info.type == OptionType::kTextList) fits = value.is_string();
+  if (!fits) Refuse(absl::StrCat(value.dump(), " must be ", LegalValues(info)));
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+OptionValue ReadSeeds(const json& value) {
+  std::vector<std::string> parts;
+  for (const json& seed : value.is_array() ? value : json::array({value})) {
+    if (!seed.is_number_unsigned() && !seed.is_string()) {
+      Refuse(absl::StrCat(seed.dump(), " must be a seed, or a text such as \"7,11,20-23\""));
+    }
+    parts.push_back(seed.is_string() ? seed.get<std::string>() : seed.dump());
+  }
+  const std::string text = absl::StrJoin(parts, ",");
+  ParseSeeds(text);
+  return text;
+}
+
+OptionValue ReadValue(const OptionInfo& info, const json& value) {
+  if (&info == &options::kSeeds.info) return ReadSeeds(value);
+  std::vector<std::string> texts;
+  if (info.type == OptionType::kTextList && value.is_array()) {
+    for (const json& part : value) texts.push_back(ValueText(info, part));
+    if (texts.empty()) Refuse("the empty list names nothing");
+  } else {
+    texts.push_back(ValueText(info, value));
+  }
+  return ParseOption(info, texts);
+}
+
+void ReadKey(const std::string& key, const json& value, PromptLine& line) {
+  const auto row = RowsByKey().find(key);
+  if (row == RowsByKey().end()) RefuseKey(key);
+  for (const auto& [info, earlier] : line.values) {
+    if (info == row->second) Refuse(absl::StrCat("\"", key, "\" says again what another key of the line says"));
+  }
+  try {
+    line.values.emplace_back(row->second, ReadValue(*row->second, value));
+  } catch (const Error& error) {
+    Refuse(absl::StrCat(key, ": ", error.what()));
+  }
+}
+
+void ReadObject(std::string_view text, PromptLine& line) {
+  const json object = ParseStrictJson(text, "the JSON object", kMaxDepth);
+  for (const auto& [key, value] : object.items()) {
+    if (key != kPrompt) ReadKey(key, value, line);
+  }
+  const auto prompt = object.find(kPrompt);
+  if (prompt == object.end()) Refuse("key \"prompt\" is missing");
+  if (!prompt->is_string()) Refuse(absl::StrCat("prompt: ", prompt->dump(), " must be a text"));
+  line.prompt = prompt->get<std::string>();
+}
+
+PromptLine ReadLine(std::string_view text, const std::string& place) {
+  PromptLine line;
+  line.place = place;
+  try {
+    CheckUtf8("the line", text);
+    if (text[text.find_first_not_of(kBlanks)] == '{') {
+      ReadObject(text, line);
+    } else {
+      line.prompt = text;
+    }
+  } catch (const std::exception& error) {
+    throw UsageError(absl::StrCat(place, ": ", error.what()));
+  }
+  return line;
+}
+
+}  // namespace
+
+std::vector<PromptLine> ParsePromptFile(std::string_view text, const std::string& name) {
+  if (text.substr(0, kByteOrderMark.size()) == kByteOrderMark) text.remove_prefix(kByteOrderMark.size());
+  std::vector<PromptLine> lines;
+  for (int64_t number = 1; !text.empty(); ++number) {
+    const size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == text.npos ? text.size() : end + 1);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (line.find_first_not_of(kBlanks) == line.npos) continue;
+    const std::string place = absl::StrCat(name, ":", number);
+    if (lines.size() == kMaxPictures) {
+      throw UsageError(absl::StrCat(place, ": more than ", kMaxPictures, " prompts, the limit for one command"));
+    }
+    lines.push_back(ReadLine(line, place));
+  }
+  if (lines.empty()) throw UsageError(name + " holds no prompt: every line is blank");
+  return lines;
+}
+
+}  // namespace diptych

@@ -1,0 +1,45 @@
+#include "coordinator/cli/room_wait.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "common/log/log.h"
+
+namespace diptych {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kBetweenLooks(20);
+
+}  // namespace
+
+bool IsOutOfReach(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kUnavailable || status.code() == absl::StatusCode::kDeadlineExceeded;
+}
+
+void RoomWait::Wait(const absl::Status& refusal, milliseconds delay) {
+  if (!told_) {
+    environment_.err << "diptych: waiting for room: " << EscapeForLog(std::string(refusal.message())) << std::endl;
+  }
+  told_ = true;
+  const auto end = steady_clock::now() + delay;
+  while (!environment_.interrupt.requested() && steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::min(kBetweenLooks, delay));
+  }
+}
+
+absl::StatusOr<Submission> RoomWait::Submit(const RenderClient& client, const PictureRequest& request) {
+  while (true) {
+    absl::StatusOr<Submission> answer = client.Submit(request);
+    const std::optional<milliseconds> delay = RetryDelay(answer.status());
+    if (!delay || environment_.interrupt.requested()) return answer;
+    Wait(answer.status(), *delay);
+    if (environment_.interrupt.requested()) return answer;
+  }
+}
+
+}  // namespace diptych

@@ -1,0 +1,195 @@
+#include "coordinator/cli/picture_plan.h"
+
+#include <fstream>
+#include <functional>
+#include <map>
+
+#include "common/config/nearest.h"
+#include "common/config/options.h"
+#include "coordinator/cli/command.h"
+#include "gtest/gtest.h"
+#include "tests/support/settings_for_test.h"
+#include "tests/unit/coordinator/support/temporary_folder.h"
+
+namespace diptych {
+namespace {
+
+using Values = std::vector<std::pair<std::string, std::string>>;
+using Seeds = std::vector<uint64_t>;
+
+// The plan of a file of this text. Seeds are drawn as 100, 200, ...
+PicturePlan PlanFile(const std::string& text, Values flags = {}) {
+  flags.emplace_back("--prompts", "f");
+  uint64_t drawn = 0;
+  return PlanPictures(std::nullopt, ParsePromptFile(text, "f"), SettingsForTest(flags), [&] { return drawn += 100; });
+}
+
+PicturePlan PlanOne(const Values& flags) {
+  return PlanPictures("p", {}, SettingsForTest(flags), [] { return 100; });
+}
+
+Seeds SeedsOf(const PicturePlan& plan) {
+  Seeds seeds;
+  for (const PlannedPicture& picture : plan.pictures) seeds.push_back(picture.seed);
+  return seeds;
+}
+
+std::string RefusalOf(const std::function<void()>& plan) {
+  try {
+    plan();
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+TEST(PicturePlan, OfOnePromptHasFollowingSeedsOrThoseOfTheList) {
+  EXPECT_EQ(SeedsOf(PlanOne({{"--seed", "7"}, {"--count", "3"}})), (Seeds{7, 8, 9}));
+  EXPECT_EQ(SeedsOf(PlanOne({{"--seeds", "7,3-4"}})), (Seeds{7, 3, 4}));
+  EXPECT_EQ(SeedsOf(PlanOne({{"--seed", "7"}, {"--output", "a"}, {"--output", "b"}})), (Seeds{7, 8}));
+  const PicturePlan drawn = PlanOne({{"--count", "2"}});
+  EXPECT_EQ(SeedsOf(drawn), (Seeds{100, 101}));
+  EXPECT_TRUE(drawn.pictures[0].seed_drawn);
+  EXPECT_FALSE(drawn.pictures[1].seed_drawn);
+  EXPECT_FALSE(PlanOne({{"--seeds", "7"}}).pictures[0].seed_drawn);
+}
+
+TEST(PicturePlan, SaysWhetherAListWasAskedFor) {
+  EXPECT_FALSE(PlanOne({}).is_list);
+  EXPECT_TRUE(PlanOne({{"--count", "2"}}).is_list);
+  EXPECT_TRUE(PlanOne({{"--seeds", "7"}}).is_list);
+  EXPECT_TRUE(PlanFile("p").is_list);
+}
+
+TEST(PicturePlan, PaintsEveryPromptWithEverySeed) {
+  const PicturePlan plan = PlanFile("a\nb", {{"--seeds", "5,1"}});
+  EXPECT_EQ(SeedsOf(plan), (Seeds{5, 1, 5, 1}));
+  EXPECT_EQ(plan.PromptText(1), "a");
+  EXPECT_EQ(plan.PromptText(2), "b");
+  EXPECT_EQ(plan.Request(2).prompt->user, "b");
+  EXPECT_EQ(plan.Request(2).seed, 5u);
+  EXPECT_EQ(plan.Label(2), "picture 3 of 4");
+}
+
+TEST(PicturePlan, DrawsASeedForEveryPromptOfItsOwn) {
+  const PicturePlan plan = PlanFile("a\nb", {{"--count", "2"}});
+  EXPECT_EQ(SeedsOf(plan), (Seeds{100, 101, 200, 201}));
+  EXPECT_TRUE(plan.pictures[2].seed_drawn);
+}
+
+TEST(PicturePlan, LetsALinesChoiceOfSeedsReplaceTheFlags) {
+  const auto seeds = [](const std::string& members, const Values& flags) {
+    return SeedsOf(PlanFile("{\"prompt\": \"a\", " + members + "}", flags));
+  };
+  EXPECT_EQ(seeds("\"seed\": 9", {{"--seeds", "5,1"}}), (Seeds{9}));
+  EXPECT_EQ(seeds("\"count\": 2", {{"--seeds", "5,1"}}), (Seeds{100, 101}));
+  EXPECT_EQ(seeds("\"seeds\": [9, 2]", {{"--seed", "5"}, {"--count", "3"}}), (Seeds{9, 2}));
+  EXPECT_EQ(seeds("\"seed\": 9", {{"--count", "3"}}), (Seeds{9, 10, 11}));
+  EXPECT_EQ(seeds("\"count\": 2", {{"--seed", "5"}}), (Seeds{5, 6}));
+  EXPECT_EQ(seeds("\"seed\": 5, \"output\": [\"a\", \"b\"]", {}), (Seeds{5, 6}));
+  EXPECT_EQ(seeds("\"seed\": 5", {{"--output", "a"}}), (Seeds{5}));
+  EXPECT_EQ(RefusalOf([&] { seeds("\"seeds\": [9], \"count\": 2", {}); }),
+            "f:1: --seeds names the seed of every picture; leave --seed and --count out");
+}
+
+// What a line may say, and two values of it that ask for different pictures.
+TEST(PicturePlan, EveryKeyOfALineChangesItsPictureAlone) {
+  const std::map<const OptionInfo*, std::string> values = {{&options::kSystemPrompt.info, "\"s\""},
+                                                           {&options::kThinkingContent.info, "\"t\""},
+                                                           {&options::kAssistantContent.info, "\"a\""},
+                                                           {&options::kForceThinkBlock.info, "true"},
+                                                           {&options::kRemoveQuotes.info, "true"},
+                                                           {&options::kKeepWhitespace.info, "true"},
+                                                           {&options::kWidth.info, "32"},
+                                                           {&options::kHeight.info, "32"},
+                                                           {&options::kSteps.info, "2"},
+                                                           {&options::kSeed.info, "6"},
+                                                           {&options::kSeeds.info, "[6]"},
+                                                           {&options::kShift.info, "2.5"},
+                                                           {&options::kGuidanceScale.info, "3"},
+                                                           {&options::kNegativePrompt.info, "\"blur\""},
+                                                           {&options::kCfgNormalization.info, "1"},
+                                                           {&options::kCfgTruncation.info, "0.5"},
+                                                           {&options::kHiddenLayer.info, "-3"},
+                                                           {&options::kLongPromptMode.info, "\"pool\""},
+                                                           {&options::kCount.info, "2"},
+                                                           {&options::kPriority.info, "5"},
+                                                           {&options::kDeadline.info, "60"},
+                                                           {&options::kOutput.info, "\"own.png\""}};
+  const auto show = [](const PicturePlan& plan, size_t prompt) {
+    const PictureRequest& r = plan.prompts[prompt].order.request;
+    std::string text = r.prompt->system + "|" + r.prompt->thinking + "|" + r.prompt->assistant;
+    for (const bool flag : {r.prompt->force_think_block, r.prompt->remove_quotes, r.prompt->keep_whitespace}) {
+      text += flag ? "y" : "n";
+    }
+    for (const double number : {double(r.width), double(r.height), double(r.steps), r.shift.value_or(0),
+                                r.guidance_scale, r.cfg_normalization, r.cfg_truncation, double(r.layer),
+                                double(r.long_prompt_mode), double(r.priority), double(r.timeout_ms)}) {
+      text += " " + std::to_string(number);
+    }
+    for (const uint64_t seed : plan.prompts[prompt].order.seeds) text += " seed " + std::to_string(seed);
+    for (const std::string& output : plan.prompts[prompt].outputs) text += " " + output;
+    return text + (r.negative ? r.negative->user : "");
+  };
+  for (const OptionInfo* info : AllOptions()) {
+    if ((info->programs & kPromptLine) == 0) continue;
+    ASSERT_TRUE(values.contains(info)) << "no row for " << info->flag;
+    const PicturePlan plan =
+        PlanFile("{\"prompt\": \"a\", \"" + BareName(info->flag) + "\": " + values.at(info) + "}\na",
+                 {{"--seed", "5"}, {"--guidance-scale", "2"}});
+    EXPECT_NE(show(plan, 0), show(plan, 1)) << info->flag;
+    EXPECT_EQ(show(plan, 1), show(PlanFile("a", {{"--seed", "5"}, {"--guidance-scale", "2"}}), 0)) << info->flag;
+  }
+}
+
+TEST(PicturePlan, GivesEveryPictureAnIdempotencyKeyOfItsOwn) {
+  const Values key = {{"--idempotency-key", "k"}};
+  EXPECT_EQ(PlanOne(key).Request(0).idempotency_key, "k");
+  EXPECT_EQ(PlanOne({key[0], {"--count", "2"}}).Request(1).idempotency_key, "k#2");
+  const PicturePlan plan = PlanFile("a\nb\n", {key[0], {"--count", "2"}});
+  EXPECT_EQ(plan.Request(0).idempotency_key, "k#1");
+  EXPECT_EQ(plan.Request(3).idempotency_key, "k#4");
+  EXPECT_EQ(SeedsOf(plan), SeedsOf(PlanFile("a\nb\n", {key[0], {"--count", "2"}}))) << "the same jobs again";
+  EXPECT_EQ(PlanFile("a\n").Request(0).idempotency_key, "");
+}
+
+TEST(PicturePlan, RefusesMorePicturesThanOneCommandTakes) {
+  const std::string line = "{\"prompt\": \"a\", \"seeds\": \"0-4999\"}\n";
+  EXPECT_EQ(PlanFile(line + line).pictures.size(), 10'000u);
+  EXPECT_EQ(RefusalOf([&] { PlanFile(line + line + "\na"); }),
+            "f:4: more than 10000 pictures, the limit for one command");
+}
+
+TEST(PicturePlan, NamesTheLineOfWhatIsWrong) {
+  EXPECT_EQ(RefusalOf([] {
+              PlanFile("a\n{\"prompt\": \"b\", \"seed\": 9223372036854775807}", {{"--count", "2"}});
+            }),
+            "f:2: --seed 9223372036854775807 leaves no room for 2 following seeds; the last must be at most 2^63 - 1");
+}
+
+TEST(PicturePlan, TellsOfTheSameThingOnce) {
+  const std::string line = "{\"prompt\": \"b\", \"negative_prompt\": \"blur\"}\n";
+  const PicturePlan plan = PlanFile("a\n" + line + line);
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_EQ(plan.notes[0], "f:2: --negative-prompt has no effect without --guidance-scale above 0");
+}
+
+TEST(PicturePlan, NamesItsPictures) {
+  const PicturePlan plan = PlanFile("a\n{\"prompt\": \"b\", \"count\": 2, \"output\": \"x.png\"}\nc");
+  EXPECT_EQ(NamePictures(plan, {"p.png"}),
+            (std::vector<std::filesystem::path>{"p-1.png", "x-1.png", "x-2.png", "p-4.png"}));
+}
+
+TEST(PicturePlan, HoldsALongConversationOnce) {
+  const TestFolder folder;
+  const std::string file = folder / "conversation.json";
+  const std::string text = R"({"messages": [{"role": "user", "content": "hi"}]})";
+  std::ofstream(file) << text;
+  const PicturePlan plan =
+      PlanPictures(std::nullopt, {}, SettingsForTest({{"--conversation", file}, {"--count", "3"}}), [] { return 1; });
+  EXPECT_EQ(plan.prompts.size(), 1u);
+  EXPECT_EQ(plan.PromptText(2), text);
+}
+
+}  // namespace
+}  // namespace diptych
