@@ -15,16 +15,21 @@ constexpr std::array<CommandEntry, 10> kCommands = {{
      "Makes a picture from a prompt, waits for it and writes it as PNG.\n"
      "With a renderer (--render, DIPTYCH_RENDER or the configuration file) the job goes into its queue.\n"
      "With --model-path alone, encoder and renderer are started here for this run and ended after it.\n"
-     "Several pictures: --count N draws N with following seeds; with one --output FILE.png they are called\n"
-     "FILE-1.png to FILE-N.png. Repeat --output to name each.\n"
+     "Several pictures: --count N draws N with following seeds, --seeds 7,11,20-23 one with each of these; with\n"
+     "one --output FILE.png they are called FILE-1.png to FILE-N.png. Repeat --output to name each.\n"
+     "Many prompts: --prompts FILE holds one a line, as it stands or as a JSON object:\n"
+     "{\"prompt\": \"a red circle\", \"width\": 256, \"output\": \"circle.png\"}.\n"
+     "Its other keys are flags, for this line alone. All lines are checked before the first picture is begun.\n"
      "The PNG holds a receipt of all that made it; --from-picture repeats it.\n",
      "  diptych generate \"a red circle\" --render 127.0.0.1:7872 --output circle.png\n"
      "  diptych generate \"a red circle\" --model-path models/demo --width 128 --height 128 --seed 7 --count 4\n"
+     "  diptych generate --prompts prompts.jsonl --seeds 1-3 --output picture.png\n"
      "  diptych generate --from-picture circle.png --steps 20 --output again.png\n"
      "  diptych generate \"a red circle\" --model-path models/demo --save-embeddings circle.safetensors\n",
      kConnected | kPictureFlags | kCliOutput | kCliGenerate | kCliPreview | kOwnDaemons, MakeGenerate},
     {"submit", "PROMPT", "put a job into the queue and return at once",
-     "Puts a job into the renderer's queue and prints its id: for watch, fetch and cancel.",
+     "Puts a job into the renderer's queue and prints its id: for watch, fetch and cancel. With --count, --seeds or\n"
+     "--prompts several, an id a line. A queue that is full is waited for.",
      "  diptych submit \"a red circle\" --client nightly --priority 5\n", kConnected | kPictureFlags, MakeSubmit},
     {"jobs", "", "list jobs, newest first",
      "Lists the renderer's jobs that have not ended and the newest that have, newest first.",

@@ -81,10 +81,17 @@ TEST_F(ManyPictures, OfAPromptFileAreWhatTheirLinesSay) {
 }
 
 TEST_F(ManyPictures, AllComeThroughAQueueThatHoldsFewer) {
-  Start({"--client-queue-limit", "2"});
+  Start({"--client-queue-limit", "2", "--encode-ahead", "1"});
   std::string prompts;
   for (int i = 1; i <= 6; ++i) prompts += "Cat number " + std::to_string(i) + "\n";
   WriteFile(scratch_ / "prompts.jsonl", prompts);
+  // Somebody else's picture is painted meanwhile, long enough for the queue to fill.
+  const auto occupy = [&] {
+    const Outcome other = Diptych({"submit", "Slow", "--client", "other", "--width", "256", "--height", "256",
+                                   "--steps", "40", "--render", renderer_->address()});
+    ASSERT_EQ(other.status, 0) << other.err;
+  };
+  occupy();
   const Outcome generated = Run({"generate", "--seed", "5", "--output", scratch_ / "p.png"});
   ASSERT_EQ(generated.status, 0) << generated.err;
   for (int i = 1; i <= 6; ++i) {
@@ -92,9 +99,11 @@ TEST_F(ManyPictures, AllComeThroughAQueueThatHoldsFewer) {
   }
   EXPECT_NE(generated.err.find("picture 6 of 6: "), std::string::npos) << generated.err;
 
+  occupy();
   const Outcome submitted = Run({"submit", "--seed", "5"});
   ASSERT_EQ(submitted.status, 0) << submitted.err;
   EXPECT_EQ(json::parse(submitted.out).size(), 6u);
+  EXPECT_NE(submitted.err.find("diptych: waiting for room: client "), std::string::npos) << submitted.err;
 }
 
 TEST_F(ManyPictures, OneThatIsRefusedFailsAlone) {
