@@ -47,6 +47,8 @@ at::Tensor RotaryFactors(const std::vector<Position>& positions, const Config& c
   return at::polar(at::ones_like(angles), angles).unsqueeze(1).to(device);  // complex [S, 1, d/2]
 }
 
+at::Tensor Joined(const std::vector<at::Tensor>& parts) { return parts.size() == 1 ? parts[0] : at::cat(parts); }
+
 at::Tensor Rotate(const at::Tensor& x, const at::Tensor& factors) {
   const at::Tensor pairs = x.to(at::kFloat).reshape({x.size(0), x.size(1), x.size(2) / 2, 2});  // [S, H, d/2, 2]
   return at::view_as_real(at::view_as_complex(pairs) * factors).flatten(2).to(x.scalar_type());
@@ -61,16 +63,21 @@ Attention::Attention(const WeightView& w, const Config& c)
       norm_k(w / "norm_k", c.head_dim(), 1e-5),
       heads(c.n_heads) {}
 
-at::Tensor Attention::operator()(const at::Tensor& x, const at::Tensor& factors) const {
+at::Tensor Attention::operator()(const at::Tensor& x, const Layout& layout) const {
   const auto by_head = [this](const at::Tensor& y) {
     return y.view({y.size(0), heads, y.size(1) / heads});
   };  // [S, H, d]
-  const at::Tensor q = Rotate(norm_q(by_head(to_q(x))), factors);
-  const at::Tensor k = Rotate(norm_k(by_head(to_k(x))), factors);
+  const at::Tensor q = Rotate(norm_q(by_head(to_q(x))), layout.factors);
+  const at::Tensor k = Rotate(norm_k(by_head(to_k(x))), layout.factors);
   const at::Tensor v = by_head(to_v(x));
-  const at::Tensor mixed =
-      nn::Attention(q.transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1), /*causal=*/false);  // [H, S, d]
-  return to_out(mixed.transpose(0, 1).reshape(x.sizes()));
+  std::vector<at::Tensor> mixed;  // of each picture [S of it, H, d]; no mask, which would forbid the fast kernels
+  int64_t begin = 0;
+  for (const int64_t length : layout.lengths) {
+    const auto own = [&](const at::Tensor& y) { return y.narrow(0, begin, length).transpose(0, 1); };  // [H, S, d]
+    mixed.push_back(nn::Attention(own(q), own(k), own(v), /*causal=*/false).transpose(0, 1));
+    begin += length;
+  }
+  return to_out(Joined(mixed).reshape(x.sizes()));
 }
 
 Block::Block(const WeightView& w, const Config& c)
@@ -83,24 +90,23 @@ Block::Block(const WeightView& w, const Config& c)
       ffn_norm1(w / "ffn_norm1", c.dim, c.norm_eps),
       ffn_norm2(w / "ffn_norm2", c.dim, c.norm_eps) {}
 
-at::Tensor Block::operator()(const at::Tensor& x, const at::Tensor& factors, const Modulation* m) const {
+at::Tensor Block::operator()(const at::Tensor& x, const Layout& layout, const Modulation* m) const {
   if (m == nullptr) {
-    const at::Tensor h = x + attention_norm2(attention(attention_norm1(x), factors));
+    const at::Tensor h = x + attention_norm2(attention(attention_norm1(x), layout));
     return h + ffn_norm2(feed_forward(ffn_norm1(h)));
   }
-  const at::Tensor h = x + attention_norm2(attention(attention_norm1(x).mul_(m->scale_msa), factors)).mul_(m->gate_msa);
+  const at::Tensor h = x + attention_norm2(attention(attention_norm1(x).mul_(m->scale_msa), layout)).mul_(m->gate_msa);
   return h + ffn_norm2(feed_forward(ffn_norm1(h).mul_(m->scale_mlp))).mul_(m->gate_mlp);
 }
 
 ModulatedBlock::ModulatedBlock(const WeightView& w, const Config& c)
     : adaLN_modulation(w / "adaLN_modulation" / 0, 4 * c.dim, c.timestep_dim(), true), block(w, c) {}
 
-at::Tensor ModulatedBlock::operator()(const at::Tensor& x, const at::Tensor& factors,
-                                      const at::Tensor& t_embedding) const {
+at::Tensor ModulatedBlock::operator()(const at::Tensor& x, const Layout& layout, const at::Tensor& t_embedding) const {
   const std::vector<at::Tensor> parts = adaLN_modulation(t_embedding).chunk(4);  // no activation before this linear
   const Modulation modulation{
       .scale_msa = parts[0] + 1, .gate_msa = parts[1].tanh(), .scale_mlp = parts[2] + 1, .gate_mlp = parts[3].tanh()};
-  return block(x, factors, &modulation);
+  return block(x, layout, &modulation);
 }
 
 }  // namespace diptych::dit

@@ -26,6 +26,15 @@ std::vector<Position> ImagePositions(int64_t token_rows, int64_t token_columns, 
 // Throws Error(kInvalidArgument) for a position beyond axes_lens.
 at::Tensor RotaryFactors(const std::vector<Position>& positions, const Config& config, at::Device device);
 
+// The tokens of one picture, or of several in one matrix, one picture after another.
+struct Layout {
+  at::Tensor factors;            // complex [S, 1, d/2], as RotaryFactors gives them for each
+  std::vector<int64_t> lengths;  // tokens of each picture, S in all: a token attends to those of its own picture alone
+};
+
+// One after another along the first axis; a single one as it is, without a copy.
+at::Tensor Joined(const std::vector<at::Tensor>& parts);
+
 // Turns adjacent pairs (2m, 2m+1) in fp32.  x [S, H, d], factors complex [S, 1, d/2] -> as x
 at::Tensor Rotate(const at::Tensor& x, const at::Tensor& factors);
 
@@ -36,7 +45,7 @@ struct Modulation {
 
 struct Attention {
   Attention(const WeightView& w, const Config& c);
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& factors) const;  // x [S, D] -> [S, D]
+  at::Tensor operator()(const at::Tensor& x, const Layout& layout) const;  // x [S, D] -> [S, D]
   const nn::Linear to_q, to_k, to_v, to_out;
   const nn::RmsNorm norm_q, norm_k;
   const int64_t heads;
@@ -46,7 +55,7 @@ struct Attention {
 // refiner's block.
 struct Block {
   Block(const WeightView& w, const Config& c);
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& factors,
+  at::Tensor operator()(const at::Tensor& x, const Layout& layout,
                         const Modulation* modulation) const;  // [S, D] -> [S, D]
   const Attention attention;
   const nn::SwiGlu feed_forward;
@@ -56,7 +65,7 @@ struct Block {
 // A block steered by the time embedding: noise refiners and main layers.
 struct ModulatedBlock {
   ModulatedBlock(const WeightView& w, const Config& c);
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& factors, const at::Tensor& t_embedding) const;
+  at::Tensor operator()(const at::Tensor& x, const Layout& layout, const at::Tensor& t_embedding) const;
   const nn::Linear adaLN_modulation;  // [4 D, E]; the checkpoint's name
   const Block block;
 };

@@ -39,12 +39,12 @@ at::Tensor ContextRefiner::Refine(const at::Tensor& rows, const Tap& tap) const 
   }
   const at::InferenceMode no_gradients;
   const Network& net = *network_;
-  const at::Tensor factors = RotaryFactors(CaptionPositions(padded), config_, net.cap_pad_token.device());
+  const Layout layout{RotaryFactors(CaptionPositions(padded), config_, net.cap_pad_token.device()), {padded}};
   at::Tensor caption = net.cap_linear(net.cap_norm(rows.to(net.cap_pad_token.options())));  // [L, D]
   caption = at::cat({caption, net.cap_pad_token.expand({padded - count, config_.dim})});    // [Lp, D]
   if (tap) tap("cap_embedder", caption);
   for (size_t i = 0; i < net.context_refiner.size(); ++i) {
-    caption = net.context_refiner[i](caption, factors, nullptr);
+    caption = net.context_refiner[i](caption, layout, nullptr);
     if (tap) tap("context_refiner." + std::to_string(i), caption);
   }
   return caption;

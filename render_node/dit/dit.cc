@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "common/error/error.h"
 #include "render_node/dit/blocks.h"
@@ -55,11 +56,29 @@ struct FinalLayer {
 }  // namespace
 
 struct Canvas {
-  int64_t h = 0, w = 0;        // latent pixels
-  at::Tensor caption;          // [Lp, D], refined
-  at::Tensor image_factors;    // complex [Np, 1, d/2]
-  at::Tensor unified_factors;  // complex [Np + Lp, 1, d/2]: image first, then caption
+  int64_t h = 0, w = 0;  // latent pixels
+  at::Tensor caption;    // [Lp, D], refined
+  Layout image;          // of Np tokens
+  Layout unified;        // of Np + Lp tokens: image first, then caption
+
+  int64_t tokens() const { return h / kPatch * (w / kPatch); }  // N
 };
+
+namespace {
+
+Layout Join(const std::vector<const Canvas*>& canvases, Layout Canvas::*part) {
+  std::vector<at::Tensor> factors;
+  Layout joined;
+  for (const Canvas* canvas : canvases) {
+    const Layout& layout = canvas->*part;
+    factors.push_back(layout.factors);
+    joined.lengths.insert(joined.lengths.end(), layout.lengths.begin(), layout.lengths.end());
+  }
+  joined.factors = Joined(factors);
+  return joined;
+}
+
+}  // namespace
 
 struct Dit::Network {
   Network(const WeightView& w, const Config& c)
@@ -94,38 +113,68 @@ std::shared_ptr<const Canvas> Dit::Prepare(int64_t h, int64_t w, const at::Tenso
   canvas->h = h;
   canvas->w = w;
   canvas->caption = refined_caption;
-  canvas->image_factors = RotaryFactors(ImagePositions(h / kPatch, w / kPatch, padded_caption), config_, device);
-  canvas->unified_factors =
-      at::cat({canvas->image_factors, RotaryFactors(CaptionPositions(padded_caption), config_, device)});
+  const at::Tensor factors = RotaryFactors(ImagePositions(h / kPatch, w / kPatch, padded_caption), config_, device);
+  canvas->image = {factors, {factors.size(0)}};
+  canvas->unified = {at::cat({factors, RotaryFactors(CaptionPositions(padded_caption), config_, device)}),
+                     {factors.size(0) + padded_caption}};
   return canvas;
 }
 
 at::Tensor Dit::Velocity(const at::Tensor& latent, double t, const Canvas& canvas, const Tap& tap) const {
+  return Velocities({latent}, t, {&canvas}, tap)[0];
+}
+
+// A sum over the pictures is written with a plus sign: N+ tokens, Np+ with pads.
+std::vector<at::Tensor> Dit::Velocities(const std::vector<at::Tensor>& latents, double t,
+                                        const std::vector<const Canvas*>& canvases, const Tap& tap) const {
   const at::InferenceMode no_gradients;
   const Network& net = *network_;
-  const int64_t tokens = canvas.h / kPatch * (canvas.w / kPatch), padded = RoundUp(tokens);
 
   const at::Tensor t_embedding = net.t_embedder(t);  // [E]
   if (tap) tap("t_embedder", t_embedding);
 
-  at::Tensor x = net.x_embedder(Patchify(latent.to(net.x_pad_token.options())));  // [N, D]
-  x = at::cat(
-      {x, net.x_pad_token.expand({padded - tokens, config_.dim})});  // [Np, D]; pads are ordinary tokens from here
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& latent : latents) parts.push_back(Patchify(latent.to(net.x_pad_token.options())));
+  at::Tensor x = net.x_embedder(Joined(std::exchange(parts, {})));  // [N+, D]
+  for (int64_t begin = 0; const Canvas* canvas : canvases) {
+    const int64_t tokens = canvas->tokens();
+    parts.push_back(x.narrow(0, begin, tokens));
+    parts.push_back(net.x_pad_token.expand({RoundUp(tokens) - tokens, config_.dim}));
+    begin += tokens;
+  }
+  x = at::cat(std::exchange(parts, {}));  // [Np+, D]; pads are ordinary tokens from here
   if (tap) tap("x_embedder", x);
+  const Layout image = Join(canvases, &Canvas::image);
   for (size_t i = 0; i < net.noise_refiner.size(); ++i) {
-    x = net.noise_refiner[i](x, canvas.image_factors, t_embedding);
+    x = net.noise_refiner[i](x, image, t_embedding);
     if (tap) tap("noise_refiner." + std::to_string(i), x);
   }
 
-  x = at::cat({x, canvas.caption});  // [Np + Lp, D]
+  for (int64_t begin = 0; const Canvas* canvas : canvases) {
+    const int64_t padded = RoundUp(canvas->tokens());
+    parts.push_back(x.narrow(0, begin, padded));
+    parts.push_back(canvas->caption);
+    begin += padded;
+  }
+  x = at::cat(std::exchange(parts, {}));  // [(Np + Lp)+, D]
+  const Layout unified = Join(canvases, &Canvas::unified);
   for (size_t i = 0; i < net.layers.size(); ++i) {
-    x = net.layers[i](x, canvas.unified_factors, t_embedding);
+    x = net.layers[i](x, unified, t_embedding);
     if (tap) tap("layers." + std::to_string(i), x);
   }
 
-  const at::Tensor patches = net.final_layer(x.slice(0, 0, tokens), t_embedding);  // [N, 4 C]
-  const at::Tensor output = Unpatchify(patches, canvas.h, canvas.w).to(at::kFloat);
-  return output;
+  for (int64_t begin = 0; const Canvas* canvas : canvases) {
+    parts.push_back(x.narrow(0, begin, canvas->tokens()));
+    begin += RoundUp(canvas->tokens()) + canvas->caption.size(0);
+  }
+  const at::Tensor patches = net.final_layer(Joined(parts), t_embedding);  // [N+, 4 C]
+  std::vector<at::Tensor> outputs;
+  for (int64_t begin = 0; const Canvas* canvas : canvases) {
+    outputs.push_back(
+        Unpatchify(patches.narrow(0, begin, canvas->tokens()), canvas->h, canvas->w).to(at::kFloat));  // [C, h, w]
+    begin += canvas->tokens();
+  }
+  return outputs;
 }
 
 }  // namespace diptych::dit

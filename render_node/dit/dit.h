@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "common/nn/tap.h"
 #include "render_node/dit/config.h"
@@ -30,6 +31,13 @@ class Dit {
   // points from noise to data: negate it once for d latent / d sigma. Taps: "t_embedder", "x_embedder",
   // "noise_refiner.K", "layers.K".
   at::Tensor Velocity(const at::Tensor& latent, double t, const Canvas& canvas, const Tap& tap = {}) const;
+
+  // The same of several pictures at one time t, at least one: each on its canvas, of whatever size and caption. Their
+  // tokens pass the network as one long sequence, without filler; only attention keeps them apart. So the values are
+  // those of Velocity but for the rounding of larger matrix products, and of one picture they are exactly those. Taps
+  // see the tokens of all, one picture after another.
+  std::vector<at::Tensor> Velocities(const std::vector<at::Tensor>& latents, double t,
+                                     const std::vector<const Canvas*>& canvases, const Tap& tap = {}) const;
 
  private:
   struct Network;

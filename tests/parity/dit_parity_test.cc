@@ -1,7 +1,11 @@
 // The transformer against diffusers, tap by tap, and against the published numbers of a model filled by formula.
 #include <ATen/ATen.h>
 
+#include <memory>
+#include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/error/error.h"
 #include "gtest/gtest.h"
@@ -61,6 +65,52 @@ TEST(DitParity, Bf16StaysWithinTheReferencesOwnDistanceFromFp32) {
       const double our_error = (ours - fp32).norm().item<double>(), their_error = (theirs - fp32).norm().item<double>();
       EXPECT_LE(our_error, 1.25 * their_error) << toy << " " << example;
     }
+  }
+}
+
+// Three pictures of different sizes with captions of different lengths; the goldens' two, and one of our own.
+TEST(DitParity, SeveralPicturesTogetherAreWhatEachIsAlone) {
+  for (const std::string toy : parity::kToys) {
+    const Loaded model(toy, at::kFloat);
+    const Golden golden(toy + "/golden_dit.safetensors");
+    const at::Tensor long_caption = at::cat({golden["c0.cap"], golden["c1.cap"].flip(0), golden["c0.cap"] * 0.5});
+    const std::vector<at::Tensor> captions = {golden["c0.cap"], golden["c1.cap"], long_caption};
+    const std::vector<at::Tensor> latents = {golden["c0.latent"].squeeze(1), golden["c1.latent"].squeeze(1),
+                                             golden["c1.latent"].squeeze(1).flip(1)};
+    std::set<int64_t> lengths;
+    std::vector<std::shared_ptr<const Canvas>> canvases;
+    std::vector<const Canvas*> all;
+    for (size_t i = 0; i < captions.size(); ++i) {
+      lengths.insert(captions[i].size(0));
+      canvases.push_back(model.dit.Prepare(latents[i].size(1), latents[i].size(2), model.refiner.Refine(captions[i])));
+      all.push_back(canvases.back().get());
+    }
+    ASSERT_EQ(lengths.size(), 3u);
+    const double t = golden["c0.t"].item<double>();
+    std::vector<at::Tensor> blocks_together;
+    const std::vector<at::Tensor> together =
+        model.dit.Velocities(latents, t, all, [&](std::string_view name, const at::Tensor& x) {
+          if (name.starts_with("layers.")) blocks_together.push_back(x);
+        });
+    ASSERT_EQ(together.size(), 3u);
+    int64_t begin = 0;
+    for (size_t i = 0; i < together.size(); ++i) {
+      std::vector<at::Tensor> blocks;
+      const at::Tensor alone =
+          model.dit.Velocity(latents[i], t, *canvases[i], [&](std::string_view name, const at::Tensor& x) {
+            if (name.starts_with("layers.")) blocks.push_back(x);
+          });
+      EXPECT_LE(parity::RelativeDifference(together[i], alone), 1e-5) << toy << " " << i;
+      EXPECT_TRUE(model.dit.Velocities({latents[i]}, t, {all[i]})[0].equal(alone)) << "of one no bit changes";
+      ASSERT_EQ(blocks.size(), blocks_together.size());
+      const int64_t tokens = blocks[0].size(0);
+      for (size_t k = 0; k < blocks.size(); ++k) {
+        EXPECT_LE(parity::RelativeDifference(blocks_together[k].narrow(0, begin, tokens), blocks[k]), 1e-5)
+            << toy << " " << i << " layers." << k;
+      }
+      begin += tokens;
+    }
+    EXPECT_EQ(begin, blocks_together[0].size(0)) << "no filler";
   }
 }
 
