@@ -52,6 +52,24 @@ void CheckRenderParameters(const RenderParameters& parameters, const RendererFac
   CheckAtLeast("cfg_truncation", parameters.cfg_truncation, 0, true);
 }
 
+bool CanPaintTogether(const RenderParameters& a, const RenderParameters& b) {
+  return a.width == b.width && a.height == b.height && a.steps == b.steps && a.shift == b.shift &&
+         (a.guidance_scale > 0) == (b.guidance_scale > 0);
+}
+
+void PictureRenderer::RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events) {
+  for (size_t i = 0; i < members.size(); ++i) {
+    const BatchMember& member = members[i];
+    PictureOutcome outcome;
+    try {
+      outcome.picture = Render(member.positive, member.negative, member.parameters, member.hooks, member.cancel);
+    } catch (...) {
+      outcome.failure = std::current_exception();
+    }
+    events.ended(i, std::move(outcome));
+  }
+}
+
 void CheckConditioningFits(const ConditioningHeader& header, const RendererFacts& facts) {
   if (header.width != facts.cap_feat_dim) {
     throw Error(ErrorCode::kFailedPrecondition,

@@ -2,9 +2,12 @@
 // here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/concurrency/cancel_token.h"
@@ -48,6 +51,10 @@ inline constexpr uint64_t kMaxSeed = (uint64_t{1} << 63) - 1;
 // Throws Error(kInvalidArgument) naming the field, its value and the limits.
 void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts);
 
+// Whether two pictures can be painted together: same size, steps and shift, and both with guidance or both without, as
+// a step with guidance takes twice as long. Seed, guidance and captions are each picture's own.
+bool CanPaintTogether(const RenderParameters& a, const RenderParameters& b);
+
 // Throws Error(kFailedPrecondition) naming both widths, or the row count and the limit.
 void CheckConditioningFits(const ConditioningHeader& header, const RendererFacts& facts);
 
@@ -58,8 +65,10 @@ struct RenderProgress {
   RenderStage stage = RenderStage::kStep;
   int32_t step = 0;  // finished steps
   int32_t steps = 0;
-  double sigma = 0;       // after this step
-  double ms = 0;          // what this piece took
+  double sigma = 0;  // after this step
+  // How long this piece took, on the clock. Of a step of several pictures painted together each says the whole time,
+  // because so long it took for each: time left and total agree with it. The painter's time is then less than the sum.
+  double ms = 0;
   std::string plan = {};  // with kRefined: one line on what the steps will do, for the log
 };
 
@@ -90,7 +99,37 @@ struct RenderHooks {
   const LatentState* resume = nullptr;
 };
 
-// Thread-safe, but runs one picture at a time.
+// One of several pictures that are painted together. What it points to outlives the call.
+struct BatchMember {
+  const Conditioning& positive;
+  const Conditioning* negative = nullptr;  // as Render takes it
+  RenderParameters parameters;
+  RenderHooks hooks;
+  CancelToken cancel;
+};
+
+// How a picture ended.
+struct PictureOutcome {
+  Picture picture;
+  std::exception_ptr failure;  // null: there is a picture
+
+  // The picture, or throws the failure.
+  Picture Take() {
+    if (failure) std::rethrow_exception(failure);
+    return std::move(picture);
+  }
+};
+
+// What a batch tells besides its members' hooks. Called on the calling thread; must not throw.
+struct BatchEvents {
+  // Once for each member, as soon as its picture is there or will never be.
+  std::function<void(size_t member, PictureOutcome outcome)> ended;
+  // All that were left could not be computed at once, out of memory for instance: they go on, at most `together` at a
+  // time. May be empty.
+  std::function<void(size_t together, std::exception_ptr why)> parted = {};
+};
+
+// Thread-safe, but runs one picture or one batch at a time.
 class PictureRenderer {
  public:
   virtual ~PictureRenderer() = default;
@@ -103,6 +142,13 @@ class PictureRenderer {
   // memory).
   virtual Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
                          const RenderHooks& hooks, const CancelToken& cancel) = 0;
+
+  // Several pictures, which must be able to be painted together (CanPaintTogether). Each is that of Render but for the
+  // rounding of larger matrix products: at the most one grey level away, and seldom; of one member alone it is the same
+  // byte for byte, failures included. What is wrong with a member, what its hooks throw and its cancellation end that
+  // member alone. A cancelled one leaves between two steps, all together between two blocks. This one paints them one
+  // after another, as does a renderer that cannot do better.
+  virtual void RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events);
 };
 
 }  // namespace diptych

@@ -166,86 +166,174 @@ ZImagePipeline::~ZImagePipeline() = default;
 
 const RendererFacts& ZImagePipeline::facts() const { return models_->facts; }
 
-Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& negative,
-                              const RenderParameters& parameters, const RenderHooks& hooks,
-                              const CancelToken& cancel) const {
-  const Models& m = *models_;
-  CheckRenderParameters(parameters, m.facts);
-  if (parameters.guidance_scale > 0 && !negative.defined()) {
-    throw Error(ErrorCode::kInvalidArgument, "guidance_scale above 0 needs negative conditioning");
+// One picture on its way: all of it but the steps, which pictures take together.
+class ZImagePipeline::Work {
+ public:
+  // Refines the captions. Throws as PictureRenderer::Render; `models` and `member` outlive it.
+  Work(const Models& models, const PaintMember& member) : m_(models), member_(member) {
+    const RenderParameters& p = member.parameters;
+    const RenderHooks& hooks = member.hooks;
+    CheckRenderParameters(p, m_.facts);
+    if (p.guidance_scale > 0 && !member.negative.defined()) {
+      throw Error(ErrorCode::kInvalidArgument, "guidance_scale above 0 needs negative conditioning");
+    }
+    const int64_t scale = m_.decoder.config().scale(), channels = m_.config.in_channels;
+    const int64_t h = p.height / scale, w = p.width / scale;
+    if (hooks.resume != nullptr) {
+      CheckResume(*hooks.resume, static_cast<int32_t>(channels), static_cast<int32_t>(h), static_cast<int32_t>(w),
+                  p.steps);
+    }
+    const int first = hooks.resume == nullptr ? 0 : hooks.resume->step;
+    const auto canvas_of = [&](const at::Tensor& rows) {
+      return m_.dit.Prepare(h, w, m_.refiner.Refine(rows.to(m_.device)));
+    };
+    Lap lap;
+    if (first < p.steps) {
+      positive_ = canvas_of(member.positive);
+      if (p.guidance_scale > 0) negative_ = canvas_of(member.negative);
+    }
+    const at::Tensor start =
+        hooks.resume == nullptr ? sampler::InitialNoise(p.seed, channels, h, w) : ToTensor(*hooks.resume);
+    const std::vector<float> sigmas = sampler::FlowMatchSigmas(p.steps, p.shift);
+    Report(RenderStage::kRefined, first, sigmas[first], lap.Take(), PlanText(p, first, start, sigmas));
+    steps_.latent = start.to(m_.device);
+    steps_.step = first;
+    steps_.guidance = {.scale = p.guidance_scale, .normalization = p.cfg_normalization, .truncation = p.cfg_truncation};
+    steps_.cancel = member.cancel;
   }
-  const int64_t scale = m.decoder.config().scale(), channels = m.config.in_channels;
-  const int64_t h = parameters.height / scale, w = parameters.width / scale;
-  if (hooks.resume != nullptr) {
-    CheckResume(*hooks.resume, static_cast<int32_t>(channels), static_cast<int32_t>(h), static_cast<int32_t>(w),
-                parameters.steps);
+
+  // For the sampler; the observer points to this object.
+  sampler::Member Steps() {
+    sampler::Member steps = steps_;
+    steps.observe = [this](const sampler::FinishedStep& done) { Finished(done); };
+    return steps;
   }
-  const at::InferenceMode no_gradients;
-  nn::SetThreads(m.threads);
-  Lap lap;
-  const auto report = [&](RenderStage stage, int step, double sigma, double ms, std::string plan = {}) {
-    if (!hooks.on_progress) return;
-    hooks.on_progress(
-        {.stage = stage, .step = step, .steps = parameters.steps, .sigma = sigma, .ms = ms, .plan = std::move(plan)});
-  };
-  // A step or a decoder takes seconds on a CPU: a cancelled picture ends between two of their blocks.
-  const Tap leave_if_cancelled = [&](std::string_view, const at::Tensor&) { cancel.ThrowIfCancelled(); };
+  const dit::Canvas* positive() const { return positive_.get(); }
+  const dit::Canvas* negative() const { return negative_.get(); }
 
-  const int first = hooks.resume == nullptr ? 0 : hooks.resume->step;
-  const bool denoises = first < parameters.steps;
-  const auto canvas_of = [&](const at::Tensor& rows) {
-    return m.dit.Prepare(h, w, m.refiner.Refine(rows.to(m.device)));
-  };
-  const auto positive_canvas = denoises ? canvas_of(positive) : nullptr;
-  const auto negative_canvas = denoises && parameters.guidance_scale > 0 ? canvas_of(negative) : nullptr;
-  const at::Tensor start =
-      hooks.resume == nullptr ? sampler::InitialNoise(parameters.seed, channels, h, w) : ToTensor(*hooks.resume);
-  const std::vector<float> sigmas = sampler::FlowMatchSigmas(parameters.steps, parameters.shift);
-  report(RenderStage::kRefined, first, sigmas[first], lap.Take(), PlanText(parameters, first, start, sigmas));
+  // latent [C, h, w] after the last step.
+  Picture Decode(const at::Tensor& latent) {
+    const RenderParameters& p = member_.parameters;
+    Lap lap;
+    const at::Tensor z = m_.decoder.Unscale(latent.to(m_.vae_device));
+    const auto decode = [&](const at::Tensor& tile) { return m_.decoder.Decode(tile, leave_if_cancelled_); };
+    member_.cancel.ThrowIfCancelled();
+    const bool in_tiles = m_.facts.tiling.For(p.width, p.height).size > 0;
+    const at::Tensor image =
+        in_tiles ? vae::DecodeTiled(z, m_.decoder.config().scale(), m_.tiling, decode, member_.cancel) : decode(z);
+    Picture picture = ToPicture(image);
+    Report(RenderStage::kDecoded, p.steps, 0, lap.Take());
+    if (seen_) m_.preview.Learn(ToState(p.steps, latent), picture);
+    return picture;
+  }
 
-  const bool previews = hooks.on_preview && hooks.preview_every > 0;
-  bool seen = false;
-  const auto show = [&](const sampler::FinishedStep& done) {
-    if (!previews || done.step % hooks.preview_every != 0 || done.step == parameters.steps) return;
+ private:
+  void Report(RenderStage stage, int step, double sigma, double ms, std::string plan = {}) const {
+    if (!member_.hooks.on_progress) return;
+    member_.hooks.on_progress({.stage = stage,
+                               .step = step,
+                               .steps = member_.parameters.steps,
+                               .sigma = sigma,
+                               .ms = ms,
+                               .plan = std::move(plan)});
+  }
+
+  void Finished(const sampler::FinishedStep& done) {
+    if (member_.hooks.on_latent) member_.hooks.on_latent(ToState(done.step, done.latent));
+    Show(done);
+    Report(RenderStage::kStep, done.step, done.sigma, done.ms);
+  }
+
+  void Show(const sampler::FinishedStep& done) {
+    const RenderHooks& hooks = member_.hooks;
+    if (!hooks.on_preview || hooks.preview_every <= 0) return;
+    if (done.step % hooks.preview_every != 0 || done.step == member_.parameters.steps) return;
     if (hooks.wants_preview && !hooks.wants_preview()) return;
     // Not the latent, which is mostly noise at first, but what it seems to become.
     const at::Tensor clean = done.latent + done.output * done.sigma;
-    if (!std::exchange(seen, true)) {  // the true decoder on a small copy tells the map which colours this picture has
+    if (!std::exchange(seen_, true)) {  // the true decoder on a small copy tells the map which colours this picture has
       const at::Tensor small = Shrink(clean);
-      const at::Tensor image = m.decoder.Decode(m.decoder.Unscale(small.to(m.vae_device)), leave_if_cancelled);
-      m.preview.Learn(ToState(done.step, small), ToPicture(image));
+      const at::Tensor image = m_.decoder.Decode(m_.decoder.Unscale(small.to(m_.vae_device)), leave_if_cancelled_);
+      m_.preview.Learn(ToState(done.step, small), ToPicture(image));
     }
-    hooks.on_preview(m.preview.Show(ToState(done.step, clean)), done.step);
-  };
-  const sampler::Guidance guidance{.scale = parameters.guidance_scale,
-                                   .normalization = parameters.cfg_normalization,
-                                   .truncation = parameters.cfg_truncation};
-  const auto network = [&](const dit::Canvas* canvas) {
-    return [&m, &leave_if_cancelled, canvas](const at::Tensor& x, double t) {
-      return m.dit.Velocity(x, t, *canvas, leave_if_cancelled);
+    hooks.on_preview(m_.preview.Show(ToState(done.step, clean)), done.step);
+  }
+
+  const Models& m_;
+  const PaintMember& member_;
+  // A decoder takes seconds on a CPU: a cancelled picture ends between two of its stages.
+  const Tap leave_if_cancelled_ = [this](std::string_view, const at::Tensor&) { member_.cancel.ThrowIfCancelled(); };
+  std::shared_ptr<const dit::Canvas> positive_, negative_;
+  sampler::Member steps_;  // as they begin
+  bool seen_ = false;
+};
+
+void ZImagePipeline::PaintTogether(const std::vector<PaintMember>& members, const BatchEvents& events) const {
+  for (const PaintMember& member : members) {
+    if (CanPaintTogether(member.parameters, members[0].parameters)) continue;
+    throw Error(ErrorCode::kInvalidArgument,
+                "pictures of another size, other steps, another shift or without guidance cannot be painted together");
+  }
+  const at::InferenceMode no_gradients;
+  nn::SetThreads(models_->threads);
+
+  std::vector<std::unique_ptr<Work>> works;  // without those that have ended
+  std::vector<sampler::Member> steps;
+  std::vector<size_t> member_of;  // of each work
+  for (size_t i = 0; i < members.size(); ++i) {
+    try {
+      works.push_back(std::make_unique<Work>(*models_, members[i]));
+    } catch (...) {
+      events.ended(i, {{}, std::current_exception()});
+      continue;
+    }
+    steps.push_back(works.back()->Steps());
+    member_of.push_back(i);
+  }
+  if (works.empty()) return;
+
+  const auto network = [&](const dit::Canvas* (Work::*canvas)() const) {
+    return [&, canvas](const std::vector<size_t>& group, const std::vector<at::Tensor>& latents, double t) {
+      std::vector<const dit::Canvas*> canvases;
+      for (const size_t i : group) canvases.push_back((*works[i].*canvas)());
+      // A step takes seconds on a CPU: it ends between two blocks once nobody wants it any more.
+      const Tap leave_if_cancelled = [&](std::string_view, const at::Tensor&) {
+        for (const size_t i : group) {
+          if (!steps[i].cancel.IsCancelled()) return;
+        }
+        steps[group[0]].cancel.ThrowIfCancelled();
+      };
+      return models_->dit.Velocities(latents, t, canvases, leave_if_cancelled);
     };
   };
-  const at::Tensor latent =
-      sampler::Denoise(start.to(m.device), sigmas, first, network(positive_canvas.get()),
-                       network(negative_canvas.get()), guidance, cancel, [&](const sampler::FinishedStep& done) {
-                         if (done.latent.is_cuda())
-                           done.latent.sum().item();  // wait for the GPU, so that the time is this step's
-                         const double ms = lap.Take();
-                         if (hooks.on_latent) hooks.on_latent(ToState(done.step, done.latent));
-                         show(done);
-                         lap.Take();
-                         report(RenderStage::kStep, done.step, done.sigma, ms);
-                       });
+  const auto left = [&](size_t i, std::exception_ptr why) {
+    works[i].reset();
+    events.ended(member_of[i], {{}, std::move(why)});
+  };
+  const RenderParameters& p = members[member_of[0]].parameters;
+  sampler::Denoise(steps, sampler::FlowMatchSigmas(p.steps, p.shift), network(&Work::positive),
+                   network(&Work::negative), {.left = left, .parted = events.parted});
 
-  const at::Tensor z = m.decoder.Unscale(latent.to(m.vae_device));
-  const auto decode = [&](const at::Tensor& tile) { return m.decoder.Decode(tile, leave_if_cancelled); };
-  cancel.ThrowIfCancelled();
-  const bool in_tiles = m.facts.tiling.For(parameters.width, parameters.height).size > 0;
-  const at::Tensor image = in_tiles ? vae::DecodeTiled(z, scale, m.tiling, decode, cancel) : decode(z);
-  Picture picture = ToPicture(image);
-  report(RenderStage::kDecoded, parameters.steps, 0, lap.Take());
-  if (seen) m.preview.Learn(ToState(parameters.steps, latent), picture);
-  return picture;
+  for (size_t i = 0; i < works.size(); ++i) {
+    if (!works[i]) continue;
+    PictureOutcome outcome;
+    try {
+      outcome.picture = works[i]->Decode(steps[i].latent);
+    } catch (...) {
+      outcome.failure = std::current_exception();
+    }
+    works[i].reset();
+    events.ended(member_of[i], std::move(outcome));
+  }
+}
+
+Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& negative,
+                              const RenderParameters& parameters, const RenderHooks& hooks,
+                              const CancelToken& cancel) const {
+  PictureOutcome found;
+  PaintTogether({{positive, negative, parameters, hooks, cancel}},
+                {.ended = [&](size_t, PictureOutcome outcome) { found = std::move(outcome); }});
+  return found.Take();
 }
 
 }  // namespace diptych

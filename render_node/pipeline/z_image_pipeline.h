@@ -4,11 +4,21 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <vector>
 
 #include "render_node/pipeline/picture_renderer.h"
 #include "render_node/pipeline/z_image_options.h"
 
 namespace diptych {
+
+// One of several pictures that are painted together.
+struct PaintMember {
+  // Encoder rows [L, cap_feat_dim], any float dtype; negative is undefined without guidance.
+  at::Tensor positive, negative;
+  RenderParameters parameters;
+  RenderHooks hooks;
+  CancelToken cancel;
+};
 
 // Weights are immutable after construction; Paint may be called from several threads but uses all cores in each.
 class ZImagePipeline {
@@ -20,13 +30,18 @@ class ZImagePipeline {
   // All but the fingerprints, which are a matter of files.
   const RendererFacts& facts() const;
 
-  // positive, negative: encoder rows [L, cap_feat_dim], any float dtype; negative is undefined without guidance.
-  // Throws as PictureRenderer::Render.
+  // positive, negative: as in PaintMember. Throws as PictureRenderer::Render.
   Picture Paint(const at::Tensor& positive, const at::Tensor& negative, const RenderParameters& parameters,
                 const RenderHooks& hooks, const CancelToken& cancel) const;
 
+  // As PictureRenderer::RenderTogether; each caption has its own length. Those who resume are painted up to the step of
+  // the others, or these up to theirs, before all go on together. Throws Error(kInvalidArgument) when they cannot be
+  // painted together.
+  void PaintTogether(const std::vector<PaintMember>& members, const BatchEvents& events) const;
+
  private:
   struct Models;
+  class Work;
   const std::unique_ptr<const Models> models_;
 };
 

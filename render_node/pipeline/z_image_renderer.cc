@@ -28,10 +28,31 @@ class ZImageRenderer : public PictureRenderer {
 
   Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
                  const RenderHooks& hooks, const CancelToken& cancel) override {
-    CheckRenderParameters(parameters, facts_);
+    PictureOutcome found;
+    RenderTogether({{positive, negative, parameters, hooks, cancel}},
+                   {.ended = [&](size_t, PictureOutcome outcome) { found = std::move(outcome); }});
+    return found.Take();
+  }
+
+  void RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events) override {
+    std::vector<PaintMember> sound;
+    std::vector<size_t> member_of;  // of each of them
+    for (size_t i = 0; i < members.size(); ++i) {
+      const BatchMember& member = members[i];
+      try {
+        CheckRenderParameters(member.parameters, facts_);
+        const at::Tensor negative = member.negative == nullptr ? at::Tensor() : Rows(*member.negative);
+        sound.push_back({Rows(member.positive), negative, member.parameters, member.hooks, member.cancel});
+      } catch (...) {
+        events.ended(i, {{}, std::current_exception()});
+        continue;
+      }
+      member_of.push_back(i);
+    }
     const std::lock_guard one_at_a_time(mutex_);
-    return pipeline_.Paint(Rows(positive), negative == nullptr ? at::Tensor() : Rows(*negative), parameters, hooks,
-                           cancel);
+    pipeline_.PaintTogether(
+        sound, {.ended = [&](size_t i, PictureOutcome outcome) { events.ended(member_of[i], std::move(outcome)); },
+                .parted = events.parted});
   }
 
  private:
@@ -46,7 +67,7 @@ class ZImageRenderer : public PictureRenderer {
 
   const ZImagePipeline pipeline_;
   RendererFacts facts_;
-  std::mutex mutex_;  // one picture at a time: it uses all cores already
+  std::mutex mutex_;  // one picture or batch at a time: it uses all cores already
 };
 
 }  // namespace

@@ -3,31 +3,130 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
 #include "render_node/sampler/flow_match.h"
 
 namespace diptych::sampler {
+namespace {
+
+// At most `most` of those who are there and not at the end, all at the same step, which nobody else is behind.
+std::vector<size_t> NextGroup(const std::vector<Member>& members, const std::vector<bool>& gone, size_t steps,
+                              size_t most) {
+  std::vector<size_t> group;
+  for (size_t i = 0; i < members.size(); ++i) {
+    if (gone[i] || static_cast<size_t>(members[i].step) >= steps) continue;
+    if (!group.empty() && members[i].step < members[group[0]].step) group.clear();
+    if (group.empty() || (members[i].step == members[group[0]].step && group.size() < most)) group.push_back(i);
+  }
+  return group;
+}
+
+bool AllCancelled(const std::vector<Member>& members, const std::vector<size_t>& group) {
+  return std::all_of(group.begin(), group.end(), [&](size_t i) { return members[i].cancel.IsCancelled(); });
+}
+
+// What a step makes of one picture.
+struct Evaluated {
+  at::Tensor latent, output;
+};
+
+std::vector<Evaluated> Evaluate(const std::vector<Member>& members, const std::vector<size_t>& group, float sigma,
+                                float next_sigma, const VelocityFunction& positive, const VelocityFunction& negative) {
+  const double t = ModelTime(sigma);
+  std::vector<at::Tensor> latents, guided_latents;
+  std::vector<size_t> guided, guided_at;  // members, and where in the group they are
+  for (size_t k = 0; k < group.size(); ++k) {
+    const Member& member = members[group[k]];
+    latents.push_back(member.latent);
+    if (!member.guidance.ActiveAt(t)) continue;
+    guided.push_back(group[k]);
+    guided_at.push_back(k);
+    guided_latents.push_back(member.latent);
+  }
+  std::vector<at::Tensor> outputs = positive(group, latents, t);
+  if (!guided.empty()) {
+    const std::vector<at::Tensor> away = negative(guided, guided_latents, t);
+    for (size_t k = 0; k < guided.size(); ++k) {
+      at::Tensor& output = outputs[guided_at[k]];
+      output = Guide(output, away[k], members[guided[k]].guidance);
+    }
+  }
+  const float dt = next_sigma - sigma;
+  std::vector<Evaluated> evaluated;
+  for (size_t k = 0; k < group.size(); ++k) {
+    // The network points from noise to data: d latent / d sigma = -output.
+    evaluated.push_back({latents[k] - outputs[k] * dt, outputs[k]});
+  }
+  return evaluated;
+}
+
+}  // namespace
 
 at::Tensor InitialNoise(uint64_t seed, int64_t channels, int64_t h, int64_t w) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
   return at::randn({1, channels, h, w}, generator, at::TensorOptions().dtype(at::kFloat)).squeeze(0);
 }
 
-at::Tensor Denoise(at::Tensor latent, const std::vector<float>& sigmas, int first, const VelocityFunction& positive,
-                   const VelocityFunction& negative, const Guidance& guidance, const CancelToken& cancel,
-                   const StepObserver& observe) {
+void Denoise(std::vector<Member>& members, const std::vector<float>& sigmas, const VelocityFunction& positive,
+             const VelocityFunction& negative, const DenoiseEvents& events) {
   const at::InferenceMode no_gradients;
-  for (size_t i = static_cast<size_t>(first); i + 1 < sigmas.size(); ++i) {
-    cancel.ThrowIfCancelled();
-    const double t = ModelTime(sigmas[i]);
-    at::Tensor output = positive(latent, t);
-    if (guidance.ActiveAt(t)) output = Guide(output, negative(latent, t), guidance);
-    const float dt = sigmas[i + 1] - sigmas[i];
-    latent = latent - output * dt;  // the network points from noise to data: d latent / d sigma = -output
-    if (observe) {
-      observe({.step = static_cast<int>(i) + 1, .sigma = sigmas[i + 1], .latent = latent, .output = output});
+  std::vector<bool> gone(members.size());
+  // For those alone whom it concerns: true when `work` is done, else the member leaves.
+  const auto of_one = [&](size_t member, const auto& work) {
+    try {
+      work();
+      return true;
+    } catch (...) {
+      gone[member] = true;
+      events.left(member, std::current_exception());
+      return false;
+    }
+  };
+  size_t together = members.size();
+  for (;;) {
+    const std::vector<size_t> group = NextGroup(members, gone, sigmas.size() - 1, together);
+    if (group.empty()) return;
+    bool all_go_on = true;
+    for (const size_t i : group) {
+      all_go_on = of_one(i, [&] { members[i].cancel.ThrowIfCancelled(); }) && all_go_on;
+    }
+    if (!all_go_on) continue;
+
+    const size_t step = static_cast<size_t>(members[group[0]].step);
+    std::vector<Evaluated> evaluated;
+    double ms = 0;
+    try {
+      const auto begin = std::chrono::steady_clock::now();
+      evaluated = Evaluate(members, group, sigmas[step], sigmas[step + 1], positive, negative);
+      if (const at::Tensor& last = evaluated.back().latent; last.is_cuda()) last.sum().item();  // until it is computed
+      ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    } catch (...) {
+      // Several may be too much for the memory, or one of them may be to blame: in smaller groups the others get on.
+      if (group.size() == 1) {
+        of_one(group[0], [] { throw; });
+      } else if (!AllCancelled(members, group)) {
+        together = group.size() / 2;
+        if (events.parted) events.parted(together, std::current_exception());
+      }
+      continue;
+    }
+    for (size_t k = 0; k < group.size(); ++k) {
+      Member& member = members[group[k]];
+      member.latent = std::move(evaluated[k].latent);
+      ++member.step;
+      of_one(group[k], [&] {
+        if (!member.observe) return;
+        member.observe({.step = member.step,
+                        .sigma = sigmas[step + 1],
+                        .latent = member.latent,
+                        .output = evaluated[k].output,
+                        .ms = ms});
+      });
     }
   }
-  return latent;
 }
 
 }  // namespace diptych::sampler

@@ -3,8 +3,17 @@
 
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
+#include <torch/library.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <memory>
+#include <new>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -227,6 +236,182 @@ TEST(Cancel, EndsAStepBetweenTwoBlocks) {
 
 TEST(Cancel, EndsAnUntiledDecodeBetweenTwoStages) {
   EXPECT_EQ(RunAfterCancel(RenderStage::kStep, "aten::upsample_nearest2d", 1), 0);
+}
+
+// How near two pictures are: what the rounding of larger matrix products may do, and no more.
+void ExpectNear(const Picture& found, const Picture& wanted, const std::string& what) {
+  ASSERT_EQ(found.rgb.size(), wanted.rgb.size()) << what;
+  size_t equal = 0;
+  int worst = 0;
+  for (size_t i = 0; i < found.rgb.size(); ++i) {
+    const int difference = std::abs(int{found.rgb[i]} - int{wanted.rgb[i]});
+    equal += difference == 0;
+    worst = std::max(worst, difference);
+  }
+  EXPECT_LE(worst, 1) << what;
+  EXPECT_GE(static_cast<double>(equal), 0.999 * static_cast<double>(found.rgb.size())) << what;
+}
+
+// Three pictures that differ in all that may differ.
+struct Three {
+  explicit Three(double guidance) {
+    const Rows rows("toy_a");
+    for (const int64_t length : {7, 40, 70}) {  // of their captions
+      PaintMember& member = members.emplace_back();
+      member.positive = rows.positive.repeat({length / rows.positive.size(0) + 1, 1}).slice(0, 0, length);
+      member.negative = guidance > 0 ? rows.negative : at::Tensor();
+      const double own = static_cast<double>(length) / 70;
+      member.parameters = {.width = 96,
+                           .height = 64,
+                           .steps = 4,
+                           .seed = static_cast<uint64_t>(length),
+                           .guidance_scale = guidance * own,
+                           .cfg_normalization = own > 0.5 ? 1.0 : 0.0,
+                           .cfg_truncation = own};
+    }
+  }
+
+  Picture Alone(size_t i) const {
+    const PaintMember& member = members[i];
+    return pipeline.Paint(member.positive, member.negative, member.parameters, {}, CancelToken());
+  }
+  void PaintAll() {
+    outcomes.assign(members.size(), {});
+    pipeline.PaintTogether(members, {.ended =
+                                         [this](size_t i, PictureOutcome outcome) {
+                                           ended.push_back(i);
+                                           outcomes[i] = std::move(outcome);
+                                         },
+                                     .parted =
+                                         [this](size_t together, std::exception_ptr why) {
+                                           EXPECT_TRUE(why);
+                                           parted.push_back(together);
+                                         }});
+    EXPECT_EQ(std::set<size_t>(ended.begin(), ended.end()).size(), members.size());
+    EXPECT_EQ(ended.size(), members.size()) << "each ends once";
+  }
+  void ExpectAsAlone(size_t i) {
+    ASSERT_FALSE(outcomes[i].failure) << i;
+    ExpectNear(outcomes[i].Take(), Alone(i), std::to_string(i));
+  }
+
+  const ZImagePipeline pipeline{Options("toy_a")};
+  std::vector<PaintMember> members;
+  std::vector<size_t> ended;  // in this order
+  std::vector<PictureOutcome> outcomes;
+  std::vector<size_t> parted;
+};
+
+TEST(Together, PicturesAreThoseThatWerePaintedAlone) {
+  for (const double guidance : {0.0, 3.0}) {
+    Three three(guidance);
+    std::map<size_t, std::vector<std::string>> seen;
+    std::vector<std::map<int32_t, double>> ms(3);
+    for (size_t i = 0; i < 3; ++i) {
+      three.members[i].hooks.on_latent = [&seen, i](const LatentState& state) {
+        seen[i].push_back("latent " + std::to_string(state.step));
+      };
+      three.members[i].hooks.on_progress = [&seen, &ms, i](const RenderProgress& progress) {
+        const char* stages[] = {"refined", "step", "decoded"};
+        seen[i].push_back(stages[static_cast<int>(progress.stage)] + std::string(" ") + std::to_string(progress.step));
+        if (progress.stage == RenderStage::kStep) ms[i][progress.step] = progress.ms;
+      };
+    }
+    three.PaintAll();
+    for (size_t i = 0; i < 3; ++i) {
+      three.ExpectAsAlone(i);
+      EXPECT_EQ(seen[i], (std::vector<std::string>{"refined 0", "latent 1", "step 1", "latent 2", "step 2", "latent 3",
+                                                   "step 3", "latent 4", "step 4", "decoded 4"}));
+      EXPECT_EQ(ms[i], ms[0]) << "they took the same steps";
+    }
+    EXPECT_EQ(three.ended, (std::vector<size_t>{0, 1, 2}));
+    EXPECT_TRUE(three.parted.empty());
+  }
+}
+
+TEST(Together, ACancelledOneAndOneWhoseHookThrowsLeaveTheOthersInPeace) {
+  Three three(0);
+  three.members.push_back(three.members[0]);
+  three.members[0].hooks.on_progress = [&](const RenderProgress& progress) {
+    if (progress.stage == RenderStage::kStep && progress.step == 2) three.members[0].cancel.Cancel();
+  };
+  three.members[2].hooks.on_latent = [](const LatentState& state) {
+    if (state.step == 3) throw Error(ErrorCode::kDataLoss, "the hook's");
+  };
+  three.members[3].parameters.seed = 99;
+  three.members[3].parameters.cfg_truncation = -1;  // refused before the first step
+  three.PaintAll();
+  EXPECT_EQ(three.ended, (std::vector<size_t>{3, 0, 2, 1})) << "told at once";
+  const auto code_of = [&](size_t i) {
+    try {
+      three.outcomes[i].Take();
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::kInternal;
+  };
+  EXPECT_EQ(code_of(0), ErrorCode::kCancelled);
+  EXPECT_EQ(code_of(2), ErrorCode::kDataLoss);
+  EXPECT_EQ(code_of(3), ErrorCode::kInvalidArgument);
+  three.ExpectAsAlone(1);
+  EXPECT_TRUE(three.parted.empty());
+}
+
+// While it lives, silu throws for a matrix of at least so many rows: in the feed-forward, where all tokens of all
+// pictures are one matrix. (What an observer of operations throws, libtorch swallows: so it has to be a kernel.)
+class FailFrom {
+ public:
+  explicit FailFrom(int64_t rows) { least_rows_ = rows; }
+
+  static at::Tensor Silu(const at::Tensor& x) {
+    if (x.dim() == 2 && x.size(0) >= least_rows_) throw std::bad_alloc();
+    const c10::impl::ExcludeDispatchKeyGuard the_real_one(c10::DispatchKey::TESTING_ONLY_GenericMode);
+    return at::silu(x);
+  }
+
+ private:
+  static inline int64_t least_rows_ = 0;
+  const c10::impl::IncludeDispatchKeyGuard intercept_{c10::DispatchKey::TESTING_ONLY_GenericMode};
+};
+
+TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, m) { m.fallback(torch::CppFunction::makeFallthrough()); }
+TORCH_LIBRARY_IMPL(aten, TESTING_ONLY_GenericMode, m) { m.impl("silu", &FailFrom::Silu); }
+
+// The pictures have 64, 96 and 128 tokens: 32 of the picture with pads, and 32, 64 and 96 of the caption.
+TEST(Together, GoesOnOneByOneWhenTheMemoryIsTooSmallForAll) {
+  Three three(0);
+  {
+    const FailFrom fail(150);
+    three.PaintAll();
+  }
+  EXPECT_EQ(three.parted, (std::vector<size_t>{1}));
+  for (size_t i = 0; i < 3; ++i) three.ExpectAsAlone(i);
+}
+
+TEST(Together, APictureThatIsTooLargeByItselfFailsAlone) {
+  Three three(0);
+  {
+    const FailFrom fail(128);
+    three.PaintAll();
+  }
+  EXPECT_EQ(three.parted, (std::vector<size_t>{1}));
+  EXPECT_THROW(three.outcomes[2].Take(), std::bad_alloc);
+  three.ExpectAsAlone(0);
+  three.ExpectAsAlone(1);
+}
+
+TEST(Together, RefusesPicturesOfDifferentSteps) {
+  for (const auto& change : std::vector<std::function<void(RenderParameters&)>>{
+           [](RenderParameters& p) { p.width = 64; }, [](RenderParameters& p) { p.height = 96; },
+           [](RenderParameters& p) { p.steps = 3; }, [](RenderParameters& p) { p.shift = 2; },
+           [](RenderParameters& p) { p.guidance_scale = 1; }}) {
+    Three three(0);
+    three.members[1].negative = three.members[1].positive;
+    change(three.members[1].parameters);
+    EXPECT_FALSE(CanPaintTogether(three.members[0].parameters, three.members[1].parameters));
+    EXPECT_THROW(three.PaintAll(), Error);
+    EXPECT_TRUE(three.ended.empty());
+  }
 }
 
 }  // namespace
