@@ -67,7 +67,7 @@ struct JobTimings {
   double encode_ms = 0;    // as the encoder measured it, both prompts together
   double transfer_ms = 0;  // the conditioning calls less encode_ms
   double refine_ms = 0;    // caption embedder and context refiner
-  std::vector<double> step_ms = {};
+  std::vector<double> step_ms = {};  // of a step that several jobs took together, the whole in each
   double decode_ms = 0;  // VAE
   double png_ms = 0;     // PNG encoding
   double total_ms = 0;   // from acceptance to done

@@ -360,16 +360,38 @@ void JobQueue::HandOver(const ClaimedJob& claimed, std::shared_ptr<const JobInpu
 }
 
 std::optional<ClaimedJob> JobQueue::ClaimToRender() {
+  std::vector<ClaimedJob> claimed = ClaimToRender(1, [](const Job&, const Job&) { return false; });
+  if (claimed.empty()) return std::nullopt;
+  return std::move(claimed.front());
+}
+
+std::vector<ClaimedJob> JobQueue::ClaimToRender(int64_t most, const std::function<bool(const Job&, const Job&)>& fits) {
+  const auto may_share = [](const Job& job) { return job.attempt <= 1 && job.crashes.count == 0; };
+  std::vector<ClaimedJob> claimed;
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
-  if (stopping_) return std::nullopt;
-  InWork& in_work = in_work_.at(ready_.begin()->second);
-  ready_.erase(ready_.begin());
-  in_work.stage = Stage::kRendering;
-  in_work.held = true;
-  in_work.begun_steady_ms = clock_.SteadyMs();
+  if (stopping_) return claimed;
+  const auto sitting = std::make_shared<Sitting>();
+  sitting->until_steady_ms = clock_.SteadyMs();
+  for (auto next = ready_.begin(); next != ready_.end() && sitting->members < most;) {
+    InWork& in_work = in_work_.at(next->second);
+    if (!claimed.empty()) {
+      const Job& first = claimed.front().job;
+      if (!may_share(first)) break;
+      if (!may_share(in_work.job) || !fits(first, in_work.job)) {
+        ++next;
+        continue;
+      }
+    }
+    in_work.stage = Stage::kRendering;
+    in_work.held = true;
+    in_work.sitting = sitting;
+    ++sitting->members;
+    claimed.push_back({in_work.job, in_work.cancel, std::move(in_work.inputs)});
+    next = ready_.erase(next);
+  }
   changed_.notify_all();  // there is room to encode ahead
-  return ClaimedJob{in_work.job, in_work.cancel, std::move(in_work.inputs)};
+  return claimed;
 }
 
 void JobQueue::Advance(Job& job, JobState to) {
@@ -397,8 +419,8 @@ void JobQueue::Advance(Job& job, JobState to) {
     const std::lock_guard lock(mutex_);
     const auto in_work = in_work_.find(job.id);
     if (in_work != in_work_.end()) {
-      if (to == JobState::kDone && in_work->second.stage == Stage::kRendering) {
-        const double ms = clock_.SteadyMs() - in_work->second.begun_steady_ms;
+      if (to == JobState::kDone && in_work->second.sitting) {
+        const double ms = Leave(in_work->second);
         picture_ms_ = picture_ms_ ? *picture_ms_ + kNewestShare * (ms - *picture_ms_) : ms;
       }
       in_work->second.job = job;
@@ -603,9 +625,23 @@ void JobQueue::Drop(const std::string& id) {
   const auto found = in_work_.find(id);
   if (found == in_work_.end()) return;
   if (found->second.stage == Stage::kEncoding) --encoding_;
+  if (found->second.sitting) Leave(found->second);
   suspects_.erase(id);
   scheduler_.Finished(found->second.job.spec.client);
   in_work_.erase(found);
+}
+
+void JobQueue::Share(Sitting& sitting) const {
+  const double now = clock_.SteadyMs();
+  sitting.share_ms += (now - sitting.until_steady_ms) / static_cast<double>(sitting.members);
+  sitting.until_steady_ms = now;
+}
+
+double JobQueue::Leave(InWork& in_work) {
+  const std::shared_ptr<Sitting> sitting = std::move(in_work.sitting);
+  Share(*sitting);
+  --sitting->members;
+  return sitting->share_ms;
 }
 
 Job JobQueue::Fresher(Job stored) const {
@@ -620,11 +656,12 @@ JobQueue::Place JobQueue::PlaceLocked(const std::string& id) const {
   place.jobs_ahead = scheduler_.Ahead(id) + static_cast<int64_t>(in_work_.size());
   if (in_work_.contains(id)) --place.jobs_ahead;
   if (!picture_ms_) return place;
-  // Of the one that is painted a part is done already.
+  // Of those that are painted a part is done already.
   double wait_ms = static_cast<double>(place.jobs_ahead) * *picture_ms_;
   for (const auto& [other, in_work] : in_work_) {
     if (in_work.stage != Stage::kRendering || other == id) continue;
-    wait_ms -= std::min(*picture_ms_, clock_.SteadyMs() - in_work.begun_steady_ms);
+    if (in_work.sitting) Share(*in_work.sitting);
+    wait_ms -= in_work.sitting ? std::min(*picture_ms_, in_work.sitting->share_ms) : *picture_ms_;
   }
   place.wait_ms = std::max(0.0, wait_ms);
   return place;

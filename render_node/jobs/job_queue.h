@@ -141,6 +141,11 @@ class JobQueue {
   void HandOver(const ClaimedJob& claimed, std::shared_ptr<const JobInputs> inputs);
   // Blocks until a job is ready; nullopt when stopping.
   std::optional<ClaimedJob> ClaimToRender();
+  // The same job, and of the others that are ready at this moment up to `most` in all, oldest first, that may be
+  // painted with it: those for which `fits` says so, which is called with the first and the other, and must not call
+  // the queue. Only jobs in their first attempt are painted with others: a suspect of a crash is alone, so that it
+  // harms nobody again, and so is one that may go on from a checkpoint. Empty when stopping.
+  std::vector<ClaimedJob> ClaimToRender(int64_t most, const std::function<bool(const Job&, const Job&)>& fits);
   // Stores the new state with all of `job`'s progress (JobStore::Sync is the caller's) and tells the watchers. Throws
   // Error(kCancelled), with `job` as it is stored, when the job was ended meanwhile; nothing is changed then. One that
   // was forgotten too counts as cancelled. To queued, the job waits again and is released.
@@ -158,6 +163,12 @@ class JobQueue {
 
  private:
   enum class Stage { kEncoding, kReady, kRendering };
+  // Jobs that are painted together. The painter's time counts in equal parts for those who are still there.
+  struct Sitting {
+    int64_t members = 0;  // still there
+    double share_ms = 0;  // what each of them has had until then
+    double until_steady_ms = 0;
+  };
   struct InWork {
     Job job;  // fresher than the store in step, timings and detail
     CancelToken cancel;
@@ -166,7 +177,7 @@ class JobQueue {
     int64_t claim = 0;                        // its number
     std::shared_ptr<const JobInputs> inputs;  // while it is ready
     double saved_steady_ms = 0;               // when Report last went to the store
-    double begun_steady_ms = 0;               // when its rendering began
+    std::shared_ptr<Sitting> sitting;         // while it is painted
   };
   class Slot;
 
@@ -184,6 +195,8 @@ class JobQueue {
   bool MayEncode(EncodeLane lane) const;
   void Drop(const std::string& id);  // what is known of a job in work
   void Note(const Job& job);         // what its progress means for suspects and deadlines
+  void Share(Sitting& sitting) const;
+  double Leave(InWork& in_work);  // its sitting; what it has had of the painter's time, ms
   Job Fresher(Job stored) const;
   Place PlaceLocked(const std::string& id) const;
 

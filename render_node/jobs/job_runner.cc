@@ -40,14 +40,14 @@ void TakeRenderTimings(std::string_view json, JobTimings& timings) {
 
 JobRunner::JobRunner(JobRunnerParts parts) : parts_(std::move(parts)) {
   JobQueue& queue = parts_.queue;
-  const auto start = [this](auto claim, auto stage) {
-    threads_.emplace_back([this, claim, stage] { Work(claim, stage); });
+  const auto start_encoding = [&](EncodeLane lane) {
+    threads_.emplace_back(
+        [this, &queue, lane] { Work<ClaimedJob>([&] { return queue.ClaimToEncode(lane); }, &JobRunner::Encode); });
   };
-  for (int64_t lane = 0; lane < queue.encode_lanes(); ++lane) {
-    start([&queue] { return queue.ClaimToEncode(EncodeLane::kAny); }, &JobRunner::Encode);
-  }
-  start([&queue] { return queue.ClaimToEncode(EncodeLane::kStored); }, &JobRunner::Encode);
-  start([&queue] { return queue.ClaimToRender(); }, &JobRunner::Paint);
+  for (int64_t lane = 0; lane < queue.encode_lanes(); ++lane) start_encoding(EncodeLane::kAny);
+  start_encoding(EncodeLane::kStored);
+  threads_.emplace_back(
+      [this] { Work<std::vector<ClaimedJob>>([this] { return ClaimToPaint(); }, &JobRunner::Paint); });
   finisher_ = std::thread([this] { FinishAll(); });
 }
 
@@ -64,9 +64,10 @@ void JobRunner::Stop() {
   if (finisher_.joinable()) finisher_.join();
 }
 
-void JobRunner::Work(const std::function<std::optional<ClaimedJob>()>& claim, void (JobRunner::*stage)(ClaimedJob&)) {
+template <typename Claimed>
+void JobRunner::Work(const std::function<std::optional<Claimed>()>& claim, void (JobRunner::*stage)(Claimed&)) {
   for (;;) {
-    absl::StatusOr<std::optional<ClaimedJob>> claimed = Guard([&] { return claim(); });
+    absl::StatusOr<std::optional<Claimed>> claimed = Guard([&] { return claim(); });
     if (!claimed.ok()) {
       PauseAfter(claimed.status());
     } else if (claimed->has_value()) {
@@ -102,23 +103,74 @@ void JobRunner::Encode(ClaimedJob& claimed) {
   }
 }
 
+// A job while it is painted, possibly beside others. Its hooks point here.
+struct JobRunner::Easel {
+  explicit Easel(ClaimedJob job) : claimed(std::move(job)), inputs(claimed.inputs) {}
+
+  ClaimedJob claimed;                             // until it is handed to the finisher
+  const std::shared_ptr<const JobInputs> inputs;  // stays
+  RenderParameters parameters;
+  std::string determinants;
+  std::optional<Checkpoint> checkpoint;  // where it goes on
+  LatentState latest;
+  bool ended = false;
+};
+
+std::optional<std::vector<ClaimedJob>> JobRunner::ClaimToPaint() {
+  const RendererFacts& facts = parts_.renderer.facts();
+  std::vector<ClaimedJob> batch = parts_.queue.ClaimToRender(parts_.batch, [&](const Job& first, const Job& other) {
+    return CanPaintTogether(RenderParametersOf(first.spec, facts), RenderParametersOf(other.spec, facts));
+  });
+  if (batch.empty()) return std::nullopt;
+  return batch;
+}
+
 // From ready to pixels. The renderer does not wait for compression and disk: the next picture begins meanwhile.
-void JobRunner::Paint(ClaimedJob& claimed) {
-  Job& job = claimed.job;
+void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
+  std::vector<std::unique_ptr<Easel>> easels;
+  std::vector<BatchMember> members;
+  for (ClaimedJob& claimed : batch) {
+    auto easel = std::make_unique<Easel>(std::move(claimed));
+    const ClaimedJob& own = easel->claimed;
+    try {
+      Prepare(*easel);
+      const JobInputs& inputs = *easel->inputs;
+      members.push_back({inputs.positive, inputs.negative ? &*inputs.negative : nullptr, easel->parameters,
+                         HooksOf(*easel), own.cancel});
+    } catch (...) {
+      Settle(easel->claimed.job, OutcomeOfCurrentException(easel->claimed.job, own.cancel));
+      continue;
+    }
+    easels.push_back(std::move(easel));
+  }
+  if (members.empty()) return;
+
+  const auto end = [&](size_t i, PictureOutcome outcome) {
+    Easel& easel = *easels[i];
+    easel.ended = true;
+    try {
+      Picture picture = outcome.Take();
+      HandToFinisher({std::move(easel.claimed), easel.parameters, std::move(picture)});
+    } catch (...) {
+      Settle(easel.claimed.job, OutcomeOfCurrentException(easel.claimed.job, easel.claimed.cancel));
+    }
+  };
+  const auto parted = [this](size_t together, const std::exception_ptr& why) {
+    if (parts_.events.parted) parts_.events.parted(together, Guard([&] { std::rethrow_exception(why); }));
+  };
   try {
-    const RenderParameters parameters = RenderParametersOf(job.spec, parts_.renderer.facts());
-    Advance(job, JobState::kRendering, claimed.cancel);
-    Picture picture = Render(claimed, parameters);
-    HandToFinisher({std::move(claimed), parameters, std::move(picture)});
+    parts_.renderer.RenderTogether(members, {.ended = end, .parted = parted});
   } catch (...) {
-    Settle(job, OutcomeOfCurrentException(job, claimed.cancel));
+    for (size_t i = 0; i < easels.size(); ++i) {
+      if (!easels[i]->ended) end(i, {{}, std::current_exception()});
+    }
   }
 }
 
 void JobRunner::HandToFinisher(Painted painted) {
   std::unique_lock lock(painted_mutex_);
-  painted_changed_.wait(lock, [this] { return !painted_; });
-  painted_ = std::move(painted);
+  painted_changed_.wait(lock, [this] { return static_cast<int64_t>(painted_.size()) < parts_.batch; });
+  painted_.push_back(std::move(painted));
   painted_changed_.notify_all();
 }
 
@@ -127,9 +179,10 @@ void JobRunner::FinishAll() {
     std::optional<Painted> painted;
     {
       std::unique_lock lock(painted_mutex_);
-      painted_changed_.wait(lock, [this] { return painted_ || no_more_painted_; });
-      if (!painted_) return;
-      painted.swap(painted_);
+      painted_changed_.wait(lock, [this] { return !painted_.empty() || no_more_painted_; });
+      if (painted_.empty()) return;
+      painted = std::move(painted_.front());
+      painted_.pop_front();
       painted_changed_.notify_all();
     }
     Finish(*painted);
@@ -187,19 +240,26 @@ void JobRunner::FindStored() {
   }
 }
 
-Picture JobRunner::Render(ClaimedJob& claimed, const RenderParameters& parameters) {
-  Job& job = claimed.job;
-  const CancelToken& cancel = claimed.cancel;
-  const JobInputs& inputs = *claimed.inputs;
-  const std::string determinants =
-      CheckpointDeterminants(parameters, parts_.renderer.facts(), inputs, parts_.program_version);
-  const std::optional<Checkpoint> checkpoint = LoadCheckpoint(job, determinants);
+// Makes a ready job one that is rendered, and looks where it goes on.
+void JobRunner::Prepare(Easel& easel) {
+  Job& job = easel.claimed.job;
+  const CancelToken& cancel = easel.claimed.cancel;
+  const RendererFacts& facts = parts_.renderer.facts();
+  easel.parameters = RenderParametersOf(job.spec, facts);
+  Advance(job, JobState::kRendering, cancel);
+  easel.determinants = CheckpointDeterminants(easel.parameters, facts, *easel.inputs, parts_.program_version);
+  easel.checkpoint = LoadCheckpoint(job, easel.determinants);
+  if (easel.checkpoint && job.step == easel.parameters.steps) {
+    Advance(job, JobState::kDecoding, cancel);  // no step will say so
+  }
+}
 
+RenderHooks JobRunner::HooksOf(Easel& easel) {
   RenderHooks hooks;
-  hooks.resume = checkpoint ? &checkpoint->latent : nullptr;
-  LatentState latest;
-  hooks.on_latent = [&](const LatentState& latent) { latest = latent; };
-  hooks.on_progress = [&](const RenderProgress& progress) {
+  hooks.resume = easel.checkpoint ? &easel.checkpoint->latent : nullptr;
+  hooks.on_latent = [&easel](const LatentState& latent) { easel.latest = latent; };
+  hooks.on_progress = [this, &easel](const RenderProgress& progress) {
+    Job& job = easel.claimed.job;
     if (parts_.events.progressed) parts_.events.progressed(progress);
     switch (progress.stage) {
       case RenderStage::kRefined:
@@ -213,26 +273,24 @@ Picture JobRunner::Render(ClaimedJob& claimed, const RenderParameters& parameter
         job.step = progress.step;
         job.sigma = progress.sigma;
         job.timings.step_ms.push_back(progress.ms);
-        SaveCheckpoint(job, determinants, latest);
+        SaveCheckpoint(job, easel.determinants, easel.latest);
         break;
     }
     if (progress.stage == RenderStage::kStep && progress.step == progress.steps) {
-      Advance(job, JobState::kDecoding, cancel);
+      Advance(job, JobState::kDecoding, easel.claimed.cancel);
     } else {
       parts_.queue.Report(job);
     }
   };
   if (parts_.preview) {
     hooks.preview_every = parts_.preview_every;
-    hooks.wants_preview = [&] { return parts_.queue.WantsPreviews(job.id); };
-    hooks.on_preview = [&](const Picture& preview, int32_t step) {
+    hooks.wants_preview = [this, &easel] { return parts_.queue.WantsPreviews(easel.claimed.job.id); };
+    hooks.on_preview = [this, &easel](const Picture& preview, int32_t step) {
       // One that cannot be made is missed, and costs no picture.
-      Guard([&] { parts_.queue.Report(job.id, step, parts_.preview(preview)); }).IgnoreError();
+      Guard([&] { parts_.queue.Report(easel.claimed.job.id, step, parts_.preview(preview)); }).IgnoreError();
     };
   }
-  if (checkpoint && job.step == parameters.steps) Advance(job, JobState::kDecoding, cancel);  // no step will say so
-  return parts_.renderer.Render(inputs.positive, inputs.negative ? &*inputs.negative : nullptr, parameters, hooks,
-                                cancel);
+  return hooks;
 }
 
 std::optional<Checkpoint> JobRunner::LoadCheckpoint(Job& job, const std::string& determinants) {

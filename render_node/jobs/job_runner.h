@@ -3,8 +3,11 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -50,6 +53,7 @@ struct JobRunnerEvents {
   std::function<void(const Job&, int32_t step)> resumed;             // from a checkpoint after this step
   std::function<void(const Job&, const std::string& why)> checkpoint_failed;  // cannot be written or used; work goes on
   std::function<void(const absl::Status&)> store_failed;                      // the worker tries again
+  std::function<void(size_t together, const absl::Status& why)> parted;       // BatchEvents says what
 };
 
 // All must outlive the runner.
@@ -66,11 +70,13 @@ struct JobRunnerParts {
   PreviewEncoder preview = {};       // empty: no previews
   int32_t preview_every = 1;         // steps
   std::string program_version = {};  // part of what a checkpoint belongs to
+  int64_t batch = 1;                 // jobs that may be painted together
 };
 
 // A job that fails, by whatever exception, fails alone with a code and one line. A full or locked disk costs no job:
 // the worker waits and tries again. While no encoder answers, jobs wait in encoding, and those whose conditioning is
-// stored are painted meanwhile.
+// stored are painted meanwhile. Jobs that are ready at the same moment and can be painted together are, without
+// waiting for more of them; each has its own progress, checkpoints, outcome and end.
 class JobRunner {
  public:
   // Starts the threads.
@@ -84,9 +90,12 @@ class JobRunner {
   void Stop();
 
  private:
-  void Work(const std::function<std::optional<ClaimedJob>()>& claim, void (JobRunner::*stage)(ClaimedJob&));
+  struct Easel;
+  template <typename Claimed>
+  void Work(const std::function<std::optional<Claimed>()>& claim, void (JobRunner::*stage)(Claimed&));
   void Encode(ClaimedJob& claimed);
-  void Paint(ClaimedJob& claimed);
+  std::optional<std::vector<ClaimedJob>> ClaimToPaint();
+  void Paint(std::vector<ClaimedJob>& batch);
   // A picture on its way from the painter to the one who makes a PNG of it and stores that.
   struct Painted {
     ClaimedJob claimed;
@@ -98,7 +107,8 @@ class JobRunner {
   void Finish(Painted& painted);
   Conditioning Fetch(ClaimedJob& claimed, const FetchRequest& request);
   void FindStored();
-  Picture Render(ClaimedJob& claimed, const RenderParameters& parameters);
+  void Prepare(Easel& easel);
+  RenderHooks HooksOf(Easel& easel);
   std::optional<Checkpoint> LoadCheckpoint(Job& job, const std::string& determinants);
   void SaveCheckpoint(const Job& job, const std::string& determinants, const LatentState& latent);
   JobState OutcomeOfCurrentException(Job& job, const CancelToken& cancel) const;
@@ -114,7 +124,7 @@ class JobRunner {
 
   std::mutex painted_mutex_;  // guards the two below
   std::condition_variable painted_changed_;
-  std::optional<Painted> painted_;  // at most one waits: pictures are large
+  std::deque<Painted> painted_;  // no more than a batch: pictures are large
   bool no_more_painted_ = false;
   std::thread finisher_;
 };

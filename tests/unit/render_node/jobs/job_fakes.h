@@ -71,6 +71,16 @@ class FakeRenderer final : public PictureRenderer {
              static_cast<uint8_t>('0' + parameters.steps)}};
   }
 
+  // One after another.
+  void RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events) override {
+    std::string& batch = batches.emplace_back();
+    for (const BatchMember& member : members) batch += static_cast<char>(member.positive.bytes[0]);
+    if (on_together) on_together(batch, events);
+    PictureRenderer::RenderTogether(members, events);
+  }
+
+  std::vector<std::string> batches;  // what was painted together; read when the workers have stopped
+  std::function<void(const std::string& batch, const BatchEvents& events)> on_together;
   std::function<void(int32_t step, uint8_t fill)> on_step;
   std::function<void()> on_decoded;
 

@@ -327,6 +327,72 @@ TEST_F(JobQueueTest, EncodesOnlySoFarAhead) {
   EXPECT_TRUE(third);
 }
 
+TEST_F(JobQueueTest, GivesOutTogetherWhatIsReadyAndFitsTheOldestFirst) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 6; ++i) {
+    ids.push_back(Submit(i == 1 ? "other" : "ada"));
+    ClaimUntil(kReady);
+  }
+  const auto same_client = [](const Job& a, const Job& b) { return a.spec.client == b.spec.client; };
+  const auto claim = [&](int64_t most) {
+    std::vector<std::string> claimed;
+    for (const ClaimedJob& each : queue_->ClaimToRender(most, same_client)) {
+      EXPECT_TRUE(each.inputs);
+      claimed.push_back(each.job.id);
+    }
+    return claimed;
+  };
+  EXPECT_EQ(claim(3), (std::vector<std::string>{ids[0], ids[2], ids[3]}));
+  EXPECT_EQ(claim(3), (std::vector<std::string>{ids[1]})) << "its turn was before the others'";
+  EXPECT_EQ(claim(1), (std::vector<std::string>{ids[4]}));
+  EXPECT_EQ(claim(3), (std::vector<std::string>{ids[5]})) << "nobody waits for more";
+  EXPECT_EQ(queue_->census().Count(kReady), 6) << "who claimed them says when it begins";
+  queue_->Stop();
+  EXPECT_TRUE(claim(3).empty());
+}
+
+TEST_F(JobQueueTest, GivesOutAloneWhatWasBegunBefore) {
+  const std::string begun = Submit();
+  ClaimUntil(kReady);
+  Open();  // the daemon ended, and this job is not to blame
+  EXPECT_EQ(store_->Get(begun)->crashes.count, 0);
+  const std::string fresh = Submit(), another = Submit();
+  for (int i = 0; i < 3; ++i) ClaimUntil(kReady);
+  const auto all = [](const Job&, const Job&) { return true; };
+  EXPECT_EQ(queue_->ClaimToRender(3, all).size(), 1u);
+  EXPECT_EQ(queue_->ClaimToRender(3, all).size(), 2u);
+}
+
+TEST_F(JobQueueTest, CountsThePaintersTimeOnceForThoseWhoArePaintedTogether) {
+  for (int i = 0; i < 4; ++i) {
+    Submit();
+    ClaimUntil(kReady);
+  }
+  std::vector<ClaimedJob> batch = queue_->ClaimToRender(4, [](const Job&, const Job&) { return true; });
+  ASSERT_EQ(batch.size(), 4u);
+  const std::string waiting = Submit();
+  const auto wait_ms = [&] { return queue_->PlaceOf(waiting)->wait_ms; };
+  const auto end = [&](ClaimedJob& claimed) {
+    for (const JobState next : {kRendering, kDecoding, kDone}) queue_->Advance(claimed.job, next);
+    queue_->Release(claimed.job.id);
+  };
+  clock_.steady_ms = clock_.steady_ms + 4000;  // 1000 for each
+  ASSERT_TRUE(queue_->Cancel(batch[3].job.id).ok());
+  queue_->Release(batch[3].job.id);
+  clock_.steady_ms = clock_.steady_ms + 6000;  // 2000 for each of three
+  end(batch[0]);
+  EXPECT_EQ(wait_ms(), 0) << "a picture takes 3000, which the two others have had";
+  clock_.steady_ms = clock_.steady_ms + 1000;  // 500 for each of two
+  end(batch[1]);
+  // The mean is a fifth of the way from 3000 to 3500; the last has had 3500, too.
+  const std::string next = Submit();
+  EXPECT_EQ(queue_->PlaceOf(next)->jobs_ahead, 2);
+  EXPECT_NEAR(*queue_->PlaceOf(next)->wait_ms, 3100, 1e-6) << "one waits before it";
+  end(batch[2]);
+  EXPECT_NEAR(*wait_ms(), 0, 1e-6);
+  EXPECT_NEAR(*queue_->PlaceOf(next)->wait_ms, 3100 + 0.2 * 400, 1e-6);
+}
+
 TEST_F(JobQueueTest, LetsAStoredJobPassThoseThatWaitForAnEncoder) {
   FairScheduler scheduler;
   JobQueue queue(*store_, scheduler, clock_, {.encode_ahead = 1});
