@@ -85,7 +85,11 @@ const Option<int64_t> kRenderClientWorkLimit({.key = "render.client_work_limit",
     .default_text = "0", .least = 0, .most = 1000, .unit = "jobs",
     .help = "jobs of one client that may be encoded, ready or painted at a time; 0: no limit", .programs = kRenderd});
 const Option<int64_t> kRenderEncodeAhead({.key = "render.encode_ahead", .flag = "--encode-ahead", .default_text = "2",
-    .least = 1, .most = 64, .unit = "jobs", .help = "waiting jobs that are encoded while another is painted",
+    .least = 1, .most = 64, .unit = "jobs",
+    .help = "waiting jobs that are encoded while another is painted; at least as many as render.batch",
+    .programs = kRenderd});
+const Option<int64_t> kRenderBatch({.key = "render.batch", .flag = "--batch", .default_text = "1", .least = 1,
+    .most = 16, .unit = "jobs", .help = "jobs of the same size, steps and shift that may be painted together",
     .programs = kRenderd});
 const Option<int64_t> kRenderPreviewEvery({.key = "render.preview_every", .flag = "--preview-every",
     .default_text = "1", .least = 0, .most = 1000, .unit = "steps",
@@ -256,11 +260,12 @@ std::span<const OptionInfo* const> AllOptions() {
       // diptych-renderd
       &kRenderListen.info, &kRenderMetricsListen.info, &kRenderEncoders.info, &kRenderStateDir.info,
       &kRenderThreads.info, &kRenderQueueLimit.info, &kRenderClientQueueLimit.info, &kRenderClientWorkLimit.info,
-      &kRenderEncodeAhead.info, &kRenderPreviewEvery.info, &kRenderKeepDays.info, &kRenderKeepJobs.info,
-      &kRenderKeepMegabytes.info, &kRenderStopTimeout.info, &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info,
-      &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info,
-      &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info,
-      &kTileOverlap.info, &kUseCustomScheduler.info, &kLongPromptMode.info,
+      &kRenderEncodeAhead.info, &kRenderBatch.info, &kRenderPreviewEvery.info, &kRenderKeepDays.info,
+      &kRenderKeepJobs.info, &kRenderKeepMegabytes.info, &kRenderStopTimeout.info, &kRenderEncodeTimeout.info,
+      &kRenderEncoderPatience.info, &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info,
+      &kRenderConditioningDisk.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info,
+      &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kUseCustomScheduler.info,
+      &kLongPromptMode.info,
       // diptych
       &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info,
       &kNegativePrompt.info,

@@ -48,6 +48,7 @@ extern const Option<int64_t> kRenderQueueLimit;              // jobs
 extern const Option<int64_t> kRenderClientQueueLimit;        // jobs; 0: none
 extern const Option<int64_t> kRenderClientWorkLimit;         // jobs; 0: none
 extern const Option<int64_t> kRenderEncodeAhead;             // jobs
+extern const Option<int64_t> kRenderBatch;                   // jobs; 1: each alone
 extern const Option<int64_t> kRenderPreviewEvery;            // steps; 0: never
 extern const Option<double> kRenderKeepDays;                 // 0: for ever
 extern const Option<int64_t> kRenderKeepJobs;                // 0: all

@@ -50,8 +50,10 @@ class Lap {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-// "shift 3, guidance 0, latent 16 x 128 x 128, sigmas 1 0.96 ... 0"; of many sigmas the first and the last.
-std::string PlanText(const RenderParameters& p, int first, const at::Tensor& noise, const std::vector<float>& sigmas) {
+// "shift 3, guidance 0, latent 16 x 128 x 128, sigmas 1 0.96 ... 0"; of many sigmas the first and the last. `others`
+// are painted with it.
+std::string PlanText(const RenderParameters& p, int first, const at::Tensor& noise, const std::vector<float>& sigmas,
+                     size_t others) {
   constexpr size_t kMostListed = 50;
   std::ostringstream text;
   text << "shift " << p.shift << ", guidance " << p.guidance_scale;
@@ -62,6 +64,7 @@ std::string PlanText(const RenderParameters& p, int first, const at::Tensor& noi
   if (sigmas.size() > kMostListed) text << " ...";
   text << " " << sigmas.back();
   if (first > 0) text << ", resumed after step " << first;
+  if (others > 0) text << ", together with " << others << " more";
   return text.str();
 }
 
@@ -169,8 +172,9 @@ const RendererFacts& ZImagePipeline::facts() const { return models_->facts; }
 // One picture on its way: all of it but the steps, which pictures take together.
 class ZImagePipeline::Work {
  public:
-  // Refines the captions. Throws as PictureRenderer::Render; `models` and `member` outlive it.
-  Work(const Models& models, const PaintMember& member) : m_(models), member_(member) {
+  // Refines the captions. Throws as PictureRenderer::Render; `models` and `member` outlive it. `others`: how many are
+  // painted with it.
+  Work(const Models& models, const PaintMember& member, size_t others) : m_(models), member_(member) {
     const RenderParameters& p = member.parameters;
     const RenderHooks& hooks = member.hooks;
     CheckRenderParameters(p, m_.facts);
@@ -195,7 +199,7 @@ class ZImagePipeline::Work {
     const at::Tensor start =
         hooks.resume == nullptr ? sampler::InitialNoise(p.seed, channels, h, w) : ToTensor(*hooks.resume);
     const std::vector<float> sigmas = sampler::FlowMatchSigmas(p.steps, p.shift);
-    Report(RenderStage::kRefined, first, sigmas[first], lap.Take(), PlanText(p, first, start, sigmas));
+    Report(RenderStage::kRefined, first, sigmas[first], lap.Take(), PlanText(p, first, start, sigmas, others));
     steps_.latent = start.to(m_.device);
     steps_.step = first;
     steps_.guidance = {.scale = p.guidance_scale, .normalization = p.cfg_normalization, .truncation = p.cfg_truncation};
@@ -282,7 +286,7 @@ void ZImagePipeline::PaintTogether(const std::vector<PaintMember>& members, cons
   std::vector<size_t> member_of;  // of each work
   for (size_t i = 0; i < members.size(); ++i) {
     try {
-      works.push_back(std::make_unique<Work>(*models_, members[i]));
+      works.push_back(std::make_unique<Work>(*models_, members[i], members.size() - 1));
     } catch (...) {
       events.ended(i, {{}, std::current_exception()});
       continue;

@@ -146,7 +146,12 @@ JobRunnerEvents LoggedAndCounted(const Logger& log, RenderMetrics& metrics) {
       .checkpoint_failed =
           [log](const Job& job, const std::string& why) { log.ForJob(job.id).Warn(absl::StrCat("checkpoint: ", why)); },
       .store_failed =
-          [log](const absl::Status& status) { log.Error(absl::StrCat("the job store fails: ", status.message())); }};
+          [log](const absl::Status& status) { log.Error(absl::StrCat("the job store fails: ", status.message())); },
+      .parted =
+          [log](size_t together, const absl::Status& why) {
+            log.Warn(absl::StrCat("these pictures cannot be painted all together and go on at most ", together,
+                                  " at a time: ", why.message()));
+          }};
 }
 
 // The jobs in work have been asked to end and wait again when they do. One that is in the middle of a long step is left
@@ -257,7 +262,8 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                     .events = LoggedAndCounted(log, metrics),
                     .preview = config.preview_every > 0 ? EncodePreview : PreviewEncoder(),
                     .preview_every = config.preview_every,
-                    .program_version = kVersion});
+                    .program_version = kVersion,
+                    .batch = config.batch});
   const Housekeeper housekeeper(
       {.queue = queue,
        .store = store,

@@ -83,7 +83,9 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   config.conditioning_disk = settings.Get(options::kRenderConditioningDisk) * kMiB;
   config.limits.waiting = settings.Get(options::kRenderQueueLimit);
   config.limits.client_waiting = settings.Get(options::kRenderClientQueueLimit);
-  config.limits.encode_ahead = settings.Get(options::kRenderEncodeAhead);
+  config.batch = settings.Get(options::kRenderBatch);
+  // With fewer a batch would never be full, and who asks for one need not know of the other key.
+  config.limits.encode_ahead = std::max(settings.Get(options::kRenderEncodeAhead), config.batch);
   // A lane for each encoder: one encoder computes one prompt at a time, and then jobs are ready in their order.
   config.limits.encode_lanes =
       std::min(config.limits.encode_ahead,

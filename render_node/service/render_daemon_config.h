@@ -33,6 +33,7 @@ struct RenderDaemonConfig {
   std::filesystem::path state_dir;
   QueueLimits limits;
   int64_t client_work_limit = 0;  // jobs of one client in work; 0: none
+  int64_t batch = 1;              // jobs that may be painted together; limits.encode_ahead is at least as many
   int32_t preview_every = 1;      // steps; 0: never
   RetentionRules retention;
   std::chrono::milliseconds stop_timeout{10'000};  // for the step under way

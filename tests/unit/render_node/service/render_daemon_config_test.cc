@@ -68,6 +68,7 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
       {options::kRenderClientQueueLimit.info, "8", [](const C& c) { return c.limits.client_waiting == 8; }},
       {options::kRenderClientWorkLimit.info, "9", [](const C& c) { return c.client_work_limit == 9; }},
       {options::kRenderEncodeAhead.info, "5", [](const C& c) { return c.limits.encode_ahead == 5; }},
+      {options::kRenderBatch.info, "4", [](const C& c) { return c.batch == 4; }},
       {options::kRenderPreviewEvery.info, "4", [](const C& c) { return c.preview_every == 4; }},
       {options::kRenderKeepDays.info, "0.5", [](const C& c) { return c.retention.age_ms == 43'200'000; }},
       {options::kRenderKeepJobs.info, "6", [](const C& c) { return c.retention.jobs == 6; }},
@@ -120,6 +121,13 @@ TEST(RenderDaemonConfig, HasTheDefaultsOfTheTable) {
   EXPECT_EQ(plain.renderer.tile_overlap, 64);
   EXPECT_EQ(Config({{"render.encoders", "127.0.0.1:1"}, {"render.encoders", "[::1]:2"}})->encoders,
             (std::vector<Address>{{"127.0.0.1", 1}, {"::1", 2}}));
+}
+
+TEST(RenderDaemonConfig, EncodesAheadAtLeastWhatFillsABatch) {
+  EXPECT_EQ(Config({})->limits.encode_ahead, 2);
+  EXPECT_EQ(Config({{"render.batch", "4"}})->limits.encode_ahead, 4);
+  EXPECT_EQ(Config({{"render.batch", "4"}, {"render.encode_ahead", "3"}})->limits.encode_ahead, 4);
+  EXPECT_EQ(Config({{"render.batch", "4"}, {"render.encode_ahead", "9"}})->limits.encode_ahead, 9);
 }
 
 TEST(RenderDaemonConfig, TwoPartsMakeACheckpointWithoutAFolder) {
