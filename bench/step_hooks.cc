@@ -1,4 +1,5 @@
-// What checkpoints and previews add to a step: the time between two steps that is in neither of them.
+// What checkpoints and previews add to a step: the time between two steps that is in neither of them. With --together N
+// instead: how many pictures a second, N together against N one after another, in turn.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -64,6 +65,37 @@ void Paint(const std::string& what, const ZImagePipeline& pipeline, const Render
   Print(what + ": besides, later steps", later);
 }
 
+void CompareTogether(const ZImagePipeline& pipeline, const RenderParameters& parameters, int together, int rounds) {
+  std::vector<PaintMember> members;
+  for (int i = 0; i < together; ++i) {  // captions of 20, 40, 60... rows
+    PaintMember& member = members.emplace_back();
+    member.positive = sampler::InitialNoise(static_cast<uint64_t>(i), 1, std::min<int64_t>(20 * (i + 1), 200),
+                                            pipeline.facts().cap_feat_dim)[0];
+    member.parameters = parameters;
+    member.parameters.seed = static_cast<uint64_t>(i);
+  }
+  const auto paint = [&](const std::vector<PaintMember>& some) {
+    pipeline.PaintTogether(some, {.ended = [](size_t, PictureOutcome outcome) { outcome.Take(); }});
+  };
+  std::vector<double> alone, all;
+  for (int round = -1; round < rounds; ++round) {  // the first warms up
+    const double begin = Now();
+    for (const PaintMember& member : members) paint({member});
+    const double middle = Now();
+    paint(members);
+    if (round < 0) continue;
+    alone.push_back(middle - begin);
+    all.push_back(Now() - middle);
+  }
+  Print(std::to_string(together) + " pictures one after another", alone);
+  Print(std::to_string(together) + " pictures together", all);
+  std::sort(alone.begin(), alone.end());
+  std::sort(all.begin(), all.end());
+  const double one = alone[alone.size() / 2], batch = all[all.size() / 2];
+  std::printf("pictures per second: %.3f alone, %.3f together, %.2f times\n", 1000 * together / one,
+              1000 * together / batch, one / batch);
+}
+
 }  // namespace
 }  // namespace diptych
 
@@ -77,22 +109,28 @@ int main(int argc, char** argv) {
                                 {"width", "128"},
                                 {"height", "128"},
                                 {"steps", "9"},
+                                {"dtype", "auto"},
+                                {"together", "0"},
                                 {"pictures", "5"}});
-  CheckpointStore store(args["folder"]);
-  Save(store, 16, 16);
-  Save(store, 16, 128);
-  Save(store, 16, 256);
-
   const std::string model = args["model"];
   const ZImagePipeline pipeline({.transformer_path = model + "/transformer",
                                  .vae_path = model + "/vae",
                                  .scheduler_path = model + "/scheduler",
                                  .device = args["device"],
                                  .vae_device = args["device"],
+                                 .torch_dtype = args["dtype"],
                                  .threads = std::stoi(args["threads"])});
   const RenderParameters parameters{
       .width = std::stoi(args["width"]), .height = std::stoi(args["height"]), .steps = std::stoi(args["steps"])};
   const int pictures = std::stoi(args["pictures"]);
+  if (const int together = std::stoi(args["together"]); together > 0) {
+    CompareTogether(pipeline, parameters, together, pictures);
+    return 0;
+  }
+  CheckpointStore store(args["folder"]);
+  Save(store, 16, 16);
+  Save(store, 16, 128);
+  Save(store, 16, 256);
   RenderHooks checkpoints, previews;
   checkpoints.on_latent = [&](const LatentState& latent) {
     store.Save(kJobId, {.determinants = std::string(500, 'd'), .latent = latent, .timings_json = "{}"});

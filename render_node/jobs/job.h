@@ -61,13 +61,14 @@ inline constexpr int64_t kMaxTimeoutMs = int64_t{366} * 24 * 3600 * 1000;
 // renderer's to judge (CheckRenderParameters), the layer is the encoder's.
 void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t prompt_byte_limit);
 
-// Milliseconds; 0 where a stage has not run in this attempt.
+// Milliseconds; 0 where a stage has not run in this attempt. A step that several jobs took together counts whole in
+// each: so long each of them took.
 struct JobTimings {
   double queue_ms = 0;     // from acceptance to the start of the first stage
   double encode_ms = 0;    // as the encoder measured it, both prompts together
   double transfer_ms = 0;  // the conditioning calls less encode_ms
   double refine_ms = 0;    // caption embedder and context refiner
-  std::vector<double> step_ms = {};  // of a step that several jobs took together, the whole in each
+  std::vector<double> step_ms = {};
   double decode_ms = 0;  // VAE
   double png_ms = 0;     // PNG encoding
   double total_ms = 0;   // from acceptance to done

@@ -144,8 +144,8 @@ class PictureRenderer {
                          const RenderHooks& hooks, const CancelToken& cancel) = 0;
 
   // Several pictures, which must be able to be painted together (CanPaintTogether). Each is that of Render but for the
-  // rounding of larger matrix products: at the most one grey level away, and seldom; of one member alone it is the same
-  // byte for byte, failures included. What is wrong with a member, what its hooks throw and its cancellation end that
+  // rounding of larger matrix products (in fp32 at the most one grey level here and there); of one member alone it is
+  // the same byte for byte, failures included. What is wrong with a member, what its hooks throw and its cancellation end that
   // member alone. A cancelled one leaves between two steps, all together between two blocks. This one paints them one
   // after another, as does a renderer that cannot do better.
   virtual void RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events);

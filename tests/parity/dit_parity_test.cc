@@ -114,6 +114,30 @@ TEST(DitParity, SeveralPicturesTogetherAreWhatEachIsAlone) {
   }
 }
 
+TEST(DitParity, TogetherBf16StaysAsNearToFp32AsAlone) {
+  for (const std::string toy : parity::kToys) {
+    const Loaded model(toy, at::kBFloat16);
+    const Golden golden(toy + "/golden_dit.safetensors");
+    std::vector<std::shared_ptr<const Canvas>> canvases;
+    std::vector<at::Tensor> latents;
+    std::vector<const Canvas*> all;
+    for (const std::string example : {"c0", "c1"}) {
+      latents.push_back(golden[example + ".latent"].squeeze(1));
+      const at::Tensor caption = model.refiner.Refine(golden[example + ".cap"]);
+      canvases.push_back(model.dit.Prepare(latents.back().size(1), latents.back().size(2), caption));
+      all.push_back(canvases.back().get());
+    }
+    for (size_t i = 0; i < all.size(); ++i) {
+      const std::string example = "c" + std::to_string(i);
+      const double t = golden[example + ".t"].item<double>();
+      const at::Tensor fp32 = golden[example + ".output"].squeeze(1);
+      const double together = (model.dit.Velocities(latents, t, all)[i] - fp32).norm().item<double>();
+      const double alone = (model.dit.Velocity(latents[i], t, *all[i]) - fp32).norm().item<double>();
+      EXPECT_LE(together, 1.25 * alone) << toy << " " << example;
+    }
+  }
+}
+
 TEST(ContextRefiner, LoadsAndRunsAlone) {
   const Config config = Config::Parse(parity::ConfigText("toy_b", "transformer"), "toy_b");
   const ContextRefiner refiner(parity::Weights("toy_b", "transformer", at::kFloat), config);
