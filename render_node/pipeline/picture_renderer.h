@@ -67,9 +67,10 @@ struct RenderProgress {
   int32_t steps = 0;
   double sigma = 0;  // after this step
   // How long this piece took, on the clock. Of a step of several pictures painted together each says the whole time,
-  // because so long it took for each: time left and total agree with it. The painter's time is then less than the sum.
+  // because so long it took for each: time left and total agree with it. The renderer's time is then less than the sum.
   double ms = 0;
   std::string plan = {};  // with kRefined: one line on what the steps will do, for the log
+  int32_t together = 1;   // with kStep: pictures that took it at once
 };
 
 // A picture between two steps: with the parameters and the conditioning, all that the rest of the work needs.
@@ -145,9 +146,9 @@ class PictureRenderer {
 
   // Several pictures, which must be able to be painted together (CanPaintTogether). Each is that of Render but for the
   // rounding of larger matrix products (in fp32 at the most one grey level here and there); of one member alone it is
-  // the same byte for byte, failures included. What is wrong with a member, what its hooks throw and its cancellation end that
-  // member alone. A cancelled one leaves between two steps, all together between two blocks. This one paints them one
-  // after another, as does a renderer that cannot do better.
+  // the same byte for byte, failures included. What is wrong with a member, what its hooks throw and its cancellation
+  // end that member alone. A cancelled one leaves between two steps, all together between two blocks. This one paints
+  // them one after another, as does a renderer that cannot do better.
   virtual void RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events);
 };
 

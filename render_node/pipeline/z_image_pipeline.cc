@@ -199,7 +199,11 @@ class ZImagePipeline::Work {
     const at::Tensor start =
         hooks.resume == nullptr ? sampler::InitialNoise(p.seed, channels, h, w) : ToTensor(*hooks.resume);
     const std::vector<float> sigmas = sampler::FlowMatchSigmas(p.steps, p.shift);
-    Report(RenderStage::kRefined, first, sigmas[first], lap.Take(), PlanText(p, first, start, sigmas, others));
+    Report({.stage = RenderStage::kRefined,
+            .step = first,
+            .sigma = sigmas[first],
+            .ms = lap.Take(),
+            .plan = PlanText(p, first, start, sigmas, others)});
     steps_.latent = start.to(m_.device);
     steps_.step = first;
     steps_.guidance = {.scale = p.guidance_scale, .normalization = p.cfg_normalization, .truncation = p.cfg_truncation};
@@ -226,26 +230,25 @@ class ZImagePipeline::Work {
     const at::Tensor image =
         in_tiles ? vae::DecodeTiled(z, m_.decoder.config().scale(), m_.tiling, decode, member_.cancel) : decode(z);
     Picture picture = ToPicture(image);
-    Report(RenderStage::kDecoded, p.steps, 0, lap.Take());
+    Report({.stage = RenderStage::kDecoded, .step = p.steps, .ms = lap.Take()});
     if (seen_) m_.preview.Learn(ToState(p.steps, latent), picture);
     return picture;
   }
 
  private:
-  void Report(RenderStage stage, int step, double sigma, double ms, std::string plan = {}) const {
-    if (!member_.hooks.on_progress) return;
-    member_.hooks.on_progress({.stage = stage,
-                               .step = step,
-                               .steps = member_.parameters.steps,
-                               .sigma = sigma,
-                               .ms = ms,
-                               .plan = std::move(plan)});
+  void Report(RenderProgress progress) const {
+    progress.steps = member_.parameters.steps;
+    if (member_.hooks.on_progress) member_.hooks.on_progress(progress);
   }
 
   void Finished(const sampler::FinishedStep& done) {
     if (member_.hooks.on_latent) member_.hooks.on_latent(ToState(done.step, done.latent));
     Show(done);
-    Report(RenderStage::kStep, done.step, done.sigma, done.ms);
+    Report({.stage = RenderStage::kStep,
+            .step = done.step,
+            .sigma = done.sigma,
+            .ms = done.ms,
+            .together = static_cast<int32_t>(done.together)});
   }
 
   void Show(const sampler::FinishedStep& done) {

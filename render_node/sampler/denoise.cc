@@ -123,7 +123,8 @@ void Denoise(std::vector<Member>& members, const std::vector<float>& sigmas, con
                         .sigma = sigmas[step + 1],
                         .latent = member.latent,
                         .output = evaluated[k].output,
-                        .ms = ms});
+                        .ms = ms,
+                        .together = group.size()});
       });
     }
   }

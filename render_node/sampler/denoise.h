@@ -24,6 +24,7 @@ struct FinishedStep {
   const at::Tensor& latent;  // [C, h, w] fp32
   const at::Tensor& output;  // of the network, guided: latent + sigma * output is its present guess of the clean one
   double ms = 0;             // from the step's beginning to its end, the same for all who took it together
+  size_t together = 1;       // how many these are
 };
 using StepObserver = std::function<void(const FinishedStep&)>;
 

@@ -165,7 +165,8 @@ void RenderMetrics::Progressed(const RenderProgress& progress) {
     case RenderStage::kRefined:
       return counts_->refine.Observe(progress.ms / 1000);
     case RenderStage::kStep:
-      return counts_->step.Observe(progress.ms / 1000);
+      // Its part of a step that several pictures took together: the sum is the renderer's time, whoever shared it.
+      return counts_->step.Observe(progress.ms / 1000 / progress.together);
     case RenderStage::kDecoded:
       return counts_->decode.Observe(progress.ms / 1000);
   }

@@ -314,6 +314,7 @@ TEST(Together, PicturesAreThoseThatWerePaintedAlone) {
       three.members[i].hooks.on_progress = [&seen, &ms, i](const RenderProgress& progress) {
         const char* stages[] = {"refined", "step", "decoded"};
         seen[i].push_back(stages[static_cast<int>(progress.stage)] + std::string(" ") + std::to_string(progress.step));
+        EXPECT_EQ(progress.together, progress.stage == RenderStage::kStep ? 3 : 1);
         if (progress.stage == RenderStage::kStep) ms[i][progress.step] = progress.ms;
       };
     }

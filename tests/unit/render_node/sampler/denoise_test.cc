@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <new>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -125,9 +126,10 @@ struct Together {
 
   VelocityFunction Recording() {
     return [this](const std::vector<size_t>& group, const std::vector<at::Tensor>& latents, double t) {
-      std::string line;
-      for (const size_t i : group) line += (line.empty() ? "" : "+") + std::to_string(i);
-      log.push_back(line + " at " + std::to_string(members[group[0]].step));
+      std::ostringstream line;
+      for (const size_t i : group) line << (i == group[0] ? "" : "+") << i;
+      line << " at " << members[group[0]].step;
+      log.push_back(line.str());
       if (before) before(group);
       return OfEach(Network)(group, latents, t);
     };

@@ -73,6 +73,16 @@ TEST(RenderMetrics, CountsStepsAsTheyEnd) {
   EXPECT_EQ(figures.at("diptych_stage_seconds_sum{stage=decode}"), 0.08);
 }
 
+TEST(RenderMetrics, SharesAStepOutAmongThePicturesThatTookIt) {
+  RenderMetrics metrics;
+  for (int member = 0; member < 4; ++member) {
+    metrics.Progressed({.stage = RenderStage::kStep, .step = 1, .steps = 9, .ms = 2000, .together = 4});
+  }
+  const auto figures = Figures(metrics);
+  EXPECT_EQ(figures.at("diptych_stage_seconds_count{stage=step}"), 4);
+  EXPECT_EQ(figures.at("diptych_stage_seconds_sum{stage=step}"), 2) << "so long the renderer was busy";
+}
+
 TEST(RenderMetrics, SaysWhyNothingWasAccepted) {
   RenderMetrics metrics;
   metrics.Refused(absl::InvalidArgumentError("width"));
