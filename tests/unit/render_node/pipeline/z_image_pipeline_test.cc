@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -359,7 +360,7 @@ TEST(Together, ACancelledOneAndOneWhoseHookThrowsLeaveTheOthersInPeace) {
 }
 
 // While it lives, silu throws for a matrix of at least so many rows: in the feed-forward, where all tokens of all
-// pictures are one matrix. (What an observer of operations throws, libtorch swallows: so it has to be a kernel.)
+// pictures are one matrix. It stands in for the kernel, for observers of operations are not meant to throw.
 class FailFrom {
  public:
   explicit FailFrom(int64_t rows) { least_rows_ = rows; }
