@@ -121,14 +121,15 @@ TEST(DitParity, TogetherBf16StaysAsNearToFp32AsAlone) {
     std::vector<std::shared_ptr<const Canvas>> canvases;
     std::vector<at::Tensor> latents;
     std::vector<const Canvas*> all;
-    for (const std::string example : {"c0", "c1"}) {
+    const std::vector<std::string> examples = {"c0", "c1"};
+    for (const std::string& example : examples) {
       latents.push_back(golden[example + ".latent"].squeeze(1));
       const at::Tensor caption = model.refiner.Refine(golden[example + ".cap"]);
       canvases.push_back(model.dit.Prepare(latents.back().size(1), latents.back().size(2), caption));
       all.push_back(canvases.back().get());
     }
     for (size_t i = 0; i < all.size(); ++i) {
-      const std::string example = "c" + std::to_string(i);
+      const std::string& example = examples[i];
       const double t = golden[example + ".t"].item<double>();
       const at::Tensor fp32 = golden[example + ".output"].squeeze(1);
       const double together = (model.dit.Velocities(latents, t, all)[i] - fp32).norm().item<double>();
