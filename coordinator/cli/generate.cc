@@ -134,7 +134,13 @@ class Generate final : public Command {
     }
     jobs.Remove(id);
     ThrowUnlessDone(result.job);
-    WriteFileAtomically(outputs_[index], result.png);
+    try {
+      WriteFileAtomically(outputs_[index], result.png);
+    } catch (const Error& error) {
+      if (run != nullptr) throw;
+      throw Error(error.code(),
+                  absl::StrCat(error.what(), "; the renderer keeps it: diptych fetch ", id, " --output FILE.png"));
+    }
     environment.interrupt.ThrowIfRequested();
     for (const std::string& line : ShortenedPrompts(result.job)) Warn(environment, line);
     return Report(plan, index, result, environment);

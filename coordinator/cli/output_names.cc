@@ -3,6 +3,7 @@
 #include <optional>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/cli/command.h"
 
@@ -44,6 +45,11 @@ void Check(const fs::path& name, const std::string& what, std::set<fs::path>& se
   };
   if (name.filename().empty()) refuse("is not the name of a file");
   if (fs::is_directory(name)) refuse("is a folder; name a file in it");
+  std::string extension = name.extension().string();
+  absl::AsciiStrToLower(&extension);
+  for (const char* other : {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}) {
+    if (extension == other) refuse("would not be what its name says: pictures are PNG files; name it .png");
+  }
   if (!seen.insert(fs::weakly_canonical(name)).second) refuse("is given twice");
 }
 

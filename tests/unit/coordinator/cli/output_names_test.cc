@@ -65,6 +65,8 @@ TEST(OutputNames, SayWhatIsWrongAndInWhichLine) {
   EXPECT_EQ(RefusalOf({"a.png"}, {{}, {.own = {"x/../a-1.png"}, .place = "f:2"}}),
             "f:2: output \"x/../a-1.png\" is given twice");
   EXPECT_EQ(RefusalOf({"a.png"}, {{.own = {""}, .place = "f:1"}}), "f:1: output \"\" is not the name of a file");
+  EXPECT_EQ(RefusalOf({"a.JPG"}, {{}}),
+            "--output \"a.JPG\" would not be what its name says: pictures are PNG files; name it .png");
 }
 
 }  // namespace

@@ -611,6 +611,19 @@ TEST_F(RunTest, FindsOutBeforeItSubmitsThatThePictureCannotBeWritten) {
   EXPECT_TRUE(renderer_.specs().empty());
 }
 
+TEST_F(RunTest, SaysHowToGetAPictureThatCouldNotBeWrittenInTheEnd) {
+  renderer_.delay = std::chrono::milliseconds(600);  // the job is accepted, and cannot be watched yet
+  std::thread removing([&] {
+    while (renderer_.specs().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::filesystem::remove_all(folder_ / "pictures");
+  });
+  EXPECT_EQ(RunWithRenderer({"generate", "a cat", "--output", folder_ / "pictures/p.png"}), kExitFailed);
+  removing.join();
+  EXPECT_NE(err_.str().find("cannot write "), std::string::npos) << err_.str();
+  EXPECT_NE(err_.str().find("; the renderer keeps it: diptych fetch job-1 --output FILE.png\n"), std::string::npos)
+      << err_.str();
+}
+
 TEST_F(RunTest, UploadsEmbeddingsOnlyOfSoundFiles) {
   WriteFileAtomically(folder_ / "e.safetensors", "broken");
   EXPECT_EQ(
