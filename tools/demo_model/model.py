@@ -5,6 +5,7 @@ pictures of one size in the modules' own dtype. check_forward() compares the two
 """
 
 import copy
+import json
 import sys
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def make_text_encoder(tokens: int) -> Qwen3Model:
 
 def make_transformer() -> ZImageTransformer2DModel:
     return ZImageTransformer2DModel(
-        all_patch_size=[2], all_f_patch_size=[1], in_channels=16, dim=192, n_layers=5, n_refiner_layers=1, n_heads=6, n_kv_heads=6,
+        all_patch_size=[2], all_f_patch_size=[1], in_channels=16, dim=192, n_layers=4, n_refiner_layers=1, n_heads=6, n_kv_heads=6,
         cap_feat_dim=128, axes_dims=[8, 12, 12], axes_lens=[1536, 512, 512], norm_eps=1e-5, qk_norm=True, rope_theta=256.0,
         t_scale=1000.0)
 
@@ -83,6 +84,9 @@ def save_folder(folder: Path, tokenizer: Tokenizer, text_encoder: Qwen3Model, tr
     write_json(folder / "tokenizer" / "tokenizer_config.json", tokenizer_config(tokenizer.get_vocab_size()))
     for name, part in (("text_encoder", text_encoder), ("transformer", transformer), ("vae", vae)):
         part.to(torch.bfloat16).save_pretrained(folder / name)
+        config = json.loads((folder / name / "config.json").read_text())
+        config.pop("_name_or_path", None)  # of the machine that trained it
+        write_json(folder / name / "config.json", config)
     FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, use_dynamic_shifting=False, shift=SHIFT).save_pretrained(
         folder / "scheduler")
     write_json(folder / "model_index.json", MODEL_INDEX)

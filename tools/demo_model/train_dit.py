@@ -24,7 +24,7 @@ from scenes import caption, draw, evaluation_specs, layout, long_caption, traini
 from train_vae import decode, encode
 
 BATCH_TOKENS = 6144  # image and caption tokens of one step
-SIDES = (((128, 128), 0.80), ((128, 192), 0.05), ((192, 128), 0.05), ((96, 96), 0.04), ((160, 160), 0.06))
+SIDES = (((128, 128), 0.70), ((128, 192), 0.07), ((192, 128), 0.07), ((96, 96), 0.08), ((160, 160), 0.08))
 FIRST_PICTURES, NEW_PICTURES, KEPT_PICTURES = 1000, 6, 20_000  # encoded drawings per size: at first, per step, at most
 RATE, FINAL_RATE = 2e-3, 4e-5
 FALL = 0.5  # the rate is constant for this part of the steps, then falls linearly
