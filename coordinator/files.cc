@@ -18,11 +18,30 @@ namespace {
   throw Error(ErrorCode::kUnavailable, "cannot write " + path.string() + ": " + reason);
 }
 
+// Where the bytes go: through symbolic links to what they name, which need not be there yet.
+std::filesystem::path TargetOf(std::filesystem::path path) {
+  std::error_code error;
+  for (int links = 0; links < 40 && std::filesystem::is_symlink(path, error); ++links) {
+    const std::filesystem::path named = std::filesystem::read_symlink(path, error);
+    if (error) break;
+    path = named.is_absolute() ? named : path.parent_path() / named;
+  }
+  return path;
+}
+
+// A device or a pipe is written to; a file that took its place would not be what its other users mean.
+bool IsDevice(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+         !std::filesystem::is_directory(status);
+}
+
 std::filesystem::path PartialOf(const std::filesystem::path& path) {
   return path.string() + ".part-" + std::to_string(getpid());
 }
 
-// Writes all bytes to the descriptor and to the disk; errno on failure, else 0.
+// Writes all bytes to the descriptor; errno on failure, else 0.
 int WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t count = write(fd, bytes.data(), bytes.size());
@@ -30,7 +49,15 @@ int WriteAll(int fd, std::string_view bytes) {
     if (count < 0) return errno;
     bytes.remove_prefix(static_cast<size_t>(count));
   }
-  return fsync(fd) == 0 ? 0 : errno;
+  return 0;
+}
+
+void WriteToDevice(const std::filesystem::path& path, std::string_view bytes) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) FailToWrite(path, std::strerror(errno));
+  int error = WriteAll(fd, bytes);
+  if (close(fd) != 0 && error == 0) error = errno;
+  if (error != 0) FailToWrite(path, std::strerror(error));
 }
 
 }  // namespace
@@ -54,11 +81,14 @@ std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit) {
   return bytes;
 }
 
-void WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes) {
+void WriteFileAtomically(const std::filesystem::path& given, std::string_view bytes) {
+  if (IsDevice(given)) return WriteToDevice(given, bytes);
+  const std::filesystem::path path = TargetOf(given);
   const std::filesystem::path partial = PartialOf(path);
   const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) FailToWrite(path, std::strerror(errno));
   int error = WriteAll(fd, bytes);
+  if (error == 0 && fsync(fd) != 0) error = errno;
   if (close(fd) != 0 && error == 0) error = errno;
   if (error == 0 && rename(partial.c_str(), path.c_str()) != 0) error = errno;
   if (error != 0) {
@@ -67,7 +97,12 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view byt
   }
 }
 
-void PrepareToWrite(const std::filesystem::path& path) {
+void PrepareToWrite(const std::filesystem::path& given) {
+  if (IsDevice(given)) {
+    if (access(given.c_str(), W_OK) != 0) FailToWrite(given, std::strerror(errno));
+    return;
+  }
+  const std::filesystem::path path = TargetOf(given);
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   std::error_code error;
   std::filesystem::create_directories(folder, error);

@@ -12,11 +12,12 @@ namespace diptych {
 // bytes.
 std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit);
 
-// A reader sees the old file or the whole new one, never a part. Throws Error(kUnavailable) naming path and reason.
-void WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes);
+// A reader sees the old file or the whole new one, never a part. A symbolic link stays one, and what it names is
+// written; so is a device or a pipe, piece by piece. Throws Error(kUnavailable) naming path and reason.
+void WriteFileAtomically(const std::filesystem::path& given, std::string_view bytes);
 
-// Makes the folder that `path` will lie in, and finds out whether a file can be written there, before work is done for
-// it. Throws Error(kUnavailable) naming folder or file.
-void PrepareToWrite(const std::filesystem::path& path);
+// Makes the folder that the file will lie in, and finds out whether a file can be written there, before work is done
+// for it. Throws Error(kUnavailable) naming folder or file.
+void PrepareToWrite(const std::filesystem::path& given);
 
 }  // namespace diptych

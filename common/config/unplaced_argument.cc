@@ -37,7 +37,8 @@ std::optional<std::string> ProbablyMeant(const std::string& flag, const std::vec
 
 std::optional<std::string> UnplacedArgument(const CLI::App& app, std::string_view hint) {
   std::vector<std::string> extras = app.remaining();
-  std::erase(extras, "--");  // CLI11 keeps the mark behind which everything is an argument
+  const std::vector<std::string> known_flags = FlagNames(app);
+  const bool has_mark = std::erase(extras, "--") > 0;  // CLI11 keeps it; behind it everything is an argument
   if (extras.empty()) return std::nullopt;
   const auto extra = std::find_if(extras.begin(), extras.end(), IsFlag);
   if (extra == extras.end()) {
@@ -45,7 +46,13 @@ std::optional<std::string> UnplacedArgument(const CLI::App& app, std::string_vie
                         " --help lists the flags)");
   }
   const std::string flag = extra->substr(0, extra->find('='));
-  const std::optional<std::string> meant = ProbablyMeant(flag, FlagNames(app));
+  if (has_mark && std::find(known_flags.begin(), known_flags.end(), flag) != known_flags.end()) {
+    return absl::StrCat("flag ", flag, " stands behind --, where everything is an argument; put it before");
+  }
+  if (flag.find(' ') != std::string::npos) {
+    return absl::StrCat("\"", flag, "\" looks like a flag; put the flags first, then -- and this argument");
+  }
+  const std::optional<std::string> meant = ProbablyMeant(flag, known_flags);
   return absl::StrCat("unknown flag ", flag, meant ? absl::StrCat("; did you mean ", *meant, "?") : "", " (",
                       app.get_name(), " --help lists the flags)");
 }

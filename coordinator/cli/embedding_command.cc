@@ -63,7 +63,7 @@ void Print(const std::string& path, const Conditioning& conditioning, double enc
 
 int64_t RowLimit(const PrivateOptions& options) {
   const std::filesystem::path config = options.TransformerConfig();
-  if (!std::filesystem::exists(config)) return 0;
+  if (!std::filesystem::exists(config)) return kTurboRowLimit;  // an encoder host need not have it
   return RowLimitOf(JsonFacts(ReadTextFile(config.string()), config.string()).PositiveList("axes_lens")[0]);
 }
 

@@ -52,6 +52,7 @@ class Generate final : public Command {
         throw UsageError(
             "--save-embeddings encodes a prompt; it does not go with --load-embeddings, --from-picture or --prompts");
       }
+      WarnOfUnusedFlags(environment);
       return RunSaveEmbeddings(EmbeddingsOrder(), private_, environment);
     }
     const PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
@@ -98,6 +99,22 @@ class Generate final : public Command {
                               .json = json_};
     if (picture_.values.guidance_scale > 0) order.negative = NegativePrompt(picture_.negative_prompt, order.prompt);
     return order;
+  }
+
+  // No picture is made.
+  void WarnOfUnusedFlags(Environment& environment) const {
+    const auto warn = [&](const auto& option) {
+      if (settings_->OriginOf(option) != Origin::kFlag) return;
+      Warn(environment, absl::StrCat(std::string(option.info.flag), " has no effect with --save-embeddings"));
+    };
+    warn(options::kOutput);
+    warn(options::kRender);
+    warn(options::kCount);
+    warn(options::kSeed);
+    warn(options::kSeeds);
+    warn(options::kWidth);
+    warn(options::kHeight);
+    warn(options::kSteps);
   }
 
   static void Warn(Environment& environment, const std::string& text) {

@@ -70,7 +70,7 @@ class Jobs final : public RendererCommand {
     ThrowUnlessOk(client->ForEachJob(selection, [&](const JobView& job) {
       environment.interrupt.ThrowIfRequested();
       if (ended++ < most_ended_) by_id.insert_or_assign(job.id, job);
-      return true;
+      return ended <= most_ended_;  // one more shows that there are more
     }));
     std::vector<JobView> jobs;
     for (auto& [id, job] : by_id) jobs.push_back(std::move(job));
@@ -83,7 +83,7 @@ class Jobs final : public RendererCommand {
       environment.out << JobTable(jobs, Columns()) << std::flush;
     }
     if (ended > most_ended_) {
-      environment.err << ended - most_ended_ << " older jobs that have ended are not shown" << std::endl;
+      environment.err << "older jobs that have ended are not shown; --limit shows more" << std::endl;
     }
     return kExitDone;
   }

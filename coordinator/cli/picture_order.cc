@@ -102,12 +102,12 @@ void PutNegative(const PictureOptions& options, PictureOrder& order) {
     if (options.negative_given)
       order.notes.push_back("--negative-prompt has no effect without --guidance-scale above 0");
   } else if (request.conditioning) {
-    if (options.negative_given)
-      throw UsageError("--load-embeddings brings its own negative prompt; leave --negative-prompt out");
     if (!request.negative_conditioning) {
       throw UsageError(
           "guidance needs negative embeddings and the file has none; save it with --guidance-scale above 0");
     }
+    if (options.negative_given)
+      throw UsageError("--load-embeddings brings its own negative prompt; leave --negative-prompt out");
   } else if (!request.negative || options.negative_given) {
     request.negative = negative;
   }

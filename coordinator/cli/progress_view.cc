@@ -28,6 +28,7 @@ std::string ProgressBar(const JobView& job) {
   std::string text = absl::StrCat("[", std::string(filled, '#'), std::string(kBarWidth - filled, '-'), "] ");
   if (job.state != JobView::State::kRendering) return text + StateNote(job);
   absl::StrAppend(&text, "step ", step, " of ", steps);
+  if (job.sigma > 0) absl::StrAppendFormat(&text, ", sigma %.2f", job.sigma);
   const std::vector<double>& ms = job.timings.step_ms;
   if (!ms.empty()) {
     const double mean = std::accumulate(ms.begin(), ms.end(), 0.0) / static_cast<double>(ms.size()) / 1000;

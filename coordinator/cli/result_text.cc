@@ -84,6 +84,7 @@ ordered_json JobJson(const JobView& job) {
           {"seed", job.seed},
           {"step", job.step},
           {"steps", job.steps},
+          {"sigma", job.sigma},
           {"error", job.error},
           {"error_code", job.error_code},
           {"detail", job.detail},

@@ -1,6 +1,7 @@
 // The program from its arguments to its exit status, against a renderer in this process.
 #include "coordinator/cli/run.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -538,7 +539,7 @@ TEST_F(RunTest, ListsEveryActiveJobAndSaysHowManyOthersAreLeftOut) {
   EXPECT_EQ(jobs[1]["id"], "id-1004");
   EXPECT_EQ(jobs.back()["id"], "id-0000");
   EXPECT_EQ(jobs.back()["state"], "ready");
-  EXPECT_EQ(err_.str(), "4 older jobs that have ended are not shown\n");
+  EXPECT_EQ(err_.str(), "older jobs that have ended are not shown; --limit shows more\n");
 }
 
 TEST_F(RunTest, FailsForAnUnknownJob) {
@@ -609,6 +610,36 @@ TEST_F(RunTest, FindsOutBeforeItSubmitsThatThePictureCannotBeWritten) {
     ExpectOneLineWith("cannot ");
   }
   EXPECT_TRUE(renderer_.specs().empty());
+}
+
+TEST_F(RunTest, WritesThroughLinksAndIntoDevicesInsteadOfTakingTheirPlace) {
+  namespace fs = std::filesystem;
+  ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  WriteFileAtomically(folder_ / "target.png", "old");
+  fs::create_symlink("target.png", folder_ / "link.png");
+  fs::create_symlink("new.png", folder_ / "dangling.png");
+  fs::create_symlink("/dev/null", folder_ / "null.png");
+  std::string piped;
+  std::thread reader([&] {
+    std::ifstream pipe(folder_ / "pipe", std::ios::binary);
+    piped.assign(std::istreambuf_iterator<char>(pipe), {});
+  });
+  for (const char* name : {"pipe", "link.png", "dangling.png", "null.png"}) {
+    EXPECT_EQ(RunWithRenderer({"generate", "a cat", "--seed", "1", "--output", folder_ / name}), kExitDone)
+        << err_.str();
+  }
+  reader.join();
+  EXPECT_TRUE(fs::is_fifo(folder_ / "pipe"));
+  for (const char* name : {"link.png", "dangling.png", "null.png"}) EXPECT_TRUE(fs::is_symlink(folder_ / name)) << name;
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_EQ(ReadBoundedFile(folder_ / "target.png", 1 << 20), piped);
+  EXPECT_EQ(ReadBoundedFile(folder_ / "new.png", 1 << 20), piped);
+}
+
+TEST_F(RunTest, SaysWhereAFlagMustStand) {
+  ExpectUsage({"generate", "--", "--x", "--render", "127.0.0.1:1"},
+              "flag --render stands behind --, where everything is an argument; put it before");
+  ExpectUsage({"generate", "-a cat"}, "\"-a cat\" looks like a flag; put the flags first, then -- and this argument");
 }
 
 TEST_F(RunTest, SaysHowToGetAPictureThatCouldNotBeWrittenInTheEnd) {
