@@ -14,4 +14,7 @@ constexpr int64_t RowLimitOf(int64_t caption_positions) {
   return (caption_positions - 2) / kSequenceMultiple * kSequenceMultiple;
 }
 
+// Of Z-Image-Turbo, which has 1536 positions.
+inline constexpr int64_t kTurboRowLimit = RowLimitOf(1536);
+
 }  // namespace diptych

@@ -70,7 +70,7 @@ const Option<std::string> kVaeDevice({.key = "devices.vae", .flag = "--vae-devic
     .choices = kDevices, .help = "where the VAE computes", .programs = kRenderd | kCliPrivate});
 const Option<std::string> kRenderTorchDtype({.key = "pipeline.torch_dtype", .flag = "--torch-dtype",
     .default_text = "auto", .choices = kDtypes,
-    .help = "number format of transformer and VAE; auto is bfloat16 on CUDA and float32 on the CPU",
+    .help = "number format of the transformer; auto is bfloat16 on CUDA and float32 on the CPU; the VAE has float32",
     .programs = kRenderd});
 const Option<int64_t> kRenderThreads({.key = "render.threads", .flag = "--threads", .default_text = "0", .least = 0,
     .most = 1024, .help = "CPU threads that the renderer computes with; 0: one for each physical core",
@@ -267,14 +267,12 @@ std::span<const OptionInfo* const> AllOptions() {
       &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kUseCustomScheduler.info,
       &kLongPromptMode.info,
       // diptych
-      &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info,
-      &kNegativePrompt.info,
+      &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info, &kNegativePrompt.info,
       &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,
       &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kConversation.info,
       &kCount.info, &kOutput.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info, &kFromPicture.info,
-      &kClient.info,
-      &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info, &kFilterStates.info, &kFilterText.info,
-      &kFilterHours.info, &kFilterLimit.info, &kTimeout.info, &kJson.info, &kPrivateTorchDtype.info,
+      &kClient.info, &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info, &kFilterStates.info,
+      &kFilterText.info, &kFilterHours.info, &kFilterLimit.info, &kTimeout.info, &kJson.info, &kPrivateTorchDtype.info,
       &kPrivateThreads.info};
   return kAll;
 }

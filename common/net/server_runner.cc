@@ -74,7 +74,9 @@ void Configure(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Clients ping every 10 s while a call is silent (channel.cc); more often than every 5 s is abuse.
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
-  builder->SetMaxReceiveMessageSize(4 << 20);  // no message of ours is longer: chunks are at most 1 MiB
+  // Chunks are at most 1 MiB. A prompt that is too long shall be refused by the service, which says what would be
+  // right.
+  builder->SetMaxReceiveMessageSize(16 << 20);
 }
 
 }  // namespace

@@ -90,6 +90,11 @@ FetchResult StoredConditioning::FindOrFetch(const FetchRequest& request, const C
   FetchResult result = parts_.encoders.Fetch(request, cancel, on_waiting);
   // Under the key of what came: the model may have been replaced since.
   const ConditioningHeader& header = result.conditioning.header;
+  const std::optional<EncoderIdentity> earlier = parts_.store.identity();
+  if (parts_.log && earlier && earlier->model_fingerprint != header.model_fingerprint) {
+    parts_.log->Warn("the encoder's model is " + header.model_fingerprint.substr(0, 12) + " now; until here it was " +
+                     earlier->model_fingerprint.substr(0, 12) + " (--encoder-fingerprint keeps to one)");
+  }
   parts_.store.SetIdentity(IdentityOf(header));
   const std::string key = ConditioningKey(header, request.row_limit);
   parts_.store.Put(key, result.conditioning);

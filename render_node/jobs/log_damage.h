@@ -14,8 +14,10 @@ struct LogDamage {
   int64_t lost_pages = 0;      // behind that one
 };
 
-// Nothing when there is no log, when all of it can be read, and when only its last page is broken: so the death of a
-// process leaves it, in the middle of a change that nobody was promised. Throws Error as ReadWholeFile.
-std::optional<LogDamage> FindLogDamage(const std::filesystem::path& log);
+// Nothing when all can be read that was committed. How much that is the index beside the log says (`DATABASE-shm`), as
+// a killed process leaves it. Without an index: nothing when there is no log and when only its last page is broken.
+// After a power cut the index may count what never reached the disk and nobody was promised. Throws Error as
+// ReadWholeFile.
+std::optional<LogDamage> FindLogDamage(const std::filesystem::path& database);
 
 }  // namespace diptych

@@ -1,6 +1,7 @@
 #include "render_node/jobs/recovery.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -48,7 +49,11 @@ Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const s
       job.finished_unix_ms = std::max(now_unix_ms, job.accepted_unix_ms);
     }
     store.Transition({job.id, job.attempt}, from, failed ? JobState::kFailed : JobState::kQueued, ProgressOf(job));
-    ++(failed ? recovery.failed : recovery.waiting);
+    if (failed) {
+      recovery.failed.push_back(std::move(job));
+    } else {
+      ++recovery.waiting;
+    }
   }
   if (!jobs.empty()) store.Sync();
   return recovery;

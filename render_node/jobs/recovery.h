@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "render_node/jobs/job_store.h"
 
@@ -21,8 +22,8 @@ inline constexpr int32_t kMostCrashes = 3;
 JobCrashes CrashesAfter(const Job& job, const std::function<int32_t(const std::string& id)>& checkpoint_step);
 
 struct Recovery {
-  int64_t waiting = 0;  // made to wait again
-  int64_t failed = 0;   // after kMostCrashes
+  int64_t waiting = 0;           // made to wait again
+  std::vector<Job> failed = {};  // after kMostCrashes
 };
 
 // Makes every job wait again on which work was under way, or fails it. For the start of a daemon, before anything

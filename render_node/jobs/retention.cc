@@ -42,12 +42,16 @@ std::vector<std::string> Expired(const std::vector<EndedJob>& newest_first, cons
 }
 
 Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, const RetentionRules& rules,
-            int64_t now_unix_ms) {
+            int64_t now_unix_ms, const std::function<bool()>& stopping) {
   Swept swept;
   if (rules.age_ms > 0 || rules.jobs > 0 || rules.picture_bytes > 0) {
-    for (const std::string& id : Expired(store.Ended(), rules, now_unix_ms)) swept.jobs += store.Delete(id) ? 1 : 0;
+    for (const std::string& id : Expired(store.Ended(), rules, now_unix_ms)) {
+      if (stopping()) break;  // the next life goes on
+      swept.jobs += store.Delete(id) ? 1 : 0;
+    }
     if (swept.jobs > 0) store.Sync();
   }
+  if (stopping()) return swept;
   swept.files = SweepFiles(store, pictures) + SweepFiles(store, conditioning);
   return swept;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,9 @@ struct Swept {
 // Forgets what has expired, and removes the files that no job refers to and that nobody wrote within the last
 // kSparedMinutes: a file comes before the row that names it. Throws Error when the store fails.
 inline constexpr int64_t kSparedMinutes = 10;
-Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, const RetentionRules& rules,
-            int64_t now_unix_ms);
+Swept Sweep(
+    JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, const RetentionRules& rules,
+    int64_t now_unix_ms, const std::function<bool()>& stopping = [] { return false; });
 
 // Whether ages can be told: a clock that was set forward makes everything old. Not thread-safe.
 class ClockTrust {

@@ -25,10 +25,12 @@ void CheckSide(const char* name, int32_t value, const RendererFacts& facts) {
          std::to_string(facts.max_side));
 }
 
-void CheckAtLeast(const char* name, double value, double least, bool least_allowed) {
-  if (std::isfinite(value) && (value > least || (least_allowed && value == least))) return;
-  Refuse(std::string(name) + " " + Number(value) + " must be a finite number " +
-         (least_allowed ? "of at least " : "above ") + Number(least));
+// From 0, or above it, to the largest that the configuration takes too.
+void CheckNumber(const char* name, double value, bool may_be_zero) {
+  constexpr double kMost = 1000;
+  if ((value > 0 || (may_be_zero && value == 0)) && value <= kMost) return;
+  Refuse(std::string(name) + " " + Number(value) + " is not a number " + (may_be_zero ? "from 0" : "above 0") + " to " +
+         Number(kMost));
 }
 
 std::string Shape(int32_t channels, int32_t height, int32_t width) {
@@ -46,10 +48,10 @@ void CheckRenderParameters(const RenderParameters& parameters, const RendererFac
   if (parameters.seed > kMaxSeed) {
     Refuse("seed " + std::to_string(parameters.seed) + " is not from 0 to " + std::to_string(kMaxSeed));
   }
-  CheckAtLeast("shift", parameters.shift, 0, false);
-  CheckAtLeast("guidance_scale", parameters.guidance_scale, 0, true);
-  CheckAtLeast("cfg_normalization", parameters.cfg_normalization, 0, true);
-  CheckAtLeast("cfg_truncation", parameters.cfg_truncation, 0, true);
+  CheckNumber("shift", parameters.shift, false);
+  CheckNumber("guidance_scale", parameters.guidance_scale, true);
+  CheckNumber("cfg_normalization", parameters.cfg_normalization, true);
+  CheckNumber("cfg_truncation", parameters.cfg_truncation, true);
 }
 
 bool CanPaintTogether(const RenderParameters& a, const RenderParameters& b) {
@@ -79,7 +81,8 @@ void CheckConditioningFits(const ConditioningHeader& header, const RendererFacts
   }
   if (header.rows > facts.row_limit) {
     throw Error(ErrorCode::kFailedPrecondition, "the conditioning has " + std::to_string(header.rows) +
-                                                    " rows, this DiT takes at most " + std::to_string(facts.row_limit));
+                                                    " rows, this DiT takes at most " + std::to_string(facts.row_limit) +
+                                                    "; embeddings saved beside its transformer folder are shortened");
   }
 }
 

@@ -240,15 +240,18 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   const Recovery recovery = RecoverInterrupted(
       store, [&](const std::string& id) { return checkpoints.StepOf(id); }, clock.UnixMs());
   if (recovery.waiting > 0) log.Info(absl::StrCat(recovery.waiting, " interrupted jobs wait again"));
-  if (recovery.failed > 0) log.Warn(absl::StrCat(recovery.failed, " jobs have failed: the daemon ended under them"));
+  RenderMetrics metrics;
+  for (const Job& job : recovery.failed) {
+    metrics.Ended(job);
+    LogEnd(log, job);
+  }
   std::set<std::string> waiting;
   for (const QueuedJob& job : store.Queued()) waiting.insert(job.id);
   checkpoints.RemoveAllBut(waiting);
   FairScheduler scheduler(config.client_work_limit);
-  RenderMetrics metrics;
   JobQueue queue(store, scheduler, clock, config.limits, [&](const Job& job) {
-    LogEnd(log, job);
     metrics.Ended(job);
+    LogEnd(log, job);
     Guard([&] { checkpoints.Remove(job.id); }).IgnoreError();  // one that stays is removed at the next start
   });
   JobRunner worker({.queue = queue,
@@ -314,8 +317,8 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   reporter.Stopping();
   log.Info("stopping");
   queue.Stop();
+  AwaitWorkers(queue, config.stop_timeout, log);  // meanwhile who asks is told that it stops
   (*server)->Shutdown(kCallGrace);
-  AwaitWorkers(queue, config.stop_timeout, log);
   worker.Stop();
   log.Info("stopped");
   return absl::OkStatus();

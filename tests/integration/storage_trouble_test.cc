@@ -134,7 +134,7 @@ TEST_F(StorageTroubleTest, ADamagedLogIsReportedAndKept) {
   const fs::path log = fs::path(state_) / "jobs.sqlite-wal";
   std::string bytes = ReadFile(log);
   ASSERT_GT(bytes.size(), 40'000u);
-  bytes[bytes.size() / 2] ^= 0x20;
+  bytes.back() ^= 0x20;
   WriteFile(log, bytes);
   Start();
   EXPECT_TRUE(Has(renderer_->Log(), "the job store's log is damaged")) << renderer_->Log();

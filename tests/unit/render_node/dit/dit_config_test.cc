@@ -32,7 +32,8 @@ TEST(DitConfig, TheCodeDefaultOf1024PositionsWouldGive992Rows) {
 // What a client fits rows to is what the renderer takes.
 TEST(DitConfig, TakesAsManyRowsAsClientsReckonWith) {
   for (const int64_t positions : {34, 65, 66, 1024, 1536}) {
-    const std::string axes = "[" + std::to_string(positions) + ", 512, 512]";
+    std::string axes = std::to_string(positions);
+    axes.insert(0, 1, '[').append(", 512, 512]");
     EXPECT_EQ(Config::Parse(TurboWith("axes_lens", axes), "c").row_limit(), RowLimitOf(positions)) << positions;
   }
 }

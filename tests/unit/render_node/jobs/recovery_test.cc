@@ -49,7 +49,7 @@ TEST_F(RecoveryTest, MakesExactlyWhatWasUnderWayWaitAgain) {
   for (const JobState state : {kQueued, kEncoding, kReady, kRendering, kDecoding, kDone}) ids[state] = JobIn(state);
   const Recovery recovery = Recover();
   EXPECT_EQ(recovery.waiting, 4);
-  EXPECT_EQ(recovery.failed, 0);
+  EXPECT_EQ(recovery.failed.size(), 0u);
   EXPECT_EQ(CountByState(store_), (std::map<JobState, int64_t>{{kQueued, 5}, {kDone, 1}}));
   EXPECT_EQ(store_.Get(ids[kRendering])->timings, JobTimings());
   EXPECT_EQ(store_.Get(ids[kRendering])->attempt, 1);
@@ -73,11 +73,11 @@ TEST_F(RecoveryTest, FailsAJobThatEndsTheDaemonThreeTimesAtOnePlace) {
   const std::string id = JobIn(kRendering), bystander = JobIn(kQueued);
   checkpoints_[id] = 1;
   for (int crash = 1; crash <= 2; ++crash) {
-    EXPECT_EQ(Recover().failed, 0);
+    EXPECT_EQ(Recover().failed.size(), 0u);
     EXPECT_EQ(CrashesOf(id), crash);
     MoveTo(id, kRendering);
   }
-  EXPECT_EQ(Recover().failed, 1);
+  EXPECT_EQ(Recover().failed.size(), 1u);
   const Job job = *store_.Get(id);
   EXPECT_EQ(job.state, kFailed);
   EXPECT_EQ(job.error_code, "INTERNAL");
@@ -90,11 +90,11 @@ TEST_F(RecoveryTest, CountsAnewWhenAJobGotFurther) {
   const std::string id = JobIn(kRendering);
   for (int step = 0; step < 10; ++step) {
     checkpoints_[id] = step;
-    EXPECT_EQ(Recover().failed, 0);
+    EXPECT_EQ(Recover().failed.size(), 0u);
     EXPECT_EQ(CrashesOf(id), 1) << "after step " << step;
     MoveTo(id, kRendering);
     if (step % 2 == 1) continue;
-    EXPECT_EQ(Recover().failed, 0) << "a second time";
+    EXPECT_EQ(Recover().failed.size(), 0u) << "a second time";
     EXPECT_EQ(CrashesOf(id), 2);
     MoveTo(id, kRendering);
   }
@@ -106,7 +106,7 @@ TEST_F(RecoveryTest, FailsAPromptThatEndsTheDaemonThreeTimes) {
     Recover();
     MoveTo(id, kEncoding);
   }
-  EXPECT_EQ(Recover().failed, 1);
+  EXPECT_EQ(Recover().failed.size(), 1u);
   EXPECT_TRUE(Says(store_.Get(id)->error, "while its prompt was encoded")) << store_.Get(id)->error;
 }
 

@@ -531,11 +531,12 @@ TEST_F(SqliteJobStoreTest, SaysThatItsLogIsDamagedAndKeepsACopy) {
   store_->Sync();
   std::filesystem::copy(state, killed, std::filesystem::copy_options::recursive);  // as a killed daemon leaves it
   const std::string log = ReadText(killed / "jobs.sqlite-wal");
+  bool with_index = false;
   ASSERT_GT(log.size(), 20u * 4096);
   const auto open_with = [&](const std::string& bytes) {
     std::filesystem::copy(state, killed,
                           std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::remove(killed / "jobs.sqlite-shm");
+    if (!with_index) std::filesystem::remove(killed / "jobs.sqlite-shm");
     std::ofstream(killed / "jobs.sqlite-wal", std::ios::binary) << bytes;
     const StateFolder folder(killed);
     const SqliteJobStore store(folder, RepeatableChance(99));
@@ -556,6 +557,15 @@ TEST_F(SqliteJobStoreTest, SaysThatItsLogIsDamagedAndKeepsACopy) {
     EXPECT_EQ(ReadText(killed / "jobs.sqlite-wal.damaged"), flipped(at));
   }
   EXPECT_TRUE(Says(open_with(flipped(32 + 4120 * 3 + 1000)), "behind the first 3 cannot be used"));
+
+  // With the index that a killed daemon leaves beside the log nothing that was committed is missed.
+  with_index = true;
+  EXPECT_EQ(open_with(log), "");
+  EXPECT_EQ(open_with(log + std::string(2000, 'x')), "") << "killed in the middle of a change";
+  for (const std::string& bad : {flipped(log.size() - 100), log.substr(0, log.size() / 2), log.substr(0, 10),
+                                 std::string(), flipped(17), flipped(32 + 4120 * 3 + 1000)}) {
+    EXPECT_TRUE(Says(open_with(bad), "may be missing")) << bad.size();
+  }
 }
 
 TEST_F(SqliteJobStoreTest, AcceptsFromManyThreads) {
