@@ -122,6 +122,13 @@ void ReadObject(std::string_view text, PromptLine& line) {
   line.prompt = prompt->get<std::string>();
 }
 
+// "[a cat]" is a prompt.
+bool IsListOfObjects(std::string_view text) {
+  if (text[text.find_first_not_of(kBlanks)] != '[') return false;
+  const json list = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return list.is_array() && !list.empty() && list[0].is_object();
+}
+
 PromptLine ReadLine(std::string_view text, const std::string& place) {
   PromptLine line;
   line.place = place;
@@ -129,6 +136,8 @@ PromptLine ReadLine(std::string_view text, const std::string& place) {
     CheckUtf8("the line", text);
     if (text[text.find_first_not_of(kBlanks)] == '{') {
       ReadObject(text, line);
+    } else if (IsListOfObjects(text)) {
+      Refuse("a JSON list; write its objects without brackets and commas, one a line");
     } else {
       line.prompt = text;
     }

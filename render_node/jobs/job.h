@@ -64,7 +64,7 @@ void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t promp
 // Milliseconds; 0 where a stage has not run in this attempt. A step that several jobs took together counts whole in
 // each: so long each of them took.
 struct JobTimings {
-  double queue_ms = 0;     // from acceptance to the start of the first stage
+  double queue_ms = 0;     // from acceptance to the start of the first attempt
   double encode_ms = 0;    // as the encoder measured it, both prompts together
   double transfer_ms = 0;  // the conditioning calls less encode_ms
   double refine_ms = 0;    // caption embedder and context refiner
@@ -73,6 +73,12 @@ struct JobTimings {
   double png_ms = 0;     // PNG encoding
   double total_ms = 0;   // from acceptance to done
 
+  // For another attempt: what was done is done anew, and the first wait is over.
+  JobTimings WaitAlone() const {
+    JobTimings timings;
+    timings.queue_ms = queue_ms;
+    return timings;
+  }
   bool operator==(const JobTimings&) const = default;
 };
 

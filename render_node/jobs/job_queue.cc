@@ -74,7 +74,9 @@ class JobQueue::Slot {
     if (queue_.limits_.client_waiting > 0 && own >= queue_.limits_.client_waiting) {
       throw QueueFull("client",
                       "client \"" + client_ + "\" has " + std::to_string(own) + " jobs waiting, the limit for one is " +
-                          std::to_string(queue_.limits_.client_waiting),
+                          std::to_string(queue_.limits_.client_waiting) + "; " +
+                          std::to_string(waiting + static_cast<int64_t>(queue_.in_work_.size())) +
+                          " wait or are worked on in all",
                       retry_ms);
     }
     ++arriving;
@@ -256,7 +258,7 @@ void JobQueue::HandBackAll() {
   for (Job& job : jobs) {
     const JobState from = job.state;
     job.step = 0;
-    job.timings = {};
+    job.timings = job.timings.WaitAlone();
     job.detail.clear();
     job.sequence = NextSequence(job.sequence);
     try {
@@ -550,8 +552,11 @@ std::optional<ClaimedJob> JobQueue::Begin(const QueuedJob& next) {
     const std::optional<Job> job = store_.Get(next.id);
     if (job && job->state == JobState::kQueued) {
       claimed.job = *job;
-      claimed.job.timings = {};
-      claimed.job.timings.queue_ms = static_cast<double>(std::max<int64_t>(0, clock_.UnixMs() - job->accepted_unix_ms));
+      claimed.job.timings = job->timings.WaitAlone();
+      if (job->attempt == 0) {  // later it did not only wait since it was accepted
+        claimed.job.timings.queue_ms =
+            static_cast<double>(std::max<int64_t>(0, clock_.UnixMs() - job->accepted_unix_ms));
+      }
       Advance(claimed.job, JobState::kEncoding);
       return claimed;
     }
@@ -655,7 +660,9 @@ JobQueue::Place JobQueue::PlaceLocked(const std::string& id) const {
   Place place;
   place.jobs_ahead = scheduler_.Ahead(id) + static_cast<int64_t>(in_work_.size());
   if (in_work_.contains(id)) --place.jobs_ahead;
-  if (!picture_ms_) return place;
+  const auto waits = [](const auto& entry) { return !entry.second.job.detail.empty(); };
+  const bool held_up = !in_work_.empty() && std::all_of(in_work_.begin(), in_work_.end(), waits);
+  if (!picture_ms_ || held_up) return place;  // nobody knows when an encoder comes back
   // Of those that are painted a part is done already.
   double wait_ms = static_cast<double>(place.jobs_ahead) * *picture_ms_;
   for (const auto& [other, in_work] : in_work_) {

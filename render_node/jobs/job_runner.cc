@@ -96,7 +96,7 @@ void JobRunner::Encode(ClaimedJob& claimed) {
     Advance(job, JobState::kReady, claimed.cancel);
     parts_.queue.HandOver(claimed, inputs);
   } catch (const NotStoredAfterAll&) {
-    job.timings = {};
+    job.timings = job.timings.WaitAlone();
     Settle(job, JobState::kQueued);
   } catch (...) {
     Settle(job, OutcomeOfCurrentException(job, claimed.cancel));
@@ -324,7 +324,7 @@ JobState JobRunner::OutcomeOfCurrentException(Job& job, const CancelToken& cance
   if (cancel.IsCancelled()) {
     if (!parts_.queue.stopping()) return JobState::kCancelled;
     job.step = 0;
-    job.timings = {};
+    job.timings = job.timings.WaitAlone();
     return JobState::kQueued;
   }
   job.error = FirstLine(std::string(status.message()));

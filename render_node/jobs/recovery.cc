@@ -39,7 +39,7 @@ Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const s
     const JobState from = job.state;
     if (IsSuspect(job)) job.crashes = CrashesAfter(job, checkpoint_step);
     job.step = 0;
-    job.timings = {};
+    job.timings = job.timings.WaitAlone();
     job.detail.clear();
     ++job.sequence;
     const bool failed = job.crashes.count >= kMostCrashes;

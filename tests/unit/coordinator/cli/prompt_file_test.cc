@@ -124,6 +124,12 @@ TEST(PromptFile, RefusesValuesThatTheFlagWouldRefuse) {
             "f:1: \"system_prompt\" says again what another key of the line says");
 }
 
+TEST(PromptFile, TakesBracketsForAPromptButNotAListOfObjects) {
+  EXPECT_EQ(RefusalOf("[a cat]\n[1, 2]"), "none");
+  EXPECT_EQ(RefusalOf("[{\"prompt\": \"a\"}, {\"prompt\": \"b\"}]"),
+            "f:1: a JSON list; write its objects without brackets and commas, one a line");
+}
+
 TEST(PromptFile, RefusesAFileWithoutPromptAndOneWithTooMany) {
   for (const char* text : {"", "\n\n", " \r\n", "\xEF\xBB\xBF"}) {
     EXPECT_EQ(RefusalOf(text), "f holds no prompt: every line is blank");

@@ -136,7 +136,8 @@ TEST_F(JobQueueTest, RefusesMoreThanAClientsShareAndSaysWhenToTryAgain) {
   ASSERT_TRUE(submit("ada").ok() && submit("ada").ok());
   const absl::Status refused = submit("ada").status();
   EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
-  EXPECT_TRUE(Says(std::string(refused.message()), "client \"ada\" has 2 jobs waiting, the limit for one is 2"))
+  EXPECT_TRUE(Says(std::string(refused.message()),
+                   "client \"ada\" has 2 jobs waiting, the limit for one is 2; 2 wait or are worked on in all"))
       << refused;
   EXPECT_EQ(refused.GetPayload(kRetryAfterPayload), absl::Cord("1000")) << "nothing measured yet";
   EXPECT_EQ(refused.GetPayload(kLimitPayload), absl::Cord("client"));
@@ -528,6 +529,15 @@ TEST_F(JobQueueTest, BeginsAnAttemptWithTheClaim) {
   EXPECT_EQ(claimed.job.timings.queue_ms, 250);
   EXPECT_EQ(store_->Get(id)->state, kEncoding);
   EXPECT_EQ(store_->Get(id)->attempt, 1);
+}
+
+TEST_F(JobQueueTest, CountsNoEarlierAttemptAsWaiting) {
+  Submit();
+  clock_.Pass(250);
+  const ClaimedJob claimed = ClaimUntil(kRendering);
+  clock_.Pass(60'000);
+  Open();  // the daemon has died meanwhile
+  EXPECT_EQ(Claim().job.timings.queue_ms, 250);
 }
 
 TEST_F(JobQueueTest, MeasuresNoNegativeWaitWhenTheClockIsSetBack) {
