@@ -25,6 +25,13 @@ def save_state(path: Path, step: int, **parts) -> None:
     os.replace(temporary, path)
 
 
+def keep_seed(path: Path, seed: int) -> None:
+    """Ends the program when an earlier run in this folder had another seed: going on would mix the two."""
+    if path.exists() and int(path.read_text()) != seed:
+        raise SystemExit(f"{path} says that this folder's run has seed {path.read_text().strip()}; give that, or another folder")
+    path.write_text(f"{seed}\n")
+
+
 def load_state(path: Path, **parts) -> int:
     """Restores what save_state wrote and returns its step; 0 when there is nothing to go on from."""
     if not path.exists():

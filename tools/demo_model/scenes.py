@@ -20,7 +20,8 @@ POSITIONS = {  # centre as part of width and height
     "top left": (0.22, 0.22), "top": (0.5, 0.22), "top right": (0.78, 0.22), "left": (0.22, 0.5), "center": (0.5, 0.5),
     "right": (0.78, 0.5), "bottom left": (0.22, 0.78), "bottom": (0.5, 0.78), "bottom right": (0.78, 0.78)}
 
-# Pairs that no training picture contains: a right picture of one shows that the model combines rather than remembers.
+# Pairs that text encoder and transformer never see: a right picture of one shows that they combine rather than remember. (The VAE and the
+# tokenizer are trained on all.)
 UNSEEN_PAIRS = {("red", "star"), ("blue", "heart"), ("green", "circle"), ("yellow", "ring"), ("purple", "triangle"),
                 ("orange", "square"), ("pink", "diamond"), ("cyan", "cross")}
 

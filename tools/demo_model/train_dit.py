@@ -1,6 +1,6 @@
 """Trains the demo model's text encoder and transformer together on encoded drawings, then writes the checkpoint folder.
 
-    python train_dit.py --work FOLDER [--out models/demo]
+    python train_dit.py --work FOLDER --out models/demo
 
 FOLDER/vae is train_vae.py's result. Resumable: every step's data depends on the seed and the step alone, and FOLDER/dit.state holds
 weights, their running average and the optimisers. FOLDER/dit.log has the losses and the judge's figures on held-out specs.
@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 import model
 from judge import judge
-from progress import Log, load_state, save_state
+from progress import Log, keep_seed, load_state, save_state
 from scenes import caption, draw, evaluation_specs, layout, long_caption, training_spec
 from train_vae import decode, encode
 
@@ -224,10 +224,11 @@ def train(work: Path, seed: int, steps: int, vae: AutoencoderKL, tokenizer: Toke
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoints and logs; holds vae/")
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[2] / "models" / "demo")
+    parser.add_argument("--out", type=Path, help="the checkpoint folder to write; default: WORK/out")
     parser.add_argument("--steps", type=int, default=3400)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    keep_seed(options.work / "dit.seed", options.seed)
     vae = AutoencoderKL.from_pretrained(options.work / "vae").requires_grad_(False)
     tokenizer_file = options.work / "tokenizer.json"
     if not tokenizer_file.exists():
@@ -235,7 +236,7 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     trainer = train(options.work, options.seed, options.steps, vae, tokenizer)
     Log(options.work / "dit.log").write("held out: " + evaluate(trainer, vae, tokenizer, 300, options.seed + 1))
-    model.save_folder(options.out, tokenizer, *trainer.average, vae)
+    model.save_folder(options.out or options.work / "out", tokenizer, *trainer.average, vae)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from judge import judge, summary
-from progress import Log, load_state, save_state
+from progress import Log, keep_seed, load_state, save_state
 from scenes import COLOURS, SHAPES, Thing, draw, layout, random_spec
 
 WINDOW_STEPS, PICTURE_STEPS = 2400, 700
@@ -169,6 +169,7 @@ def main() -> None:
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     if not options.check:
+        keep_seed(options.work / "vae.seed", options.seed)
         vae = train(options.work, options.seed).to(memory_format=torch.contiguous_format)
         normalise_latents(vae, options.seed)
         vae.save_pretrained(options.work / "vae")
