@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -190,7 +191,7 @@ class Soak {
         Sleep(0, 2 * picture_ms_, random);
       } else {
         renderer_.AwaitServing();
-        Sleep(0.3 * picture_ms_, 4 * picture_ms_, random);
+        Sleep(0.3 * picture_ms_, 1.5 * picture_ms_, random);
       }
       CountResumed(renderer_.Log());
       renderer_.Kill();
@@ -220,6 +221,14 @@ class Soak {
   void BeClient(int number) {
     std::mt19937_64 random(plan_.seed + 2 + static_cast<uint64_t>(number));
     const auto client = Connect(address_);
+    // Some are left open, so that a renderer that starts again finds work at once: a client comes back to it only after
+    // a pause that is longer than most of its lives.
+    constexpr size_t kOpenJobs = 3;
+    std::deque<std::pair<int, std::string>> open;
+    const auto follow_first = [&] {
+      Follow(*client, open.front().first, open.front().second);
+      open.pop_front();
+    };
     for (int job = number; job < plan_.jobs; job += plan_.clients) {
       // Not all at the beginning: there must be something to kill until the end.
       while (!given_up_ && renderer_kills_ < plan_.kills &&
@@ -233,9 +242,11 @@ class Soak {
       if (random() % 3 == 0 && Submit(*client, request) != id) {
         Wrong("job " + std::to_string(job) + " was submitted again and got another id");
       }
-      Follow(*client, job, id);
+      open.emplace_back(job, id);
+      if (open.size() == kOpenJobs) follow_first();
       if (given_up_) return;
     }
+    while (!open.empty()) follow_first();
   }
 
   std::string Submit(const RenderClient& client, const PictureRequest& request) {
