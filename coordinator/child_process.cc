@@ -118,6 +118,7 @@ bool ChildProcess::WaitForEnd(milliseconds patience) {
       int status = 0;
       const pid_t result = waitpid(pid_, &status, WNOHANG);
       if (result == pid_ && WIFSIGNALED(status)) ending_signal_ = WTERMSIG(status);
+      if (result == pid_ && WIFEXITED(status)) exit_status_ = WEXITSTATUS(status);
       ended_ = result == pid_ || (result < 0 && errno == ECHILD);
       if (ended_ || steady_clock::now() >= deadline) return ended_;
     }

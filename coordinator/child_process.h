@@ -37,6 +37,8 @@ class ChildProcess {
 
   // The signal that ended it, 0 when none did or it runs.
   int ending_signal() const { return ending_signal_; }
+  // Its exit status, 0 when a signal ended it or it runs.
+  int exit_status() const { return exit_status_; }
 
   // The last line of standard error that is not empty, at most 4096 bytes; empty when there is none.
   std::string LastLogLine() const;
@@ -54,7 +56,7 @@ class ChildProcess {
   std::string pending_;
   std::mutex mutex_;  // between the last look at the process and a signal to it, so that none goes to another
   bool ended_ = false;
-  std::atomic<int> ending_signal_ = 0;
+  std::atomic<int> ending_signal_ = 0, exit_status_ = 0;
 };
 
 }  // namespace diptych

@@ -23,6 +23,7 @@ constexpr milliseconds kTick(50);         // how late an interrupt is seen
 constexpr milliseconds kServicePoll(10);  // between two questions whether the model is loaded
 constexpr milliseconds kAddressPatience(30000);
 constexpr milliseconds kGrace(5000);
+constexpr int kWrongUsage = 2;  // exit status of a daemon that cannot do what its arguments say
 
 std::string ParseListeningLine(const std::string& line) {
   const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -123,7 +124,9 @@ void PrivateNodes::ThrowIfOneEnded() {
                       (signal == SIGKILL ? "; the system does that when memory runs out" : ""));
     }
     const std::string last = WithoutName(node->process->LastLogLine(), node->name);
-    throw Error(ErrorCode::kUnavailable, node->name + ": " + (last.empty() ? "ended without saying why" : last));
+    const std::string why = node->name + ": " + (last.empty() ? "ended without saying why" : last);
+    if (node->process->exit_status() == kWrongUsage) throw ArgumentsRefused(ErrorCode::kInvalidArgument, why);
+    throw Error(ErrorCode::kUnavailable, why);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/error/error.h"
 #include "coordinator/interrupt.h"
 #include "coordinator/run_folder.h"
 
@@ -28,6 +29,11 @@ struct PrivateNodesPlan {
 
 enum class NodeRole { kEncoder, kRenderer };
 
+// A daemon cannot do what its arguments say; the message is its own last line.
+struct ArgumentsRefused : Error {
+  using Error::Error;
+};
+
 // Both daemons listen on loopback ports of their own choosing; state and logs lie in a temporary folder.
 class PrivateNodes {
  public:
@@ -35,8 +41,8 @@ class PrivateNodes {
   using IsServing = std::function<bool(NodeRole role, const std::string& address)>;
 
   // Returns when every daemon of the plan serves. Throws Error: kUnavailable (a daemon could not be started or ended
-  // before it served; the message is its own last line), kCancelled (interrupted). All that was started is then ended.
-  // A second interrupt ends the daemons at once and removes their folder.
+  // before it served; the message is its own last line), kCancelled (interrupted); ArgumentsRefused. All that was
+  // started is then ended. A second interrupt ends the daemons at once and removes their folder.
   PrivateNodes(const PrivateNodesPlan& plan, const IsServing& is_serving, Interrupt& interrupt);
   ~PrivateNodes();  // ends the daemons, removes the folder
   PrivateNodes(const PrivateNodes&) = delete;

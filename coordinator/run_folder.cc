@@ -77,8 +77,11 @@ bool RunFolder::Make() {
   std::error_code error;
   std::string name = (fs::temp_directory_path(error) / (std::string(kPrefix) + "XXXXXX")).string();
   if (error || mkdtemp(name.data()) == nullptr) {
-    throw Error(ErrorCode::kUnavailable,
-                "cannot make a temporary folder " + name + "; set TMPDIR to a folder with room");
+    const std::string reason = error ? error.message() : std::strerror(errno);
+    const char* given = getenv("TMPDIR");  // which temp_directory_path keeps to itself when it is no folder
+    throw Error(ErrorCode::kUnavailable, "cannot make a temporary folder" +
+                                             (given != nullptr ? " in TMPDIR=" + std::string(given) : " " + name) +
+                                             ": " + reason + "; set TMPDIR to a folder with room");
   }
   path_ = name;
   lock_ = OpenFolder(path_, 0);  // not O_CLOEXEC: the daemons hold the lock too

@@ -25,7 +25,14 @@ struct JsonFacts::Data {
 
 JsonFacts::JsonFacts(const std::string& text, const std::string& name) : data_(std::make_unique<Data>()) {
   data_->name = name;
-  data_->object = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  try {
+    data_->object = nlohmann::json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    throw Error(ErrorCode::kInvalidArgument,
+                name + ": not valid JSON at byte " + std::to_string(error.byte) + " of " + std::to_string(text.size()));
+  } catch (const nlohmann::json::out_of_range&) {
+    throw Error(ErrorCode::kInvalidArgument, name + ": a number is out of range");
+  }
   if (!data_->object.is_object()) throw Error(ErrorCode::kInvalidArgument, name + ": not a JSON object");
 }
 

@@ -2,8 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
+#include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/concurrency/physical_cores.h"
@@ -49,14 +53,44 @@ std::string MatrixUnits() {
   return units.empty() ? "no AVX2, AVX-512 or AMX" : units;
 }
 
-// Its tensors are listed and its config.json is readable; returns a summary.
-std::string DescribePart(const fs::path& path) {
+// Blocks of a network: tensors "layers.0.*" to "layers.<n-1>.*", n the value of `count_key` in config.json.
+struct Blocks {
+  std::string name;
+  const char* count_key;
+};
+
+// Throws Error when one of the blocks lacks a tensor that another one has.
+void CheckBlocks(const Checkpoint& checkpoint, const Blocks& blocks, const JsonFacts& config, const std::string& path) {
+  std::set<std::string> wanted;  // what follows the number
+  std::string front;             // what precedes it
+  for (const auto& [name, tensor] : checkpoint.tensors()) {
+    const size_t begin = name.rfind(blocks.name + ".", 0) == 0 ? 0 : name.find("." + blocks.name + ".");
+    if (begin == std::string::npos) continue;
+    const size_t number = name.find(blocks.name, begin) + blocks.name.size() + 1;
+    front = name.substr(0, number);
+    wanted.insert(name.substr(std::min(name.find('.', number), name.size())));
+  }
+  if (wanted.empty()) throw Error(ErrorCode::kDataLoss, path + ": there is no tensor " + blocks.name + ".0.*");
+  const int64_t count = config.Positive(blocks.count_key);
+  for (int64_t i = 0; i < count; ++i) {
+    for (const std::string& rest : wanted) {
+      const std::string name = absl::StrCat(front, i, rest);
+      if (checkpoint.tensors().contains(name)) continue;
+      throw Error(ErrorCode::kDataLoss, absl::StrCat(path, ": tensor ", name, " is missing; config.json says ",
+                                                     blocks.count_key, " ", count));
+    }
+  }
+}
+
+// Its tensors are listed, its config.json is readable and its blocks are complete; returns a summary.
+std::string DescribePart(const fs::path& path, const std::vector<Blocks>& blocks) {
   const std::shared_ptr<const Checkpoint> checkpoint = Checkpoint::Open(path.string());
   uint64_t bytes = 0;
   for (const auto& [name, tensor] : checkpoint->tensors()) bytes += tensor.entry->byte_count;
   if (fs::is_directory(path)) {
-    const fs::path config = path / "config.json";
-    JsonFacts(ReadTextFile(config.string()), config.string());
+    const fs::path file = path / "config.json";
+    const JsonFacts config(ReadTextFile(file.string()), file.string());
+    for (const Blocks& one : blocks) CheckBlocks(*checkpoint, one, config, path.string());
   }
   return absl::StrCat(path.string(), ": ", checkpoint->tensors().size(), " tensors, ", bytes >> 20, " MiB");
 }
@@ -100,9 +134,13 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
     const fs::path folder = options.TokenizerFolder();
     return absl::StrCat(folder.string(), ": ", BpeTokenizer::Load(folder.string()).vocabulary_size(), " tokens");
   });
-  Add(checks, "text encoder", advice, [&] { return DescribePart(text_encoder); });
-  Add(checks, "transformer", advice, [&] { return DescribePart(transformer); });
-  Add(checks, "vae", advice, [&] { return DescribePart(vae); });
+  Add(checks, "text encoder", advice, [&] { return DescribePart(text_encoder, {{"layers", "num_hidden_layers"}}); });
+  Add(checks, "transformer", advice, [&] {
+    return DescribePart(
+        transformer,
+        {{"layers", "n_layers"}, {"noise_refiner", "n_refiner_layers"}, {"context_refiner", "n_refiner_layers"}});
+  });
+  Add(checks, "vae", advice, [&] { return DescribePart(vae, {}); });
   if (!fs::is_directory(text_encoder) || !fs::is_directory(transformer)) return;
   Add(checks, "pairing", "use the text encoder that belongs to this transformer", [&] {
     const int64_t width = ConfigNumber(text_encoder / "config.json", "hidden_size");
@@ -121,8 +159,8 @@ void CheckRenderer(const ConnectionOptions& connection, std::vector<Check>& chec
   const size_t before = checks.size();
   Add(checks, "renderer", "start diptych-renderd there, or correct --render; its log says what it is doing", [&] {
     renderer = ValueOrThrow(ConnectToRenderer(connection)->Describe());
-    return absl::StrCat(connection.render, " serves: ", renderer.device, ", ", renderer.dtype, ", ", renderer.queued,
-                        " jobs waiting");
+    return absl::StrCat(connection.render, " serves: ", renderer.device, ", ", renderer.dtype,
+                        ", waiting jobs: ", renderer.queued);
   });
   if (!checks[before].ok) return;
   if (renderer.state_folder) {

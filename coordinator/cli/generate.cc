@@ -38,6 +38,7 @@ class Generate final : public Command {
     picture_ = ReadPictureOptions(settings);
     json_ = settings.Get(options::kJson);
     save_embeddings_ = settings.Get(options::kSaveEmbeddings);
+    RefuseEmbeddingsName(save_embeddings_);
     preview_ = settings.Get(options::kPreview);
     // In a file it concerns the renderer, which says so in its log.
     custom_scheduler_ = settings.OriginOf(options::kUseCustomScheduler) == Origin::kFlag;

@@ -61,12 +61,13 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
   // queue has nothing to say.
   std::optional<steady_clock::time_point> lost_since;
   std::optional<JobView> last_seen;
-  bool preview_failed = false;
+  bool preview_came = false, preview_failed = false;
   while (true) {
     WatchOptions watch{.want_picture = options.want_picture, .last_seen = last_seen ? &*last_seen : nullptr};
     watch.on_connected = [&] { lost_since.reset(); };
     if (!options.preview.empty()) {
       watch.on_preview = [&](int32_t, const std::string& jpeg) {
+        preview_came = true;
         if (preview_failed) return;
         try {
           WriteFileAtomically(options.preview, jpeg);
@@ -83,7 +84,12 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
           last_seen = job;
         },
         stop);
-    if (result.ok()) return *result;
+    if (result.ok()) {
+      if (!options.preview.empty() && !preview_came) {
+        view.Note("warning: no preview came; a renderer makes them while it paints (render.preview_every)");
+      }
+      return *result;
+    }
     interrupt.ThrowIfRequested();
     if (result.status().code() != absl::StatusCode::kUnavailable) ThrowUnlessOk(result.status());
     options.check_nodes();

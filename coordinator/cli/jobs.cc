@@ -80,7 +80,8 @@ class Jobs final : public RendererCommand {
       for (const JobView& job : jobs) all.push_back(JobJson(job));
       environment.out << JsonLine(all) << std::flush;
     } else {
-      environment.out << JobTable(jobs, Columns()) << std::flush;
+      if (!jobs.empty()) environment.out << JobTable(jobs, Columns()) << std::flush;
+      if (jobs.empty()) environment.err << "no such jobs" << std::endl;
     }
     if (ended > most_ended_) {
       environment.err << "older jobs that have ended are not shown; --limit shows more" << std::endl;

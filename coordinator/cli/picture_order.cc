@@ -157,6 +157,14 @@ PromptParts NegativePrompt(const std::string& text, const std::optional<PromptPa
   return negative;
 }
 
+void RefuseEmbeddingsName(const std::string& file) {
+  try {
+    (void)EmbeddingsPath(file);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
 PictureOptions ReadPictureOptions(const Settings& settings) {
   const auto given = [&](const auto& option) { return settings.OriginOf(option) == Origin::kFlag; };
   PictureOptions result;
@@ -201,6 +209,7 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   result.count = settings.Get(options::kCount);
   result.count_given = given(options::kCount);
   result.load_embeddings = settings.Get(options::kLoadEmbeddings);
+  RefuseEmbeddingsName(result.load_embeddings);
   result.from_picture = settings.Get(options::kFromPicture);
   return result;
 }

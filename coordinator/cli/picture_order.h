@@ -29,7 +29,9 @@ struct PictureOptions {
   std::string load_embeddings;  // a file; empty: none
   std::string from_picture;     // a file; empty: none
 };
-PictureOptions ReadPictureOptions(const Settings& settings);
+// Throws UsageError for the name of a pickle.
+void RefuseEmbeddingsName(const std::string& file);
+PictureOptions ReadPictureOptions(const Settings& settings);  // throws UsageError
 
 // One prompt, and every seed that it is painted with.
 struct PictureOrder {

@@ -39,7 +39,11 @@ PrivateRun::PrivateRun(PrivateNodesPlan plan, bool verbose, Environment& environ
     if (!renderer_) renderer_ = ValueOrThrow(RenderClient::Make(address, /*insecure=*/false, kTimeout));
     return HasLoaded(renderer_->Describe().status().code());
   };
-  nodes_ = std::make_unique<PrivateNodes>(plan, is_serving, environment.interrupt);
+  try {
+    nodes_ = std::make_unique<PrivateNodes>(plan, is_serving, environment.interrupt);
+  } catch (const ArgumentsRefused& error) {  // they are those that the user gave us
+    throw UsageError(error.what());
+  }
   if (plan.encoder && plan.renderer) {
     const int64_t width = ValueOrThrow(encoder_->Describe()).width;
     const int64_t wanted = ValueOrThrow(renderer_->Describe()).cap_feat_dim;

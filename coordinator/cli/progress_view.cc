@@ -1,7 +1,6 @@
 #include "coordinator/cli/progress_view.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,10 +28,9 @@ std::string ProgressBar(const JobView& job) {
   if (job.state != JobView::State::kRendering) return text + StateNote(job);
   absl::StrAppend(&text, "step ", step, " of ", steps);
   if (job.sigma > 0) absl::StrAppendFormat(&text, ", sigma %.2f", job.sigma);
-  const std::vector<double>& ms = job.timings.step_ms;
-  if (!ms.empty()) {
-    const double mean = std::accumulate(ms.begin(), ms.end(), 0.0) / static_cast<double>(ms.size()) / 1000;
-    absl::StrAppendFormat(&text, ", %.2f s a step, %.0f s left", mean, mean * (steps - step));
+  if (job.left_ms) {
+    if (step < steps) absl::StrAppendFormat(&text, ", %.2f s a step", *job.left_ms / (steps - step) / 1000);
+    absl::StrAppendFormat(&text, ", %.0f s left", *job.left_ms / 1000);
   }
   return text;
 }

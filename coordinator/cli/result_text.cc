@@ -85,6 +85,7 @@ ordered_json JobJson(const JobView& job) {
           {"step", job.step},
           {"steps", job.steps},
           {"sigma", job.sigma},
+          {"left_ms", job.left_ms ? ordered_json(*job.left_ms) : ordered_json()},
           {"error", job.error},
           {"error_code", job.error_code},
           {"detail", job.detail},

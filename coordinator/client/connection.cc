@@ -1,10 +1,22 @@
 #include "coordinator/client/connection.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/net/address.h"
 #include "common/net/grpc_status.h"
 
 namespace diptych {
+namespace {
+
+// gRPC's "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:7872: Failed to connect to remote
+// host: Connection refused", in fewer words and with what to do.
+std::string WithAdvice(absl::string_view message) {
+  if (!absl::StartsWith(message, "failed to connect to all addresses")) return std::string(message);
+  return absl::StrCat(message.substr(message.rfind(": ") + 2),
+                      "; start the daemon there, or correct the address (diptych doctor checks both)");
+}
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address, bool insecure,
                                                        std::string_view what) {
@@ -20,7 +32,7 @@ absl::Status CallStatus(const grpc::Status& status, std::string_view what, const
   const absl::Status result = FromGrpcStatus(status);
   const std::string peer = absl::StrCat(std::string(what), " at ", address);
   if (result.code() == absl::StatusCode::kUnavailable) {
-    return absl::UnavailableError(absl::StrCat(peer, " is not available: ", result.message()));
+    return absl::UnavailableError(absl::StrCat(peer, " is not available: ", WithAdvice(result.message())));
   }
   if (result.code() == absl::StatusCode::kDeadlineExceeded) {
     return absl::DeadlineExceededError(absl::StrCat(peer, " did not answer in time"));

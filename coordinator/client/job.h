@@ -85,6 +85,7 @@ struct JobView {
   std::optional<PromptFitView> prompt_fit, negative_fit;  // unset: not encoded yet, or not known
   int64_t sequence = 0;                                   // of this report; grows
   double sigma = 0;                                       // noise level after the finished steps, while it is painted
+  std::optional<double> left_ms;                          // for the steps that are left, while it is painted
   int64_t deadline_unix_ms = 0;                           // 0: none
   std::string picture_sha256;                             // when done
   int64_t picture_bytes = 0;

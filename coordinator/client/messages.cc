@@ -127,6 +127,7 @@ JobView JobFromMessage(const v1::Job& job) {
   if (job.has_negative_fit()) view.negative_fit = FitFromMessage(job.negative_fit());
   view.sequence = job.sequence();
   view.sigma = job.sigma();
+  if (job.has_left_ms()) view.left_ms = job.left_ms();
   view.deadline_unix_ms = job.deadline_unix_ms();
   view.picture_sha256 = job.picture_sha256();
   view.picture_bytes = job.picture_bytes();

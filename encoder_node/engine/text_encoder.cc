@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "common/conditioning/long_prompt.h"
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
@@ -14,7 +15,6 @@
 #include "common/weights/checkpoint.h"
 #include "common/weights/fingerprint.h"
 #include "common/weights/weight_view.h"
-#include "encoder_node/engine/long_prompt.h"
 #include "encoder_node/qwen3/model.h"
 
 namespace diptych {

@@ -96,7 +96,7 @@ struct Model::Network {
   Network(const WeightView& w, const Config& c)
       : embed_tokens((w / "embed_tokens" / "weight").Tensor({c.vocab_size, c.hidden_size})),
         norm(w / "norm", c.hidden_size, c.rms_norm_eps) {
-    layers.reserve(c.num_hidden_layers);
+    // Nothing is reserved: the number is the file's to say, and a wrong one shall end with the name of what is missing.
     for (int64_t i = 0; i < c.num_hidden_layers; ++i) layers.emplace_back(w / "layers" / i, c);
   }
 

@@ -265,7 +265,10 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
     unreachable_since = hope ? std::nullopt : std::optional(unreachable_since.value_or(now));
     if (patience > milliseconds(0) &&
         ((unreachable_since && now - *unreachable_since >= patience) || now - start >= options_.call_timeout)) {
-      throw Error(ErrorCode::kUnavailable, reasons);
+      throw Error(
+          ErrorCode::kUnavailable,
+          absl::StrCat(reasons, " (waited ", std::chrono::duration_cast<std::chrono::seconds>(now - start).count(),
+                       " s; --encoder-patience, --encode-timeout)"));
     }
     // What is not known yet will be in a moment.
     if (on_waiting && !any_unknown && !reasons.empty() && reasons != told) {

@@ -64,7 +64,7 @@ void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t promp
 // Milliseconds; 0 where a stage has not run in this attempt. A step that several jobs took together counts whole in
 // each: so long each of them took.
 struct JobTimings {
-  double queue_ms = 0;     // from acceptance to the start of the first attempt
+  double queue_ms = 0;     // waiting to be encoded, in the first attempt, and then to be painted, in all
   double encode_ms = 0;    // as the encoder measured it, both prompts together
   double transfer_ms = 0;  // the conditioning calls less encode_ms
   double refine_ms = 0;    // caption embedder and context refiner

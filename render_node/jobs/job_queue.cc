@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
+#include "absl/strings/str_format.h"
 #include "common/error/error.h"
 #include "common/status/status.h"
 #include "render_node/jobs/job_id.h"
@@ -306,8 +307,8 @@ void JobQueue::FailAtDeadline(const std::string& id) {
   const std::optional<Job> job = store_.Get(id);
   if (!job || IsTerminal(job->state)) return;
   EndNow(id, JobState::kFailed,
-         "its deadline passed " + Seconds(static_cast<double>(job->spec.timeout_ms)) +
-             " after it was accepted; it was " + std::string(JobStateName(job->state)),
+         absl::StrFormat("its deadline passed %g s after it was accepted; it was %s",
+                         static_cast<double>(job->spec.timeout_ms) / 1000, JobStateName(job->state)),
          absl::StatusCodeToString(absl::StatusCode::kDeadlineExceeded));
 }
 
@@ -356,6 +357,7 @@ void JobQueue::HandOver(const ClaimedJob& claimed, std::shared_ptr<const JobInpu
   }
   --encoding_;
   found->second.stage = Stage::kReady;
+  found->second.ready_steady_ms = clock_.SteadyMs();
   found->second.held = false;
   found->second.inputs = std::move(inputs);
   ready_.emplace(found->second.claim, claimed.job.id);
@@ -386,6 +388,7 @@ std::vector<ClaimedJob> JobQueue::ClaimToRender(int64_t most, const std::functio
       }
     }
     in_work.stage = Stage::kRendering;
+    in_work.job.timings.queue_ms += sitting->until_steady_ms - in_work.ready_steady_ms;
     in_work.held = true;
     in_work.sitting = sitting;
     ++sitting->members;

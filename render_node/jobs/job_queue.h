@@ -176,6 +176,7 @@ class JobQueue {
     bool held = true;                         // by a worker; only a ready job is not
     int64_t claim = 0;                        // its number
     std::shared_ptr<const JobInputs> inputs;  // while it is ready
+    double ready_steady_ms = 0;               // since when it is
     double saved_steady_ms = 0;               // when Report last went to the store
     std::shared_ptr<Sitting> sitting;         // while it is painted
   };

@@ -17,10 +17,12 @@ constexpr std::chrono::milliseconds kPauseAfterStoreFailure{1000};
 
 std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
-// Embeddings of unknown origin do not say how many tokens they are of.
-std::optional<PromptFit> FitOf(const ConditioningHeader& header) {
-  if (header.token_count == 0) return std::nullopt;
-  return PromptFit{header.token_count, header.rows};
+// The renderer shortens an upload of more rows than it takes. Embeddings of unknown origin do not say how many tokens
+// they are of.
+std::optional<PromptFit> FitOf(const ConditioningHeader& header, int64_t row_limit) {
+  const int64_t rows = std::min(header.rows, row_limit);
+  if (header.token_count > 0) return PromptFit{header.token_count, rows};
+  return rows < header.rows ? std::optional(PromptFit{header.rows, rows}) : std::nullopt;
 }
 
 // Ends a claim of the lane for stored jobs: this one's conditioning is not at hand any more.
@@ -69,7 +71,7 @@ void JobRunner::Work(const std::function<std::optional<Claimed>()>& claim, void 
   for (;;) {
     absl::StatusOr<std::optional<Claimed>> claimed = Guard([&] { return claim(); });
     if (!claimed.ok()) {
-      PauseAfter(claimed.status());
+      PauseAfter("", claimed.status());
     } else if (claimed->has_value()) {
       (this->*stage)(**claimed);
     } else {
@@ -87,11 +89,12 @@ void JobRunner::Encode(ClaimedJob& claimed) {
     WithStore(job, claimed.cancel, [&] { uploaded = parts_.store.LoadConditioning(job.id); });
     auto inputs = std::make_shared<JobInputs>();
     const FetchRequests requests = FetchRequestsOf(job.spec, job.id, parts_.renderer.facts());
+    const int64_t row_limit = parts_.renderer.facts().row_limit;
     inputs->positive = uploaded.positive ? *std::move(uploaded.positive) : Fetch(claimed, requests.positive);
-    job.fits.prompt = FitOf(inputs->positive.header);
+    job.fits.prompt = FitOf(inputs->positive.header, row_limit);
     if (requests.negative) {
       inputs->negative = uploaded.negative ? std::move(uploaded.negative) : Fetch(claimed, *requests.negative);
-      job.fits.negative = FitOf(inputs->negative->header);
+      job.fits.negative = FitOf(inputs->negative->header, row_limit);
     }
     Advance(job, JobState::kReady, claimed.cancel);
     parts_.queue.HandOver(claimed, inputs);
@@ -155,8 +158,12 @@ void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
       Settle(easel.claimed.job, OutcomeOfCurrentException(easel.claimed.job, easel.claimed.cancel));
     }
   };
-  const auto parted = [this](size_t together, const std::exception_ptr& why) {
-    if (parts_.events.parted) parts_.events.parted(together, Guard([&] { std::rethrow_exception(why); }));
+  const auto parted = [&](size_t together, const std::exception_ptr& why) {
+    if (!parts_.events.parted) return;
+    const absl::Status status = Guard([&] { std::rethrow_exception(why); });
+    for (const std::unique_ptr<Easel>& easel : easels) {
+      if (!easel->ended) parts_.events.parted(easel->claimed.job, together, status);
+    }
   };
   try {
     parts_.renderer.RenderTogether(members, {.ended = end, .parted = parted});
@@ -340,20 +347,20 @@ void JobRunner::Settle(Job& job, JobState outcome) {
   if (IsTerminal(job.state) && job.state != outcome) {  // somebody else ended it
     if (parts_.events.state_changed) parts_.events.state_changed(job);
   } else if (!stored.ok() && !absl::IsCancelled(stored)) {
-    if (parts_.events.store_failed) parts_.events.store_failed(stored);
+    if (parts_.events.store_failed) parts_.events.store_failed(job.id, stored);
   }
   if (job.state == JobState::kQueued) return;
   // One that stays is removed at the next start.
   if (IsTerminal(job.state)) Guard([&] { parts_.checkpoints.Remove(job.id); }).IgnoreError();
   parts_.queue.Release(job.id);
-  SyncOutcome();
+  SyncOutcome(job.id);
 }
 
 // After the watchers know: the row says done only once the picture is on disk, and a power cut that takes the row back
 // costs painting the same picture again. A later sync makes good for one that fails.
-void JobRunner::SyncOutcome() {
+void JobRunner::SyncOutcome(const std::string& job_id) {
   const absl::Status synced = Guard([this] { parts_.store.Sync(); });
-  if (!synced.ok() && parts_.events.store_failed) parts_.events.store_failed(synced);
+  if (!synced.ok() && parts_.events.store_failed) parts_.events.store_failed(job_id, synced);
 }
 
 void JobRunner::Advance(Job& job, JobState to, const CancelToken& cancel) {
@@ -375,14 +382,14 @@ void JobRunner::WithStore(Job& job, const CancelToken& cancel, const std::functi
       if (!MayPass(error.code()) || cancel.IsCancelled() || parts_.queue.stopping()) throw;
       job.detail = FirstLine(error.what());
       parts_.queue.Report(job);
-      PauseAfter(ToStatus(error));
+      PauseAfter(job.id, ToStatus(error));
       job.detail.clear();
     }
   }
 }
 
-void JobRunner::PauseAfter(const absl::Status& failure) {
-  if (parts_.events.store_failed) parts_.events.store_failed(failure);
+void JobRunner::PauseAfter(const std::string& job_id, const absl::Status& failure) {
+  if (parts_.events.store_failed) parts_.events.store_failed(job_id, failure);
   parts_.queue.WaitForStop(kPauseAfterStoreFailure);
 }
 

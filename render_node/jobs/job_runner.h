@@ -52,8 +52,10 @@ struct JobRunnerEvents {
   std::function<void(const RenderProgress&)> progressed;             // each stage of painting that has ended
   std::function<void(const Job&, int32_t step)> resumed;             // from a checkpoint after this step
   std::function<void(const Job&, const std::string& why)> checkpoint_failed;  // cannot be written or used; work goes on
-  std::function<void(const absl::Status&)> store_failed;                      // the worker tries again
-  std::function<void(size_t together, const absl::Status& why)> parted;       // BatchEvents says what
+  // The worker tries again. `job_id`: whose work it holds up; empty: none's in particular.
+  std::function<void(const std::string& job_id, const absl::Status&)> store_failed;
+  // For each job of the batch that is still painted; BatchEvents says what.
+  std::function<void(const Job&, size_t together, const absl::Status& why)> parted;
 };
 
 // All must outlive the runner.
@@ -113,10 +115,10 @@ class JobRunner {
   void SaveCheckpoint(const Job& job, const std::string& determinants, const LatentState& latent);
   JobState OutcomeOfCurrentException(Job& job, const CancelToken& cancel) const;
   void Settle(Job& job, JobState outcome);
-  void SyncOutcome();
+  void SyncOutcome(const std::string& job_id);
   void Advance(Job& job, JobState to, const CancelToken& cancel);
   void WithStore(Job& job, const CancelToken& cancel, const std::function<void()>& work);
-  void PauseAfter(const absl::Status& failure);
+  void PauseAfter(const std::string& job_id, const absl::Status& failure);
 
   const JobRunnerParts parts_;
   std::atomic<bool> searched_ = false;  // for stored conditioning, since an encoder last answered

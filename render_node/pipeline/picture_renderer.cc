@@ -79,11 +79,6 @@ void CheckConditioningFits(const ConditioningHeader& header, const RendererFacts
                     (header.model_fingerprint.empty() ? "of unknown origin" : header.model_fingerprint.substr(0, 12)) +
                     "), this DiT takes rows of " + std::to_string(facts.cap_feat_dim) + " (cap_feat_dim)");
   }
-  if (header.rows > facts.row_limit) {
-    throw Error(ErrorCode::kFailedPrecondition, "the conditioning has " + std::to_string(header.rows) +
-                                                    " rows, this DiT takes at most " + std::to_string(facts.row_limit) +
-                                                    "; embeddings saved beside its transformer folder are shortened");
-  }
 }
 
 void CheckResume(const LatentState& state, int32_t channels, int32_t height, int32_t width, int32_t steps) {

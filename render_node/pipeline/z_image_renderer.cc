@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 
+#include "common/conditioning/long_prompt.h"
 #include "common/model_config/json_facts.h"
 #include "common/weights/checkpoint.h"
 #include "common/weights/fingerprint.h"
@@ -56,13 +57,15 @@ class ZImageRenderer : public PictureRenderer {
   }
 
  private:
-  // [rows, width]; points into `conditioning`, which outlives the call.
+  // [rows, width], no more rows than the DiT takes; may point into `conditioning`, which outlives the call.
   at::Tensor Rows(const Conditioning& conditioning) const {
     CheckConditioning(conditioning);
     CheckConditioningFits(conditioning.header, facts_);
     const at::ScalarType dtype = conditioning.header.dtype == StateDtype::kFloat32 ? at::kFloat : at::kBFloat16;
-    return at::from_blob(const_cast<uint8_t*>(conditioning.bytes.data()),
-                         {conditioning.header.rows, conditioning.header.width}, at::TensorOptions().dtype(dtype));
+    const at::Tensor rows =
+        at::from_blob(const_cast<uint8_t*>(conditioning.bytes.data()),
+                      {conditioning.header.rows, conditioning.header.width}, at::TensorOptions().dtype(dtype));
+    return FitRows(rows, facts_.row_limit, conditioning.header.long_prompt_mode);
   }
 
   const ZImagePipeline pipeline_;

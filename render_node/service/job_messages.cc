@@ -1,8 +1,11 @@
 #include "render_node/service/job_messages.h"
 
+#include <algorithm>
 #include <array>
+#include <numeric>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/wire/enums.h"
@@ -89,6 +92,10 @@ v1::Job ToProto(const Job& job) {
   message.set_attempt(job.attempt);
   message.set_sequence(job.sequence);
   message.set_sigma(job.sigma);
+  if (const std::vector<double>& done = job.timings.step_ms; job.state == JobState::kRendering && !done.empty()) {
+    const double mean = std::accumulate(done.begin(), done.end(), 0.0) / static_cast<double>(done.size());
+    message.set_left_ms(mean * std::max(0, job.spec.steps - job.step));
+  }
   message.set_deadline_unix_ms(job.deadline_unix_ms);
   if (job.picture != job.id) message.set_picture_sha256(job.picture);
   message.set_picture_bytes(job.picture_bytes);

@@ -146,11 +146,14 @@ JobRunnerEvents LoggedAndCounted(const Logger& log, RenderMetrics& metrics) {
       .checkpoint_failed =
           [log](const Job& job, const std::string& why) { log.ForJob(job.id).Warn(absl::StrCat("checkpoint: ", why)); },
       .store_failed =
-          [log](const absl::Status& status) { log.Error(absl::StrCat("the job store fails: ", status.message())); },
+          [log](const std::string& job_id, const absl::Status& status) {
+            const Logger line = job_id.empty() ? log : log.ForJob(job_id);
+            line.Error(absl::StrCat("the job store fails: ", status.message()));
+          },
       .parted =
-          [log](size_t together, const absl::Status& why) {
-            log.Warn(absl::StrCat("these pictures cannot be painted all together and go on at most ", together,
-                                  " at a time: ", why.message()));
+          [log](const Job& job, size_t together, const absl::Status& why) {
+            log.ForJob(job.id).Warn(absl::StrCat("cannot be painted together with all of its batch; goes on at most ",
+                                                 together, " at a time: ", why.message()));
           }};
 }
 
@@ -222,6 +225,8 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     options.log = log;
     encoders = std::make_unique<EncoderPool>(std::move(options));
     CheckEncoders(encoders->Describe(), facts, log);
+  } else {
+    log.Warn("no encoder is configured (--encoder HOST:PORT): jobs must bring their embeddings");
   }
 
   ConditioningStore conditioning({.folder = folder.conditioning_store(),
@@ -276,7 +281,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .retention = config.retention,
        .swept =
            [&](const Swept& swept) {
-             log.Info(absl::StrCat("forgot ", swept.jobs, " jobs, removed ", swept.files, " files"));
+             log.Info(absl::StrCat("forgotten jobs: ", swept.jobs, ", removed files: ", swept.files));
            },
        .failed = [&](const absl::Status& status) { log.Error(absl::StrCat("housekeeping: ", status.message())); },
        .picture_bytes =
@@ -309,7 +314,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s",
                            kVersion, load_ms / 1000, facts.dtype, facts.device, facts.threads,
                            facts.transformer_fingerprint.substr(0, 12), facts.vae_fingerprint.substr(0, 12)));
-  log.Info(absl::StrCat("listening on ", (*server)->address().ToString(), ", ", queue.waiting(), " jobs waiting"));
+  log.Info(absl::StrCat("listening on ", (*server)->address().ToString(), ", waiting jobs: ", queue.waiting()));
 
   ServiceReporter reporter(log, {.status = [&] { return StatusLine(queue.census()); },
                                  .is_alive = [&] { return queue.running() >= 0; }});  // the queue's lock can be taken

@@ -38,6 +38,11 @@ absl::Status ReadAddresses(const Settings& settings, RenderDaemonConfig* config)
     if (!encoder.ok()) return Named("--encoder", encoder.status());
     if (absl::Status s = CheckPlaintextAllowed(*encoder, config->insecure, "connecting to the encoder"); !s.ok())
       return s;
+    for (const Address& other : config->encoders) {
+      if (other.ToString() == encoder->ToString()) {
+        return absl::InvalidArgumentError(absl::StrCat("--encoder: ", text, " is there twice"));
+      }
+    }
     config->encoders.push_back(*encoder);
   }
   return absl::OkStatus();

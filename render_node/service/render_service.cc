@@ -219,10 +219,10 @@ absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::Server
 
 void RenderService::LogAccepted(const RenderServiceParts& parts, const SubmittedJob& job, const JobSpec& spec,
                                 bool uploaded) const {
-  log_.ForJob(job.id).Info(
-      absl::StrCat("accepted from \"", spec.client, "\": ", spec.width, "x", spec.height, ", ", spec.steps,
-                   " steps, seed ", spec.seed, ", ", PromptForLog(spec, parts.log_prompts),
-                   uploaded ? ", uploaded conditioning" : "", ", ", job.jobs_ahead, " jobs ahead"));
+  log_.ForJob(job.id).Info(absl::StrCat("accepted from \"", spec.client, "\": ", spec.width, "x", spec.height, ", ",
+                                        spec.steps, " steps, seed ", spec.seed, ", ",
+                                        PromptForLog(spec, parts.log_prompts),
+                                        uploaded ? ", uploaded conditioning" : "", ", jobs ahead: ", job.jobs_ahead));
 }
 
 grpc::Status RenderService::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,

@@ -97,6 +97,16 @@ Damage Broken(const std::string& file) {
           {file}};
 }
 
+Damage WithNumber(const std::string& file, const char* key, int64_t value, const std::string& piece) {
+  return {file,
+          [=](const Copy& copy, const std::string& name) {
+            nlohmann::json config = nlohmann::json::parse(ReadFile(copy.File(name)));
+            config[key] = value;
+            WriteFile(copy.File(name), config.dump());
+          },
+          {piece}};
+}
+
 Damage WithoutKey(const std::string& file, const char* key) {
   return {file, [=](const Copy& copy, const std::string& name) { DropKey(copy, name, key); }, {file, key}};
 }
@@ -128,6 +138,7 @@ TEST(BadCheckpoint, IsRefusedByTheEncoder) {
        {kTextWeights, [](const Copy& copy, const std::string& name) { fs::remove(copy.File(name)); }, {"text_encoder"}},
        Broken("text_encoder/config.json"),
        WithoutKey("text_encoder/config.json", "hidden_size"),
+       WithNumber("text_encoder/config.json", "num_hidden_layers", 1'000'000'000, "layers.3."),
        Broken("tokenizer/tokenizer.json"),
        {"tokenizer/tokenizer.json",
         [](const Copy& copy, const std::string& name) { fs::remove(copy.File(name)); },
@@ -142,11 +153,34 @@ TEST(BadCheckpoint, IsRefusedByTheRenderer) {
                     {kDitWeights, Truncate, {kDitWeights}},
                     Broken("transformer/config.json"),
                     WithoutKey("transformer/config.json", "cap_feat_dim"),
+                    WithNumber("transformer/config.json", "n_layers", 1'000'000'000, "layers.2."),
                     Dropped(kVaeWeights, "decoder.conv_in.weight"),
                     Shortened(kVaeWeights, "decoder.conv_out.bias", "[2]", "[3]"),
                     {kVaeWeights, Truncate, {kVaeWeights}},
                     WithoutKey("vae/config.json", "scaling_factor"),
                     Broken("scheduler/scheduler_config.json")});
+}
+
+TEST(BadCheckpoint, IsSeenByTheDoctor) {
+  const std::vector<Damage> damages = {
+      Dropped(kTextWeights, "model.layers.1.self_attn.q_proj.weight"),
+      WithNumber("text_encoder/config.json", "num_hidden_layers", 4, "model.layers.3."),
+      Dropped(kDitWeights, "layers.1.attention.to_k.weight"),
+      WithNumber("transformer/config.json", "n_layers", 3, "layers.2."),
+      WithNumber("transformer/config.json", "n_refiner_layers", 5, "_refiner."),
+      {"text_encoder/config.json",
+       [](const Copy& copy, const std::string& name) { WriteFile(copy.File(name), "{"); },
+       {"config.json", "byte 2 of 1"}}};
+  const Copy copy;
+  ASSERT_EQ(Diptych({"doctor", "--model-path", copy.path()}).status, 0);
+  for (const Damage& damage : damages) {
+    damage.spoil(copy, damage.file);
+    const Outcome outcome = Diptych({"doctor", "--model-path", copy.path()});
+    SCOPED_TRACE(outcome.out);
+    EXPECT_EQ(outcome.status, 1);
+    for (const std::string& piece : damage.pieces) EXPECT_NE(outcome.out.find(piece), std::string::npos) << piece;
+    copy.Mend(damage.file);
+  }
 }
 
 TEST(BadCheckpoint, AFolderThatIsNotThereIsRefusedByBoth) {

@@ -142,6 +142,23 @@ std::string Embeddings(const std::string& path, int64_t rows, int64_t width) {
   return path;
 }
 
+TEST(BadInput, EmbeddingsOfMoreRowsThanTheRendererTakesAreShortenedAndThatIsSaid) {
+  Studio studio;
+  const std::string file = Embeddings(studio.scratch / "long.safetensors", 300, 32);
+  const Outcome outcome = studio.Run({"generate", "--load-embeddings", file, "--width", "64", "--height", "64",
+                                      "--steps", "1", "--output", studio.scratch / "a.png"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("300"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("224"), std::string::npos) << outcome.err;
+}
+
+TEST(BadInput, ThatADaemonOfThisRunRefusesIsWrongUsage) {
+  const Scratch scratch;
+  ExpectRefused(Diptych({"generate", "x", "--model-path", ToyPath("toy_a"), "--tile-size", "64", "--tile-overlap", "40",
+                         "--output", scratch / "a.png"}),
+                2, {"--tile-overlap 40", "--tile-size 64"});
+}
+
 TEST(BadInput, InFilesIsRefusedWithTheNameOfTheFile) {
   Studio studio;
   const Scratch& scratch = studio.scratch;
@@ -159,10 +176,9 @@ TEST(BadInput, InFilesIsRefusedWithTheNameOfTheFile) {
   ExpectRefused(generate({"--load-embeddings", scratch / "cut.safetensors"}, out), 1, {"cut.safetensors"});
   ExpectRefused(generate({"--load-embeddings", Embeddings(scratch / "other.safetensors", 3, 48)}, out), 1,
                 {"48", "32", "cap_feat_dim"});
-  ExpectRefused(generate({"--load-embeddings", Embeddings(scratch / "long.safetensors", 300, 32)}, out), 1,
-                {"300 rows", "at most 224"});
-  ExpectRefused(generate({"--load-embeddings", scratch / "states.pt"}, out), 1,
-                {"states.pt", "pickle", ".safetensors"});
+  for (const char* flag : {"--load-embeddings", "--save-embeddings"}) {
+    ExpectRefused(generate({flag, scratch / "states.pt"}, out), 2, {"states.pt", "pickle", ".safetensors"});
+  }
   ExpectRefused(generate({"--load-embeddings", scratch / "nowhere.safetensors"}, out), 1, {"nowhere.safetensors"});
 
   WriteFile(scratch / "plain.png", EncodePng({.width = 1, .height = 1, .rgb = {1, 2, 3}}, {}));

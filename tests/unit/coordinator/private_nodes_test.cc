@@ -99,6 +99,17 @@ TEST_F(PrivateNodesTest, SayWhyADaemonEndedWhileItLoaded) {
             "diptych-encoderd: truncated file");
 }
 
+TEST_F(PrivateNodesTest, TellArgumentsThatADaemonRefusesFromItsTroubles) {
+  Program("diptych-encoderd", kListens);
+  Program("diptych-renderd", "echo 'diptych-renderd: --tile-overlap 40 is too much' >&2; exit 2");
+  try {
+    const PrivateNodes nodes(Plan(), Serving, interrupt_);
+    FAIL();
+  } catch (const ArgumentsRefused& error) {
+    EXPECT_STREQ(error.what(), "diptych-renderd: --tile-overlap 40 is too much");
+  }
+}
+
 TEST_F(PrivateNodesTest, SayWhichSignalEndedADaemon) {
   Program("diptych-encoderd", "echo 'working' >&2; kill -KILL $$");
   EXPECT_EQ(MessageOfStart(Plan()).rfind("diptych-encoderd was ended by signal 9 (Killed)", 0), 0u);

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <string>
 
+#include "common/error/error.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
 
@@ -56,6 +57,16 @@ class RunFolderTest : public testing::Test {
   const std::string before_ = getenv("TMPDIR") == nullptr ? "" : getenv("TMPDIR");
   TestFolder temporary_;
 };
+
+TEST_F(RunFolderTest, NamesTheTmpdirThatIsNotThere) {
+  setenv("TMPDIR", "/no/such/folder", 1);
+  try {
+    const RunFolder folder;
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("TMPDIR=/no/such/folder"), std::string::npos) << error.what();
+  }
+}
 
 TEST_F(RunFolderTest, IsForItsUserAloneAndGoesWithItsContent) {
   fs::path path;

@@ -49,6 +49,16 @@ TEST_F(JobFollowerTest, GetsThePictureAlsoWhenThePreviewsCannotBeWritten) {
   EXPECT_NE(err_.str().find("/nowhere/at/all"), std::string::npos) << err_.str();
 }
 
+TEST_F(JobFollowerTest, SaysThatNoPreviewComesOfAJobThatHasEnded) {
+  Follow(milliseconds(100));
+  err_.str("");
+  ProgressView view(err_, /*columns=*/{}, "");
+  FollowOptions options;
+  options.preview = "/nowhere/at/all/preview.jpg";
+  FollowJob(*client_, id_, options, view, interrupt_, nullptr);
+  EXPECT_NE(err_.str().find("warning: no preview came"), std::string::npos) << err_.str();
+}
+
 TEST_F(JobFollowerTest, CountsThePatienceFromEachLossAnew) {
   renderer_.dropped_watches = 3;
   EXPECT_EQ(Follow(milliseconds(250)).job.state, JobView::State::kDone);

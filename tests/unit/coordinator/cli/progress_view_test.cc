@@ -74,8 +74,10 @@ TEST(ProgressView, SaysWhenAWaitingJobMayBegin) {
 TEST(ProgressView, DrawsABarOverItselfOnATerminalAndClearsItAtTheEnd) {
   std::ostringstream err;
   ProgressView view(err, Columns(80), "");
-  view.Show(At(JobView::State::kRendering, 2, {500, 1500}));
-  view.Show(At(JobView::State::kRendering, 2, {500, 1500}));
+  JobView job = At(JobView::State::kRendering, 2, {500, 1500});
+  job.left_ms = 2000;
+  view.Show(job);
+  view.Show(job);
   EXPECT_EQ(err.str(), "\r[############------------] step 2 of 4, 1.00 s a step, 2 s left\x1b[K");
   err.str("");
   view.Show(At(JobView::State::kDone, 4));

@@ -540,6 +540,16 @@ TEST_F(JobQueueTest, CountsNoEarlierAttemptAsWaiting) {
   EXPECT_EQ(Claim().job.timings.queue_ms, 250);
 }
 
+TEST_F(JobQueueTest, CountsTheWaitForTheRenderer) {
+  Submit();
+  clock_.Pass(250);
+  ClaimedJob encoded = Claim();
+  queue_->Advance(encoded.job, kReady);
+  queue_->HandOver(encoded, nullptr);
+  clock_.Pass(400);
+  EXPECT_EQ(queue_->ClaimToRender()->job.timings.queue_ms, 650);
+}
+
 TEST_F(JobQueueTest, MeasuresNoNegativeWaitWhenTheClockIsSetBack) {
   Submit();
   clock_.unix_ms -= 3'600'000;

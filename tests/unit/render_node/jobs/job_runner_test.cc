@@ -59,9 +59,15 @@ class JobRunnerTest : public testing::Test {
     events.planned = [note](const Job&, const std::string& plan) { note("(" + plan + ")"); };
     events.resumed = [note](const Job&, int32_t step) { note("from " + std::to_string(step)); };
     events.checkpoint_failed = [note](const Job&, const std::string& why) { note("[" + why + "]"); };
-    events.store_failed = [this](const absl::Status&) { ++store_failures_; };
-    events.parted = [note](size_t together, const absl::Status& why) {
-      note("parted to " + std::to_string(together) + ": " + std::string(why.message()));
+    events.store_failed = [this](const std::string& job_id, const absl::Status&) {
+      {
+        const std::lock_guard lock(changes_mutex_);
+        store_failed_for_.insert(job_id);
+      }
+      ++store_failures_;
+    };
+    events.parted = [note](const Job& job, size_t together, const absl::Status& why) {
+      note(job.spec.prompt->user + " parted to " + std::to_string(together) + ": " + std::string(why.message()));
     };
     runner_ = std::make_unique<JobRunner>(JobRunnerParts{.queue = *queue_,
                                                          .store = *store_,
@@ -103,6 +109,7 @@ class JobRunnerTest : public testing::Test {
   std::mutex changes_mutex_;
   std::string changes_;  // read when the workers have stopped
   std::atomic<int> store_failures_ = 0;
+  std::set<std::string> store_failed_for_;  // guarded by changes_mutex_
   std::unique_ptr<StateFolder> folder_;
   std::unique_ptr<SqliteJobStore> sqlite_;
   std::unique_ptr<FillableStore> store_;
@@ -651,6 +658,7 @@ TEST_F(JobRunnerTest, AnOutcomeThatCannotBeSyncedIsReportedAndStands) {
   EXPECT_EQ(Ended(id).state, kDone);
   runner_->Stop();
   EXPECT_EQ(store_failures_, 1);
+  EXPECT_EQ(store_failed_for_, std::set<std::string>{id});
 }
 
 class JobRunnerBatchTest : public JobRunnerTest {
@@ -765,7 +773,8 @@ TEST_F(JobRunnerBatchTest, SaysWhenABatchWasTooMuch) {
     if (batch == "ab") events.parted(1, std::make_exception_ptr(std::bad_alloc()));
   };
   Paint(Ready({SpecOf("a"), SpecOf("b")}));
-  EXPECT_TRUE(Says(changes_, " parted to 1: out of memory")) << changes_;
+  EXPECT_TRUE(Says(changes_, " a parted to 1: out of memory")) << changes_;
+  EXPECT_TRUE(Says(changes_, " b parted to 1: out of memory")) << changes_;
 }
 
 // Two that were painted together when the daemon ended, and one that was ready: only these two may be to blame.
@@ -833,6 +842,8 @@ TEST_F(JobRunnerTest, WaitsForAFullDiskInsteadOfLosingTheJob) {
   EXPECT_EQ(job.state, kDone);
   EXPECT_EQ(job.detail, "");
   EXPECT_EQ(PictureOf(id), "c-3");
+  runner_->Stop();
+  EXPECT_EQ(store_failed_for_, std::set<std::string>{id});
 }
 
 TEST_F(JobRunnerTest, KeepsThePictureOfAJobWhoseRowWaitsForTheDisk) {

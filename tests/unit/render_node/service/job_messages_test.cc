@@ -127,6 +127,8 @@ TEST(JobMessages, JobShowsEveryField) {
   job.picture_bytes = 14;
 
   v1::Job message = ToProto(job);
+  EXPECT_FALSE(message.has_left_ms()) << "it is not painted";
+  message.set_left_ms(0);
   message.mutable_place();  // the queue's to say
   EXPECT_EQ(FieldsSetIn(message), AllFieldsOf(message));
   EXPECT_EQ(FieldsSetIn(message.timings()), AllFieldsOf(message.timings()));
@@ -153,6 +155,18 @@ TEST(JobMessages, JobShowsEveryField) {
   EXPECT_EQ(timings.decode_ms(), 7);
   EXPECT_EQ(timings.png_ms(), 8);
   EXPECT_EQ(timings.total_ms(), 9);
+}
+
+TEST(JobMessages, SaysHowLongTheStepsThatAreLeftTake) {
+  Job job;
+  job.spec.steps = 9;
+  job.state = JobState::kRendering;
+  EXPECT_FALSE(ToProto(job).has_left_ms()) << "nothing was measured";
+  job.step = 7;  // five of them in an earlier attempt
+  job.timings.step_ms = {500, 1500};
+  EXPECT_EQ(ToProto(job).left_ms(), 2000);
+  job.state = JobState::kDecoding;
+  EXPECT_FALSE(ToProto(job).has_left_ms());
 }
 
 TEST(JobMessages, EveryStateHasItsNumber) {

@@ -143,6 +143,8 @@ TEST(RenderDaemonConfig, NamesTheFlagOfWrongUsage) {
   EXPECT_TRUE(Mentions(Refusal(SettingsForTest({{"model_path", "checkpoint"}})), "--state-dir"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.listen", "nowhere"}})), "--listen"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.encoders", "127.0.0.1:0"}})), "--encoder"));
+  EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.encoders", "127.0.0.1:5"}, {"render.encoders", "127.0.0.1:5"}})),
+                       "127.0.0.1:5 is there twice"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.metrics_listen", "9"}})), "--metrics-listen"));
   EXPECT_TRUE(Mentions(Refusal(WithRequired({{"render.encoder_fingerprint", "a1b2"}})), "--encoder-fingerprint"));
   EXPECT_TRUE(

@@ -186,11 +186,13 @@ TEST(SubmissionReader, RefusesConditioningOfAnotherModelAtItsHeader) {
   EXPECT_EQ(width.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_NE(width.message().find("12"), std::string::npos) << width;
   EXPECT_NE(width.message().find(std::to_string(facts.cap_feat_dim)), std::string::npos) << width;
+}
 
-  SubmissionReader another(facts, kPromptByteLimit);
-  ASSERT_TRUE(another.Add(SpecMessage(SampleSpec())).ok());
-  const absl::Status rows = another.Add(PositiveMessages(SampleConditioning(facts.row_limit + 1, 1)).front());
-  EXPECT_EQ(rows.code(), absl::StatusCode::kFailedPrecondition);
+TEST(SubmissionReader, TakesMoreRowsThanTheTransformerDoes) {  // they are shortened when the picture is painted
+  const RendererFacts facts = SampleFacts();
+  SubmissionReader reader(facts, kPromptByteLimit);
+  ASSERT_TRUE(reader.Add(SpecMessage(SampleSpec())).ok());
+  EXPECT_TRUE(reader.Add(PositiveMessages(SampleConditioning(facts.row_limit + 1, 1)).front()).ok());
 }
 
 TEST(SubmissionReader, RefusesUploadedConditioningThatNamesNoLayer) {

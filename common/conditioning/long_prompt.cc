@@ -1,4 +1,4 @@
-#include "encoder_node/engine/long_prompt.h"
+#include "common/conditioning/long_prompt.h"
 
 #include <ATen/ATen.h>
 
