@@ -27,8 +27,14 @@ TextFile ReadTextFile(const std::filesystem::path& path) {
   return read;
 }
 
+// False also for a name that no file can have.
+bool IsFile(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored);
+}
+
 std::optional<TextFile> ReadTextFileIfThere(const std::filesystem::path& path) {
-  if (!std::filesystem::is_regular_file(path)) return std::nullopt;
+  if (!IsFile(path)) return std::nullopt;
   return ReadTextFile(path);
 }
 
@@ -56,8 +62,7 @@ BpeTokenizer BpeTokenizer::Load(const std::string& folder) {
     tokenizer.files_read_ = {file->name};
     return tokenizer;
   }
-  if (!std::filesystem::is_regular_file(path / "vocab.json") ||
-      !std::filesystem::is_regular_file(path / "merges.txt")) {
+  if (!IsFile(path / "vocab.json") || !IsFile(path / "merges.txt")) {
     throw Error(ErrorCode::kNotFound, folder + ": no tokenizer, expected tokenizer.json, or vocab.json and merges.txt");
   }
   const VocabFiles files{ReadTextFile(path / "vocab.json"), ReadTextFile(path / "merges.txt"),

@@ -1,5 +1,6 @@
 #include "common/tokenizer/find_tokenizer.h"
 
+#include <system_error>
 #include <vector>
 
 namespace diptych {
@@ -7,9 +8,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// False also for a name that no file can have.
+bool IsFile(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
 bool HoldsTokenizer(const fs::path& folder) {
-  return fs::is_regular_file(folder / "tokenizer.json") ||
-         (fs::is_regular_file(folder / "vocab.json") && fs::is_regular_file(folder / "merges.txt"));
+  return IsFile(folder / "tokenizer.json") || (IsFile(folder / "vocab.json") && IsFile(folder / "merges.txt"));
 }
 
 }  // namespace
@@ -18,7 +24,7 @@ fs::path FindTokenizer(const std::string& model_path, const std::string& text_en
   std::vector<fs::path> places;
   if (!text_encoder_path.empty()) {
     const fs::path weights(text_encoder_path);
-    places.push_back(fs::is_regular_file(weights) ? weights.parent_path() : weights);
+    places.push_back(IsFile(weights) ? weights.parent_path() : weights);
   }
   if (!model_path.empty()) {
     const fs::path model(model_path);

@@ -127,6 +127,10 @@ fs::path PrivateOptions::TransformerConfig() const {
 
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path& program_folder,
                                   const Receipt* receipt) {
+  std::error_code ignored;
+  if (!options.model_path.empty() && !fs::is_directory(options.model_path, ignored)) {
+    throw Error(ErrorCode::kNotFound, absl::StrCat("--model-path ", options.model_path, ": there is no such folder"));
+  }
   std::vector<std::string> both;
   Append(both, "--config", options.config);
   Append(both, "--profile", options.profile);

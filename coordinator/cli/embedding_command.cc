@@ -13,6 +13,7 @@
 #include "coordinator/cli/result_text.h"
 #include "coordinator/client/embedding_statistics.h"
 #include "coordinator/client/saved_embeddings.h"
+#include "coordinator/files.h"
 
 namespace diptych {
 namespace {
@@ -69,6 +70,7 @@ int64_t RowLimit(const PrivateOptions& options) {
 
 int RunSaveEmbeddings(const SaveEmbeddingsOrder& order, const PrivateOptions& options, Environment& environment) {
   const std::filesystem::path target = EmbeddingsPath(order.file);  // refuses a wrong name before the work
+  PrepareToWrite(target);
   const int64_t row_limit = RowLimit(options);
   PrivateNodesPlan plan = PlanPrivateNodes(options, environment.program_folder, nullptr);
   plan.renderer = false;

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <set>
+#include <system_error>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -44,13 +45,15 @@ void Check(const fs::path& name, const std::string& what, std::set<fs::path>& se
     throw UsageError(absl::StrCat(what, " \"", name.string(), "\" ", reason));
   };
   if (name.filename().empty()) refuse("is not the name of a file");
-  if (fs::is_directory(name)) refuse("is a folder; name a file in it");
+  std::error_code ignored;  // of a name that no file can have: writing to it says so
+  if (fs::is_directory(name, ignored)) refuse("is a folder; name a file in it");
   std::string extension = name.extension().string();
   absl::AsciiStrToLower(&extension);
   for (const char* other : {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}) {
     if (extension == other) refuse("would not be what its name says: pictures are PNG files; name it .png");
   }
-  if (!seen.insert(fs::weakly_canonical(name)).second) refuse("is given twice");
+  const fs::path file = fs::weakly_canonical(name, ignored);
+  if (!seen.insert(file.empty() ? name : file).second) refuse("is given twice");
 }
 
 }  // namespace

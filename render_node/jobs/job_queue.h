@@ -189,9 +189,9 @@ class JobQueue {
   void FailAtDeadline(const std::string& id);
   void FailUnreadable(const std::string& id, const std::string& why);
   int64_t NextSequence(int64_t after);
+  std::string AfterFailedSync(const AcceptedJob& accepted, const JobSpec& spec);
 
   // Called with mutex_ held.
-  std::string AfterFailedSync(const AcceptedJob& accepted, const JobSpec& spec);
   void Enqueue(const QueuedJob& job);
   bool MayEncode(EncodeLane lane) const;
   void Drop(const std::string& id);  // what is known of a job in work

@@ -152,6 +152,20 @@ TEST(BadInput, EmbeddingsOfMoreRowsThanTheRendererTakesAreShortenedAndThatIsSaid
   EXPECT_NE(outcome.err.find("224"), std::string::npos) << outcome.err;
 }
 
+TEST(BadInput, ANameThatNoFileCanHaveIsNamedInFewWords) {
+  const std::string name(300, 'a'), model = ToyPath("toy_a");
+  for (const Arguments& arguments :
+       {Arguments{"generate", "x", "--model-path", model, "--output", name + ".png"},
+        Arguments{"generate", "x", "--model-path", model, "--save-embeddings", name},
+        Arguments{"generate", "--model-path", model, "--load-embeddings", name},
+        Arguments{"generate", "x", "--model-path", name}, Arguments{"tokens", "x", "--model-path", name}}) {
+    const Outcome outcome = Diptych(arguments);
+    ExpectRefused(outcome, 1, {name});
+    EXPECT_EQ(outcome.err.find("filesystem error"), std::string::npos) << outcome.err;
+    EXPECT_EQ(LineCount(outcome.err), 1u) << outcome.err;
+  }
+}
+
 TEST(BadInput, ThatADaemonOfThisRunRefusesIsWrongUsage) {
   const Scratch scratch;
   ExpectRefused(Diptych({"generate", "x", "--model-path", ToyPath("toy_a"), "--tile-size", "64", "--tile-overlap", "40",
