@@ -21,8 +21,6 @@
 namespace diptych::integration {
 namespace {
 
-using Arguments = std::vector<std::string>;
-
 // A renderer with its encoder, both of toy_a: 3 layers, rows of 32 values, sides up to 1024.
 struct Studio {
   explicit Studio(const Arguments& encoder_flags = {"--threads", "1"})

@@ -9,50 +9,30 @@
 #include "common/image/png.h"
 #include "gtest/gtest.h"
 #include "tests/integration/support/daemon.h"
-#include "tests/integration/support/scratch.h"
+#include "tests/integration/support/user.h"
 
 namespace diptych::integration {
 namespace {
 
 using nlohmann::json;
-using Arguments = std::vector<std::string>;
-
-Arguments operator+(Arguments a, const Arguments& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 // Minutes of work, of another size than the others.
 const Arguments kEndless = {"--width", "512", "--height", "512", "--steps", "1000"};
 // Long enough to be cancelled in.
 const Arguments kMedium = {"--width", "192", "--height", "192", "--steps", "30"};
 
-class Studio {
+class Studio : public User {
  public:
   explicit Studio(const Arguments& flags)
-      : encoder_(StartEncoder(ToyPath("toy_a"), {"--threads", "1", "--torch-dtype", "float32"})),
-        renderer_(StartRenderer(ToyPath("toy_a"), encoder_.address(), scratch_ / "state",
-                                Arguments{"--threads", "1", "--torch-dtype", "float32"} + flags)) {}
+      : User(FreeAddress()),
+        encoder_(StartEncoder(ToyPath("toy_a"), {"--threads", "1", "--torch-dtype", "float32"})),
+        renderer_("diptych-renderd",
+                  Arguments{"--model-path", ToyPath("toy_a"), "--encoder", encoder_.address(), "--state-dir",
+                            *this / "state", "--threads", "1", "--torch-dtype", "float32"} +
+                      flags,
+                  address()) {}
 
-  json Json(const Arguments& arguments) const {
-    const Outcome outcome = Diptych(arguments + Arguments{"--json", "--render", renderer_.address()});
-    EXPECT_EQ(outcome.status, 0) << outcome.err;
-    return json::parse(outcome.out, nullptr, false);
-  }
-  std::string Submit(const std::string& prompt, const Arguments& flags) const {
-    return Json(Arguments{"submit", prompt} + flags)["id"];
-  }
-  json Job(const std::string& id) const {
-    for (const json& job : Json({"jobs"})) {
-      if (job["id"] == id) return job;
-    }
-    return nullptr;
-  }
-  Picture PictureOf(const std::string& id) const {
-    EXPECT_EQ(Json({"watch", id})["state"], "done");
-    Json({"fetch", id, "--output", scratch_ / "fetched.png"});
-    return DecodePng(ReadFile(scratch_ / "fetched.png")).picture;
-  }
+  Picture PictureOf(const std::string& id) const { return DecodePng(Fetch(id)).picture; }
   // How often the renderer's log says this.
   int Count(const std::string& text) const {
     const std::string log = renderer_.Log();
@@ -62,7 +42,6 @@ class Studio {
   }
 
  private:
-  Scratch scratch_;
   Daemon encoder_, renderer_;
 };
 
@@ -89,10 +68,10 @@ TEST(Batch, JobsThatFitArePaintedTogetherToThePicturesThatEachIsAlone) {
   const auto flags = [](size_t i) { return kMedium + Arguments{"--seed", std::to_string(i + 1)}; };
   const Studio alone({}), together({"--batch", "4"});
 
-  const std::string hold = together.Submit("A house", kEndless);
+  const std::string hold = together.Submit(kEndless, "A house");
   Await("the first is painted", [&] { return together.Job(hold)["state"] == "rendering"; });
   std::vector<std::string> ids;
-  for (size_t i = 0; i < prompts.size(); ++i) ids.push_back(together.Submit(prompts[i], flags(i)));
+  for (size_t i = 0; i < prompts.size(); ++i) ids.push_back(together.Submit(flags(i), prompts[i]));
   Await("all are ready", [&] {
     return std::all_of(ids.begin(), ids.end(),
                        [&](const std::string& id) { return together.Job(id)["state"] == "ready"; });
@@ -103,7 +82,7 @@ TEST(Batch, JobsThatFitArePaintedTogetherToThePicturesThatEachIsAlone) {
 
   for (size_t i = 0; i + 1 < prompts.size(); ++i) {
     SCOPED_TRACE(prompts[i]);
-    ExpectNear(together.PictureOf(ids[i]), alone.PictureOf(alone.Submit(prompts[i], flags(i))));
+    ExpectNear(together.PictureOf(ids[i]), alone.PictureOf(alone.Submit(flags(i), prompts[i])));
   }
   EXPECT_EQ(together.Job(ids[3])["state"], "cancelled");
   EXPECT_EQ(together.Count(", together with 3 more"), 4);

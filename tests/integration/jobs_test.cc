@@ -11,14 +11,13 @@
 
 #include "gtest/gtest.h"
 #include "tests/integration/support/daemon.h"
-#include "tests/integration/support/scratch.h"
+#include "tests/integration/support/user.h"
 
 namespace diptych::integration {
 namespace {
 
 using nlohmann::json;
 using std::chrono::milliseconds;
-using Arguments = std::vector<std::string>;
 
 const Arguments kSmall = {"--width", "64", "--height", "64", "--steps", "2", "--seed", "7"};
 // Minutes of work: it never ends by itself in a test.
@@ -26,50 +25,24 @@ const Arguments kEndless = {"--width", "512", "--height", "512", "--steps", "100
 // Long enough to be killed in.
 const Arguments kMedium = {"--width", "256", "--height", "256", "--steps", "40", "--seed", "7"};
 
-Arguments operator+(Arguments a, const Arguments& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 // A renderer that can die and come back at the same address, and its encoder.
-class Studio {
+class Studio : public User {
  public:
-  Studio() : address_(FreeAddress()), encoder_(StartEncoder(ToyPath("toy_a"), {"--threads", "1"})) { StartRenderer(); }
+  Studio() : User(FreeAddress()), encoder_(StartEncoder(ToyPath("toy_a"), {"--threads", "1"})) { StartRenderer(); }
 
-  void StartRenderer() { renderer_.emplace("diptych-renderd", RendererFlags(), address_); }
+  void StartRenderer() { renderer_.emplace("diptych-renderd", RendererFlags(), address()); }
   Arguments RendererFlags() const {
-    return {"--model-path", ToyPath("toy_a"),   "--encoder", encoder_.address(),
-            "--state-dir",  scratch_ / "state", "--threads", "1"};
+    return {"--model-path", ToyPath("toy_a"), "--encoder", encoder_.address(),
+            "--state-dir",  *this / "state",  "--threads", "1"};
   }
   Daemon& renderer() { return *renderer_; }
   Daemon& encoder() { return encoder_; }
 
-  std::string operator/(const char* name) const { return scratch_ / name; }
-  Arguments WithAddress(const Arguments& arguments) const { return arguments + Arguments{"--render", address_}; }
-  Outcome Run(const Arguments& arguments) const { return Diptych(WithAddress(arguments)); }
-
-  // The result of a command that must succeed, as JSON.
-  json Json(const Arguments& arguments) const {
-    const Outcome outcome = Run(arguments + Arguments{"--json"});
-    EXPECT_EQ(outcome.status, 0) << outcome.err;
-    const json result = json::parse(outcome.out, nullptr, false);
-    EXPECT_FALSE(result.is_discarded()) << outcome.out;
-    return result;
-  }
-  std::string Submit(const Arguments& flags) const { return Json(Arguments{"submit", "A cat"} + flags)["id"]; }
-  json Job(const std::string& id) const {
-    for (const json& job : Json({"jobs"})) {
-      if (job["id"] == id) return job;
-    }
-    return nullptr;
-  }
   void AwaitStep(const std::string& id, int step) const {
     Await("step " + std::to_string(step), [&] { return Job(id)["step"] >= step; });
   }
 
  private:
-  Scratch scratch_;
-  const std::string address_;
   Daemon encoder_;
   std::optional<Daemon> renderer_;
 };

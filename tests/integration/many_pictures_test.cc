@@ -15,7 +15,6 @@ namespace diptych::integration {
 namespace {
 
 using nlohmann::json;
-using Arguments = std::vector<std::string>;
 
 class ManyPictures : public testing::Test {
  protected:

@@ -12,8 +12,6 @@
 namespace diptych::integration {
 namespace {
 
-using Arguments = std::vector<std::string>;
-
 Arguments operator+(Arguments a, const Arguments& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;

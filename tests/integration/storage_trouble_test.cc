@@ -11,62 +11,36 @@
 
 #include "gtest/gtest.h"
 #include "tests/integration/support/daemon.h"
-#include "tests/integration/support/scratch.h"
 #include "tests/integration/support/trouble.h"
+#include "tests/integration/support/user.h"
 
 namespace diptych::integration {
 namespace {
 
 using nlohmann::json;
-using Arguments = std::vector<std::string>;
 namespace fs = std::filesystem;
 
 const Arguments kSmall = {"--width", "64", "--height", "64", "--steps", "2", "--seed", "7"};
 const Arguments kMedium = {"--width", "256", "--height", "256", "--steps", "30", "--seed", "7"};
 
-Arguments operator+(Arguments a, const Arguments& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-class StorageTroubleTest : public testing::Test {
+class StorageTroubleTest : public testing::Test, protected User {
  protected:
-  StorageTroubleTest() { Start(); }
+  StorageTroubleTest() : User(FreeAddress()) { Start(); }
+  using User::Run;  // not the one of Test
 
   Arguments Flags() const {
     return {"--model-path", ToyPath("toy_a"), "--encoder", encoder_.address(), "--state-dir",
             state_,         "--threads",      "1",         "--log-level",      "info"};
   }
-  void Start() { renderer_.emplace("diptych-renderd", Flags(), address_, trouble_.environment()); }
+  void Start() { renderer_.emplace("diptych-renderd", Flags(), address(), trouble_.environment()); }
   // A start that must be refused, with these words.
   void ExpectRefusedStart(const std::string& words) {
     const Outcome outcome =
-        RunDaemon("diptych-renderd", Flags() + Arguments{"--listen", address_}, trouble_.environment());
+        RunDaemon("diptych-renderd", Flags() + Arguments{"--listen", address()}, trouble_.environment());
     EXPECT_EQ(outcome.status, 1);
     EXPECT_TRUE(Has(outcome.err, words)) << outcome.err;
-  }
-
-  Outcome Run(const Arguments& arguments) const { return Diptych(arguments + Arguments{"--render", address_}); }
-  json Json(const Arguments& arguments) const {
-    const Outcome outcome = Run(arguments + Arguments{"--json"});
-    EXPECT_EQ(outcome.status, 0) << outcome.err;
-    const json result = json::parse(outcome.out, nullptr, false);
-    EXPECT_FALSE(result.is_discarded()) << outcome.out;
-    return result;
-  }
-  std::string Submit(const Arguments& flags) const { return Json(Arguments{"submit", "A cat"} + flags)["id"]; }
-  json Job(const std::string& id) const {
-    for (const json& job : Json({"jobs"})) {
-      if (job["id"] == id) return job;
-    }
-    return nullptr;
-  }
-  std::string Fetch(const std::string& id) const {
-    EXPECT_EQ(Json({"watch", id})["state"], "done");
-    Json({"fetch", id, "--output", scratch_ / "fetched.png"});
-    return ReadFile(scratch_ / "fetched.png");
   }
 
   // Accepted before the trouble, painted during it, finished after it; what is new is refused meanwhile.
@@ -90,9 +64,8 @@ class StorageTroubleTest : public testing::Test {
     EXPECT_EQ(Json({"jobs"}).size(), 4u) << "nothing of the one that was refused";
   }
 
-  const Scratch scratch_;
-  const std::string state_ = scratch_ / "state", address_ = FreeAddress();
-  Trouble trouble_{scratch_ / "control", state_};
+  const std::string state_ = *this / "state";
+  Trouble trouble_{*this / "control", state_};
   Daemon encoder_ = StartEncoder(ToyPath("toy_a"), {"--threads", "1"});
   std::optional<Daemon> renderer_;
 };
@@ -149,15 +122,15 @@ TEST_F(StorageTroubleTest, ADamagedPictureIsSaidToBeDamaged) {
     bytes[bytes.size() / 2] ^= 0x01;
     WriteFile(entry.path(), bytes);
   }
-  const Outcome fetched = Run({"fetch", id, "--output", scratch_ / "damaged.png"});
+  const Outcome fetched = Run({"fetch", id, "--output", *this / "damaged.png"});
   EXPECT_EQ(fetched.status, 1);
   EXPECT_TRUE(Has(fetched.err, "damaged")) << fetched.err;
-  EXPECT_FALSE(fs::exists(scratch_ / "damaged.png"));
+  EXPECT_FALSE(fs::exists(*this / "damaged.png"));
 }
 
 TEST_F(StorageTroubleTest, AClockThatIsSetForgetsAndFailsNothing) {
   renderer_->Stop();
-  renderer_.emplace("diptych-renderd", Flags() + Arguments{"--keep-days", "1"}, address_, trouble_.environment());
+  renderer_.emplace("diptych-renderd", Flags() + Arguments{"--keep-days", "1"}, address(), trouble_.environment());
   const std::string before = Submit(kSmall), picture = Fetch(before);
   const std::string running = Submit(kMedium + Arguments{"--deadline", "600"});
   const std::string waiting = Submit(kSmall + Arguments{"--deadline", "600"});

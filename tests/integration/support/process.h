@@ -43,6 +43,8 @@ class Process {
   int status_ = 0;
 };
 
+using Arguments = std::vector<std::string>;
+
 // How a program ended, and what it said.
 struct Outcome {
   int status = -1;
