@@ -82,7 +82,7 @@ double BareLoop(const std::filesystem::path& file, int jobs) {
   });
 }
 
-void MeasureSubmit(const std::string& parent, int jobs, int clients, int rounds) {
+void MeasureSubmit(const std::string& parent, int jobs, int clients, int waiting, int rounds) {
   const SystemClock clock;
   std::vector<double> bare, alone, together;
   for (int round = 0; round < rounds; ++round) {
@@ -90,6 +90,8 @@ void MeasureSubmit(const std::string& parent, int jobs, int clients, int rounds)
     bare.push_back(1000 * jobs / BareLoop(folder.path() / "bare.sqlite", jobs));
     const StateFolder state(folder.path() / "state");
     SqliteJobStore store(state, SystemRandom());
+    for (int job = 0; job < waiting; ++job) store.Accept(Spec(1'000'000 + job), {}, clock.UnixMs());
+    store.Sync();
     FairScheduler scheduler;
     JobQueue queue(store, scheduler, clock, {.waiting = 1'000'000});
     alone.push_back(1000 * jobs / Ms([&] { Submit(queue, 0, jobs); }));
@@ -101,8 +103,9 @@ void MeasureSubmit(const std::string& parent, int jobs, int clients, int rounds)
                        }));
   }
   std::printf(
-      "submit, synced: %.0f/s by one client, %.0f/s by %d at once; a bare SQLite loop %.0f/s: ratio %.2f and %.2f\n",
-      Median(alone), Median(together), clients, Median(bare), Median(alone) / Median(bare),
+      "submit to %d waiting jobs, synced: %.0f/s by one client, %.0f/s by %d at once; a bare SQLite loop %.0f/s: ratio "
+      "%.2f and %.2f\n",
+      waiting, Median(alone), Median(together), clients, Median(bare), Median(alone) / Median(bare),
       Median(together) / Median(bare));
 }
 
@@ -302,7 +305,8 @@ int main(int argc, char** argv) {
                                                                             {"waiting", "10000"},
                                                                             {"rounds", "3"}});
   const std::string& folder = arguments["folder"];
-  MeasureSubmit(folder, std::stoi(arguments["jobs"]), std::stoi(arguments["clients"]), std::stoi(arguments["rounds"]));
+  MeasureSubmit(folder, std::stoi(arguments["jobs"]), std::stoi(arguments["clients"]), std::stoi(arguments["waiting"]),
+                std::stoi(arguments["rounds"]));
   MeasureStart(folder, std::stoi(arguments["stored"]), std::stoi(arguments["waiting"]));
   MeasureBusy(folder);
   SimulateFairness(10'000);

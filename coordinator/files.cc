@@ -29,14 +29,6 @@ std::filesystem::path TargetOf(std::filesystem::path path) {
   return path;
 }
 
-// A device or a pipe is written to; a file that took its place would not be what its other users mean.
-bool IsDevice(const std::filesystem::path& path) {
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(path, error);
-  return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
-         !std::filesystem::is_directory(status);
-}
-
 std::filesystem::path PartialOf(const std::filesystem::path& path) {
   return path.string() + ".part-" + std::to_string(getpid());
 }
@@ -61,6 +53,13 @@ void WriteToDevice(const std::filesystem::path& path, std::string_view bytes) {
 }
 
 }  // namespace
+
+bool IsDevice(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+         !std::filesystem::is_directory(status);
+}
 
 std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit) {
   std::error_code error;

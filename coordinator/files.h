@@ -12,6 +12,9 @@ namespace diptych {
 // bytes.
 std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit);
 
+// A device or a pipe: it is written to; a file that took its place would not be what its other users mean.
+bool IsDevice(const std::filesystem::path& path);
+
 // A reader sees the old file or the whole new one, never a part. A symbolic link stays one, and what it names is
 // written; so is a device or a pipe, piece by piece. Throws Error(kUnavailable) naming path and reason.
 void WriteFileAtomically(const std::filesystem::path& given, std::string_view bytes);

@@ -29,7 +29,8 @@ JsonFacts::JsonFacts(const std::string& text, const std::string& name) : data_(s
     data_->object = nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
     throw Error(ErrorCode::kInvalidArgument,
-                name + ": not valid JSON at byte " + std::to_string(error.byte) + " of " + std::to_string(text.size()));
+                name + ": not valid JSON: " +
+                    (error.byte > text.size() ? "it ends too early" : "wrong at byte " + std::to_string(error.byte)));
   } catch (const nlohmann::json::out_of_range&) {
     throw Error(ErrorCode::kInvalidArgument, name + ": a number is out of range");
   }

@@ -141,6 +141,13 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
         {{"layers", "n_layers"}, {"noise_refiner", "n_refiner_layers"}, {"context_refiner", "n_refiner_layers"}});
   });
   Add(checks, "vae", advice, [&] { return DescribePart(vae, {}); });
+  const fs::path scheduler = transformer.parent_path() / "scheduler" / "scheduler_config.json";
+  if (fs::exists(scheduler)) {  // need not be there
+    Add(checks, "scheduler", advice, [&] {
+      JsonFacts(ReadTextFile(scheduler.string()), scheduler.string());
+      return scheduler.string();
+    });
+  }
   if (!fs::is_directory(text_encoder) || !fs::is_directory(transformer)) return;
   Add(checks, "pairing", "use the text encoder that belongs to this transformer", [&] {
     const int64_t width = ConfigNumber(text_encoder / "config.json", "hidden_size");

@@ -90,7 +90,10 @@ std::unique_ptr<RenderClient> ConnectToRenderer(const ConnectionOptions& connect
   }
   absl::StatusOr<std::unique_ptr<RenderClient>> client =
       RenderClient::Make(connection.render, connection.insecure, connection.timeout);
-  if (!client.ok()) throw UsageError(std::string(client.status().message()));
+  if (!client.ok()) {
+    const char* const origin = connection.render_flag ? "--render: " : "--render (from environment or file): ";
+    throw UsageError(absl::StrCat(origin, std::string(client.status().message())));
+  }
   return *std::move(client);
 }
 
@@ -127,10 +130,6 @@ fs::path PrivateOptions::TransformerConfig() const {
 
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path& program_folder,
                                   const Receipt* receipt) {
-  std::error_code ignored;
-  if (!options.model_path.empty() && !fs::is_directory(options.model_path, ignored)) {
-    throw Error(ErrorCode::kNotFound, absl::StrCat("--model-path ", options.model_path, ": there is no such folder"));
-  }
   std::vector<std::string> both;
   Append(both, "--config", options.config);
   Append(both, "--profile", options.profile);

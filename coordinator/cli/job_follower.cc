@@ -85,8 +85,10 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
         },
         stop);
     if (result.ok()) {
-      if (!options.preview.empty() && !preview_came) {
-        view.Note("warning: no preview came; a renderer makes them while it paints (render.preview_every)");
+      if (!options.preview.empty() && !preview_came && result->job.state == JobView::State::kDone) {
+        view.Note(
+            "warning: no preview came; the renderer makes one after every few steps while it paints "
+            "(render.preview_every)");
       }
       return *result;
     }

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/files.h"
 
 namespace diptych {
 
@@ -24,6 +25,10 @@ class Share {
  public:
   // `what` they are called, in front of an error.
   Share(const std::vector<std::string>& outputs, size_t pictures, const std::string& what) : outputs_(outputs) {
+    if (outputs.size() == 1 && pictures > 1 && IsDevice(outputs[0])) {
+      throw UsageError(absl::StrCat(what, " \"", outputs[0], "\" is a device or a pipe, and there are ", pictures,
+                                    " pictures; name a file"));
+    }
     if (outputs.size() == 1 || outputs.size() == pictures) return;
     throw UsageError(absl::StrCat(what, ": ", pictures, pictures == 1 ? " picture" : " pictures", " and ",
                                   outputs.size(), " outputs; give one output, or one for each picture"));
@@ -45,6 +50,7 @@ void Check(const fs::path& name, const std::string& what, std::set<fs::path>& se
     throw UsageError(absl::StrCat(what, " \"", name.string(), "\" ", reason));
   };
   if (name.filename().empty()) refuse("is not the name of a file");
+  if (name == "-") refuse("is not the name of a file; /dev/stdout is the one of standard output");
   std::error_code ignored;  // of a name that no file can have: writing to it says so
   if (fs::is_directory(name, ignored)) refuse("is a folder; name a file in it");
   std::string extension = name.extension().string();
@@ -52,8 +58,8 @@ void Check(const fs::path& name, const std::string& what, std::set<fs::path>& se
   for (const char* other : {".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}) {
     if (extension == other) refuse("would not be what its name says: pictures are PNG files; name it .png");
   }
-  const fs::path file = fs::weakly_canonical(name, ignored);
-  if (!seen.insert(file.empty() ? name : file).second) refuse("is given twice");
+  const fs::path whole = fs::absolute(name, ignored).lexically_normal(), file = fs::weakly_canonical(whole, ignored);
+  if (!seen.insert(file.empty() ? whole : file).second) refuse("is given twice");
 }
 
 }  // namespace

@@ -115,8 +115,7 @@ void PutNegative(const PictureOptions& options, PictureOrder& order) {
 
 // The embeddings state their prompt: with it as the label the picture is the same as if the encoder had been asked.
 void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOptions& options, PictureOrder& order) {
-  if (options.layer_given || options.mode_given || options.prompt.AnyGiven() ||
-      !options.prompt.conversation_file.empty()) {
+  if (options.layer_given || options.prompt.AnyGiven() || !options.prompt.conversation_file.empty()) {
     throw UsageError("--load-embeddings brings its own prompt and layer; leave out the flags for them");
   }
   SavedEmbeddings saved = LoadEmbeddings(options.load_embeddings);
@@ -133,7 +132,13 @@ void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOption
     request.prompt.reset();
   }
   request.layer = saved.conditioning.header.layer;
-  request.long_prompt_mode = saved.conditioning.header.long_prompt_mode;
+  LongPromptMode& mode = saved.conditioning.header.long_prompt_mode;  // how the renderer shortens what is too long
+  if (known && !options.mode_given) {
+    request.long_prompt_mode = mode;
+  } else {
+    mode = request.long_prompt_mode;
+  }
+  if (saved.negative) saved.negative->conditioning.header.long_prompt_mode = mode;
   if (order.receipt && ConditioningHash(saved.conditioning) != order.receipt->conditioning_hash) {
     order.notes.push_back("the embeddings are not those that the picture was made from");
   }
@@ -158,6 +163,9 @@ PromptParts NegativePrompt(const std::string& text, const std::optional<PromptPa
 }
 
 void RefuseEmbeddingsName(const std::string& file) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored))
+    throw UsageError(file + " is a folder; name a .safetensors file in it");
   try {
     (void)EmbeddingsPath(file);
   } catch (const Error& error) {

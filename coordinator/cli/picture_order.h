@@ -29,7 +29,7 @@ struct PictureOptions {
   std::string load_embeddings;  // a file; empty: none
   std::string from_picture;     // a file; empty: none
 };
-// Throws UsageError for the name of a pickle.
+// Throws UsageError for the name of a pickle or a folder.
 void RefuseEmbeddingsName(const std::string& file);
 PictureOptions ReadPictureOptions(const Settings& settings);  // throws UsageError
 

@@ -10,6 +10,11 @@ void CallStop::Stop() {
   if (context_ != nullptr) context_->TryCancel();
 }
 
+bool CallStop::stopped() const {
+  std::lock_guard lock(mutex_);
+  return stopped_;
+}
+
 CallStop::Guard::Guard(CallStop* stop, grpc::ClientContext& context) : stop_(stop) {
   if (stop_ == nullptr) return;
   std::lock_guard lock(stop_->mutex_);

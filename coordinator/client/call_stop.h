@@ -14,6 +14,7 @@ namespace diptych {
 class CallStop {
  public:
   void Stop();
+  bool stopped() const;
 
   // Used by the clients: the call that Stop ends, for as long as the guard lives.
   class Guard {
@@ -28,7 +29,7 @@ class CallStop {
   };
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   bool stopped_ = false;
   grpc::ClientContext* context_ = nullptr;
 };

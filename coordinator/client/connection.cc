@@ -28,11 +28,15 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
   return MakeChannel(*parsed);
 }
 
-absl::Status CallStatus(const grpc::Status& status, std::string_view what, const std::string& address) {
+absl::Status CallStatus(const grpc::Status& status, std::string_view what, const std::string& address,
+                        const CallStop* stop) {
   const absl::Status result = FromGrpcStatus(status);
   const std::string peer = absl::StrCat(std::string(what), " at ", address);
   if (result.code() == absl::StatusCode::kUnavailable) {
     return absl::UnavailableError(absl::StrCat(peer, " is not available: ", WithAdvice(result.message())));
+  }
+  if (result.code() == absl::StatusCode::kCancelled && (stop == nullptr || !stop->stopped())) {
+    return absl::UnavailableError(absl::StrCat(peer, " is stopping"));
   }
   if (result.code() == absl::StatusCode::kDeadlineExceeded) {
     return absl::DeadlineExceededError(absl::StrCat(peer, " did not answer in time"));

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/net/channel.h"
+#include "coordinator/client/call_stop.h"
 
 namespace diptych {
 
@@ -18,8 +19,10 @@ namespace diptych {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address, bool insecure,
                                                        std::string_view what);
 
-// The status of a call, with the peer's address in front of what the transport says when nobody answered.
-absl::Status CallStatus(const grpc::Status& status, std::string_view what, const std::string& address);
+// The status of a call, with the peer's address in front of what the transport says when nobody answered. `stop`: what
+// may have ended the call from here; CANCELLED without that means that the peer is stopping, and becomes UNAVAILABLE.
+absl::Status CallStatus(const grpc::Status& status, std::string_view what, const std::string& address,
+                        const CallStop* stop = nullptr);
 
 inline void SetDeadline(grpc::ClientContext& context, std::chrono::milliseconds timeout) {
   context.set_deadline(std::chrono::system_clock::now() + timeout);

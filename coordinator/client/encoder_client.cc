@@ -75,7 +75,7 @@ absl::StatusOr<EncodeOutcome> EncoderClient::Encode(const EncodeOrder& order, Ca
   if (!broken.ok()) context.TryCancel();
   const grpc::Status status = reader->Finish();
   if (!broken.ok()) return broken;
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, kPeer, address_, stop);
   absl::StatusOr<Conditioning> conditioning = receiver.Finish();
   if (!conditioning.ok()) return conditioning.status();
   outcome.conditioning = *std::move(conditioning);

@@ -208,7 +208,7 @@ absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const Wat
   if (!broken.ok()) context.TryCancel();
   const grpc::Status status = reader->Finish();
   if (!broken.ok()) return broken;
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, kPeer, address_, stop);
   if (!result.job.Ended()) return absl::DataLossError("the renderer stopped reporting before job " + id + " ended");
   if (options.want_picture && result.job.state == JobView::State::kDone) {
     absl::StatusOr<std::string> png = picture.Finish();

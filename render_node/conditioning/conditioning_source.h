@@ -32,7 +32,8 @@ class ConditioningSource {
   virtual ~ConditioningSource() = default;
 
   // Blocks until the conditioning is here, whole and checked. How often and how long an unreachable encoder is tried
-  // again is the source's business; `on_waiting` gets one line on what is being waited for, on the calling thread.
+  // again is the source's business; `on_waiting` gets one line on what is being waited for, on the calling thread, and
+  // an empty one once an encoder seems to work on it again.
   // Throws Error: kUnavailable with the reason when no encoder answers, kFailedPrecondition (an encoder of another
   // model), kInvalidArgument (the encoder refuses the prompt), kDataLoss (broken streams), kCancelled soon after
   // `cancel` is set.

@@ -45,8 +45,9 @@ struct EncoderPool::Round {
 namespace {
 
 constexpr milliseconds kLookTimeout{2000};
-constexpr milliseconds kTick{20};            // how late a cancellation is seen while waiting
-constexpr milliseconds kBetweenRounds{250};  // when all that could be asked failed
+constexpr milliseconds kTick{20};             // how late a cancellation is seen while waiting
+constexpr milliseconds kBelievedAfter{1000};  // without a failed call, an encoder that is up is thought to work
+constexpr milliseconds kBetweenRounds{250};   // when all that could be asked failed
 
 // Our codes are fewer than gRPC's.
 ErrorCode ToErrorCode(absl::StatusCode code) {
@@ -224,6 +225,7 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
   const Time start = Clock::now();
   std::optional<Time> unreachable_since;
   std::string told;
+  Time last_failure{};  // of a call
   std::vector<size_t> everybody;
   bool looked_at_all = false;
   {
@@ -246,6 +248,11 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
         if (encoder) roster_.CallBegan(*encoder);
       }
       if (!encoder) break;
+      // Not while it says again and again that it cannot yet.
+      if (on_waiting && !told.empty() && Clock::now() - last_failure >= kBelievedAfter) {
+        told.clear();
+        on_waiting("");
+      }
       if (std::optional<FetchResult> result = Ask(*encoder, request, cancel, &round)) return *std::move(result);
     }
 
@@ -255,6 +262,7 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
     const bool any_unknown = roster_.AnyIs(EncoderState::kUnknown);
     const bool hope = roster_.AnyMayComeSoon();
     lock.unlock();
+    if (round.asked) last_failure = Clock::now();
     if (round.asked && round.all_data_loss) throw Error(ErrorCode::kDataLoss, reasons);
     if (all_refused && std::exchange(looked_at_all, true)) throw Error(ErrorCode::kFailedPrecondition, reasons);
     if (all_refused) {  // as far as an earlier look tells

@@ -128,6 +128,15 @@ struct Job {
 };
 
 // As much of a waiting job as the order of work depends on.
+// What painting costs beside other pictures of the same renderer, without a unit: pixels times evaluations of the
+// network, the decoder counted as two.
+inline double PictureWork(int32_t width, int32_t height, int32_t steps, double guidance_scale) {
+  return static_cast<double>(width) * height * (static_cast<double>(steps) * (guidance_scale > 0 ? 2 : 1) + 2);
+}
+inline double WorkOf(const JobSpec& spec) {
+  return PictureWork(spec.width, spec.height, spec.steps, spec.guidance_scale);
+}
+
 struct QueuedJob {
   std::string id;
   std::string client;
@@ -136,6 +145,7 @@ struct QueuedJob {
   bool begun = false;            // work on it was interrupted: it comes before the other jobs of its client
   bool suspect = false;          // the daemon ended while it worked on it: it is encoded alone until it gets further
   bool stored = false;           // its conditioning is at hand: it needs no encoder
+  double work = 1;               // PictureWork, for estimates
 
   bool operator==(const QueuedJob&) const = default;
 };

@@ -15,7 +15,6 @@ namespace diptych {
 namespace {
 
 constexpr double kSaveIntervalMs = 1000;
-constexpr double kNewestShare = 0.2;  // of the last picture in the moving average
 constexpr double kMinRetryMs = 1000, kMaxRetryMs = 60'000;
 
 QueuedJob Waiting(const Job& job) {
@@ -24,7 +23,8 @@ QueuedJob Waiting(const Job& job) {
           .priority = job.spec.priority,
           .deadline_unix_ms = job.deadline_unix_ms,
           .begun = job.attempt > 0,
-          .suspect = job.crashes.count > 0};
+          .suspect = job.crashes.count > 0,
+          .work = WorkOf(job.spec)};
 }
 
 void CheckId(const std::string& id) {
@@ -61,7 +61,7 @@ class JobQueue::Slot {
     const std::lock_guard lock(queue_.mutex_);
     if (queue_.stopping_) throw Error(ErrorCode::kUnavailable, "the render daemon is stopping; submit again later");
     // A place becomes free with every picture.
-    const double retry_ms = std::clamp(queue_.picture_ms_.value_or(kMinRetryMs), kMinRetryMs, kMaxRetryMs);
+    const double retry_ms = std::clamp(queue_.pace_.picture_ms().value_or(kMinRetryMs), kMinRetryMs, kMaxRetryMs);
     const int64_t waiting = queue_.scheduler_.size() + queue_.arriving_;
     if (waiting >= queue_.limits_.waiting) {
       throw QueueFull("queue",
@@ -128,6 +128,7 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
         QueuedJob job{.id = accepted.id, .client = spec.client, .priority = spec.priority};
         job.deadline_unix_ms = spec.timeout_ms > 0 ? clock_.UnixMs() + spec.timeout_ms : 0;
         job.stored = stored || uploaded.positive.has_value();
+        job.work = WorkOf(spec);
         Enqueue(job);
         changed_.notify_all();
       }
@@ -291,15 +292,21 @@ void JobQueue::FailOverdue() {
       if (deadline <= now) overdue.push_back(id);
     }
   }
+  std::optional<Error> failure;
   for (const std::string& id : overdue) {
     try {
       FailAtDeadline(id);
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::kDataLoss) throw;  // else it fails for that when its turn comes
+      if (error.code() != ErrorCode::kDataLoss) {  // else it fails for that when its turn comes
+        failure.emplace(error.code(),
+                        "the deadline of job " + id + " has passed and cannot be stored: " + error.what());
+        continue;
+      }
     }
     const std::lock_guard lock(mutex_);
     deadlines_.erase(id);
   }
+  if (failure) throw Error(*failure);
   if (!overdue.empty()) store_.Sync();
 }
 
@@ -329,6 +336,7 @@ std::optional<ClaimedJob> JobQueue::ClaimToEncode(EncodeLane lane) {
       in_work.job.spec.client = next->client;
       in_work.saved_steady_ms = clock_.SteadyMs();
       in_work.claim = ++claims_;
+      in_work.work = next->work;
       ++encoding_;
       changed_.notify_all();  // it may have been the last place: then those whose conditioning is stored may pass
     }
@@ -425,8 +433,7 @@ void JobQueue::Advance(Job& job, JobState to) {
     const auto in_work = in_work_.find(job.id);
     if (in_work != in_work_.end()) {
       if (to == JobState::kDone && in_work->second.sitting) {
-        const double ms = Leave(in_work->second);
-        picture_ms_ = picture_ms_ ? *picture_ms_ + kNewestShare * (ms - *picture_ms_) : ms;
+        pace_.Painted(Leave(in_work->second), in_work->second.work);
       }
       in_work->second.job = job;
     }
@@ -473,6 +480,16 @@ void JobQueue::Report(const std::string& id, int32_t step, std::vector<uint8_t> 
   feeds_.Publish(id, JobPreview{step, NextSequence(0), std::move(preview_jpeg)});
 }
 
+JobState JobQueue::EndOfCancelled(Job& job) const {
+  const std::lock_guard lock(mutex_);
+  const auto in_work = in_work_.find(job.id);
+  if (in_work == in_work_.end() || !in_work->second.wanted) return JobState::kCancelled;
+  const Job& wanted = *in_work->second.wanted;
+  job.error = wanted.error;
+  job.error_code = wanted.error_code;
+  return wanted.state;
+}
+
 void JobQueue::Release(const std::string& id) {
   {
     const std::lock_guard lock(mutex_);
@@ -516,7 +533,12 @@ Job JobQueue::EndNow(const std::string& id, JobState to, const std::string& erro
       store_.Transition({id}, from, to, ProgressOf(job));
     } catch (const Error& failure) {
       if (failure.code() == ErrorCode::kFailedPrecondition) continue;  // it moved on in between: look again
-      throw;
+      const std::lock_guard lock(mutex_);  // the disk may be full: no more work is done for it all the same
+      const auto in_work = in_work_.find(id);
+      if (in_work == in_work_.end()) throw;
+      in_work->second.wanted = job;
+      in_work->second.cancel.Cancel();
+      throw Error(failure.code(), failure.what() + std::string("; work on the job ends all the same"));
     }
     {
       const std::lock_guard lock(mutex_);
@@ -660,18 +682,24 @@ Job JobQueue::Fresher(Job stored) const {
 }
 
 JobQueue::Place JobQueue::PlaceLocked(const std::string& id) const {
+  Scheduler::Sooner ahead = scheduler_.Ahead(id);
+  for (const auto& [other, in_work] : in_work_) {
+    if (other == id) continue;
+    ++ahead.jobs;
+    ahead.work += in_work.work;
+  }
   Place place;
-  place.jobs_ahead = scheduler_.Ahead(id) + static_cast<int64_t>(in_work_.size());
-  if (in_work_.contains(id)) --place.jobs_ahead;
+  place.jobs_ahead = ahead.jobs;
   const auto waits = [](const auto& entry) { return !entry.second.job.detail.empty(); };
   const bool held_up = !in_work_.empty() && std::all_of(in_work_.begin(), in_work_.end(), waits);
-  if (!picture_ms_ || held_up) return place;  // nobody knows when an encoder comes back
+  if (!pace_.picture_ms() || held_up) return place;  // nobody knows when an encoder comes back
   // Of those that are painted a part is done already.
-  double wait_ms = static_cast<double>(place.jobs_ahead) * *picture_ms_;
+  double wait_ms = pace_.TimeOf(ahead.work).value_or(0);
   for (const auto& [other, in_work] : in_work_) {
     if (in_work.stage != Stage::kRendering || other == id) continue;
     if (in_work.sitting) Share(*in_work.sitting);
-    wait_ms -= in_work.sitting ? std::min(*picture_ms_, in_work.sitting->share_ms) : *picture_ms_;
+    const double whole_ms = pace_.TimeOf(in_work.work).value_or(0);
+    wait_ms -= in_work.sitting ? std::min(whole_ms, in_work.sitting->share_ms) : whole_ms;
   }
   place.wait_ms = std::max(0.0, wait_ms);
   return place;

@@ -23,6 +23,7 @@
 #include "render_node/jobs/job_inputs.h"
 #include "render_node/jobs/job_store.h"
 #include "render_node/jobs/job_watch.h"
+#include "render_node/jobs/picture_pace.h"
 #include "render_node/jobs/scheduler.h"
 
 namespace diptych {
@@ -154,6 +155,8 @@ class JobQueue {
   void Report(const Job& job);
   void Report(const std::string& id, int32_t step, std::vector<uint8_t> preview_jpeg);
   bool WantsPreviews(const std::string& id) const { return feeds_.WantsPreviews(id); }
+  // The terminal state of a job whose token is set while the queue is not stopping; puts its error into `job`.
+  JobState EndOfCancelled(Job& job) const;
   // The worker is through with the job; if its outcome could not be stored, its watches end all the same.
   void Release(const std::string& id);
 
@@ -173,8 +176,11 @@ class JobQueue {
     Job job;  // fresher than the store in step, timings and detail
     CancelToken cancel;
     Stage stage = Stage::kEncoding;
-    bool held = true;                         // by a worker; only a ready job is not
-    int64_t claim = 0;                        // its number
+    bool held = true;   // by a worker; only a ready job is not
+    int64_t claim = 0;  // its number
+    double work = 0;    // PictureWork
+    // How it ends once its worker sees the token, where that could not be stored at once: a terminal state, with error.
+    std::optional<Job> wanted;
     std::shared_ptr<const JobInputs> inputs;  // while it is ready
     double ready_steady_ms = 0;               // since when it is
     double saved_steady_ms = 0;               // when Report last went to the store
@@ -222,7 +228,7 @@ class JobQueue {
   std::set<std::string> suspects_;
   // Steady time, of waiting jobs and jobs in work; fixed when the job comes, whatever is done to the clock afterwards.
   std::unordered_map<std::string, double> deadlines_;
-  std::optional<double> picture_ms_;  // what a picture takes, moving average
+  PicturePace pace_;
   int64_t last_sequence_ = 0;
   bool stopping_ = false;
 };

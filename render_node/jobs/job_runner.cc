@@ -226,10 +226,11 @@ Conditioning JobRunner::Fetch(ClaimedJob& claimed, const FetchRequest& request) 
   Job& job = claimed.job;
   claimed.cancel.ThrowIfCancelled();
   FetchResult result = parts_.source.Fetch(request, claimed.cancel, [&](const std::string& reason) {
-    if (claimed.lane == EncodeLane::kStored) throw NotStoredAfterAll();  // others that are stored want to pass
+    const bool waits = !reason.empty();
+    if (waits && claimed.lane == EncodeLane::kStored) throw NotStoredAfterAll();  // others that are stored want to pass
     job.detail = FirstLine(reason);
     parts_.queue.Report(job);
-    if (!searched_.exchange(true)) FindStored();
+    if (waits && !searched_.exchange(true)) FindStored();
   });
   searched_ = false;
   job.detail.clear();
@@ -329,7 +330,7 @@ JobState JobRunner::OutcomeOfCurrentException(Job& job, const CancelToken& cance
   // Whatever failed once the token was set may have failed for that: an encoder that stops together with us, for
   // instance.
   if (cancel.IsCancelled()) {
-    if (!parts_.queue.stopping()) return JobState::kCancelled;
+    if (!parts_.queue.stopping()) return parts_.queue.EndOfCancelled(job);
     job.step = 0;
     job.timings = job.timings.WaitAlone();
     return JobState::kQueued;

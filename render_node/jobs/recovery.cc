@@ -32,12 +32,12 @@ JobCrashes CrashesAfter(const Job& job, const std::function<int32_t(const std::s
 }
 
 Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const std::string& id)>& checkpoint_step,
-                            int64_t now_unix_ms) {
+                            int64_t now_unix_ms, bool asked) {
   const std::vector<Job> jobs = store.UnderWay();
   Recovery recovery;
   for (Job job : jobs) {
     const JobState from = job.state;
-    if (IsSuspect(job)) job.crashes = CrashesAfter(job, checkpoint_step);
+    if (!asked && IsSuspect(job)) job.crashes = CrashesAfter(job, checkpoint_step);
     job.step = 0;
     job.timings = job.timings.WaitAlone();
     job.detail.clear();

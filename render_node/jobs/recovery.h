@@ -28,8 +28,9 @@ struct Recovery {
 
 // Makes every job wait again on which work was under way, or fails it. For the start of a daemon, before anything
 // claims. A daemon that stops in an orderly way leaves no suspects: it hands its jobs back first. Throws Error when the
-// store fails.
+// store fails. `asked`: the last daemon had been asked to stop, so whatever ended it in the middle of its work was not
+// a job.
 Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const std::string& id)>& checkpoint_step,
-                            int64_t now_unix_ms);
+                            int64_t now_unix_ms, bool asked = false);
 
 }  // namespace diptych

@@ -57,21 +57,28 @@ bool FairScheduler::Remove(const std::string& id) {
   return true;
 }
 
-int64_t FairScheduler::Ahead(const std::string& id) const {
+Scheduler::Sooner FairScheduler::Ahead(const std::string& id) const {
   const auto place = place_of_job_.find(id);
-  if (place == place_of_job_.end()) return 0;
+  if (place == place_of_job_.end()) return {};
   const Round::const_iterator own = place->second.turn;
   const int64_t own_before = std::distance<Jobs::const_iterator>(own->jobs.begin(), place->second.job);
   // Each other client gets one job a round before ours is reached: own_before rounds, and one more if its turn is
   // earlier.
-  int64_t ahead = own_before;
+  Sooner ahead;
+  const auto count = [&ahead](const Jobs& jobs, int64_t most) {
+    for (auto job = jobs.begin(); job != jobs.end() && most > 0; ++job, --most) {
+      ++ahead.jobs;
+      ahead.work += job->work;
+    }
+  };
+  count(own->jobs, own_before);
   bool earlier = true;
   for (auto turn = round_.begin(); turn != round_.end(); ++turn) {
     if (turn == own) {
       earlier = false;
       continue;
     }
-    ahead += std::min(static_cast<int64_t>(turn->jobs.size()), own_before + (earlier ? 1 : 0));
+    count(turn->jobs, own_before + (earlier ? 1 : 0));
   }
   return ahead;
 }

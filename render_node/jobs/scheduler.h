@@ -37,8 +37,12 @@ class Scheduler {
 
   virtual bool Contains(const std::string& id) const = 0;
 
-  // How many jobs would be taken before this one if no other came; 0 when it is not waiting.
-  virtual int64_t Ahead(const std::string& id) const = 0;
+  // The jobs that would be taken before this one if no other came; none when it is not waiting.
+  struct Sooner {
+    int64_t jobs = 0;
+    double work = 0;  // QueuedJob::work of all of them
+  };
+  virtual Sooner Ahead(const std::string& id) const = 0;
 
   virtual int64_t size() const = 0;
   virtual int64_t waiting_of(const std::string& client) const = 0;
@@ -66,20 +70,20 @@ class FairScheduler final : public Scheduler {
   void MarkStored(const std::string& id) override;
   bool Remove(const std::string& id) override;
   bool Contains(const std::string& id) const override { return place_of_job_.contains(id); }
-  int64_t Ahead(const std::string& id) const override;
+  Sooner Ahead(const std::string& id) const override;
   int64_t size() const override { return static_cast<int64_t>(place_of_job_.size()); }
   int64_t waiting_of(const std::string& client) const override;
   std::vector<int64_t> waiting_per_client() const override;
   std::vector<std::string> NotStored() const override;
 
  private:
-  struct Sooner {
+  struct Order {
     bool operator()(const QueuedJob& a, const QueuedJob& b) const {
       if (a.begun != b.begun) return a.begun;
       return a.priority != b.priority ? a.priority > b.priority : a.id < b.id;  // ids sort by age
     }
   };
-  using Jobs = std::set<QueuedJob, Sooner>;
+  using Jobs = std::set<QueuedJob, Order>;
   struct Turn {
     std::string client;
     Jobs jobs;    // never empty

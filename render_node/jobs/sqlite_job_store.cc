@@ -162,8 +162,10 @@ struct SqliteJobStore::Sql {
   SqliteStatement get_conditioning{database, "SELECT conditioning, negative_conditioning FROM job WHERE id = ?"};
   SqliteStatement queued{
       database,
-      "SELECT id, client, priority, deadline_ms, attempt > 0, crashes > 0, conditioning <> '' FROM job "
-      "WHERE state = 'queued' ORDER BY id"};
+      "SELECT id, client, priority, deadline_ms, attempt > 0, crashes > 0, conditioning <> '', "
+      "json_extract(sound_spec, '$.width'), json_extract(sound_spec, '$.height'), json_extract(sound_spec, '$.steps'), "
+      "json_extract(sound_spec, '$.guidance_scale') > 0 FROM "
+      "(SELECT *, CASE WHEN json_valid(spec) THEN spec END AS sound_spec FROM job WHERE state = 'queued') ORDER BY id"};
   SqliteStatement transition{
       database,
       "UPDATE job SET state = ?, attempt = attempt + ?, step = ?, timings = ?, fits = ?, error = ?, error_code = ?, "
@@ -274,13 +276,16 @@ std::vector<QueuedJob> SqliteJobStore::Queued() {
   SqliteQuery query(sql_->queued);
   std::vector<QueuedJob> jobs;
   while (query.Next()) {
-    jobs.push_back({.id = query.Text(0),
-                    .client = query.Text(1),
-                    .priority = static_cast<int32_t>(query.Integer(2)),
-                    .deadline_unix_ms = query.Integer(3),
-                    .begun = query.Integer(4) != 0,
-                    .suspect = query.Integer(5) != 0,
-                    .stored = query.Integer(6) != 0});
+    jobs.push_back(
+        {.id = query.Text(0),
+         .client = query.Text(1),
+         .priority = static_cast<int32_t>(query.Integer(2)),
+         .deadline_unix_ms = query.Integer(3),
+         .begun = query.Integer(4) != 0,
+         .suspect = query.Integer(5) != 0,
+         .stored = query.Integer(6) != 0,
+         .work = PictureWork(static_cast<int32_t>(query.Integer(7)), static_cast<int32_t>(query.Integer(8)),
+                             static_cast<int32_t>(query.Integer(9)), static_cast<double>(query.Integer(10)))});
   }
   return jobs;
 }

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <system_error>
 
@@ -32,6 +33,7 @@ void MakeParents(const std::filesystem::path& folder) {
   }
 }
 
+constexpr char kStopMark[] = "asked-to-stop";
 constexpr int64_t kLittleBytes = 64 << 20;  // some dozen pictures with the store's own files
 
 // Who holds the lock, as the holder wrote it; empty when unreadable.
@@ -76,6 +78,13 @@ StateFolder::StateFolder(const std::filesystem::path& root) : root_(Normal(root)
   }
   SyncFolder(root_);
   SyncFolder(root_.parent_path());
+}
+
+void StateFolder::LeaveStopMark() const { std::ofstream(root_ / kStopMark).flush(); }
+
+bool StateFolder::TakeStopMark() const {
+  std::error_code ignored;
+  return std::filesystem::remove(root_ / kStopMark, ignored);
 }
 
 StateFolder::Health StateFolder::health() const {

@@ -25,6 +25,11 @@ class StateFolder {
   // Asks the disk, writes nothing.
   Health health() const;
 
+  // Leaves a mark that the daemon was asked to stop; TakeStopMark says whether the last one left it, and removes it. A
+  // mark that cannot be written is none.
+  void LeaveStopMark() const;
+  bool TakeStopMark() const;
+
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path database() const { return root_ / "jobs.sqlite"; }
   std::filesystem::path pictures() const { return root_ / "pictures"; }

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick(100);  // how late a deadline may be noticed
 constexpr double kSweepIntervalMs = 60'000;
+constexpr double kReportIntervalMs = 60'000;  // of a failure that stays the same
 
 }  // namespace
 
@@ -20,6 +21,8 @@ Housekeeper::~Housekeeper() { thread_.join(); }
 
 void Housekeeper::Work() {
   double next_sweep_ms = parts_.clock.SteadyMs();
+  absl::Status reported;
+  double next_report_ms = 0;
   ClockTrust trust(parts_.clock.UnixMs(), next_sweep_ms);
   do {
     const absl::Status done = Guard([&] {
@@ -39,7 +42,11 @@ void Housekeeper::Work() {
       if (parts_.swept && swept.jobs + swept.files > 0) parts_.swept(swept);
       if (parts_.picture_bytes) parts_.picture_bytes(parts_.pictures.Bytes());
     });
-    if (!done.ok() && parts_.failed) parts_.failed(done);
+    if (!done.ok() && parts_.failed && (done != reported || parts_.clock.SteadyMs() >= next_report_ms)) {
+      reported = done;
+      next_report_ms = parts_.clock.SteadyMs() + kReportIntervalMs;
+      parts_.failed(done);
+    }
   } while (!parts_.queue.WaitForStop(kTick));
 }
 

@@ -243,7 +243,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                              .log = log});
 
   const Recovery recovery = RecoverInterrupted(
-      store, [&](const std::string& id) { return checkpoints.StepOf(id); }, clock.UnixMs());
+      store, [&](const std::string& id) { return checkpoints.StepOf(id); }, clock.UnixMs(), folder.TakeStopMark());
   if (recovery.waiting > 0) log.Info(absl::StrCat(recovery.waiting, " interrupted jobs wait again"));
   RenderMetrics metrics;
   for (const Job& job : recovery.failed) {
@@ -321,6 +321,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   stop.Wait();
   reporter.Stopping();
   log.Info("stopping");
+  folder.LeaveStopMark();
   queue.Stop();
   AwaitWorkers(queue, config.stop_timeout, log);  // meanwhile who asks is told that it stops
   (*server)->Shutdown(kCallGrace);

@@ -170,7 +170,7 @@ TEST(BadCheckpoint, IsSeenByTheDoctor) {
       WithNumber("transformer/config.json", "n_refiner_layers", 5, "_refiner."),
       {"text_encoder/config.json",
        [](const Copy& copy, const std::string& name) { WriteFile(copy.File(name), "{"); },
-       {"config.json", "byte 2 of 1"}}};
+       {"config.json", "it ends too early"}}};
   const Copy copy;
   ASSERT_EQ(Diptych({"doctor", "--model-path", copy.path()}).status, 0);
   for (const Damage& damage : damages) {

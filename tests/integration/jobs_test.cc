@@ -176,6 +176,22 @@ TEST(Jobs, AJobWhoseRendererIsKilledIsFinishedAfterTheRestartWithTheSameBytes) {
   EXPECT_EQ(jobs[0]["attempt"], 2);
 }
 
+TEST(Jobs, WhoWaitsForAPictureGetsItAlsoWhenTheRendererIsStoppedAndStartedAgain) {
+  Studio studio;
+  studio.Json(Arguments{"generate", "A cat", "--output", studio / "quiet.png"} + kMedium);
+  Process generate =
+      StartDiptych(studio.WithAddress(Arguments{"generate", "A cat", "--output", studio / "waited.png"} + kMedium));
+  for (const char* step : {"step 2 of", "step 12 of", "step 22 of"}) {
+    Await(step, [&] { return generate.Err().find(step) != std::string::npos; });
+    EXPECT_EQ(studio.renderer().Stop(), 0);
+    std::this_thread::sleep_for(milliseconds(300));  // longer than the client waits between two tries
+    studio.StartRenderer();
+  }
+  const Outcome waited = Finish(generate);
+  EXPECT_EQ(waited.status, 0) << waited.err;
+  EXPECT_TRUE(ReadFile(studio / "waited.png") == ReadFile(studio / "quiet.png"));
+}
+
 TEST(Daemons, EndWithStatus0SoonAfterSigtermAndKeepTheJobs) {
   Studio studio;
   const std::string id = studio.Submit(kEndless), waiting = studio.Submit(kSmall);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -71,6 +72,22 @@ class StorageTroubleTest : public testing::Test, protected User {
 };
 
 TEST_F(StorageTroubleTest, AFullDiskDelaysJobsAndLosesNone) { LosesNothingWhile(ENOSPC, "full"); }
+
+TEST_F(StorageTroubleTest, ADeadlineOnAFullDiskEndsTheWorkAndIsNotLoggedAgainAndAgain) {
+  const std::string id = Submit({"--width", "512", "--height", "512", "--steps", "1000", "--deadline", "3"});
+  Await("a step", [&] { return Job(id)["step"] >= 1; });
+  trouble_.Disk(ENOSPC);
+  Await("the log says it", [&] { return Has(renderer_->Log(), "deadline of job " + id); });
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  const std::string log = renderer_->Log();
+  EXPECT_EQ(log.find("deadline of job " + id), log.rfind("deadline of job " + id)) << log;
+  const int step = Job(id)["step"];
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_EQ(Job(id)["step"], step) << "nobody works on it";
+  trouble_.Disk(0);
+  Await("it has failed", [&] { return Job(id)["state"] == "failed"; });
+  EXPECT_EQ(Job(id)["error_code"], "DEADLINE_EXCEEDED");
+}
 
 TEST_F(StorageTroubleTest, AReadOnlyDiskDelaysJobsAndLosesNone) {
   LosesNothingWhile(EROFS, "");

@@ -44,6 +44,7 @@ struct Plan {
 
 Plan ParseArguments(int argc, char** argv) {
   Plan plan;
+  if (argc % 2 == 0) throw std::runtime_error("each flag has one number: see the head of this program's source");
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string flag = argv[i];
     const long value = std::strtol(argv[i + 1], nullptr, 10);
@@ -181,7 +182,16 @@ class Soak {
     picture_ms_ = std::chrono::duration<double, std::milli>(steady_clock::now() - begin).count() / plan_.jobs;
   }
 
-  // Lives of about a picture's length, counted from the moment at which it serves; one in ten is ended blindly, most of
+  // Until the renderer that was just started paints, or seems to have nothing to paint.
+  void AwaitWork() {
+    renderer_.AwaitServing();
+    const auto end = steady_clock::now() + milliseconds(3000);
+    while (steady_clock::now() < end && renderer_.Log().find(" rendering, attempt ") == std::string::npos) {
+      std::this_thread::sleep_for(milliseconds(2));
+    }
+  }
+
+  // Lives of about a picture's length, counted from the moment at which it paints; one in ten is ended blindly, most of
   // those while the model is loaded. Every third is long enough to get further: of a job that was in work at three ends
   // without that, the renderer rightly says that it is to blame.
   void KillRenderer() {
@@ -189,13 +199,13 @@ class Soak {
     while (renderer_kills_ < plan_.kills && !given_up_) {
       renderer_.Start();
       if (renderer_kills_ % 3 == 2) {
-        renderer_.AwaitServing();
+        AwaitWork();
         Sleep(2 * picture_ms_, 4 * picture_ms_, random);
       } else if (random() % 10 == 0) {
         Sleep(0, 2 * picture_ms_, random);
       } else {
-        renderer_.AwaitServing();
-        Sleep(0.3 * picture_ms_, 1.5 * picture_ms_, random);
+        AwaitWork();
+        Sleep(0, 1.5 * picture_ms_, random);
       }
       CountResumed(renderer_.Log());
       renderer_.Kill();
@@ -332,6 +342,9 @@ class Soak {
             " pictures");
     }
     if (!std::filesystem::is_empty(scratch_ / "state/checkpoints")) Wrong("checkpoints are left");
+    // Most kills shall have met work, else nothing was shown.
+    if (attempts_ - plan_.jobs < plan_.kills / 3) Wrong("most kills met an idle renderer");
+    if (resumed_ < plan_.kills / 12) Wrong("hardly a job went on from a checkpoint");
   }
 
   static void Sleep(double least_ms, double most_ms, std::mt19937_64& random) {

@@ -23,6 +23,7 @@ from scenes import COLOURS, POSITIONS, SHAPES, SIZES, UNSEEN_PAIRS, Group, Spec,
 PALETTE = np.array(list(COLOURS.values()), np.int32)
 NAMES = list(COLOURS)
 SMALLEST_AREA = 0.004  # of the picture; smaller specks are not objects
+NOT_COUNTED = ("flat", "outline")  # how clean the picture is, beside what the prompt asks for: not part of `all`
 
 
 @dataclass
@@ -117,17 +118,45 @@ def judge(spec: Spec, picture: np.ndarray) -> dict[str, bool]:
         right["position"] = item is not None and zone(item.x, item.y) == POSITIONS[spec.position or "center"]
         if spec.groups[0].size:
             right["size"] = item is not None and size_of(item) == spec.groups[0].size
-    return {**right, "all": all(right.values())}
+    return {**right, "all": all(right.values()), "flat": is_flat(picture, background, found),
+            "outline": bool(found) and all(has_outline(item, found) for item in found) if spec.groups else True}
 
 
-def has_shape(item: Found, group: Group, found: list[Found]) -> bool:
+def is_flat(picture: np.ndarray, background: str, found: list[Found]) -> bool:
+    """Away from the edges at least 99 % of the background's and of every object's pixels are near their palette colour."""
+    edges = np.ones(picture.shape[:2], bool)
+    areas = []
+    for item in found:
+        areas.append((item.colour, ndimage.binary_erosion(item.mask, np.ones((3, 3)), 2)))
+        edges &= ~ndimage.binary_dilation(item.mask, np.ones((3, 3)), 3)
+    areas.append((background, edges))
+    for colour, area in areas:
+        away = np.abs(picture[area].astype(np.int32) - np.array(COLOURS[colour])).max(-1, initial=0)
+        if area.any() and np.mean(away <= 32) < 0.99:
+            return False
+    return True
+
+
+def has_outline(item: Found, found: list[Found]) -> bool:
+    """The object and the drawing of its shape, scaled to its box, share 0.82 of what they cover together; true drawings do in 99 %."""
+    mask = mask_of(item, found)
+    other = template(shape_of(mask), *mask.shape)
+    return (mask & other).sum() >= 0.82 * (mask | other).sum()
+
+
+def mask_of(item: Found, found: list[Found]) -> np.ndarray:
+    """The object in its box."""
     y0, y1, x0, x1 = item.box
     mask = item.mask[y0:y1, x0:x1]
     within = [other for other in found if other is not item and y0 < other.box[0] and other.box[1] < y1
               and x0 < other.box[2] and other.box[3] < x1]
     if within:  # something stands inside: its hole belongs to the outer shape
         mask = ndimage.binary_fill_holes(mask)
-    return shape_of(mask) == group.shape
+    return mask
+
+
+def has_shape(item: Found, group: Group, found: list[Found]) -> bool:
+    return shape_of(mask_of(item, found)) == group.shape
 
 
 def related(relation: str, first: list[Found], second: list[Found]) -> bool:
@@ -159,7 +188,7 @@ def extent_of(item: Found) -> float:
 
 def summary(specs: list[Spec], results: list[dict]) -> str:
     """Per cent right per question, for all, for trained and untrained shape and colour pairs, and for each kind."""
-    questions = ["background", "colour", "position", "relation", "count", "size", "shape", "all"]
+    questions = ["background", "colour", "position", "relation", "count", "size", "shape", "all", *NOT_COUNTED]
     sets = {"all": [True] * len(specs), "seen pairs": [not spec.pairs() & UNSEEN_PAIRS for spec in specs],
             "unseen pairs": [bool(spec.pairs() & UNSEEN_PAIRS) for spec in specs]}
     for kind in dict.fromkeys(spec.kind for spec in specs):

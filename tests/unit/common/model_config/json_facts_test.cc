@@ -59,8 +59,8 @@ TEST(ConfigFileOf, LiesInTheFolderOrBesideTheFileOfACheckpointThatIsThere) {
 
 TEST(JsonFacts, RefusesWhatIsNoObject) {
   EXPECT_EQ(RefusalOf([] { JsonFacts("[1]", "c.json"); }), "c.json: not a JSON object");
-  EXPECT_EQ(RefusalOf([] { JsonFacts("{\"dim\": 1 2}", "c.json"); }), "c.json: not valid JSON at byte 11 of 12");
-  EXPECT_EQ(RefusalOf([] { JsonFacts("", "c.json"); }), "c.json: not valid JSON at byte 1 of 0");
+  EXPECT_EQ(RefusalOf([] { JsonFacts("{\"dim\": 1 2}", "c.json"); }), "c.json: not valid JSON: wrong at byte 11");
+  EXPECT_EQ(RefusalOf([] { JsonFacts("", "c.json"); }), "c.json: not valid JSON: it ends too early");
   EXPECT_EQ(RefusalOf([] { JsonFacts("[1e999]", "c.json"); }), "c.json: a number is out of range");
 }
 

@@ -69,5 +69,16 @@ TEST(OutputNames, SayWhatIsWrongAndInWhichLine) {
             "--output \"a.JPG\" would not be what its name says: pictures are PNG files; name it .png");
 }
 
+TEST(NameOutputs, SeesThatTwoSpellingsAreOneFile) {
+  EXPECT_THROW(NameOutputs({"not-there.png", "./not-there.png"}, 2, false), UsageError);
+  EXPECT_THROW(NameOutputs({"not-there.png", "new/../not-there.png"}, 2, false), UsageError);
+}
+
+TEST(NameOutputs, RefusesSeveralPicturesForADevice) {
+  EXPECT_EQ(NameOutputs({"/dev/null"}, 1, false).size(), 1u);
+  EXPECT_THROW(NameOutputs({"/dev/null"}, 2, true), UsageError);
+  EXPECT_THROW(NameOutputs({"-"}, 1, false), UsageError);
+}
+
 }  // namespace
 }  // namespace diptych

@@ -540,6 +540,28 @@ TEST_F(JobQueueTest, CountsNoEarlierAttemptAsWaiting) {
   EXPECT_EQ(Claim().job.timings.queue_ms, 250);
 }
 
+TEST_F(JobQueueTest, ForetellsTheWaitBySizeAndSteps) {
+  const auto submit = [&](int32_t side, int32_t steps) {
+    JobSpec spec = SpecOf("a cat");
+    spec.width = spec.height = side;
+    spec.steps = steps;
+    return queue_->Submit(spec, {})->id;
+  };
+  submit(128, 8);
+  ClaimedJob painted = Claim();
+  queue_->Advance(painted.job, kReady);
+  queue_->HandOver(painted, nullptr);
+  painted = *queue_->ClaimToRender();
+  queue_->Advance(painted.job, kRendering);
+  queue_->Advance(painted.job, kDecoding);
+  clock_.Pass(1000);
+  queue_->Advance(painted.job, kDone);
+  queue_->Release(painted.job.id);
+  submit(256, 8);   // four times the pixels
+  submit(128, 18);  // twice the evaluations, the decoder counted as two
+  EXPECT_EQ(queue_->PlaceOf(submit(128, 8))->wait_ms, 6000.0);
+}
+
 TEST_F(JobQueueTest, CountsTheWaitForTheRenderer) {
   Submit();
   clock_.Pass(250);

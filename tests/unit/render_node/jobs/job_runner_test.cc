@@ -608,6 +608,54 @@ TEST_F(JobRunnerTest, FailsAJobAtItsDeadlineWhereverItIs) {
   EXPECT_EQ(Ended(Submit(SpecOf("next"))).state, kDone);
 }
 
+// The disk is full when the deadline passes, or when somebody cancels: the work ends, and the row follows.
+TEST_F(JobRunnerTest, StopsTheWorkOnAJobAlsoWhenItsEndCannotBeStored) {
+  std::promise<void> in_step;
+  std::atomic<int> steps = 0;
+  renderer_.on_step = [&](int32_t step, uint8_t fill) {
+    if (fill == 'l' || fill == 'o') steps = step;
+    if (fill == 'l' && step == 1) {
+      store_->full = true;
+      clock_.Pass(5000);
+      EXPECT_THROW(queue_->FailOverdue(), Error);
+    }
+    if (fill == 'o' && step == 1) {
+      store_->full = true;
+      EXPECT_EQ(queue_->Cancel(queue_->List({})->front().id).status().code(), absl::StatusCode::kResourceExhausted);
+    }
+  };
+  JobSpec spec = SpecOf("long");
+  spec.timeout_ms = 5000;
+  const std::string overdue = Submit(spec);
+  Start();
+  while (store_failures_ == 0) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(steps, 1);
+  store_->full = false;
+  const Job failed = Ended(overdue);
+  EXPECT_EQ(failed.state, kFailed);
+  EXPECT_EQ(failed.error_code, "DEADLINE_EXCEEDED");
+
+  const int before = store_failures_;
+  const std::string cancelled = Submit(SpecOf("other"));
+  while (store_failures_ == before) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(steps, 1);
+  store_->full = false;
+  EXPECT_EQ(Ended(cancelled).state, kCancelled);
+}
+
+TEST_F(JobRunnerTest, SaysNothingToWaitForOnceTheEncoderWorks) {
+  std::promise<void> works, seen;
+  source_.on_fetch = [&](const FetchRequest&, const CancelToken&, const auto& on_waiting) {
+    on_waiting("no encoder answers");
+    EXPECT_EQ(queue_->Get(queue_->List({})->front().id)->detail, "no encoder answers");
+    on_waiting("");
+    EXPECT_EQ(queue_->Get(queue_->List({})->front().id)->detail, "");
+  };
+  const std::string id = Submit(SpecOf("cat"));
+  Start();
+  EXPECT_EQ(Ended(id).state, kDone);
+}
+
 TEST_F(JobRunnerTest, SendsPreviewsToThoseWhoWantThem) {
   preview_ = [](const Picture& preview) { return preview.rgb; };
   const std::string id = Submit(SpecOf("cat"));

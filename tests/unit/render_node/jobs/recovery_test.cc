@@ -32,9 +32,9 @@ class RecoveryTest : public testing::Test {
       at = next;
     }
   }
-  Recovery Recover() {
+  Recovery Recover(bool asked = false) {
     return RecoverInterrupted(
-        store_, [this](const std::string& id) { return checkpoints_[id]; }, kNow + 1);
+        store_, [this](const std::string& id) { return checkpoints_[id]; }, kNow + 1, asked);
   }
   int32_t CrashesOf(const std::string& id) { return store_.Get(id)->crashes.count; }
 
@@ -54,6 +54,17 @@ TEST_F(RecoveryTest, MakesExactlyWhatWasUnderWayWaitAgain) {
   EXPECT_EQ(store_.Get(ids[kRendering])->timings, JobTimings());
   EXPECT_EQ(store_.Get(ids[kRendering])->attempt, 1);
   EXPECT_EQ(Recover().waiting, 0);
+}
+
+TEST_F(RecoveryTest, SuspectsNobodyWhenTheDaemonHadBeenAskedToStop) {
+  const std::string id = JobIn(kRendering);
+  for (int stop = 0; stop < 3; ++stop) {
+    EXPECT_EQ(Recover(/*asked=*/true).waiting, 1);
+    EXPECT_EQ(CrashesOf(id), 0);
+    MoveTo(id, kRendering);
+  }
+  Recover();
+  EXPECT_EQ(CrashesOf(id), 1);
 }
 
 TEST_F(RecoveryTest, SuspectsWhatWasPaintedOrEncodedAndNotWhatWaited) {

@@ -123,14 +123,22 @@ TEST(FairScheduler, ForetellsHowManyComeFirst) {
   std::vector<std::string> ids;
   for (int i = 0; i < 200; ++i) {
     const std::string id = std::to_string(1000 + i);
-    scheduler.Add({id, "client" + std::to_string(random() % 7), static_cast<int32_t>(random() % 3)});
+    QueuedJob job{id, "client" + std::to_string(random() % 7), static_cast<int32_t>(random() % 3)};
+    job.work = 1 + static_cast<double>(random() % 10);
+    scheduler.Add(job);
     if (random() % 4 == 0) scheduler.Take();
   }
-  std::map<std::string, int64_t> foretold;
+  std::map<std::string, Scheduler::Sooner> foretold;
   for (int i = 0; i < 200; ++i) foretold[std::to_string(1000 + i)] = scheduler.Ahead(std::to_string(1000 + i));
   ASSERT_GT(scheduler.size(), 100);
-  for (int64_t taken = 0; const auto job = scheduler.Take(); ++taken) EXPECT_EQ(foretold[job->id], taken) << job->id;
-  EXPECT_EQ(scheduler.Ahead("1000"), 0);
+  Scheduler::Sooner taken;
+  while (const auto job = scheduler.Take()) {
+    EXPECT_EQ(foretold[job->id].jobs, taken.jobs) << job->id;
+    EXPECT_EQ(foretold[job->id].work, taken.work) << job->id;
+    ++taken.jobs;
+    taken.work += job->work;
+  }
+  EXPECT_EQ(scheduler.Ahead("1000").jobs, 0);
 }
 
 // Whoever waits sees every other client served at most once between two jobs of its own, and before its first.
@@ -175,7 +183,7 @@ TEST(FairScheduler, DecidesInUnderAMillisecondAmongTenThousand) {
     const auto job = scheduler.Take();
     const auto middle = std::chrono::steady_clock::now();
     scheduler.Add({std::to_string(200'000 + i), job->client, job->priority});
-    EXPECT_GT(scheduler.Ahead(std::to_string(200'000 + i)), 0);
+    EXPECT_GT(scheduler.Ahead(std::to_string(200'000 + i)).jobs, 0);
     const auto end = std::chrono::steady_clock::now();
     take_ms.push_back(Ms(middle - begin).count());
     place_ms.push_back(Ms(end - middle).count());

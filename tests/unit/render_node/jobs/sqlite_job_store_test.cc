@@ -92,7 +92,8 @@ TEST_F(SqliteJobStoreTest, GivesAnAcceptedJobBackAfterReopening) {
   EXPECT_EQ(job->spec, spec);
   EXPECT_EQ(job->accepted_unix_ms, kNow);
   EXPECT_EQ(job->attempt, 0);
-  EXPECT_EQ(store_->Queued(), (std::vector<QueuedJob>{{.id = id, .client = "ada", .priority = 3}}));
+  EXPECT_EQ(store_->Queued(),
+            (std::vector<QueuedJob>{{.id = id, .client = "ada", .priority = 3, .work = WorkOf(spec)}}));
 }
 
 TEST_F(SqliteJobStoreTest, LosesNothingWhenTheDaemonIsKilled) {
@@ -255,9 +256,12 @@ TEST_F(SqliteJobStoreTest, KeepsWhatALaterLifeNeeds) {
   store_->Transition({id}, kQueued, kEncoding, progress);
   store_->Transition({id}, kEncoding, kQueued, progress);
   Reopen();
-  EXPECT_EQ(store_->Queued(),
-            (std::vector<QueuedJob>{
-                {.id = id, .client = "ada", .deadline_unix_ms = kNow + 5000, .begun = true, .suspect = true}}));
+  EXPECT_EQ(store_->Queued(), (std::vector<QueuedJob>{{.id = id,
+                                                       .client = "ada",
+                                                       .deadline_unix_ms = kNow + 5000,
+                                                       .begun = true,
+                                                       .suspect = true,
+                                                       .work = WorkOf(spec)}}));
   EXPECT_EQ(store_->Get(id)->crashes, (JobCrashes{2, 4}));
   EXPECT_EQ(store_->Get(id)->sequence, 77);
   EXPECT_EQ(store_->Get(id)->spec.timeout_ms, 5000);

@@ -204,6 +204,18 @@ TEST(ConditioningFiles, DoNotCallLostWhatCannotBeReadNow) {
   EXPECT_EQ(files.Load(hash).bytes, ConditioningOf(1).bytes);
 }
 
+TEST(StateFolder, KeepsTheMarkOfAStopForTheNextDaemonOnce) {
+  const TemporaryFolder temporary;
+  {
+    const StateFolder folder(temporary.path() / "state");
+    EXPECT_FALSE(folder.TakeStopMark());
+    folder.LeaveStopMark();
+  }
+  const StateFolder folder(temporary.path() / "state");
+  EXPECT_TRUE(folder.TakeStopMark());
+  EXPECT_FALSE(folder.TakeStopMark());
+}
+
 TEST(ConditioningFiles, RefuseWhatIsNotWhole) {
   const TemporaryFolder temporary;
   ConditioningFiles files(temporary.path());
