@@ -41,8 +41,8 @@ TEST(SceneJudge, RecognisesEveryDrawnShapeInEveryPlace) {
 TEST(DemoModel, ObeysHeldOutPrompts) {
   std::istringstream lines(ReadFile(std::string(DIPTYCH_SOURCE_DIR) + "/tests/integration/data/demo_prompts.jsonl"));
   const Scratch scratch;
-  Daemon encoder = StartEncoder(DemoModelPath());
-  Daemon renderer = StartRenderer(DemoModelPath(), encoder.address(), scratch / "state");
+  Daemon encoder = StartEncoder(DemoModelPath(), {"--threads", "1"});
+  Daemon renderer = StartRenderer(DemoModelPath(), encoder.address(), scratch / "state", {"--threads", "1"});
   std::map<std::string, int> right;
   int count = 0;
   std::string wrong;
