@@ -185,22 +185,23 @@ class Soak {
   // Until the renderer that was just started paints, or seems to have nothing to paint.
   void AwaitWork() {
     renderer_.AwaitServing();
-    const auto end = steady_clock::now() + milliseconds(3000);
+    const auto end = steady_clock::now() + milliseconds(150);
     while (steady_clock::now() < end && renderer_.Log().find(" rendering, attempt ") == std::string::npos) {
       std::this_thread::sleep_for(milliseconds(2));
     }
   }
 
   // Lives of about a picture's length, counted from the moment at which it paints; one in ten is ended blindly, most of
-  // those while the model is loaded. Every third is long enough to get further: of a job that was in work at three ends
-  // without that, the renderer rightly says that it is to blame.
+  // those while the model is loaded. Every third is long enough for all that was interrupted (one job painted, one
+  // finished, one encoded) to end: a job that was in work at three ends in a row without getting further would rightly
+  // be failed.
   void KillRenderer() {
     std::mt19937_64 random(plan_.seed);
     while (renderer_kills_ < plan_.kills && !given_up_) {
       renderer_.Start();
       if (renderer_kills_ % 3 == 2) {
         AwaitWork();
-        Sleep(2 * picture_ms_, 4 * picture_ms_, random);
+        Sleep(4 * picture_ms_, 5 * picture_ms_, random);
       } else if (random() % 10 == 0) {
         Sleep(0, 2 * picture_ms_, random);
       } else {

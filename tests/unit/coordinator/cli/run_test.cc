@@ -218,7 +218,7 @@ TEST_F(RunTest, RepeatsAPictureAndSaysWhetherItIsTheSame) {
   EXPECT_NE(out_.str().find("receipt identical"), std::string::npos) << out_.str();
   EXPECT_EQ(ReadBoundedFile(folder_ / "p.png", 1 << 20), ReadBoundedFile(folder_ / "q.png", 1 << 20));
 
-  renderer_.transformer_fingerprint = std::string(64, '9');
+  renderer_.transformer_digit = '9';
   EXPECT_EQ(RunWithRenderer({"generate", "--from-picture", folder_ / "p.png", "--steps", "3", "--json", "--output",
                              folder_ / "q.png"}),
             kExitDone);

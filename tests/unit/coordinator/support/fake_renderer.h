@@ -52,7 +52,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::atomic<int> dropped_watches = 0;
   // Before every answer; for so long after the first Watch call, those find nobody.
   std::atomic<std::chrono::milliseconds> delay{std::chrono::milliseconds(0)};
-  std::string transformer_fingerprint = std::string(64, 'a');
+  std::atomic<char> transformer_digit = 'a';  // its fingerprint is 64 of it
   std::string encoder_fingerprint = std::string(64, 'c');
 
   // Puts in `count` jobs of this state, older than all that are submitted: "id-0000", "id-0001", ...
@@ -101,7 +101,7 @@ class FakeRenderer final : public v1::Renderer::Service {
                         v1::DescribeRendererResponse* response) override {
     std::this_thread::sleep_for(delay.load());
     response->set_program_version("9.9");
-    response->set_transformer_fingerprint(transformer_fingerprint);
+    response->set_transformer_fingerprint(std::string(64, transformer_digit));
     response->set_vae_fingerprint(std::string(64, 'b'));
     response->set_cap_feat_dim(2);
     response->set_row_limit(64);
@@ -294,7 +294,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     receipt.layer = spec.layer();
     receipt.long_prompt_mode = "interpolate";
     receipt.dtype = "float32";
-    receipt.transformer_fingerprint = transformer_fingerprint;
+    receipt.transformer_fingerprint = std::string(64, transformer_digit);
     receipt.vae_fingerprint = std::string(64, 'b');
     receipt.text_encoder_fingerprint = encoder_fingerprint;
     receipt.tokenizer_fingerprint = std::string(64, 'd');

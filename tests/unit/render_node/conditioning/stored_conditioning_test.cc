@@ -4,11 +4,13 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "common/digest/sha256.h"
+#include "common/log/log.h"
 #include "common/prompt/chat_formatter.h"
 #include "gtest/gtest.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
@@ -87,12 +89,13 @@ class StoredConditioningTest : public testing::Test {
         .store = *store_,
         .expected_model_fingerprint = expected_,
         .expected_width = 4,
-        .log = {}});
+        .log = *MakeStreamLogger(log_, LogLevel::kWarning)});
   }
   FetchResult Fetch(const FetchRequest& request = Request(), const CancelToken& cancel = CancelToken()) {
     return source_->Fetch(request, cancel, nullptr);
   }
 
+  std::ostringstream log_;
   const TemporaryFolder temporary_;
   const int64_t memory_, disk_;
   FakeEncoders encoders_;
@@ -167,6 +170,7 @@ TEST_F(StoredConditioningTest, ADamagedFileIsComputedAnew) {
   EXPECT_FALSE(Fetch().from_store);
   EXPECT_EQ(encoders_.calls, 2);
   EXPECT_EQ(store_->stats().damaged, 1);
+  EXPECT_NE(log_.str().find(key + " is damaged"), std::string::npos) << log_.str();
   Restart();
   EXPECT_TRUE(Fetch().from_store);
 }
