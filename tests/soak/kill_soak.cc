@@ -192,14 +192,14 @@ class Soak {
   }
 
   // Lives of about a picture's length, counted from the moment at which it paints; one in ten is ended blindly, most of
-  // those while the model is loaded. Every third is long enough for all that was interrupted (one job painted, one
+  // those while the model is loaded. Every second is long enough for all that was interrupted (one job painted, one
   // finished, one encoded) to end: a job that was in work at three ends in a row without getting further would rightly
   // be failed.
   void KillRenderer() {
     std::mt19937_64 random(plan_.seed);
     while (renderer_kills_ < plan_.kills && !given_up_) {
       renderer_.Start();
-      if (renderer_kills_ % 3 == 2) {
+      if (renderer_kills_ % 2 == 1) {
         AwaitWork();
         Sleep(4 * picture_ms_, 5 * picture_ms_, random);
       } else if (random() % 10 == 0) {
