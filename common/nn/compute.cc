@@ -5,6 +5,10 @@
 #include "common/concurrency/physical_cores.h"
 #include "common/error/error.h"
 
+// OpenBLAS, when it is the libblas.so.3 below libtorch, else null. Its pthread build keeps threads of its own, which
+// at::set_num_threads does not know of.
+extern "C" __attribute__((weak)) void openblas_set_num_threads(int threads);
+
 namespace diptych::nn {
 
 at::Device ChooseDevice(const std::string& word) {
@@ -30,6 +34,7 @@ at::ScalarType ChooseDtype(const std::string& word, at::Device device, at::Scala
 int SetThreads(int threads) {
   if (threads <= 0) threads = PhysicalCores();
   at::set_num_threads(threads);
+  if (openblas_set_num_threads != nullptr) openblas_set_num_threads(threads);
   return threads;
 }
 

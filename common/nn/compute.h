@@ -15,8 +15,8 @@ at::Device ChooseDevice(const std::string& word);
 // models.
 at::ScalarType ChooseDtype(const std::string& word, at::Device device, at::ScalarType cpu_default);
 
-// Sets libtorch's threads for the calling thread and those that come after; 0: one per physical core that this process
-// may use. Debian's libtorch starts with one thread. Returns the number set.
+// Sets libtorch's threads for the calling thread and those that come after, and OpenBLAS's; 0: one per physical core
+// that this process may use. Debian's libtorch starts with one thread. Returns the number set.
 int SetThreads(int threads);
 
 }  // namespace diptych::nn
