@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/error/json_mistake.h"
 
 namespace diptych {
 
@@ -28,9 +29,7 @@ JsonFacts::JsonFacts(const std::string& text, const std::string& name) : data_(s
   try {
     data_->object = nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
-    throw Error(ErrorCode::kInvalidArgument,
-                name + ": not valid JSON: " +
-                    (error.byte > text.size() ? "it ends too early" : "wrong at byte " + std::to_string(error.byte)));
+    throw Error(ErrorCode::kInvalidArgument, name + ": not valid JSON: " + JsonMistake(error, text.size()));
   } catch (const nlohmann::json::out_of_range&) {
     throw Error(ErrorCode::kInvalidArgument, name + ": a number is out of range");
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/error/json_mistake.h"
 #include "common/prompt/prompt_text.h"
 
 namespace diptych {
@@ -88,7 +89,7 @@ Conversation ParseConversation(std::string_view text) {
   try {
     root = json::parse(text);
   } catch (const json::parse_error& error) {
-    Refuse("is not JSON:", "error at byte " + std::to_string(error.byte));
+    Refuse("is not JSON:", JsonMistake(error, text.size()));
   }
   if (!root.is_object()) Refuse("is", std::string(root.type_name()) + ", expected an object with messages");
 

@@ -10,6 +10,7 @@
 #include "common/error/error.h"
 #include "common/prompt/prompt_text.h"
 #include "common/prompt/utf8.h"
+#include "common/tokenizer/find_tokenizer.h"
 #include "common/tokenizer/nfc.h"
 #include "common/tokenizer/tokenizer_json.h"
 #include "common/tokenizer/vocab_files.h"
@@ -25,12 +26,6 @@ TextFile ReadTextFile(const std::filesystem::path& path) {
   TextFile read{path.string(), {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()}};
   if (!file.is_open() || file.bad()) throw Error(ErrorCode::kNotFound, path.string() + ": cannot be read");
   return read;
-}
-
-// False also for a name that no file can have.
-bool IsFile(const std::filesystem::path& path) {
-  std::error_code ignored;
-  return std::filesystem::is_regular_file(path, ignored);
 }
 
 std::optional<TextFile> ReadTextFileIfThere(const std::filesystem::path& path) {

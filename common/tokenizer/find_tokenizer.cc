@@ -8,17 +8,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// False also for a name that no file can have.
-bool IsFile(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
-
 bool HoldsTokenizer(const fs::path& folder) {
   return IsFile(folder / "tokenizer.json") || (IsFile(folder / "vocab.json") && IsFile(folder / "merges.txt"));
 }
 
 }  // namespace
+
+bool IsFile(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
 
 fs::path FindTokenizer(const std::string& model_path, const std::string& text_encoder_path) {
   std::vector<fs::path> places;

@@ -6,6 +6,9 @@
 
 namespace diptych {
 
+// An ordinary file; false also for a name that no file can have.
+bool IsFile(const std::filesystem::path& path);
+
 // The first folder that holds a tokenizer (tokenizer.json, or vocab.json and merges.txt): the text encoder's own, when
 // it is named (of a file: the folder that it lies in), then MODEL/tokenizer, MODEL/text_encoder, MODEL. Where none
 // does, the folder that it belongs into, for BpeTokenizer::Load to complain about. Either argument may be empty, not

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/error/json_mistake.h"
 
 namespace diptych {
 
@@ -20,8 +21,7 @@ json ParseJson(std::string_view text, const std::string& file) {
   try {
     return json::parse(text);
   } catch (const json::parse_error& error) {
-    throw Error(ErrorCode::kDataLoss, file + ": not JSON, damaged at byte " + std::to_string(error.byte) + " of " +
-                                          std::to_string(text.size()));
+    throw Error(ErrorCode::kDataLoss, file + ": not valid JSON: " + JsonMistake(error, text.size()));
   } catch (const json::out_of_range&) {
     throw Error(ErrorCode::kDataLoss, file + ": a number is out of range");
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/error/error.h"
+#include "common/error/json_mistake.h"
 
 namespace diptych {
 
@@ -42,7 +43,7 @@ json ParseStrictJson(std::string_view text, const std::string& what, int max_dep
   try {
     parsed = json::parse(text.begin(), text.end(), check);
   } catch (const json::parse_error& error) {
-    throw Error(ErrorCode::kDataLoss, what + ": not valid JSON at byte " + std::to_string(error.byte));
+    throw Error(ErrorCode::kDataLoss, what + ": not valid JSON: " + JsonMistake(error, text.size()));
   } catch (const json::exception&) {  // a number beyond a double's range
     throw Error(ErrorCode::kDataLoss, what + ": not valid JSON");
   }

@@ -141,8 +141,10 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
         {{"layers", "n_layers"}, {"noise_refiner", "n_refiner_layers"}, {"context_refiner", "n_refiner_layers"}});
   });
   Add(checks, "vae", advice, [&] { return DescribePart(vae, {}); });
-  const fs::path scheduler = transformer.parent_path() / "scheduler" / "scheduler_config.json";
-  if (fs::exists(scheduler)) {  // need not be there
+  // Where the renderer looks for it; it need not be there.
+  const fs::path model = options.model_path.empty() ? transformer.parent_path() : fs::path(options.model_path);
+  const fs::path scheduler = model / "scheduler" / "scheduler_config.json";
+  if (std::error_code ignored; fs::exists(scheduler, ignored)) {
     Add(checks, "scheduler", advice, [&] {
       JsonFacts(ReadTextFile(scheduler.string()), scheduler.string());
       return scheduler.string();

@@ -44,7 +44,8 @@ PromptParts ReadConversationFile(const std::string& file, const std::optional<st
   }
   const std::string text = ReadBoundedFile(file, kMaxConversationBytes);
   try {
-    ParseConversation(text);
+    if (ParseConversation(text).messages.empty())
+      throw Error(ErrorCode::kInvalidArgument, "messages: holds no message");
   } catch (const Error& error) {
     throw Error(error.code(), file + ": " + error.what());
   }

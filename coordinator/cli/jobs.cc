@@ -81,7 +81,7 @@ class Jobs final : public RendererCommand {
       environment.out << JsonLine(all) << std::flush;
     } else {
       if (!jobs.empty()) environment.out << JobTable(jobs, Columns()) << std::flush;
-      if (jobs.empty()) environment.err << "no such jobs" << std::endl;
+      if (jobs.empty()) environment.err << "no jobs" << std::endl;
     }
     if (ended > most_ended_) {
       environment.err << "older jobs that have ended are not shown; --limit shows more" << std::endl;

@@ -85,8 +85,10 @@ int RunCommand(const CommandEntry& entry, const std::vector<std::string>& argume
   } catch (const CLI::ParseError& error) {
     throw UsageError(absl::StrCat(error.what(), " (diptych ", std::string(entry.name), " --help)"));
   }
-  if (const auto refusal = UnplacedArgument(app, "; a prompt of several words needs quotes"))
+  const bool takes_prompt = app.get_option_no_throw("PROMPT") != nullptr;
+  if (const auto refusal = UnplacedArgument(app, takes_prompt ? "; a prompt of several words needs quotes" : "")) {
     throw UsageError(*refusal);
+  }
   absl::StatusOr<Settings> settings = loader.Load();
   if (!settings.ok()) {
     const std::string message(settings.status().message());

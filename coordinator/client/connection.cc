@@ -11,8 +11,11 @@ namespace {
 // gRPC's "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:7872: Failed to connect to remote
 // host: Connection refused", in fewer words and with what to do.
 std::string WithAdvice(absl::string_view message) {
-  if (!absl::StartsWith(message, "failed to connect to all addresses")) return std::string(message);
-  return absl::StrCat(message.substr(message.rfind(": ") + 2),
+  const size_t reason = message.rfind(": ");
+  if (!absl::StartsWith(message, "failed to connect to all addresses") || reason == message.npos) {
+    return std::string(message);
+  }
+  return absl::StrCat(message.substr(reason + 2),
                       "; start the daemon there, or correct the address (diptych doctor checks both)");
 }
 

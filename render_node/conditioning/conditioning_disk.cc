@@ -80,7 +80,7 @@ bool ConditioningDisk::Has(const std::string& key) const {
   return entries_.contains(key);
 }
 
-std::optional<Conditioning> ConditioningDisk::Read(const std::string& key) {
+std::optional<Conditioning> ConditioningDisk::Read(const std::string& key, bool& damaged) {
   std::shared_ptr<Entry> entry;
   int64_t stamp = 0;
   {
@@ -93,7 +93,7 @@ std::optional<Conditioning> ConditioningDisk::Read(const std::string& key) {
     stamp = NextStamp();
   }
   std::optional<Conditioning> conditioning;
-  bool damaged = false;
+  damaged = false;
   Try([&] {
     try {
       conditioning = ParseConditioningRecord(key, ReadWholeFile(PathOf(key)));

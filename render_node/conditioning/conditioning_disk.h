@@ -40,8 +40,8 @@ class ConditioningDisk {
 
   bool Has(const std::string& key) const;
 
-  // Nothing when there is no such entry. A damaged one is removed.
-  std::optional<Conditioning> Read(const std::string& key);
+  // Nothing when there is no such entry. A damaged one is removed, and `damaged` set.
+  std::optional<Conditioning> Read(const std::string& key, bool& damaged);
 
   // Removes what was not used for longest until there is room, but nothing that is being read. Larger than the limit:
   // not kept.

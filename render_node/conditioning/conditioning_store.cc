@@ -54,12 +54,14 @@ ConditioningStore::ConditioningStore(ConditioningStoreOptions options) : options
   identity_ = ReadIdentity(options_.folder / kIdentityFile);
 }
 
-std::optional<Conditioning> ConditioningStore::Find(const std::string& key) {
+std::optional<Conditioning> ConditioningStore::Find(const std::string& key, bool* damaged) {
   if (const std::shared_ptr<const Conditioning> found = FindInMemory(key)) {
     if (disk_) disk_->Touch(key);
     return *found;
   }
-  std::optional<Conditioning> found = disk_ ? disk_->Read(key) : std::nullopt;
+  bool was_damaged = false;
+  std::optional<Conditioning> found = disk_ ? disk_->Read(key, was_damaged) : std::nullopt;
+  if (damaged != nullptr) *damaged = was_damaged;
   if (found) KeepInMemory(key, std::make_shared<Conditioning>(*found));
   const std::lock_guard<std::mutex> lock(mutex_);
   ++(found ? stats_.disk_hits : stats_.misses);

@@ -43,7 +43,8 @@ class ConditioningStore {
   // Looks at names and sizes in the folder, not into the files.
   explicit ConditioningStore(ConditioningStoreOptions options);
 
-  std::optional<Conditioning> Find(const std::string& key);
+  // `damaged`, if given, is set when there was a file and it was damaged.
+  std::optional<Conditioning> Find(const std::string& key, bool* damaged = nullptr);
   // Whether Find would look at something; reads no file, counts nothing and is no use of the entry.
   bool Has(const std::string& key) const;
   void Put(const std::string& key, const Conditioning& conditioning);

@@ -81,10 +81,11 @@ FetchResult StoredConditioning::FindOrFetch(const FetchRequest& request, const C
                                             const std::function<void(const std::string& reason)>& on_waiting) {
   if (const std::optional<EncoderIdentity> identity = Identity()) {
     const std::string key = ConditioningKey(request, *identity);
-    const int64_t damaged = parts_.store.stats().damaged;
-    std::optional<Conditioning> found = parts_.store.Find(key);
-    if (!found && parts_.log && parts_.store.stats().damaged > damaged) {
-      parts_.log->ForJob(request.job_id).Warn("stored conditioning " + key + " is damaged; the prompt is encoded again");
+    bool damaged = false;
+    std::optional<Conditioning> found = parts_.store.Find(key, &damaged);
+    if (damaged && parts_.log) {
+      parts_.log->ForJob(request.job_id)
+          .Warn("stored conditioning " + key + " is damaged; the prompt is encoded again");
     }
     if (found && (parts_.expected_width == 0 || found->header.width == parts_.expected_width)) {
       if (parts_.log) parts_.log->ForJob(request.job_id).Debug("conditioning from the store, " + key);

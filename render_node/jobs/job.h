@@ -127,7 +127,6 @@ struct Job {
   int64_t sequence = 0;  // grows with every change that a watcher sees, also over the daemon's lives
 };
 
-// As much of a waiting job as the order of work depends on.
 // What painting costs beside other pictures of the same renderer, without a unit: pixels times evaluations of the
 // network, the decoder counted as two.
 inline double PictureWork(int32_t width, int32_t height, int32_t steps, double guidance_scale) {
@@ -137,6 +136,7 @@ inline double WorkOf(const JobSpec& spec) {
   return PictureWork(spec.width, spec.height, spec.steps, spec.guidance_scale);
 }
 
+// As much of a waiting job as the order of work, and the guess when it begins, depend on.
 struct QueuedJob {
   std::string id;
   std::string client;

@@ -55,7 +55,8 @@ void CheckRenderParameters(const RenderParameters& parameters, const RendererFac
 // a step with guidance takes twice as long. Seed, guidance and captions are each picture's own.
 bool CanPaintTogether(const RenderParameters& a, const RenderParameters& b);
 
-// Throws Error(kFailedPrecondition) naming both widths, or the row count and the limit.
+// Throws Error(kFailedPrecondition) naming both widths. More rows than the limit are shortened when the
+// picture is painted.
 void CheckConditioningFits(const ConditioningHeader& header, const RendererFacts& facts);
 
 enum class RenderStage { kRefined, kStep, kDecoded };

@@ -83,7 +83,7 @@ TEST(Conversation, NamesTheFieldThatIsWrong) {
   EXPECT_EQ(RefusalOf(R"({"is_final": null, "messages": []})"),
             "conversation: is_final is null, expected true or false");
   EXPECT_EQ(RefusalOf("[]"), "conversation: is array, expected an object with messages");
-  EXPECT_EQ(RefusalOf("{\"messages\": ["), "conversation: is not JSON: error at byte 15");
+  EXPECT_EQ(RefusalOf("{\"messages\": ["), "conversation: is not JSON: it ends too early");
 }
 
 TEST(Conversation, RefusesInvalidUtf8BothWays) {

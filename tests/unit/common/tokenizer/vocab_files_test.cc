@@ -136,9 +136,9 @@ TEST(VocabFiles, RefuseAddedTokensWithoutAnId) {
 TEST(VocabFiles, NameTheFileThatIsDamaged) {
   VocabFiles files = SmallFiles();
   files.config->text.pop_back();
-  EXPECT_EQ(RefusalOf(files, ErrorCode::kDataLoss).find("tokenizer_config.json: not JSON, damaged at byte "), 0u);
+  EXPECT_EQ(RefusalOf(files, ErrorCode::kDataLoss).find("tokenizer_config.json: not valid JSON: "), 0u);
   files.vocab.text.pop_back();
-  EXPECT_EQ(RefusalOf(files, ErrorCode::kDataLoss).find("vocab.json: not JSON, damaged at byte "), 0u);
+  EXPECT_EQ(RefusalOf(files, ErrorCode::kDataLoss).find("vocab.json: not valid JSON: "), 0u);
 }
 
 }  // namespace

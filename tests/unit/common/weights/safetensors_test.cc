@@ -120,13 +120,13 @@ TEST(Safetensors, RefusesHeaderLengthBeyondTheLimit) {
 }
 
 TEST(Safetensors, RefusesHeaderThatIsNotOneJsonObject) {
-  EXPECT_EQ(Refusal("{\"w\":", 0), "file: header: not valid JSON at byte 6");
-  EXPECT_EQ(Refusal("", 0), "file: header: not valid JSON at byte 1");
+  EXPECT_EQ(Refusal("{\"w\":", 0), "file: header: not valid JSON: it ends too early");
+  EXPECT_EQ(Refusal("", 0), "file: header: not valid JSON: it ends too early");
   EXPECT_EQ(Refusal("[1]", 0), "file: header: expected a JSON object");
-  EXPECT_EQ(Refusal("{} {}", 0), "file: header: not valid JSON at byte 4");
+  EXPECT_EQ(Refusal("{} {}", 0), "file: header: not valid JSON: wrong at byte 4");
   EXPECT_EQ(Refusal("{\"w\":[[[[1]]]]}", 0), "file: header: JSON nested deeper than 3 levels");
   EXPECT_EQ(Refusal("{\"w\":1e999}", 0), "file: header: not valid JSON");
-  EXPECT_EQ(Refusal("{\"\xff\":1}", 0), "file: header: not valid JSON at byte 3");
+  EXPECT_EQ(Refusal("{\"\xff\":1}", 0), "file: header: not valid JSON: wrong at byte 3");
 }
 
 TEST(Safetensors, RefusesRepeatedNameAndRepeatedKey) {

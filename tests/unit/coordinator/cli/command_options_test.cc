@@ -137,8 +137,10 @@ TEST(Prompt, OfAConversationStandsAlone) {
   EXPECT_THROW(MakePrompt(std::nullopt,
                           ReadPromptOptions(SettingsForTest({{"--conversation", file}, {"--system-prompt", "s"}}))),
                UsageError);
-  std::ofstream(file) << "{}";
-  EXPECT_THROW(MakePrompt(std::nullopt, options), Error);
+  for (const char* wrong : {"{}", "{\"messages\": []}"}) {
+    std::ofstream(file) << wrong;
+    EXPECT_THROW(MakePrompt(std::nullopt, options), Error) << wrong;
+  }
 }
 
 TEST(Prompt, OfAReceiptIsChangedOnlyWhereFlagsSayso) {

@@ -80,9 +80,9 @@ TEST(PromptFile, ReadsValuesAsTheFlagsOfThatName) {
 TEST(PromptFile, SaysInWhichLineItIsWrong) {
   EXPECT_EQ(RefusalOf("a\nb\xFF\n"),
             "f:2: the line is not valid UTF-8: byte 0xFF at offset 1 does not begin or complete a character");
-  EXPECT_EQ(RefusalOf("a\n\n{\"prompt\": }"), "f:3: the JSON object: not valid JSON at byte 12");
-  EXPECT_EQ(RefusalOf("{\"prompt\": \"a\"} {}"), "f:1: the JSON object: not valid JSON at byte 17");
-  EXPECT_EQ(RefusalOf("{\n\"prompt\": \"a\"}"), "f:1: the JSON object: not valid JSON at byte 2");
+  EXPECT_EQ(RefusalOf("a\n\n{\"prompt\": }"), "f:3: the JSON object: not valid JSON: wrong at byte 12");
+  EXPECT_EQ(RefusalOf("{\"prompt\": \"a\"} {}"), "f:1: the JSON object: not valid JSON: wrong at byte 17");
+  EXPECT_EQ(RefusalOf("{\n\"prompt\": \"a\"}"), "f:1: the JSON object: not valid JSON: it ends too early");
   EXPECT_EQ(RefusalOf("{\"prompt\": \"a\", \"prompt\": \"b\"}"), "f:1: the JSON object: key \"prompt\" appears twice");
   EXPECT_EQ(RefusalOf("{\"prompt\": [[1]]}"), "f:1: the JSON object: JSON nested deeper than 2 levels");
   EXPECT_EQ(RefusalOf("{\"width\": 64}"), "f:1: key \"prompt\" is missing");

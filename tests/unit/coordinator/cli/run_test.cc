@@ -132,6 +132,7 @@ TEST_F(RunTest, RefusesWrongUsageWithOneLineAndAHint) {
   ExpectUsage({"generate", "x", "--widht=64"}, "did you mean --width?");
   ExpectUsage({"--seed", "4", "generate"}, "the command comes first");
   ExpectUsage({"generate", "a", "red", "cat"}, "needs quotes");
+  ExpectUsage({"jobs", "a"}, "unexpected argument \"a\" (diptych jobs --help lists the flags)");
   ExpectUsage(
       {"generate"},
       "nobody to paint: give --render HOST:PORT (or DIPTYCH_RENDER) for a running renderer, or --model-path DIR");
