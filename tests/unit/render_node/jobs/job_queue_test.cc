@@ -3,77 +3,24 @@
 #include <atomic>
 #include <chrono>
 #include <future>
-#include <map>
 #include <memory>
-#include <mutex>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "render_node/jobs/recovery.h"
-#include "render_node/jobs/sqlite_database.h"
-#include "render_node/jobs/sqlite_job_store.h"
 #include "tests/unit/render_node/jobs/job_fakes.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
+#include "tests/unit/render_node/jobs/job_queue_fixture.h"
 
 namespace diptych {
 namespace {
 
 using enum JobState;
 using std::chrono::milliseconds;
-using Outcome = JobWatch::Outcome;
 
-constexpr milliseconds kSoon{10'000};  // far beyond what anything here takes
-constexpr milliseconds kNow{0};
-
-class JobQueueTest : public testing::Test {
- protected:
-  JobQueueTest() { Open(); }
-
-  void Open(int64_t waiting_limit = 100) {
-    queue_.reset();
-    store_.reset();
-    folder_.reset();
-    folder_ = std::make_unique<StateFolder>(temporary_.path() / "state");
-    store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(++lives_));
-    RecoverInterrupted(
-        *store_, [](const std::string&) { return 0; }, clock_.unix_ms);
-    scheduler_ = std::make_unique<FairScheduler>();
-    queue_ = std::make_unique<JobQueue>(
-        *store_, *scheduler_, clock_, QueueLimits{.waiting = waiting_limit, .prompt_bytes = 1000, .encode_ahead = 100});
-  }
-  std::string Submit(const std::string& client = "") { return queue_->Submit(SpecOf("a cat", client), {})->id; }
-  JobState StateOf(const std::string& id) { return queue_->Get(id)->state; }
-
-  static ClaimedJob Claim(JobQueue& queue) { return *queue.ClaimToEncode(EncodeLane::kAny); }
-  ClaimedJob Claim() { return Claim(*queue_); }
-
-  // Claims the next job and moves it on until it is in `state`; one that is ready is in the queue's hands again.
-  ClaimedJob ClaimUntil(JobState state) {
-    ClaimedJob claimed = Claim();
-    if (state == kEncoding) return claimed;
-    queue_->Advance(claimed.job, kReady);
-    queue_->HandOver(claimed, std::make_shared<const JobInputs>());
-    if (state == kReady) return claimed;
-    claimed = *queue_->ClaimToRender();
-    for (const JobState next : {kRendering, kDecoding, kDone}) {
-      if (claimed.job.state == state) break;
-      queue_->Advance(claimed.job, next);
-    }
-    return claimed;
-  }
-
-  TemporaryFolder temporary_;
-  uint64_t lives_ = 0;
-  FakeClock clock_;
-  std::unique_ptr<FairScheduler> scheduler_;
-  std::unique_ptr<StateFolder> folder_;
-  std::unique_ptr<SqliteJobStore> store_;
-  std::unique_ptr<JobQueue> queue_;
-};
-
+using enum JobState;
+using std::chrono::milliseconds;
 TEST_F(JobQueueTest, AnswersASubmissionOnceItIsOnDiskAndLetsTheWorkBeginBefore) {
   FillableStore slow(*store_);
   FairScheduler scheduler;
@@ -85,16 +32,6 @@ TEST_F(JobQueueTest, AnswersASubmissionOnceItIsOnDiskAndLetsTheWorkBeginBefore) 
   EXPECT_EQ(answer.wait_for(milliseconds(50)), std::future_status::timeout);
   disk.set_value();
   EXPECT_EQ(answer.get()->id, claimed.job.id);
-}
-
-TEST_F(JobQueueTest, CancelsAJobThatItCannotPromise) {
-  FillableStore broken(*store_);
-  FairScheduler scheduler;
-  JobQueue queue(broken, scheduler, clock_, {100, 1000});
-  broken.on_sync = [] { throw Error(ErrorCode::kResourceExhausted, "cannot sync"); };
-  EXPECT_EQ(queue.Submit(SpecOf("a cat", ""), {}).status(), absl::ResourceExhaustedError("cannot sync"));
-  EXPECT_EQ(queue.waiting(), 0);
-  EXPECT_EQ(CountByState(*store_), (std::map<JobState, int64_t>{{kCancelled, 1}}));
 }
 
 TEST_F(JobQueueTest, AnswersASubmissionWithTheJobsAhead) {
@@ -182,36 +119,6 @@ TEST_F(JobQueueTest, CountsItsJobsByStateAndNamesTheOneThatIsPainted) {
   EXPECT_EQ(census.at_work->id, encoded);
 }
 
-TEST_F(JobQueueTest, TellsOnceOfEveryJobThatEndsHoweverItEnds) {
-  FairScheduler scheduler;
-  std::map<std::string, std::vector<JobState>> ended;
-  JobQueue queue(*store_, scheduler, clock_, {}, [&](const Job& job) { ended[job.id].push_back(job.state); });
-  const auto submit = [&](int64_t timeout_ms = 0) {
-    JobSpec spec = SpecOf("a cat");
-    spec.timeout_ms = timeout_ms;
-    return queue.Submit(spec, {})->id;
-  };
-  const std::string painted = submit();
-  ClaimedJob claimed = Claim(queue);
-  queue.Advance(claimed.job, kReady);
-  queue.HandOver(claimed, nullptr);
-  claimed = *queue.ClaimToRender();
-  for (const JobState next : {kRendering, kDecoding, kDone}) queue.Advance(claimed.job, next);
-  queue.Release(painted);
-  const std::string cancelled_at_work = submit();
-  claimed = Claim(queue);
-  const std::string cancelled = submit(), overdue = submit(5), waiting = submit();
-  for (const std::string& id : {cancelled, cancelled_at_work, cancelled, painted}) ASSERT_TRUE(queue.Cancel(id).ok());
-  EXPECT_THROW(queue.Advance(claimed.job, kReady), Error) << "its worker learns of it";
-  queue.Release(cancelled_at_work);
-  clock_.Pass(10);
-  queue.FailOverdue();
-  EXPECT_EQ(
-      ended,
-      (std::map<std::string, std::vector<JobState>>{
-          {painted, {kDone}}, {cancelled_at_work, {kCancelled}}, {cancelled, {kCancelled}}, {overdue, {kFailed}}}));
-}
-
 TEST_F(JobQueueTest, GivesARepeatedSubmissionTheJobThatItHas) {
   JobSpec spec = SpecOf("a cat", "ada");
   spec.idempotency_key = "once";
@@ -239,19 +146,6 @@ TEST_F(JobQueueTest, GivesARepeatedSubmissionItsJobAlsoWhenTheQueueIsFull) {
   EXPECT_TRUE(absl::IsResourceExhausted(queue_->Submit(spec, {}).status()));
 }
 
-TEST_F(JobQueueTest, AClockThatIsSetMovesNoDeadline) {
-  JobSpec spec = SpecOf("a cat");
-  spec.timeout_ms = 1000;
-  const std::string id = queue_->Submit(spec, {})->id;
-  clock_.unix_ms += 3'600'000;
-  queue_->FailOverdue();
-  EXPECT_EQ(StateOf(id), kQueued);
-  clock_.unix_ms -= 7'200'000;
-  clock_.steady_ms = clock_.steady_ms + 1000;
-  queue_->FailOverdue();
-  EXPECT_EQ(StateOf(id), kFailed);
-}
-
 TEST_F(JobQueueTest, AKeyedSubmissionThatCannotBePromisedYetIsFoundByTheNextTry) {
   FillableStore broken(*store_);
   FairScheduler scheduler;
@@ -267,47 +161,6 @@ TEST_F(JobQueueTest, AKeyedSubmissionThatCannotBePromisedYetIsFoundByTheNextTry)
   EXPECT_FALSE(again->is_new) << "whoever was answered meanwhile has the same job";
   EXPECT_EQ(queue.Get(again->id)->state, kQueued) << "a job that is never painted is no answer to another try";
   EXPECT_EQ(queue.waiting(), 1);
-}
-
-TEST_F(JobQueueTest, SaysThatAJobCouldNotBeTakenBack) {
-  FillableStore broken(*store_);
-  FairScheduler scheduler;
-  JobQueue queue(broken, scheduler, clock_, {100, 1000});
-  broken.on_sync = [&] {
-    broken.full = true;
-    throw Error(ErrorCode::kUnavailable, "cannot sync");
-  };
-  const absl::Status status = queue.Submit(SpecOf("a cat", ""), {}).status();
-  EXPECT_TRUE(absl::IsUnavailable(status));
-  EXPECT_TRUE(Says(std::string(status.message()), "cannot sync; job ")) << status;
-  EXPECT_TRUE(Says(std::string(status.message()), "could not be taken back and may be painted all the same")) << status;
-  EXPECT_EQ(queue.waiting(), 1) << "and it is not lost either";
-}
-
-TEST_F(JobQueueTest, FailsAnOverdueJobLaterWhenTheStoreFailsAtItsDeadline) {
-  FillableStore store(*store_);
-  FairScheduler scheduler;
-  JobQueue queue(store, scheduler, clock_, {100, 1000});
-  JobSpec spec = SpecOf("a cat");
-  spec.timeout_ms = 1000;
-  const std::string id = queue.Submit(spec, {})->id;
-  clock_.Pass(1000);
-  store.unreadable = true;
-  EXPECT_TRUE(ErrorOf([&] { queue.FailOverdue(); }).has_value());
-  store.unreadable = false;
-  queue.FailOverdue();
-  EXPECT_EQ(queue.Get(id)->state, kFailed);
-}
-
-TEST_F(JobQueueTest, TellsTheWorkerOfAJobThatWasCancelledAndForgotten) {
-  Submit();
-  ClaimedJob claimed = ClaimUntil(kRendering);
-  ASSERT_TRUE(queue_->Cancel(claimed.job.id).ok());
-  ASSERT_TRUE(queue_->Delete(claimed.job.id).ok());
-  const std::optional<Error> error = ErrorOf([&] { queue_->Advance(claimed.job, kDecoding); });
-  ASSERT_TRUE(error.has_value());
-  EXPECT_EQ(error->code(), ErrorCode::kCancelled) << error->what();
-  EXPECT_EQ(claimed.job.state, kCancelled);
 }
 
 TEST_F(JobQueueTest, EncodesOnlySoFarAhead) {
@@ -433,30 +286,6 @@ TEST_F(JobQueueTest, WorksOnASuspectAloneUntilItGotFurther) {
   EXPECT_TRUE(second);
 }
 
-TEST_F(JobQueueTest, GoesOnWithTheWatcherWhereItWas) {
-  const std::string id = Submit();
-  Job job;
-  (*queue_->Watch(id))->Next(kNow, &job);
-  const int64_t seen = job.sequence;
-  EXPECT_GT(seen, 0);
-  const auto again = *queue_->Watch(id, {.after_sequence = seen});
-  EXPECT_EQ(again->Next(kNow, &job), Outcome::kNothingNew);
-  ClaimUntil(kRendering);
-  EXPECT_EQ(again->Next(kNow, &job), Outcome::kJob);
-  EXPECT_EQ(job.state, kRendering);
-  EXPECT_GT(job.sequence, seen);
-  const int64_t before_the_crash = job.sequence;
-  clock_.unix_ms -= 3'600'000;  // set back between two lives
-  Open();
-  const auto later = *queue_->Watch(id, {.after_sequence = before_the_crash});
-  EXPECT_EQ(later->Next(kNow, &job), Outcome::kJob) << "it waits again, which is new";
-  EXPECT_EQ(job.state, kQueued);
-  ClaimUntil(kDone);
-  const int64_t last = queue_->Get(id)->sequence;
-  EXPECT_GT(last, before_the_crash);
-  EXPECT_EQ((*queue_->Watch(id, {.after_sequence = last}))->Next(kNow, &job), Outcome::kEnded);
-}
-
 TEST_F(JobQueueTest, HandsBackWhatIsInWorkWithoutItsWorkers) {
   const std::string painted = Submit(), ready = Submit(), encoding = Submit(), waiting = Submit();
   ClaimedJob claimed = ClaimUntil(kRendering);
@@ -472,29 +301,12 @@ TEST_F(JobQueueTest, HandsBackWhatIsInWorkWithoutItsWorkers) {
   }
 }
 
-TEST_F(JobQueueTest, ForgetsAJobThatCannotBeReadAnyMore) {
-  const std::string id = Submit();
-  ClaimUntil(kDone);
-  SqliteDatabase(folder_->database()).Execute("UPDATE job SET spec = '{' WHERE id = '" + id + "'");
-  EXPECT_TRUE(absl::IsDataLoss(queue_->Get(id).status()));
-  EXPECT_TRUE(queue_->Delete(id).ok());
-}
-
 TEST_F(JobQueueTest, StoresAtOnceWhatAJobWaitsFor) {
   const std::string id = Submit();
   ClaimedJob claimed = Claim();
   claimed.job.detail = "no encoder answers";
   queue_->Report(claimed.job);
   EXPECT_EQ(store_->Get(id)->detail, "no encoder answers") << "a daemon that ends now does not blame the job";
-}
-
-TEST_F(JobQueueTest, ForgetsAJobThatHasEnded) {
-  const std::string id = Submit();
-  EXPECT_TRUE(absl::IsFailedPrecondition(queue_->Delete(id)));
-  ClaimUntil(kDone);
-  EXPECT_TRUE(queue_->Delete(id).ok());
-  EXPECT_TRUE(absl::IsNotFound(queue_->Delete(id)));
-  EXPECT_TRUE(absl::IsNotFound(queue_->Get(id).status()));
 }
 
 TEST_F(JobQueueTest, NeverExceedsItsLimitWhenManySubmitAtOnce) {
@@ -605,42 +417,6 @@ TEST_F(JobQueueTest, TakesOverWhatAnEarlierLifeLeft) {
   EXPECT_EQ(Claim().job.id, waiting);
 }
 
-TEST_F(JobQueueTest, CancelsAJobInEveryState) {
-  const std::string waiting = Submit();
-  EXPECT_EQ(queue_->Cancel(waiting)->state, kCancelled);
-  EXPECT_EQ(queue_->waiting(), 0);
-  for (const JobState state : {kEncoding, kReady, kRendering, kDecoding}) {
-    const std::string id = Submit();
-    ClaimedJob claimed = ClaimUntil(state);
-    EXPECT_FALSE(claimed.cancel.IsCancelled());
-    clock_.unix_ms += 1;
-    const Job answer = *queue_->Cancel(id);
-    EXPECT_EQ(answer.state, kCancelled) << JobStateName(state);
-    EXPECT_EQ(answer.finished_unix_ms, clock_.unix_ms);
-    EXPECT_TRUE(claimed.cancel.IsCancelled());
-    EXPECT_EQ(store_->Get(id)->state, kCancelled);
-    EXPECT_EQ(ErrorOf([&] { queue_->Advance(claimed.job, kFailed); })->code(), ErrorCode::kCancelled);
-    EXPECT_EQ(StateOf(id), kCancelled);
-    queue_->Release(id);
-  }
-  for (const JobState state : {kDone, kFailed, kCancelled}) {
-    const std::string id = Submit();
-    if (state == kDone) {
-      ClaimUntil(kDone);
-    } else {
-      store_->Transition({id}, kQueued, state, {});
-    }
-    EXPECT_EQ(queue_->Cancel(id)->state, state) << "a terminal state is left as it is";
-  }
-}
-
-TEST_F(JobQueueTest, LeavesOutAJobThatWasCancelledBehindItsBack) {
-  const std::string gone = Submit();
-  const std::string next = Submit();
-  store_->Transition({gone}, kQueued, kCancelled, {});
-  EXPECT_EQ(Claim().job.id, next);
-}
-
 TEST_F(JobQueueTest, KnowsNoJobByAStrangeName) {
   const std::string unknown = "01ARYZ6S410000000000000000";
   for (const std::string& id : {unknown, std::string(), std::string("../x"), std::string(100'000, 'A')}) {
@@ -650,97 +426,6 @@ TEST_F(JobQueueTest, KnowsNoJobByAStrangeName) {
     EXPECT_LT(queue_->Get(id).status().message().size(), 200u);
   }
   EXPECT_TRUE(absl::IsInvalidArgument(queue_->List({.limit = 2000}).status()));
-}
-
-TEST_F(JobQueueTest, ShowsTheStepOfARunningJobBeforeTheStoreHasIt) {
-  const std::string id = Submit();
-  ClaimedJob claimed = ClaimUntil(kRendering);
-  claimed.job.step = 2;
-  queue_->Report(claimed.job);
-  EXPECT_EQ(store_->Get(id)->step, 0) << "no wait for the disk with each step";
-  EXPECT_EQ(queue_->Get(id)->step, 2);
-  EXPECT_EQ(queue_->List({})->front().step, 2);
-  clock_.steady_ms = 1000;
-  queue_->Report(claimed.job);
-  EXPECT_EQ(store_->Get(id)->step, 2) << "but now and then";
-}
-
-TEST_F(JobQueueTest, GivesAWatcherThePresentStateThenTheChangesThenTheEnd) {
-  const std::string id = Submit();
-  const auto watch = *queue_->Watch(id);
-  Job job;
-  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kJob);
-  EXPECT_EQ(job.state, kQueued);
-  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kNothingNew);
-
-  ClaimedJob claimed = Claim();
-  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kJob);
-  EXPECT_EQ(job.state, kEncoding);
-  for (const JobState next : {kReady, kRendering, kDecoding, kDone}) {
-    queue_->Advance(claimed.job, next);
-    EXPECT_EQ(watch->Next(kNow, &job), Outcome::kJob);
-    EXPECT_EQ(job.state, next);
-  }
-  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kEnded);
-}
-
-TEST_F(JobQueueTest, GivesALateWatcherTheTerminalStateAtOnce) {
-  const std::string id = Submit();
-  ClaimUntil(kDone);
-  const auto watch = *queue_->Watch(id);
-  Job job;
-  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kJob);
-  EXPECT_EQ(job.state, kDone);
-  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kEnded);
-}
-
-TEST_F(JobQueueTest, LetsASlowWatcherMissStatesButNotTheLast) {
-  const std::string id = Submit();
-  const auto slow = *queue_->Watch(id);
-  const auto quick = *queue_->Watch(id);
-  Job job;
-  ClaimedJob claimed = ClaimUntil(kRendering);
-  for (int step = 1; step <= 1000; ++step) {
-    claimed.job.step = step;
-    queue_->Report(claimed.job);
-    if (step % 100 == 0) {
-      EXPECT_EQ(quick->Next(kNow, &job), Outcome::kJob);
-      EXPECT_EQ(job.step, step);
-    }
-  }
-  EXPECT_EQ(slow->Next(kNow, &job), Outcome::kJob);
-  EXPECT_EQ(job.step, 1000);
-  EXPECT_EQ(slow->Next(kNow, &job), Outcome::kNothingNew);
-  queue_->Advance(claimed.job, kDecoding);
-  queue_->Advance(claimed.job, kDone);
-  EXPECT_EQ(slow->Next(kNow, &job), Outcome::kJob);
-  EXPECT_EQ(job.state, kDone);
-  EXPECT_EQ(slow->Next(kNow, &job), Outcome::kEnded);
-}
-
-TEST_F(JobQueueTest, WakesAWatcherWhenTheJobIsCancelled) {
-  const std::string id = Submit();
-  const auto watch = *queue_->Watch(id);
-  Job job;
-  watch->Next(kNow, &job);
-  auto next = std::async(std::launch::async, [&] { return watch->Next(kSoon, &job); });
-  ASSERT_TRUE(queue_->Cancel(id).ok());
-  EXPECT_EQ(next.get(), Outcome::kJob);
-  EXPECT_EQ(job.state, kCancelled);
-  EXPECT_EQ(watch->Next(kSoon, &job), Outcome::kEnded);
-}
-
-TEST_F(JobQueueTest, EndsAllWatchesWhenStopped) {
-  const std::string id = Submit();
-  const auto watch = *queue_->Watch(id);
-  Job job;
-  watch->Next(kNow, &job);
-  auto next = std::async(std::launch::async, [&] { return watch->Next(kSoon, &job); });
-  queue_->Stop();
-  EXPECT_EQ(next.get(), Outcome::kEnded);
-  const auto late = *queue_->Watch(id);
-  EXPECT_EQ(late->Next(kNow, &job), Outcome::kJob);
-  EXPECT_EQ(late->Next(kNow, &job), Outcome::kEnded);
 }
 
 TEST_F(JobQueueTest, MakesAJobWaitAgainThatItsWorkerHandsBack) {
@@ -753,111 +438,6 @@ TEST_F(JobQueueTest, MakesAJobWaitAgainThatItsWorkerHandsBack) {
   EXPECT_EQ(job.state, kQueued);
   EXPECT_EQ(queue_->running(), 0);
   EXPECT_EQ(Claim().job.id, id);
-}
-
-TEST_F(JobQueueTest, FailsAJobThatCannotBeReadAndGoesOn) {
-  const std::string bad = Submit();
-  const std::string good = Submit();
-  const auto watch = *queue_->Watch(bad);
-  SqliteDatabase(folder_->database()).Execute("UPDATE job SET spec = '{' WHERE id = '" + bad + "'");
-  EXPECT_EQ(Claim().job.id, good);
-  const std::vector<Job> failed = *queue_->List({.states = {kFailed}});
-  ASSERT_EQ(failed.size(), 1u);
-  EXPECT_EQ(failed[0].id, bad);
-  EXPECT_EQ(failed[0].error_code, "DATA_LOSS");
-  EXPECT_TRUE(Says(failed[0].error, "damaged")) << failed[0].error;
-  Job job;
-  watch->Next(kNow, &job);
-  EXPECT_EQ(watch->Next(kNow, &job), Outcome::kEnded);
-}
-
-// Everything at once, for the thread sanitizer too: each job ends exactly once and every watcher sees how.
-TEST_F(JobQueueTest, EndsEveryJobOnceUnderManyHands) {
-  constexpr int kJobs = 24;
-  Open(kJobs);
-  std::mutex mutex;
-  std::set<std::string> done;
-  std::atomic<int> ended = 0;
-  std::jthread worker([&] {
-    while (auto claimed = queue_->ClaimToEncode(EncodeLane::kAny)) {
-      const auto error = ErrorOf([&] {
-        for (const JobState next : {kReady, kRendering, kDecoding, kDone}) {
-          claimed->job.step += 1;
-          queue_->Report(claimed->job);
-          queue_->Advance(claimed->job, next);
-        }
-      });
-      EXPECT_TRUE(!error || error->code() == ErrorCode::kCancelled) << error->what();
-      const std::lock_guard lock(mutex);
-      if (!error) {
-        EXPECT_TRUE(done.insert(claimed->job.id).second);
-      }
-      queue_->Release(claimed->job.id);
-    }
-  });
-  {
-    std::vector<std::jthread> clients;
-    for (int c = 0; c < 4; ++c) {
-      clients.emplace_back([&, c] {
-        for (int i = 0; i < kJobs / 4; ++i) {
-          const std::string id = Submit("client" + std::to_string(c));
-          const auto watch = *queue_->Watch(id);
-          if (i % 2 == 0) {
-            EXPECT_TRUE(queue_->Cancel(id).ok());
-          }
-          Job job;
-          while (watch->Next(kSoon, &job) == Outcome::kJob) {
-          }
-          EXPECT_TRUE(IsTerminal(job.state)) << JobStateName(job.state);
-          const std::lock_guard lock(mutex);
-          EXPECT_EQ(job.state, store_->Get(id)->state);
-          ++ended;
-        }
-      });
-    }
-  }
-  queue_->Stop();
-  worker.join();
-  EXPECT_EQ(ended, kJobs);
-  const auto counts = CountByState(*store_);
-  EXPECT_EQ(static_cast<size_t>(counts.at(kDone)), done.size());
-  EXPECT_EQ(counts.at(kDone) + (counts.contains(kCancelled) ? counts.at(kCancelled) : 0), kJobs);
-  EXPECT_EQ(queue_->waiting(), 0);
-  EXPECT_EQ(queue_->running(), 0);
-}
-
-// What a worker reports and what ends the job are on their way at the same time.
-TEST(JobFeed, KeepsTheEndWhateverNumberItHas) {
-  const auto feed = std::make_shared<JobFeed>();
-  JobWatch watch(feed, {});
-  Job job;
-  job.state = kRendering;
-  job.sequence = 11;
-  feed->Publish(job);
-  job.state = kCancelled;
-  job.sequence = 10;
-  feed->Publish(job);
-  job.state = kRendering;
-  job.sequence = 12;
-  feed->Publish(job);
-  ASSERT_EQ(watch.Next(kNow, &job), Outcome::kJob);
-  EXPECT_EQ(job.state, kCancelled);
-  EXPECT_EQ(watch.Next(kNow, &job), Outcome::kEnded);
-}
-
-TEST(JobFeed, TellsHowTheJobEndedAlsoAfterItsWorkerHasLeft) {
-  const auto feed = std::make_shared<JobFeed>();
-  JobWatch watch(feed, {});
-  feed->End();
-  Job job;
-  job.sequence = 5;
-  feed->Publish(job);  // still on its way
-  job.state = kFailed;
-  job.sequence = 6;
-  feed->Publish(job);
-  ASSERT_EQ(watch.Next(kNow, &job), Outcome::kJob);
-  EXPECT_EQ(job.state, kFailed);
-  EXPECT_EQ(watch.Next(kNow, &job), Outcome::kEnded);
 }
 
 }  // namespace

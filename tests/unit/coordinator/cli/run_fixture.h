@@ -1,0 +1,61 @@
+// The program from its arguments to its exit status, against a renderer in this process.
+#pragma once
+
+#include <stdlib.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "coordinator/cli/command.h"
+#include "coordinator/cli/run.h"
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/support/fake_renderer.h"
+#include "tests/unit/coordinator/support/temporary_folder.h"
+
+namespace diptych {
+
+class RunTest : public testing::Test {
+ protected:
+  RunTest() {
+    unsetenv("DIPTYCH_RENDER");
+    unsetenv("DIPTYCH_CONFIG");
+  }
+  int Run(const std::vector<std::string>& arguments) {
+    out_.str("");
+    err_.str("");
+    Environment environment{.out = out_,
+                            .err = err_,
+                            .err_columns = {},
+                            .interrupt = interrupt_,
+                            .program_folder = folder_.path,
+                            .in = input_};
+    return RunDiptych(arguments, environment);
+  }
+  // With the renderer's address and small numbers.
+  int RunWithRenderer(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--render", renderer_.address});
+    return Run(arguments);
+  }
+  static std::vector<std::string> Generate(const std::string& output) {
+    return {"generate", "a cat", "--width", "16", "--height", "32", "--steps", "2", "--output", output};
+  }
+  void ExpectUsage(const std::vector<std::string>& arguments, const std::string& part) {
+    EXPECT_EQ(Run(arguments), kExitUsage);
+    ExpectOneLineWith(part);
+  }
+  void ExpectOneLineWith(const std::string& part) {
+    const std::string err = err_.str();
+    EXPECT_EQ(err.rfind("diptych: error: ", 0), 0u) << err;
+    EXPECT_EQ(err.find('\n'), err.size() - 1) << err;
+    EXPECT_NE(err.find(part), std::string::npos) << err;
+  }
+
+  TestFolder folder_;
+  FakeRenderer renderer_;
+  Interrupt interrupt_;
+  int input_ = -1;
+  std::ostringstream out_, err_;
+};
+
+}  // namespace diptych

@@ -1,0 +1,71 @@
+// A job store in a folder of its own that can be closed and opened again.
+#pragma once
+
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "render_node/jobs/sqlite_database.h"
+#include "render_node/jobs/sqlite_job_store.h"
+#include "tests/unit/render_node/jobs/job_fixtures.h"
+
+namespace diptych {
+
+inline constexpr int64_t kNow = 1'700'000'000'000;
+
+inline std::string ReadText(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class SqliteJobStoreTest : public testing::Test {
+ protected:
+  SqliteJobStoreTest() { Open(); }
+
+  void Open() {
+    folder_ = std::make_unique<StateFolder>(temporary_.path() / "state");
+    store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(++lives_));
+  }
+  void Close() {
+    store_.reset();
+    folder_.reset();
+  }
+  void Reopen() {
+    Close();
+    Open();
+  }
+  std::filesystem::path DatabasePath() const { return temporary_.path() / "state" / "jobs.sqlite"; }
+
+  // Moves a fresh job along the usual way until it is in `state`.
+  std::string JobIn(JobState state) {
+    using enum JobState;
+    const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow).id;
+    JobState at = kQueued;
+    if (state == kFailed || state == kCancelled) store_->Transition({id}, at, state, {});
+    if (IsTerminal(state) && state != kDone) return id;
+    for (const JobState next : {kEncoding, kReady, kRendering, kDecoding, kDone}) {
+      if (at == state) break;
+      store_->Transition({id}, at, next, {});
+      at = next;
+    }
+    return id;
+  }
+
+  // Jobs past the store's own way of waiting for the disk; leaves the store closed.
+  void CloseWithQueuedJobs(int count) {
+    Close();
+    SqliteDatabase database(DatabasePath());
+    database.Execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(count) +
+        R"sql() INSERT INTO job SELECT printf('01ARYZ6S41%016d', i), 'queued', 'client' || (i % 9), 0, 0, 0, 0,
+                             0, '', '', '', '', '', '{"long_prompt_mode":"pool"}', '{}', '{}', '', 0, '', 0, 0, 0, 0 FROM n)sql");
+  }
+
+  TemporaryFolder temporary_;
+  uint64_t lives_ = 0;
+  std::unique_ptr<StateFolder> folder_;
+  std::unique_ptr<SqliteJobStore> store_;
+};
+
+}  // namespace diptych
