@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <string>
+#include <string_view>
 #include <system_error>
 
 #include "common/error/error.h"
@@ -112,6 +114,27 @@ void PrepareToWrite(const std::filesystem::path& given) {
   if (fd < 0) FailToWrite(path, std::strerror(errno));
   close(fd);
   unlink(partial.c_str());
+}
+
+void PrepareToWritePicture(const std::filesystem::path& given) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(given, ignored)) {
+    constexpr std::string_view kPng = "\x89PNG\r\n\x1a\n";
+    std::ifstream file(given, std::ios::binary);
+    std::string begin(kPng.size(), '\0');
+    file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+    if (file.gcount() > 0 && begin != kPng) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  given.string() + " is there already and is no PNG file; it is not overwritten, name another");
+    }
+  }
+  PrepareToWrite(given);
+}
+
+bool IsStandardOutput(const std::filesystem::path& path) {
+  struct stat named = {}, ours = {};
+  return stat(path.c_str(), &named) == 0 && fstat(STDOUT_FILENO, &ours) == 0 && named.st_dev == ours.st_dev &&
+         named.st_ino == ours.st_ino;
 }
 
 }  // namespace diptych

@@ -23,4 +23,11 @@ void WriteFileAtomically(const std::filesystem::path& given, std::string_view by
 // for it. Throws Error(kUnavailable) naming folder or file.
 void PrepareToWrite(const std::filesystem::path& given);
 
+// The same for a PNG. Throws Error(kInvalidArgument) also when there is a file that is neither empty nor a PNG: whoever
+// made it did not mean it to become one.
+void PrepareToWritePicture(const std::filesystem::path& given);
+
+// Whether writing to it would be writing to this program's standard output.
+bool IsStandardOutput(const std::filesystem::path& path);
+
 }  // namespace diptych

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/settings.h"
+#include "common/daemon/standard_streams.h"
 #include "common/log/log.h"
 
 namespace diptych {
@@ -23,6 +24,7 @@ struct DaemonProgram {
 template <typename Config>
 int DaemonMain(const DaemonProgram& program, int argc, const char* const* argv,
                const std::function<absl::Status(const Config&, const Logger&)>& run) {
+  OpenStandardStreams();
   const auto fail = [&](const absl::Status& status, int exit_status) {
     std::fprintf(stderr, "%s: %s\n", program.name, std::string(status.message()).c_str());
     return exit_status;

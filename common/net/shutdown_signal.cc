@@ -5,8 +5,9 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstdint>
+#include <chrono>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "common/error/error.h"
@@ -18,14 +19,23 @@ namespace {
 std::atomic<int> handler_target = -1;
 static_assert(std::atomic<int>::is_always_lock_free);
 
+// Two signals within this are one: timeout(1) and some service managers send theirs to the process and to its group.
+constexpr std::chrono::milliseconds kOneSignal{100};
+
+// As it goes through the pipe, whole or not at all.
+struct Heard {
+  int number = 0;  // 0: watch no more
+  std::chrono::steady_clock::time_point at;
+};
+
 bool Write(int fd, int number) {
-  const uint8_t byte = static_cast<uint8_t>(number);
-  return write(fd, &byte, 1) == 1;
+  const Heard heard{number, std::chrono::steady_clock::now()};  // clock_gettime, which a handler may call
+  return write(fd, &heard, sizeof(heard)) == sizeof(heard);
 }
 
 void Handle(int number) {
   const int saved = errno;
-  (void)Write(handler_target.load(), number);  // fails only when thousands wait already
+  (void)Write(handler_target.load(), number);  // fails only when hundreds wait already
   errno = saved;
 }
 
@@ -64,17 +74,19 @@ ShutdownSignal::~ShutdownSignal() {
 }
 
 void ShutdownSignal::Watch() {
-  for (bool first = true;;) {
-    uint8_t number = 0;
-    const ssize_t count = read(read_end_, &number, 1);
+  std::optional<Heard> first;
+  for (;;) {
+    Heard heard;
+    const ssize_t count = read(read_end_, &heard, sizeof(heard));
     if (count < 0 && errno == EINTR) continue;
-    if (count != 1 || number == 0) return;
+    if (count != sizeof(heard) || heard.number == 0) return;
     if (!first) {
+      first = heard;
+      on_first_();
+    } else if (heard.at - first->at > kOneSignal) {
       if (on_second_) on_second_();
-      _exit(128 + number);
+      _exit(128 + heard.number);
     }
-    first = false;
-    on_first_();
   }
 }
 

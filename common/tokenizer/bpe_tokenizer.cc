@@ -58,6 +58,10 @@ BpeTokenizer BpeTokenizer::Load(const std::string& folder) {
     return tokenizer;
   }
   if (!IsFile(path / "vocab.json") || !IsFile(path / "merges.txt")) {
+    const std::filesystem::path checkpoint = path.parent_path();
+    if (std::error_code ignored; !checkpoint.empty() && !std::filesystem::exists(checkpoint, ignored)) {
+      throw Error(ErrorCode::kNotFound, "there is no folder " + checkpoint.string());
+    }
     throw Error(ErrorCode::kNotFound, folder + ": no tokenizer, expected tokenizer.json, or vocab.json and merges.txt");
   }
   const VocabFiles files{ReadTextFile(path / "vocab.json"), ReadTextFile(path / "merges.txt"),

@@ -126,6 +126,11 @@ void CheckMachine(int64_t threads, std::vector<Check>& checks) {
 }
 
 void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) {
+  if (std::error_code ignored; !options.model_path.empty() && !fs::is_directory(options.model_path, ignored)) {
+    checks.push_back({false, "checkpoint", "there is no folder " + options.model_path,
+                      "give the folder that holds tokenizer, text_encoder, transformer and vae as --model-path"});
+    return;
+  }
   const fs::path text_encoder = Part(options, options.text_encoder_path, "text_encoder");
   const fs::path transformer = Part(options, options.transformer_path, "transformer");
   const fs::path vae = Part(options, options.vae_path, "vae");

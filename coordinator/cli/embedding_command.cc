@@ -32,6 +32,11 @@ EncodeOutcome Encode(const SaveEmbeddingsOrder& order, const PromptParts& prompt
       &stop));
 }
 
+void WarnIfShortened(const char* which, const ConditioningHeader& header, Environment& environment) {
+  const auto line = ShortenedPrompt(which, {header.token_count, header.rows}, header.long_prompt_mode);
+  if (line) environment.err << "diptych: warning: " << *line << std::endl;
+}
+
 void Print(const std::string& path, const Conditioning& conditioning, double encode_ms, bool json,
            Environment& environment) {
   const ConditioningHeader& header = conditioning.header;
@@ -89,6 +94,8 @@ int RunSaveEmbeddings(const SaveEmbeddingsOrder& order, const PrivateOptions& op
     saved.negative = SavedNegative{std::move(negative.conditioning), order.negative};
   }
   const std::filesystem::path path = SaveEmbeddings(target, saved);
+  WarnIfShortened("prompt", saved.conditioning.header, environment);
+  if (saved.negative) WarnIfShortened("negative prompt", saved.negative->conditioning.header, environment);
   Print(path.string(), saved.conditioning, outcome.encode_ms, order.json, environment);
   return kExitDone;
 }

@@ -20,7 +20,7 @@ class Fetch final : public JobCommand {
 
   int Run(Environment& environment) override {
     const std::unique_ptr<RenderClient> client = Connect(environment);
-    PrepareToWrite(output_);
+    PrepareToWritePicture(output_);
     CallStop stop;
     const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });
     WatchResult result;

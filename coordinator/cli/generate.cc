@@ -1,5 +1,6 @@
 // generate: the whole way from a prompt to a file, with a renderer of the user's or one started for the run.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/embedding_command.h"
 #include "coordinator/cli/job_follower.h"
+#include "coordinator/cli/output_names.h"
 #include "coordinator/cli/picture_plan.h"
 #include "coordinator/cli/picture_series.h"
 #include "coordinator/cli/private_run.h"
@@ -40,6 +42,7 @@ class Generate final : public Command {
     save_embeddings_ = settings.Get(options::kSaveEmbeddings);
     RefuseEmbeddingsName(save_embeddings_);
     preview_ = settings.Get(options::kPreview);
+    CheckPreviewName(preview_);
     // In a file it concerns the renderer, which says so in its log.
     custom_scheduler_ = settings.OriginOf(options::kUseCustomScheduler) == Origin::kFlag;
     settings_ = settings;
@@ -59,7 +62,22 @@ class Generate final : public Command {
     const PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
     outputs_ = NamePictures(plan, settings_->Get(options::kOutput));
     for (const std::string& note : plan.notes) Warn(environment, note);
-    for (const std::filesystem::path& output : outputs_) PrepareToWrite(output);
+    for (const std::filesystem::path& output : outputs_) PrepareToWritePicture(output);
+    // A picture that is standard output has it for itself; what is said of it goes beside.
+    if (std::any_of(outputs_.begin(), outputs_.end(), IsStandardOutput)) {
+      Environment beside{.out = environment.err,
+                         .err = environment.err,
+                         .err_columns = environment.err_columns,
+                         .interrupt = environment.interrupt,
+                         .program_folder = environment.program_folder,
+                         .in = environment.in};
+      return Paint(plan, beside);
+    }
+    return Paint(plan, environment);
+  }
+
+ private:
+  int Paint(const PicturePlan& plan, Environment& environment) {
     if (!runs_privately_) {
       const std::unique_ptr<RenderClient> client = ConnectToRenderer(connection_);
       if (private_.verbose()) environment.err << "renderer " << client->address() << std::endl;
@@ -73,7 +91,6 @@ class Generate final : public Command {
     return Make(plan, run.renderer(), &run, environment);
   }
 
- private:
   // A flag says more than the environment or the file; of two that say equally much the renderer's wins.
   void ChooseForm() {
     const bool has_render = !connection_.render.empty(), has_model = !private_.model_path.empty();

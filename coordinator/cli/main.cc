@@ -5,12 +5,14 @@
 #include <iostream>
 #include <thread>
 
+#include "common/daemon/standard_streams.h"
 #include "common/net/shutdown_signal.h"
 #include "coordinator/cli/run.h"
 #include "coordinator/cli/terminal.h"
 #include "coordinator/private_nodes.h"
 
 int main(int argc, char** argv) {
+  diptych::OpenStandardStreams();
   std::signal(SIGPIPE, SIG_IGN);  // a reader of our output that leaves must not leave daemons behind
   diptych::Interrupt interrupt;
   // The reactions run on a thread of their own, so that the second signal is heard while they do.

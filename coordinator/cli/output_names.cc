@@ -64,6 +64,14 @@ void Check(const fs::path& name, const std::string& what, std::set<fs::path>& se
 
 }  // namespace
 
+void CheckPreviewName(const std::string& name) {
+  if (name.empty() || IsDevice(name)) return;
+  std::string extension = fs::path(name).extension().string();
+  absl::AsciiStrToLower(&extension);
+  if (extension == ".jpg" || extension == ".jpeg") return;
+  throw UsageError(absl::StrCat("--preview \"", name, "\" is not the name of a JPEG file; name it .jpg"));
+}
+
 std::vector<fs::path> NameOutputs(const std::vector<std::string>& outputs, const std::vector<PromptOutputs>& prompts) {
   size_t all = 0, sharing = 0;
   for (const PromptOutputs& prompt : prompts) {

@@ -27,4 +27,7 @@ std::vector<std::filesystem::path> NameOutputs(const std::vector<std::string>& o
 std::vector<std::filesystem::path> NameOutputs(const std::vector<std::string>& outputs, int64_t count,
                                                bool count_given);
 
+// Previews are JPEG files. Throws UsageError for another ending; empty: none are wanted.
+void CheckPreviewName(const std::string& name);
+
 }  // namespace diptych

@@ -48,22 +48,25 @@ ordered_json FitJson(const std::optional<PromptFitView>& fit) {
   return {{"token_count", fit->token_count}, {"rows", fit->rows}};
 }
 
-// behaviours.md 6.2: r is how many tokens there are for one row.
-void AddIfShortened(const std::string& which, const std::optional<PromptFitView>& fit, LongPromptMode mode,
-                    std::vector<std::string>& lines) {
-  if (!fit || fit->rows < 1 || fit->token_count <= fit->rows) return;
-  lines.push_back(absl::StrFormat("the %s was %s: %d tokens, %d rows (%s, r = %.2f)", which,
-                                  mode == LongPromptMode::kTruncate ? "truncated" : "compressed", fit->token_count,
-                                  fit->rows, std::string(LongPromptModeName(mode)),
-                                  static_cast<double>(fit->token_count) / static_cast<double>(fit->rows)));
-}
-
 }  // namespace
+
+// behaviours.md 6.2: r is how many tokens there are for one row.
+std::optional<std::string> ShortenedPrompt(const std::string& which, const PromptFitView& fit, LongPromptMode mode) {
+  if (fit.rows < 1 || fit.token_count <= fit.rows) return std::nullopt;
+  return absl::StrFormat("the %s was %s: %d tokens, %d rows (%s, r = %.2f)", which,
+                         mode == LongPromptMode::kTruncate ? "truncated" : "compressed", fit.token_count, fit.rows,
+                         std::string(LongPromptModeName(mode)),
+                         static_cast<double>(fit.token_count) / static_cast<double>(fit.rows));
+}
 
 std::vector<std::string> ShortenedPrompts(const JobView& job) {
   std::vector<std::string> lines;
-  AddIfShortened("prompt", job.prompt_fit, job.long_prompt_mode, lines);
-  AddIfShortened("negative prompt", job.negative_fit, job.long_prompt_mode, lines);
+  const auto add = [&](const char* which, const std::optional<PromptFitView>& fit) {
+    if (!fit) return;
+    if (auto line = ShortenedPrompt(which, *fit, job.long_prompt_mode)) lines.push_back(*std::move(line));
+  };
+  add("prompt", job.prompt_fit);
+  add("negative prompt", job.negative_fit);
   return lines;
 }
 

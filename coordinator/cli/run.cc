@@ -124,7 +124,11 @@ int RunDiptych(const std::vector<std::string>& arguments, Environment& environme
     return status;
   };
   try {
-    return Dispatch(arguments, environment);
+    const int status = Dispatch(arguments, environment);
+    if (status == kExitDone && !environment.out.flush()) {
+      return fail(kExitFailed, "the results could not be written to standard output");
+    }
+    return status;
   } catch (const UsageError& error) {
     return fail(kExitUsage, error.what());
   } catch (const std::exception& error) {

@@ -5,6 +5,7 @@
 #include "common/error/error.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/job_follower.h"
+#include "coordinator/cli/output_names.h"
 #include "coordinator/cli/result_text.h"
 
 namespace diptych {
@@ -15,6 +16,7 @@ class Watch final : public JobCommand {
   void Configure(const Settings& settings) override {
     JobCommand::Configure(settings);
     preview_ = settings.Get(options::kPreview);
+    CheckPreviewName(preview_);
   }
 
   int Run(Environment& environment) override {

@@ -253,6 +253,7 @@ fs::path SaveEmbeddings(const fs::path& path, const SavedEmbeddings& saved) {
   const fs::path target = EmbeddingsPath(path);
   const ConditioningHeader& header = saved.conditioning.header;
   PrepareToWrite(target);
+  PrepareToWrite(SidecarPath(target));
   const Dtype dtype = header.dtype == StateDtype::kBFloat16 ? Dtype::BF16 : Dtype::F32;
   std::vector<TensorToWrite> tensors = {{{kTensor, dtype, {header.rows, header.width}}, saved.conditioning.bytes}};
   if (saved.negative) {

@@ -15,6 +15,7 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
   config.vocab_size = json.Positive("vocab_size");
   config.max_position_embeddings = json.Positive("max_position_embeddings", 40960);
   config.rms_norm_eps = json.Number("rms_norm_eps", 1e-6);
+  if (!(config.rms_norm_eps >= 0)) json.Refuse("rms_norm_eps", "must not be negative");
   if (!json.Has("head_dim") && config.hidden_size % config.num_attention_heads != 0) {
     json.Refuse("head_dim", "is missing, and hidden_size is no multiple of num_attention_heads");
   }

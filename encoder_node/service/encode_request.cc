@@ -1,6 +1,7 @@
 #include "encoder_node/service/encode_request.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/log/log.h"
 #include "common/prompt/chat_formatter.h"
 #include "common/status/status.h"
 #include "common/wire/enums.h"
@@ -25,7 +26,7 @@ absl::StatusOr<ValidEncodeRequest> ValidateEncodeRequest(const v1::EncodeRequest
   if (!request.expected_model_fingerprint().empty() &&
       request.expected_model_fingerprint() != facts.model_fingerprint) {
     return absl::FailedPreconditionError(absl::StrCat("the text encoder is ", facts.model_fingerprint, ", expected is ",
-                                                      request.expected_model_fingerprint()));
+                                                      EscapeForLog(request.expected_model_fingerprint())));
   }
   if (!request.has_prompt()) return absl::InvalidArgumentError("prompt is not set");
 

@@ -59,6 +59,14 @@ class EncodeStream {
       return absl::FailedPreconditionError(
           absl::StrCat("it sent layer ", header.layer(), ", asked for was ", request_.layer()));
     }
+    if (header.long_prompt_mode() != request_.long_prompt_mode()) {
+      return absl::FailedPreconditionError(absl::StrCat("it sent ", v1::LongPromptMode_Name(header.long_prompt_mode()),
+                                                        ", asked for was ",
+                                                        v1::LongPromptMode_Name(request_.long_prompt_mode())));
+    }
+    if (header.token_count() < header.rows()) {
+      return Broken(absl::StrCat("its header has ", header.rows(), " rows of ", header.token_count(), " tokens"));
+    }
     if (request_.row_limit() > 0 && header.rows() > request_.row_limit()) {
       return absl::FailedPreconditionError(
           absl::StrCat("it sent ", header.rows(), " rows, asked for were at most ", request_.row_limit()));

@@ -19,6 +19,7 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
   config.axes_lens =
       json.PositiveList("axes_lens");  // no default: diffusers' own (1024) is not the checkpoint's (1536)
   config.norm_eps = json.Number("norm_eps", 1e-5);
+  if (!(config.norm_eps >= 0)) json.Refuse("norm_eps", "must not be negative");
   config.rope_theta = json.Number("rope_theta", 256);
   config.t_scale = json.Number("t_scale", 1000);
 

@@ -25,12 +25,10 @@ void CheckSide(const char* name, int32_t value, const RendererFacts& facts) {
          std::to_string(facts.max_side));
 }
 
-// From 0, or above it, to the largest that the configuration takes too.
-void CheckNumber(const char* name, double value, bool may_be_zero) {
-  constexpr double kMost = 1000;
-  if ((value > 0 || (may_be_zero && value == 0)) && value <= kMost) return;
-  Refuse(std::string(name) + " " + Number(value) + " is not a number " + (may_be_zero ? "from 0" : "above 0") + " to " +
-         Number(kMost));
+// What the configuration takes too.
+void CheckNumber(const char* name, double value, double least, double most) {
+  if (value >= least && value <= most) return;
+  Refuse(std::string(name) + " " + Number(value) + " is not a number from " + Number(least) + " to " + Number(most));
 }
 
 std::string Shape(int32_t channels, int32_t height, int32_t width) {
@@ -48,10 +46,10 @@ void CheckRenderParameters(const RenderParameters& parameters, const RendererFac
   if (parameters.seed > kMaxSeed) {
     Refuse("seed " + std::to_string(parameters.seed) + " is not from 0 to " + std::to_string(kMaxSeed));
   }
-  CheckNumber("shift", parameters.shift, false);
-  CheckNumber("guidance_scale", parameters.guidance_scale, true);
-  CheckNumber("cfg_normalization", parameters.cfg_normalization, true);
-  CheckNumber("cfg_truncation", parameters.cfg_truncation, true);
+  CheckNumber("shift", parameters.shift, 0.001, 1000);
+  CheckNumber("guidance_scale", parameters.guidance_scale, 0, 1000);
+  CheckNumber("cfg_normalization", parameters.cfg_normalization, 0, 1000);
+  CheckNumber("cfg_truncation", parameters.cfg_truncation, 0, 1);
 }
 
 bool CanPaintTogether(const RenderParameters& a, const RenderParameters& b) {

@@ -224,8 +224,10 @@ class ZImagePipeline::Work {
     const RenderParameters& p = member_.parameters;
     Lap lap;
     if (!latent.isfinite().all().item<bool>()) {
-      throw Error(ErrorCode::kInternal, "the latent has values that are no numbers: too large for " + m_.facts.dtype +
-                                            "; lower the guidance scale or the shift, or use float32");
+      throw Error(ErrorCode::kInternal,
+                  "the latent has values that are no numbers: the weights hold some, or guidance scale or shift "
+                  "are too large for " +
+                      m_.facts.dtype);
     }
     const at::Tensor z = m_.decoder.Unscale(latent.to(m_.vae_device));
     const auto decode = [&](const at::Tensor& tile) { return m_.decoder.Decode(tile, leave_if_cancelled_); };

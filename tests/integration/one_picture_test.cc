@@ -105,6 +105,37 @@ void CheckEveryWay(const Setting& setting) {
              Generate(scratch, privately + Arguments{"--load-embeddings", embeddings} + kNumbers), wanted);
 }
 
+TEST(OnePicture, WarnsWhenSavedEmbeddingsHoldFewerRowsThanThePromptHasTokens) {
+  const Scratch scratch;
+  std::string prompt;
+  for (int i = 0; i < 2000; ++i) prompt += "cat ";
+  const Outcome saved = Diptych({"generate", prompt, "--model-path", ToyPath("toy_a"), "--save-embeddings",
+                                 scratch / "long.safetensors", "--long-prompt-mode", "truncate"});
+  EXPECT_EQ(saved.status, 0) << saved.err;
+  EXPECT_NE(saved.err.find("diptych: warning: the prompt was truncated: "), std::string::npos) << saved.err;
+}
+
+TEST(OnePicture, HasStandardOutputForItself) {
+  const Scratch scratch;
+  Process process({"/bin/sh", "-c", "\"$0\" \"$@\" --json --output /dev/stdout | cat >" + (scratch / "cat.png"),
+                   ProgramPath("diptych"), "generate", "a cat", "--model-path", ToyPath("toy_a"), "--width", "64",
+                   "--height", "64", "--steps", "1"});
+  EXPECT_EQ(process.Wait(), 0);
+  EXPECT_NE(process.Err().find("\"pictures\""), std::string::npos) << process.Err();
+  const std::string png = ReadFile(scratch / "cat.png");
+  EXPECT_NO_THROW(FindReceipt(ReadPngText(png)));
+  EXPECT_EQ(png.substr(png.size() - 8, 4), "IEND");  // and nothing behind it
+}
+
+TEST(OnePicture, IsPaintedAlsoWhenNobodyGaveStandardStreams) {
+  const Scratch scratch;
+  Process process({"/bin/sh", "-c", "exec \"$0\" \"$@\" 0<&- 1>&- 2>&-", ProgramPath("diptych"), "generate", "a cat",
+                   "--model-path", ToyPath("toy_a"), "--width", "64", "--height", "64", "--steps", "1", "--output",
+                   scratch / "cat.png"});
+  EXPECT_EQ(process.Wait(), 0);
+  EXPECT_NO_THROW(FindReceipt(ReadPngText(ReadFile(scratch / "cat.png"))));
+}
+
 TEST(OnePicture, IsTheSameBytesByEveryWayWithAFloat32Encoder) { CheckEveryWay({"toy_a", "float32", "0"}); }
 
 TEST(OnePicture, IsTheSameBytesByEveryWayFromShardsInBFloat16) { CheckEveryWay({"toy_b", "float32", "0"}); }

@@ -49,12 +49,14 @@ TEST(JsonFacts, NamesFileKeyAndValueInRefusals) {
 }
 
 TEST(ConfigFileOf, LiesInTheFolderOrBesideTheFileOfACheckpointThatIsThere) {
-  const std::filesystem::path folder(testing::TempDir());
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "json_facts_test";
+  std::filesystem::create_directories(folder);
   std::ofstream(folder / "config_file_of.safetensors") << "x";
   EXPECT_EQ(ConfigFileOf(folder / ""), folder / "config.json");
   EXPECT_EQ(ConfigFileOf(folder / "config_file_of.safetensors"), folder / "config.json");
   EXPECT_EQ(RefusalOf([] { ConfigFileOf("no/such/transformer"); }),
             "no/such/transformer: there is no such file or folder of a checkpoint");
+  std::filesystem::remove_all(folder);
 }
 
 TEST(JsonFacts, RefusesWhatIsNoObject) {

@@ -12,6 +12,7 @@
 namespace diptych {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 TEST(ShutdownSignal, FirstSignalIsARequest) {
@@ -21,6 +22,22 @@ TEST(ShutdownSignal, FirstSignalIsARequest) {
     kill(getpid(), number);
     EXPECT_EQ(asked.get_future().wait_for(seconds(10)), std::future_status::ready);
   }
+}
+
+// As timeout(1) sends them: to the process, and to its group.
+TEST(ShutdownSignal, TwoAtOnceAreOneRequest) {
+  int requests = 0;
+  std::promise<void> asked;
+  {
+    const ShutdownSignal signal([&] {
+      ++requests;
+      asked.set_value();
+    });
+    kill(getpid(), SIGTERM);
+    kill(getpid(), SIGINT);
+    asked.get_future().wait();
+  }
+  EXPECT_EQ(requests, 1);
 }
 
 // OpenBLAS starts threads before main. The kernel gives a signal to any thread that takes it, and theirs do.
@@ -53,6 +70,7 @@ TEST(ShutdownSignalDeathTest, SecondSignalHasItsReactionBeforeTheEnd) {
         const ShutdownSignal signal([&] { asked.set_value(); }, [] { (void)!write(STDERR_FILENO, "swept", 5); });
         kill(getpid(), SIGTERM);
         asked.get_future().wait();
+        std::this_thread::sleep_for(milliseconds(150));
         kill(getpid(), SIGINT);
         for (;;) pause();
       },
@@ -67,6 +85,7 @@ TEST(ShutdownSignalDeathTest, SecondSignalEndsTheProcessAtOnce) {
         const ShutdownSignal signal([&] { asked.set_value(); });
         kill(getpid(), SIGTERM);
         asked.get_future().wait();
+        std::this_thread::sleep_for(milliseconds(150));
         kill(getpid(), SIGINT);
         for (;;) pause();
       },

@@ -74,6 +74,11 @@ TEST(NameOutputs, SeesThatTwoSpellingsAreOneFile) {
   EXPECT_THROW(NameOutputs({"not-there.png", "new/../not-there.png"}, 2, false), UsageError);
 }
 
+TEST(CheckPreviewName, TakesJpegFilesAlone) {
+  for (const char* name : {"", "p.jpg", "a.b/p.JPEG", "/dev/null"}) EXPECT_NO_THROW(CheckPreviewName(name)) << name;
+  for (const char* name : {"p.png", "p", "jpg"}) EXPECT_THROW(CheckPreviewName(name), UsageError) << name;
+}
+
 TEST(NameOutputs, RefusesSeveralPicturesForADevice) {
   EXPECT_EQ(NameOutputs({"/dev/null"}, 1, false).size(), 1u);
   EXPECT_THROW(NameOutputs({"/dev/null"}, 2, true), UsageError);

@@ -78,6 +78,12 @@ TEST_F(RunTest, PrintsItsVersion) {
   EXPECT_EQ(out_.str().rfind("diptych ", 0), 0u);
 }
 
+TEST_F(RunTest, FailsWhenItsResultsCannotBeWritten) {
+  out_.setstate(std::ios::badbit);  // a full disk
+  EXPECT_EQ(RunWithRenderer({"jobs", "--json"}), kExitFailed);
+  ExpectOneLineWith("the results could not be written to standard output");
+}
+
 TEST_F(RunTest, RefusesWrongUsageWithOneLineAndAHint) {
   ExpectUsage({}, "a command is missing");
   ExpectUsage({"genrate", "x"}, "did you mean generate?");
@@ -351,10 +357,28 @@ TEST_F(RunTest, FindsOutBeforeItSubmitsThatThePictureCannotBeWritten) {
   EXPECT_TRUE(renderer_.specs().empty());
 }
 
+TEST_F(RunTest, OverwritesPicturesAndEmptyFilesAlone) {
+  WriteFileAtomically(folder_ / "notes", "buy milk");
+  WriteFileAtomically(folder_ / "empty", "");
+  EXPECT_EQ(RunWithRenderer({"generate", "a cat", "--output", folder_ / "notes"}), kExitFailed);
+  ExpectOneLineWith("notes is there already and is no PNG file; it is not overwritten, name another");
+  EXPECT_TRUE(renderer_.specs().empty());
+  EXPECT_EQ(ReadBoundedFile(folder_ / "notes", 100), "buy milk");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(RunWithRenderer({"generate", "a cat", "--output", folder_ / "empty"}), kExitDone) << err_.str();
+  }
+}
+
+TEST_F(RunTest, DoctorSaysThatThereIsNoSuchCheckpoint) {
+  EXPECT_EQ(Run({"doctor", "--model-path", folder_ / "nowhere"}), kExitFailed);
+  EXPECT_NE(out_.str().find("there is no folder " + (folder_ / "nowhere")), std::string::npos) << out_.str();
+  EXPECT_EQ(out_.str().find("download"), std::string::npos) << out_.str();
+}
+
 TEST_F(RunTest, WritesThroughLinksAndIntoDevicesInsteadOfTakingTheirPlace) {
   namespace fs = std::filesystem;
   ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
-  WriteFileAtomically(folder_ / "target.png", "old");
+  WriteFileAtomically(folder_ / "target.png", "\x89PNG\r\n\x1a\nold");
   fs::create_symlink("target.png", folder_ / "link.png");
   fs::create_symlink("new.png", folder_ / "dangling.png");
   fs::create_symlink("/dev/null", folder_ / "null.png");

@@ -29,7 +29,7 @@ TEST(Qwen3Config, RefusesWhatTheModelDoesNotDo) {
   for (const std::string extra :
        {R"(, "attention_bias": true)", R"(, "use_sliding_window": true)", R"(, "hidden_act": "gelu")",
         R"(, "rope_scaling": {"type": "yarn"})", R"(, "rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6})",
-        R"(, "head_dim": 7)", R"(, "num_key_value_heads": 3)"}) {
+        R"(, "head_dim": 7)", R"(, "num_key_value_heads": 3)", R"(, "rms_norm_eps": -1e-6)"}) {
     EXPECT_THROW(Config::Parse(ConfigWith(extra), "c"), Error) << extra;
   }
   EXPECT_THROW(Config::Parse(R"({"model_type": "llama"})", "c"), Error);

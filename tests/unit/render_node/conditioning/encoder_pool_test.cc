@@ -131,6 +131,9 @@ TEST(EncoderPool, AsksForExactlyWhatTheJobSays) {
   request.prompt.assistant = "done";
   request.prompt.force_think_block = request.prompt.remove_quotes = request.prompt.keep_whitespace = true;
   request.long_prompt_mode = LongPromptMode::kPool;
+  Conditioning block = Block();
+  block.header.long_prompt_mode = LongPromptMode::kPool;
+  daemon.service.Say(GoodAnswer(block));
   Fetch(&client, request);
   const v1::EncodeRequest sent = daemon.service.last_request();
   EXPECT_EQ(sent.prompt().user(), "a cat");
@@ -146,6 +149,7 @@ TEST(EncoderPool, AsksForExactlyWhatTheJobSays) {
   EXPECT_EQ(sent.expected_model_fingerprint(), std::string(64, 'a'));
   EXPECT_EQ(sent.job_id(), "job-1");
 
+  daemon.service.Say(GoodAnswer());
   request = Request();
   request.prompt = {};
   request.prompt.conversation_json = "{}";
@@ -216,6 +220,19 @@ TEST(EncoderPool, RefusesAnotherLayerAndMoreRowsThanItAskedFor) {
   request = Request();
   request.row_limit = 19;
   EXPECT_TRUE(Contains(FetchError(&client, request), "it sent 20 rows, asked for were at most 19"));
+}
+
+TEST(EncoderPool, RefusesAnotherLongPromptModeAndMoreRowsThanTokens) {
+  Daemon daemon;
+  EncoderPool client(Options({daemon.address()}));
+  FetchRequest request = Request();
+  request.long_prompt_mode = LongPromptMode::kPool;
+  EXPECT_TRUE(Contains(FetchError(&client, request),
+                       "it sent LONG_PROMPT_MODE_INTERPOLATE, asked for was LONG_PROMPT_MODE_POOL"));
+  Conditioning block = Block();
+  block.header.token_count = 19;
+  daemon.service.Say(GoodAnswer(block));
+  EXPECT_TRUE(Contains(FetchError(&client, Request()), "its header has 20 rows of 19 tokens"));
 }
 
 TEST(EncoderPool, KeepsTheEncodersCodeAndWords) {

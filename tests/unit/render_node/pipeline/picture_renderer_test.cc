@@ -46,12 +46,14 @@ TEST(CheckRenderParameters, RefusesSeedsBeyondTheGenerator) {
 }
 
 TEST(CheckRenderParameters, RefusesShiftAndGuidanceThatAreNoSuchNumbers) {
-  EXPECT_EQ(RefusalOf({.shift = 0}), "shift 0 is not a number above 0 to 1000");
+  EXPECT_EQ(RefusalOf({.shift = 0}), "shift 0 is not a number from 0.001 to 1000");
   EXPECT_NE(RefusalOf({.shift = std::nan("")}), "");
   EXPECT_EQ(RefusalOf({.guidance_scale = -1}), "guidance_scale -1 is not a number from 0 to 1000");
   EXPECT_NE(RefusalOf({.guidance_scale = INFINITY}), "");
   EXPECT_EQ(RefusalOf({.shift = 1000}), "");
   EXPECT_NE(RefusalOf({.shift = 1e300}), "") << "a black picture is no answer";
+  EXPECT_NE(RefusalOf({.shift = 1e-300}), "");
+  EXPECT_EQ(RefusalOf({.cfg_truncation = 2}), "cfg_truncation 2 is not a number from 0 to 1");
 }
 
 std::string ResumeRefusalOf(const LatentState& state) {
