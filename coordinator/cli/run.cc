@@ -86,6 +86,11 @@ int RunCommand(const CommandEntry& entry, const std::vector<std::string>& argume
     throw UsageError(absl::StrCat(error.what(), " (diptych ", std::string(entry.name), " --help)"));
   }
   const bool takes_prompt = app.get_option_no_throw("PROMPT") != nullptr;
+  for (const std::string& extra : app.remaining()) {
+    if (takes_prompt && (extra == "-p" || extra == "--prompt" || extra.rfind("--prompt=", 0) == 0)) {
+      throw UsageError("the prompt has no flag: it is an argument, in quotes");
+    }
+  }
   if (const auto refusal = UnplacedArgument(app, takes_prompt ? "; a prompt of several words needs quotes" : "")) {
     throw UsageError(*refusal);
   }

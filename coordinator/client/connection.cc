@@ -1,22 +1,16 @@
 #include "coordinator/client/connection.h"
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/net/address.h"
 #include "common/net/grpc_status.h"
 
 namespace diptych {
 namespace {
 
-// gRPC's "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:7872: Failed to connect to remote
-// host: Connection refused", in fewer words and with what to do.
 std::string WithAdvice(absl::string_view message) {
-  const size_t reason = message.rfind(": ");
-  if (!absl::StartsWith(message, "failed to connect to all addresses") || reason == message.npos) {
-    return std::string(message);
-  }
-  return absl::StrCat(message.substr(reason + 2),
-                      "; start the daemon there, or correct the address (diptych doctor checks both)");
+  if (!absl::ConsumePrefix(&message, kNoConnection)) return std::string(message);
+  return absl::StrCat(message, "; start the daemon there, or correct the address (diptych doctor checks both)");
 }
 
 }  // namespace
@@ -43,6 +37,9 @@ absl::Status CallStatus(const grpc::Status& status, std::string_view what, const
   }
   if (result.code() == absl::StatusCode::kDeadlineExceeded) {
     return absl::DeadlineExceededError(absl::StrCat(peer, " did not answer in time"));
+  }
+  if (result.code() == absl::StatusCode::kUnimplemented) {
+    return absl::UnimplementedError(absl::StrCat(peer, ": ", result.message()));
   }
   return result;
 }

@@ -23,8 +23,13 @@ TEST(GrpcStatus, CodesMeanTheSameOnBothSides) {
 }
 
 TEST(GrpcStatus, ACodeWithoutTextGetsOne) {
-  EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::UNIMPLEMENTED, ""}),
-            absl::UnimplementedError("whoever answers there does not offer this service: is it the right kind of daemon?"));
+  EXPECT_EQ(
+      FromGrpcStatus({grpc::StatusCode::UNIMPLEMENTED, ""}),
+      absl::UnimplementedError("whoever answers there does not offer this service: is it the right kind of daemon?"));
+  EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::UNAVAILABLE,
+                            "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:7871: Failed to "
+                            "connect to remote host: Connection refused"}),
+            absl::UnavailableError("no connection: Connection refused"));
   EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::INTERNAL, ""}), absl::InternalError("no reason given (INTERNAL)"));
 }
 

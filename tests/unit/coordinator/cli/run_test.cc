@@ -93,6 +93,7 @@ TEST_F(RunTest, RefusesWrongUsageWithOneLineAndAHint) {
   ExpectUsage({"generate", "x", "--widht=64"}, "did you mean --width?");
   ExpectUsage({"--seed", "4", "generate"}, "the command comes first");
   ExpectUsage({"generate", "a", "red", "cat"}, "needs quotes");
+  ExpectUsage({"generate", "--prompt", "a red cat"}, "the prompt has no flag");
   ExpectUsage({"jobs", "a"}, "unexpected argument \"a\" (diptych jobs --help lists the flags)");
   ExpectUsage(
       {"generate"},
