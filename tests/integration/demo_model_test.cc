@@ -39,7 +39,7 @@ TEST(SceneJudge, RecognisesEveryDrawnShapeInEveryPlace) {
 // 60 single objects, 20 of them in a colour that the model never saw on that shape. The whole grammar is judged on more
 // prompts by tools/demo_model/judge.py; models/demo/README.md has the figures.
 TEST(DemoModel, ObeysHeldOutPrompts) {
-  std::istringstream lines(ReadFile(std::string(DIPTYCH_SOURCE_DIR) + "/tests/integration/data/demo_prompts.jsonl"));
+  std::istringstream lines(ReadFile(DIPTYCH_SOURCE_DIR "/tests/integration/data/demo_prompts.jsonl"));
   const Scratch scratch;
   Daemon encoder = StartEncoder(DemoModelPath(), {"--threads", "1"});
   Daemon renderer = StartRenderer(DemoModelPath(), encoder.address(), scratch / "state", {"--threads", "1"});

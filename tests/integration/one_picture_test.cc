@@ -32,9 +32,9 @@ struct Setting {
 
 std::string Monolith(const Scratch& scratch, const Setting& setting, const Arguments& flags) {
   const std::string file = scratch / "monolith.png";
-  Process process(Arguments{std::string(DIPTYCH_BINARY_DIR) + "/tests/diptych-monolith", "--model-path",
-                            ToyPath(setting.toy), "--torch-dtype", setting.encoder_dtype, "--threads", setting.threads,
-                            "--prompt", kPrompt, "--output", file} +
+  Process process(Arguments{DIPTYCH_BINARY_DIR "/tests/diptych-monolith", "--model-path", ToyPath(setting.toy),
+                            "--torch-dtype", setting.encoder_dtype, "--threads", setting.threads, "--prompt", kPrompt,
+                            "--output", file} +
                   kNumbers + flags);
   const Outcome outcome = Finish(process);
   EXPECT_EQ(outcome.status, 0) << outcome.err;

@@ -24,9 +24,9 @@ std::vector<std::string> Joined(std::vector<std::string> a, const std::vector<st
 
 }  // namespace
 
-std::string ToyPath(const std::string& name) { return std::string(DIPTYCH_SOURCE_DIR) + "/tests/parity/data/" + name; }
+std::string ToyPath(const std::string& name) { return DIPTYCH_SOURCE_DIR "/tests/parity/data/" + name; }
 
-std::string DemoModelPath() { return std::string(DIPTYCH_SOURCE_DIR) + "/models/demo"; }
+std::string DemoModelPath() { return DIPTYCH_SOURCE_DIR "/models/demo"; }
 
 Daemon::Daemon(const std::string& program, std::vector<std::string> arguments, const std::string& listen,
                const Process::Environment& environment)

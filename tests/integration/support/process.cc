@@ -47,7 +47,7 @@ std::string ReadAll(int fd) {
 
 }  // namespace
 
-std::string ProgramPath(const std::string& name) { return std::string(DIPTYCH_BINARY_DIR) + "/bin/" + name; }
+std::string ProgramPath(const std::string& name) { return DIPTYCH_BINARY_DIR "/bin/" + name; }
 
 Process::Process(const std::vector<std::string>& arguments, const Environment& environment)
     : out_(memfd_create("stdout", MFD_CLOEXEC)), err_(memfd_create("stderr", MFD_CLOEXEC)) {

@@ -22,7 +22,7 @@ at::ScalarType ToScalarType(Dtype dtype) {
 
 }  // namespace
 
-std::string DataPath(const std::string& name) { return std::string(DIPTYCH_SOURCE_DIR) + "/tests/parity/data/" + name; }
+std::string DataPath(const std::string& name) { return DIPTYCH_SOURCE_DIR "/tests/parity/data/" + name; }
 
 Golden::Golden(const std::string& name) : file_(SafetensorsFile::Open(DataPath(name))) {}
 

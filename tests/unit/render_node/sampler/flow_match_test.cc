@@ -18,7 +18,7 @@ float FromBits(const std::string& hex) {
 }
 
 TEST(FlowMatch, SigmasAndTimesEqualDiffusersBitForBit) {
-  std::ifstream file(std::string(DIPTYCH_SOURCE_DIR) + "/tests/parity/data/golden_schedule.json");
+  std::ifstream file(DIPTYCH_SOURCE_DIR "/tests/parity/data/golden_schedule.json");
   const nlohmann::json schedules = nlohmann::json::parse(file);
   ASSERT_GE(schedules.size(), 20u);
   for (const auto& schedule : schedules) {
