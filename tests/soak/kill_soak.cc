@@ -185,10 +185,13 @@ class Soak {
   // Until the renderer that was just started paints, or no client has anything for it for a while.
   void AwaitWork() {
     renderer_.AwaitServing();
-    auto idle_since = steady_clock::now();
+    const auto begin = steady_clock::now();
+    auto idle_since = begin;
     while (!given_up_ && renderer_.Log().find(" rendering, attempt ") == std::string::npos) {
       if (open_jobs_ > 0) idle_since = steady_clock::now();
       if (steady_clock::now() - idle_since > milliseconds(150)) return;
+      if (steady_clock::now() - begin > std::chrono::minutes(2))
+        throw std::runtime_error("nothing is painted for clients that wait");
       std::this_thread::sleep_for(milliseconds(2));
     }
   }
