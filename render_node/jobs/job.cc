@@ -29,18 +29,6 @@ constexpr bool kLegal[kJobStates.size()][kJobStates.size()] = {
 
 bool IsControl(char32_t code_point) { return code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0); }
 
-void CheckClient(const std::string& client) {
-  if (client.size() > kMaxClientBytes) {
-    Refuse("client has " + std::to_string(client.size()) + " bytes, the limit is " + std::to_string(kMaxClientBytes));
-  }
-  CheckUtf8("client", client);
-  for (size_t at = 0; at < client.size();) {
-    const Utf8Character character = ReadUtf8Character(client, at);
-    if (IsControl(character.code_point)) Refuse("client contains a control character; a name is printable text");
-    at += character.bytes;
-  }
-}
-
 void CheckFinite(const char* field, double value) {
   if (!std::isfinite(value)) Refuse(std::string(field) + " is not a finite number");
 }
@@ -63,6 +51,31 @@ JobState ParseJobState(std::string_view name) {
          " is not a job state, which is queued, encoding, ready, rendering, decoding, done, failed or cancelled");
 }
 
+void CheckClientName(const std::string& client) {
+  if (client.size() > kMaxClientBytes) {
+    Refuse("client has " + std::to_string(client.size()) + " bytes, the limit is " + std::to_string(kMaxClientBytes));
+  }
+  CheckUtf8("client", client);
+  for (size_t at = 0; at < client.size();) {
+    const Utf8Character character = ReadUtf8Character(client, at);
+    if (IsControl(character.code_point)) Refuse("client contains a control character; a name is printable text");
+    at += character.bytes;
+  }
+}
+
+double EncodeWorkOf(const JobSpec& spec) {
+  const auto of = [](const std::optional<PromptParts>& prompt) {
+    double bytes = kTemplateBytes;
+    if (!prompt) return bytes;
+    for (const std::string* part :
+         {&prompt->user, &prompt->system, &prompt->thinking, &prompt->assistant, &prompt->conversation_json}) {
+      bytes += static_cast<double>(part->size());
+    }
+    return bytes;
+  };
+  return of(spec.prompt) + (spec.guidance_scale > 0 ? of(spec.negative) : 0);
+}
+
 void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t prompt_byte_limit) {
   if (!spec.prompt && !conditioning_uploaded) Refuse("a job needs a prompt or uploaded conditioning");
   if (spec.prompt) CheckPromptParts("prompt", *spec.prompt, prompt_byte_limit);
@@ -71,7 +84,7 @@ void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t promp
   CheckFinite("guidance_scale", spec.guidance_scale);
   CheckFinite("cfg_normalization", spec.cfg_normalization);
   CheckFinite("cfg_truncation", spec.cfg_truncation);
-  CheckClient(spec.client);
+  CheckClientName(spec.client);
   if (spec.priority < -kMaxPriority || spec.priority > kMaxPriority) {
     Refuse("priority " + std::to_string(spec.priority) + " is not from -" + std::to_string(kMaxPriority) + " to " +
            std::to_string(kMaxPriority));

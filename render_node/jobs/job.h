@@ -55,6 +55,10 @@ inline constexpr int32_t kMaxPriority = 100;  // and -100 at the least
 inline constexpr size_t kMaxIdempotencyKeyBytes = 128;
 inline constexpr int64_t kMaxTimeoutMs = int64_t{366} * 24 * 3600 * 1000;
 
+// Throws Error(kInvalidArgument) unless it is a name that a client may have: UTF-8 without control characters, at most
+// kMaxClientBytes; the empty one too.
+void CheckClientName(const std::string& client);
+
 // Throws Error(kInvalidArgument) naming the field, unless: the prompt is there or conditioning was uploaded; every text
 // is UTF-8; neither prompt is longer than `prompt_byte_limit`, all its parts together; a conversation stands alone;
 // numbers are finite; client, priority, key and timeout are within their limits. Sizes, steps and guidance are the
@@ -112,6 +116,8 @@ struct Job {
   JobSpec spec;
   int32_t step = 0;        // finished steps
   double sigma = 0;        // after them; 0 unless the job is painted now
+  int32_t tiles_done = 0;  // of `tiles`, while it is decoded in tiles; not stored
+  int32_t tiles = 0;
   std::string error;       // one line; set when failed
   std::string error_code;  // the status name of the failure, e.g. "UNAVAILABLE"
   std::string detail;      // what it is waiting for, when that is known
@@ -136,6 +142,20 @@ inline double WorkOf(const JobSpec& spec) {
   return PictureWork(spec.width, spec.height, spec.steps, spec.guidance_scale);
 }
 
+// What the prompts of a job cost an encoder beside others, without a unit: their bytes, and as many for the template of
+// each as it has about.
+double EncodeWorkOf(const JobSpec& spec);
+// Of one prompt, all its parts together.
+inline constexpr double kTemplateBytes = 64;
+
+// Nobody begins a job until the queue is resumed.
+struct QueuePause {
+  std::string by;  // a client's name, or its host
+  int64_t since_unix_ms = 0;
+
+  bool operator==(const QueuePause&) const = default;
+};
+
 // As much of a waiting job as the order of work, and the guess when it begins, depend on.
 struct QueuedJob {
   std::string id;
@@ -146,6 +166,7 @@ struct QueuedJob {
   bool suspect = false;          // the daemon ended while it worked on it: it is encoded alone until it gets further
   bool stored = false;           // its conditioning is at hand: it needs no encoder
   double work = 1;               // PictureWork, for estimates
+  double encode_work = 0;        // EncodeWorkOf, as if nothing were at hand
 
   bool operator==(const QueuedJob&) const = default;
 };

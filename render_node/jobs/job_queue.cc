@@ -24,7 +24,8 @@ QueuedJob Waiting(const Job& job) {
           .deadline_unix_ms = job.deadline_unix_ms,
           .begun = job.attempt > 0,
           .suspect = job.crashes.count > 0,
-          .work = WorkOf(job.spec)};
+          .work = WorkOf(job.spec),
+          .encode_work = EncodeWorkOf(job.spec)};
 }
 
 void CheckId(const std::string& id) {
@@ -100,6 +101,7 @@ class JobQueue::Slot {
 JobQueue::JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits,
                    std::function<void(const Job&)> ended)
     : store_(store), clock_(clock), limits_(limits), ended_(std::move(ended)), scheduler_(scheduler) {
+  pause_ = store_.LoadPause();
   std::vector<QueuedJob> waiting = store_.Queued();
   // Whose job was interrupted is served first.
   std::stable_partition(waiting.begin(), waiting.end(), [](const QueuedJob& job) { return job.begun; });
@@ -129,6 +131,7 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
         job.deadline_unix_ms = spec.timeout_ms > 0 ? clock_.UnixMs() + spec.timeout_ms : 0;
         job.stored = stored || uploaded.positive.has_value();
         job.work = WorkOf(spec);
+        job.encode_work = EncodeWorkOf(spec);
         Enqueue(job);
         changed_.notify_all();
       }
@@ -208,37 +211,6 @@ absl::StatusOr<std::unique_ptr<JobWatch>> JobQueue::Watch(const std::string& id,
     feeds_.DropIfOver(id);
     return std::make_unique<JobWatch>(std::move(feed), options);
   });
-}
-
-std::optional<JobQueue::Place> JobQueue::PlaceOf(const std::string& id) const {
-  const std::lock_guard lock(mutex_);
-  if (!scheduler_.Contains(id)) return std::nullopt;
-  return PlaceLocked(id);
-}
-
-int64_t JobQueue::waiting() const {
-  const std::lock_guard lock(mutex_);
-  return scheduler_.size() + static_cast<int64_t>(ready_.size());
-}
-
-int64_t JobQueue::running() const {
-  const std::lock_guard lock(mutex_);
-  return static_cast<int64_t>(in_work_.size() - ready_.size());
-}
-
-JobQueue::Census JobQueue::census() const {
-  Census census;
-  const std::lock_guard lock(mutex_);
-  census.jobs[static_cast<size_t>(JobState::kQueued)] = scheduler_.size();
-  census.waiting_per_client = scheduler_.waiting_per_client();
-  for (const auto& [id, in_work] : in_work_) {
-    const Job& job = in_work.job;
-    if (IsTerminal(job.state)) continue;
-    ++census.jobs[static_cast<size_t>(job.state)];
-    if (!in_work.held || (census.at_work && in_work.stage != Stage::kRendering)) continue;
-    census.at_work = Census::AtWork{id, job.state, job.step, job.spec.steps, job.detail};
-  }
-  return census;
 }
 
 void JobQueue::Stop() {
@@ -326,7 +298,7 @@ std::optional<ClaimedJob> JobQueue::ClaimToEncode(EncodeLane lane) {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] {
         if (stopping_) return true;
-        if (MayEncode(lane)) next = scheduler_.Take(lane == EncodeLane::kStored);
+        if (!pause_ && MayEncode(lane)) next = scheduler_.Take(lane == EncodeLane::kStored);
         return next.has_value();
       });
       if (stopping_) return std::nullopt;
@@ -337,6 +309,8 @@ std::optional<ClaimedJob> JobQueue::ClaimToEncode(EncodeLane lane) {
       in_work.saved_steady_ms = clock_.SteadyMs();
       in_work.claim = ++claims_;
       in_work.work = next->work;
+      in_work.encode_work = next->stored ? 0 : next->encode_work;
+      in_work.since_steady_ms = in_work.saved_steady_ms;
       ++encoding_;
       changed_.notify_all();  // it may have been the last place: then those whose conditioning is stored may pass
     }
@@ -381,7 +355,7 @@ std::vector<ClaimedJob> JobQueue::ClaimToRender(int64_t most, const std::functio
   const auto may_share = [](const Job& job) { return job.attempt <= 1 && job.crashes.count == 0; };
   std::vector<ClaimedJob> claimed;
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
+  changed_.wait(lock, [this] { return stopping_ || (!pause_ && !ready_.empty()); });
   if (stopping_) return claimed;
   const auto sitting = std::make_shared<Sitting>();
   sitting->until_steady_ms = clock_.SteadyMs();
@@ -432,10 +406,12 @@ void JobQueue::Advance(Job& job, JobState to) {
     const std::lock_guard lock(mutex_);
     const auto in_work = in_work_.find(job.id);
     if (in_work != in_work_.end()) {
+      Measure(in_work->second, job);
       if (to == JobState::kDone && in_work->second.sitting) {
         pace_.Painted(Leave(in_work->second), in_work->second.work);
       }
       in_work->second.job = job;
+      in_work->second.since_steady_ms = clock_.SteadyMs();
     }
     Note(job);
     if (to == JobState::kQueued) {
@@ -457,6 +433,7 @@ void JobQueue::Report(const Job& job) {
     const auto in_work = in_work_.find(job.id);
     if (in_work == in_work_.end() || IsTerminal(in_work->second.job.state)) return;
     new_detail = in_work->second.job.detail != next.detail;
+    Measure(in_work->second, next);
     in_work->second.job = next;
     Note(next);
   }
@@ -661,48 +638,12 @@ void JobQueue::Drop(const std::string& id) {
   in_work_.erase(found);
 }
 
-void JobQueue::Share(Sitting& sitting) const {
-  const double now = clock_.SteadyMs();
-  sitting.share_ms += (now - sitting.until_steady_ms) / static_cast<double>(sitting.members);
-  sitting.until_steady_ms = now;
-}
-
-double JobQueue::Leave(InWork& in_work) {
-  const std::shared_ptr<Sitting> sitting = std::move(in_work.sitting);
-  Share(*sitting);
-  --sitting->members;
-  return sitting->share_ms;
-}
-
 Job JobQueue::Fresher(Job stored) const {
   const auto in_work = in_work_.find(stored.id);
   if (in_work == in_work_.end()) return stored;
   const Job& job = in_work->second.job;
-  return job.sequence > stored.sequence && job.state == stored.state ? job : stored;
-}
-
-JobQueue::Place JobQueue::PlaceLocked(const std::string& id) const {
-  Scheduler::Sooner ahead = scheduler_.Ahead(id);
-  for (const auto& [other, in_work] : in_work_) {
-    if (other == id) continue;
-    ++ahead.jobs;
-    ahead.work += in_work.work;
-  }
-  Place place;
-  place.jobs_ahead = ahead.jobs;
-  const auto waits = [](const auto& entry) { return !entry.second.job.detail.empty(); };
-  const bool held_up = !in_work_.empty() && std::all_of(in_work_.begin(), in_work_.end(), waits);
-  if (!pace_.picture_ms() || held_up) return place;  // nobody knows when an encoder comes back
-  // Of those that are painted a part is done already.
-  double wait_ms = pace_.TimeOf(ahead.work).value_or(0);
-  for (const auto& [other, in_work] : in_work_) {
-    if (in_work.stage != Stage::kRendering || other == id) continue;
-    if (in_work.sitting) Share(*in_work.sitting);
-    const double whole_ms = pace_.TimeOf(in_work.work).value_or(0);
-    wait_ms -= in_work.sitting ? std::min(whole_ms, in_work.sitting->share_ms) : whole_ms;
-  }
-  place.wait_ms = std::max(0.0, wait_ms);
-  return place;
+  // Of equal ones the store has the same report without what it does not keep.
+  return job.sequence >= stored.sequence && job.state == stored.state ? job : stored;
 }
 
 }  // namespace diptych

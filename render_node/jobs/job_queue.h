@@ -23,7 +23,7 @@
 #include "render_node/jobs/job_inputs.h"
 #include "render_node/jobs/job_store.h"
 #include "render_node/jobs/job_watch.h"
-#include "render_node/jobs/picture_pace.h"
+#include "render_node/jobs/queue_pace.h"
 #include "render_node/jobs/scheduler.h"
 
 namespace diptych {
@@ -91,12 +91,30 @@ class JobQueue {
   // The present state at once, then the changes. NOT_FOUND.
   absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id, const WatchOptions& options = {});
 
-  // Of a waiting job; nullopt for others.
+  // Where a job waits, and why.
   struct Place {
-    int64_t jobs_ahead = 0;
-    std::optional<double> wait_ms;
+    int64_t jobs_ahead = 0;         // waiting or in work, and painted before it
+    int64_t others_ahead = 0;       // of these those of other clients
+    std::optional<double> wait_ms;  // until the painter may take it up; unset where nobody knows
+    std::string held_up;            // what all jobs in work wait for; empty: they get on
+    std::optional<QueuePause> pause;
+    bool operator==(const Place&) const = default;
   };
+  // Of a job that is queued, encoding or ready; nullopt for others.
   std::optional<Place> PlaceOf(const std::string& id) const;
+  // What can be foretold of a job that has not ended.
+  struct Outlook {
+    std::optional<Place> place;
+    std::optional<double> until_done_ms;  // until its picture is there
+  };
+  Outlook OutlookOf(const Job& job) const;
+
+  // From now on no job is begun, in this life of the daemon and the next, until Resume. What is in work is finished.
+  // Returns the pause that holds: an earlier one stays. The answer is on disk.
+  absl::StatusOr<QueuePause> Pause(const std::string& by);
+  // The pause that has ended; nullopt: there was none.
+  absl::StatusOr<std::optional<QueuePause>> Resume();
+  std::optional<QueuePause> pause() const;
 
   int64_t encode_lanes() const { return limits_.encode_lanes; }
 
@@ -116,6 +134,7 @@ class JobQueue {
       std::string detail;
     };
     std::optional<AtWork> at_work;
+    std::optional<QueuePause> pause;
 
     int64_t Count(JobState state) const { return jobs[static_cast<size_t>(state)]; }
   };
@@ -176,9 +195,11 @@ class JobQueue {
     Job job;  // fresher than the store in step, timings and detail
     CancelToken cancel;
     Stage stage = Stage::kEncoding;
-    bool held = true;   // by a worker; only a ready job is not
-    int64_t claim = 0;  // its number
-    double work = 0;    // PictureWork
+    bool held = true;            // by a worker; only a ready job is not
+    int64_t claim = 0;           // its number
+    double work = 0;             // PictureWork
+    double encode_work = 0;      // of what an encoder is asked for; 0: nothing
+    double since_steady_ms = 0;  // in its present state
     // How it ends once its worker sees the token, where that could not be stored at once: a terminal state, with error.
     std::optional<Job> wanted;
     std::shared_ptr<const JobInputs> inputs;  // while it is ready
@@ -206,6 +227,9 @@ class JobQueue {
   double Leave(InWork& in_work);  // its sitting; what it has had of the painter's time, ms
   Job Fresher(Job stored) const;
   Place PlaceLocked(const std::string& id) const;
+  std::string HeldUp(bool needs_encoder) const;  // what a queued job waits for beside its turn; empty: nothing
+  std::optional<double> UntilPainted(const Job& job, const InWork& in_work) const;
+  void Measure(const InWork& in_work, const Job& next);
 
   JobStore& store_;
   const Clock& clock_;
@@ -228,7 +252,8 @@ class JobQueue {
   std::set<std::string> suspects_;
   // Steady time, of waiting jobs and jobs in work; fixed when the job comes, whatever is done to the clock afterwards.
   std::unordered_map<std::string, double> deadlines_;
-  PicturePace pace_;
+  QueuePace pace_;
+  std::optional<QueuePause> pause_;
   int64_t last_sequence_ = 0;
   bool stopping_ = false;
 };

@@ -274,6 +274,10 @@ RenderHooks JobRunner::HooksOf(Easel& easel) {
         job.timings.refine_ms += progress.ms;
         if (parts_.events.planned) parts_.events.planned(job, progress.plan);
         break;
+      case RenderStage::kTile:
+        job.tiles_done = progress.tile;
+        job.tiles = progress.tiles;
+        break;
       case RenderStage::kDecoded:
         job.timings.decode_ms += progress.ms;
         break;

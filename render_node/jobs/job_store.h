@@ -111,6 +111,10 @@ class JobStore {
   // What was uploaded with the job. Throws Error: kNotFound for an unknown job, kDataLoss for missing or damaged files.
   virtual UploadedConditioning LoadConditioning(const std::string& id) = 0;
 
+  // Whether nobody begins a job, over the daemon's lives; nullopt: the queue goes on.
+  virtual std::optional<QueuePause> LoadPause() = 0;
+  virtual void SavePause(const std::optional<QueuePause>& pause) = 0;
+
   // Waits for the disk; others use the store meanwhile. What was changed earlier is then on it, in the order of the
   // changes: a power cut before leaves some moment between.
   virtual void Sync() = 0;

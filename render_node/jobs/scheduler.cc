@@ -57,6 +57,11 @@ bool FairScheduler::Remove(const std::string& id) {
   return true;
 }
 
+const QueuedJob* FairScheduler::Find(const std::string& id) const {
+  const auto place = place_of_job_.find(id);
+  return place == place_of_job_.end() ? nullptr : &*place->second.job;
+}
+
 Scheduler::Sooner FairScheduler::Ahead(const std::string& id) const {
   const auto place = place_of_job_.find(id);
   if (place == place_of_job_.end()) return {};
@@ -65,10 +70,12 @@ Scheduler::Sooner FairScheduler::Ahead(const std::string& id) const {
   // Each other client gets one job a round before ours is reached: own_before rounds, and one more if its turn is
   // earlier.
   Sooner ahead;
-  const auto count = [&ahead](const Jobs& jobs, int64_t most) {
+  const auto count = [&](const Jobs& jobs, int64_t most) {
     for (auto job = jobs.begin(); job != jobs.end() && most > 0; ++job, --most) {
       ++ahead.jobs;
       ahead.work += job->work;
+      if (!job->stored) ahead.encode_work += job->encode_work;
+      if (&jobs != &own->jobs) ++ahead.others;
     }
   };
   count(own->jobs, own_before);

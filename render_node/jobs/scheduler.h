@@ -37,10 +37,15 @@ class Scheduler {
 
   virtual bool Contains(const std::string& id) const = 0;
 
+  // A waiting job; null when it is not waiting. Until the next change.
+  virtual const QueuedJob* Find(const std::string& id) const = 0;
+
   // The jobs that would be taken before this one if no other came; none when it is not waiting.
   struct Sooner {
     int64_t jobs = 0;
-    double work = 0;  // QueuedJob::work of all of them
+    int64_t others = 0;      // of them those of other clients
+    double work = 0;         // QueuedJob::work of all of them
+    double encode_work = 0;  // QueuedJob::encode_work of those that need an encoder
   };
   virtual Sooner Ahead(const std::string& id) const = 0;
 
@@ -70,6 +75,7 @@ class FairScheduler final : public Scheduler {
   void MarkStored(const std::string& id) override;
   bool Remove(const std::string& id) override;
   bool Contains(const std::string& id) const override { return place_of_job_.contains(id); }
+  const QueuedJob* Find(const std::string& id) const override;
   Sooner Ahead(const std::string& id) const override;
   int64_t size() const override { return static_cast<int64_t>(place_of_job_.size()); }
   int64_t waiting_of(const std::string& client) const override;

@@ -92,6 +92,15 @@ std::string ListSql(const JobFilter& filter) {
   return sql + " ORDER BY id DESC LIMIT ?";
 }
 
+// EncodeWorkOf one of a job's prompts.
+std::string EncodeWorkSql(const std::string& prompt) {
+  std::string sql = std::to_string(static_cast<int>(kTemplateBytes));
+  for (const char* part : {"user", "system", "thinking", "assistant", "conversation_json"}) {
+    sql += " + length(CAST(coalesce(json_extract(sound_spec, '$." + prompt + "." + part + "'), '') AS BLOB))";
+  }
+  return sql;
+}
+
 // Before SQLite opens the store and writes over what it cannot read. Returns a warning, empty when all is well.
 std::string KeepDamagedLog(const std::filesystem::path& database) {
   const std::optional<LogDamage> damage = FindLogDamage(database);
@@ -161,11 +170,13 @@ struct SqliteJobStore::Sql {
   SqliteStatement get_state{database, "SELECT state, attempt FROM job WHERE id = ?"};
   SqliteStatement get_conditioning{database, "SELECT conditioning, negative_conditioning FROM job WHERE id = ?"};
   SqliteStatement queued{
-      database,
-      "SELECT id, client, priority, deadline_ms, attempt > 0, crashes > 0, conditioning <> '', "
-      "json_extract(sound_spec, '$.width'), json_extract(sound_spec, '$.height'), json_extract(sound_spec, '$.steps'), "
-      "json_extract(sound_spec, '$.guidance_scale') > 0 FROM "
-      "(SELECT *, CASE WHEN json_valid(spec) THEN spec END AS sound_spec FROM job WHERE state = 'queued') ORDER BY id"};
+      database, std::string("SELECT id, client, priority, deadline_ms, attempt > 0, crashes > 0, conditioning <> '', "
+                            "json_extract(sound_spec, '$.width'), json_extract(sound_spec, '$.height'), "
+                            "json_extract(sound_spec, '$.steps'), "
+                            "json_extract(sound_spec, '$.guidance_scale') > 0, ") +
+                    EncodeWorkSql("prompt") + ", " + EncodeWorkSql("negative") +
+                    " FROM (SELECT *, CASE WHEN json_valid(spec) THEN spec END AS sound_spec FROM job WHERE state = "
+                    "'queued') ORDER BY id"};
   SqliteStatement transition{
       database,
       "UPDATE job SET state = ?, attempt = attempt + ?, step = ?, timings = ?, fits = ?, error = ?, error_code = ?, "
@@ -276,16 +287,17 @@ std::vector<QueuedJob> SqliteJobStore::Queued() {
   SqliteQuery query(sql_->queued);
   std::vector<QueuedJob> jobs;
   while (query.Next()) {
-    jobs.push_back(
-        {.id = query.Text(0),
-         .client = query.Text(1),
-         .priority = static_cast<int32_t>(query.Integer(2)),
-         .deadline_unix_ms = query.Integer(3),
-         .begun = query.Integer(4) != 0,
-         .suspect = query.Integer(5) != 0,
-         .stored = query.Integer(6) != 0,
-         .work = PictureWork(static_cast<int32_t>(query.Integer(7)), static_cast<int32_t>(query.Integer(8)),
-                             static_cast<int32_t>(query.Integer(9)), static_cast<double>(query.Integer(10)))});
+    const bool guided = query.Integer(10) != 0;
+    jobs.push_back({.id = query.Text(0),
+                    .client = query.Text(1),
+                    .priority = static_cast<int32_t>(query.Integer(2)),
+                    .deadline_unix_ms = query.Integer(3),
+                    .begun = query.Integer(4) != 0,
+                    .suspect = query.Integer(5) != 0,
+                    .stored = query.Integer(6) != 0,
+                    .work = PictureWork(static_cast<int32_t>(query.Integer(7)), static_cast<int32_t>(query.Integer(8)),
+                                        static_cast<int32_t>(query.Integer(9)), guided ? 1.0 : 0.0),
+                    .encode_work = static_cast<double>(query.Integer(11) + (guided ? query.Integer(12) : 0))});
   }
   return jobs;
 }
@@ -373,6 +385,25 @@ UploadedConditioning SqliteJobStore::LoadConditioning(const std::string& id) {
   if (!positive.empty()) uploaded.positive = conditioning_.Load(positive);
   if (!negative.empty()) uploaded.negative = conditioning_.Load(negative);
   return uploaded;
+}
+
+std::optional<QueuePause> SqliteJobStore::LoadPause() {
+  const std::lock_guard lock(mutex_);
+  SqliteStatement statement(sql_->database, "SELECT paused_by, since_ms FROM pause");
+  SqliteQuery query(statement);
+  if (!query.Next()) return std::nullopt;
+  return QueuePause{query.Text(0), query.Integer(1)};
+}
+
+void SqliteJobStore::SavePause(const std::optional<QueuePause>& pause) {
+  const std::lock_guard lock(mutex_);
+  SqliteTransaction transaction(sql_->database);
+  sql_->database.Execute("DELETE FROM pause");
+  if (pause) {
+    SqliteStatement insert(sql_->database, "INSERT INTO pause (paused_by, since_ms) VALUES (?, ?)");
+    SqliteQuery(insert, pause->by, pause->since_unix_ms).Run();
+  }
+  transaction.Commit();
 }
 
 // Without the lock: whoever only reads, or commits, does not wait.

@@ -43,6 +43,8 @@ class SqliteJobStore final : public JobStore {
   bool Delete(const std::string& id) override;
   std::vector<std::string> Unreferenced(const std::vector<std::string>& names) override;
   UploadedConditioning LoadConditioning(const std::string& id) override;
+  std::optional<QueuePause> LoadPause() override;
+  void SavePause(const std::optional<QueuePause>& pause) override;
   void Sync() override;
 
  private:

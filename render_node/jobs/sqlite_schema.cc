@@ -61,7 +61,12 @@ void AddLeases(SqliteDatabase& database) {
   )sql");
 }
 
-constexpr Migration kMigrations[] = {CreateVersion1, AddPromptFits, AddLeases};
+// At most one row: the queue is paused.
+void AddPause(SqliteDatabase& database) {
+  database.Execute("CREATE TABLE pause (paused_by TEXT NOT NULL, since_ms BIGINT NOT NULL)");
+}
+
+constexpr Migration kMigrations[] = {CreateVersion1, AddPromptFits, AddLeases, AddPause};
 
 bool IsEmpty(SqliteDatabase& database) { return database.Integer("SELECT count(*) FROM sqlite_master") == 0; }
 

@@ -59,7 +59,7 @@ bool CanPaintTogether(const RenderParameters& a, const RenderParameters& b);
 // picture is painted.
 void CheckConditioningFits(const ConditioningHeader& header, const RendererFacts& facts);
 
-enum class RenderStage { kRefined, kStep, kDecoded };
+enum class RenderStage { kRefined, kStep, kTile, kDecoded };
 
 // One finished piece of work.
 struct RenderProgress {
@@ -72,6 +72,8 @@ struct RenderProgress {
   double ms = 0;
   std::string plan = {};  // with kRefined: one line on what the steps will do, for the log
   int32_t together = 1;   // with kStep: pictures that took it at once
+  int32_t tile = 0;  // with kTile, which comes after each tile of a picture that is decoded in tiles: finished ones
+  int32_t tiles = 0;
 };
 
 // A picture between two steps: with the parameters and the conditioning, all that the rest of the work needs.

@@ -233,8 +233,15 @@ class ZImagePipeline::Work {
     const auto decode = [&](const at::Tensor& tile) { return m_.decoder.Decode(tile, leave_if_cancelled_); };
     member_.cancel.ThrowIfCancelled();
     const bool in_tiles = m_.facts.tiling.For(p.width, p.height).size > 0;
+    const auto on_tile = [&](int64_t done, int64_t tiles) {
+      Report({.stage = RenderStage::kTile,
+              .step = p.steps,
+              .tile = static_cast<int32_t>(done),
+              .tiles = static_cast<int32_t>(tiles)});
+    };
     const at::Tensor image =
-        in_tiles ? vae::DecodeTiled(z, m_.decoder.config().scale(), m_.tiling, decode, member_.cancel) : decode(z);
+        in_tiles ? vae::DecodeTiled(z, m_.decoder.config().scale(), m_.tiling, decode, member_.cancel, on_tile)
+                 : decode(z);
     Picture picture = ToPicture(image);
     Report({.stage = RenderStage::kDecoded, .step = p.steps, .ms = lap.Take()});
     if (seen_) m_.preview.Learn(ToState(p.steps, latent), picture);

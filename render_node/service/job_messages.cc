@@ -100,8 +100,29 @@ v1::Job ToProto(const Job& job) {
   if (job.picture != job.id) message.set_picture_sha256(job.picture);
   message.set_picture_bytes(job.picture_bytes);
   message.set_detail(job.detail);
+  if (job.state == JobState::kDecoding && job.tiles > 0) {
+    message.mutable_decoding()->set_tiles_done(job.tiles_done);
+    message.mutable_decoding()->set_tiles(job.tiles);
+  }
   if (job.fits.prompt) Put(*job.fits.prompt, message.mutable_prompt_fit());
   if (job.fits.negative) Put(*job.fits.negative, message.mutable_negative_fit());
+  return message;
+}
+
+v1::QueuePause ToProto(const QueuePause& pause) {
+  v1::QueuePause message;
+  message.set_by(pause.by);
+  message.set_since_unix_ms(pause.since_unix_ms);
+  return message;
+}
+
+v1::QueuePlace ToProto(const JobQueue::Place& place) {
+  v1::QueuePlace message;
+  message.set_jobs_ahead(static_cast<int32_t>(place.jobs_ahead));
+  message.set_others_ahead(static_cast<int32_t>(place.others_ahead));
+  if (place.wait_ms) message.set_wait_ms(*place.wait_ms);
+  message.set_held_up(place.held_up);
+  if (place.pause) *message.mutable_pause() = ToProto(*place.pause);
   return message;
 }
 

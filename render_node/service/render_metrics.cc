@@ -167,6 +167,8 @@ void RenderMetrics::Progressed(const RenderProgress& progress) {
     case RenderStage::kStep:
       // Its part of a step that several pictures took together: the sum is the renderer's time, whoever shared it.
       return counts_->step.Observe(progress.ms / 1000 / progress.together);
+    case RenderStage::kTile:
+      return;  // a part of kDecoded
     case RenderStage::kDecoded:
       return counts_->decode.Observe(progress.ms / 1000);
   }

@@ -56,13 +56,47 @@ std::string HostOfPeer(const std::string& peer) {
   return begin == 0 || end <= begin ? peer : peer.substr(begin, end - begin);
 }
 
-v1::Job ToProto(const Job& job, const std::optional<JobQueue::Place>& place) {
+v1::Job ToProto(const Job& job, const JobQueue::Outlook& outlook) {
   v1::Job message = ToProto(job);
-  if (place) {
-    message.mutable_place()->set_jobs_ahead(static_cast<int32_t>(place->jobs_ahead));
-    if (place->wait_ms) message.mutable_place()->set_wait_ms(*place->wait_ms);
-  }
+  if (outlook.until_done_ms) message.set_until_done_ms(*outlook.until_done_ms);
+  if (outlook.place) *message.mutable_place() = ToProto(*outlook.place);
   return message;
+}
+
+// What a watcher shall learn though the job itself has not moved. Estimates run down by themselves.
+bool IsNews(const v1::Job& told, const v1::Job& now) {
+  const v1::QueuePlace &a = told.place(), &b = now.place();
+  const bool same = told.has_place() == now.has_place() && a.jobs_ahead() == b.jobs_ahead() &&
+                    a.others_ahead() == b.others_ahead() && a.held_up() == b.held_up() &&
+                    a.has_pause() == b.has_pause() && a.has_wait_ms() == b.has_wait_ms();
+  return !same || (now.state() == v1::JOB_STATE_DECODING && now.has_until_done_ms());
+}
+
+absl::StatusOr<std::string> CallerOf(const std::string& client, const grpc::ServerContext& context) {
+  if (absl::Status s = Guard([&] { CheckClientName(client); }); !s.ok()) return s;
+  return client.empty() ? HostOfPeer(context.peer()) : client;
+}
+
+// Who ends a job, and whether that is theirs.
+struct JobOwner {
+  std::string asked_by;  // for the log: both names where they differ
+};
+
+// FAILED_PRECONDITION for the job of another client without force. What is wrong with the id is the queue's to say, and
+// a job that cannot be read is nobody's.
+template <typename Request>
+absl::StatusOr<JobOwner> OwnerFor(const Request& request, JobQueue& queue, std::string_view doing) {
+  const std::string& caller = request.client();
+  if (absl::Status s = Guard([&] { CheckClientName(caller); }); !s.ok()) return s;
+  if (caller.empty()) return JobOwner{"a client that gives no name"};
+  const absl::StatusOr<Job> job = queue.Get(request.id());
+  if (!job.ok() || job->spec.client == caller) return JobOwner{absl::StrCat("\"", caller, "\"")};
+  if (!request.force()) {
+    return absl::FailedPreconditionError(absl::StrCat("job ", job->id, " is of client \"", job->spec.client,
+                                                      "\", and you are \"", caller, "\"; --force ", std::string(doing),
+                                                      "s it all the same"));
+  }
+  return JobOwner{absl::StrCat("\"", caller, "\", who is not its client \"", job->spec.client, "\" (force)")};
 }
 
 // Writes what the watcher has not seen and every change until a terminal state, and returns the last.
@@ -73,11 +107,9 @@ absl::StatusOr<Job> FollowJob(JobQueue& queue, const v1::WatchRequest& request, 
       queue.Watch(id, {.after_sequence = request.after_sequence(), .previews = request.previews()});
   if (!watch.ok()) return watch.status();
   v1::WatchResponse response;
-  int32_t ahead = 0;
   auto next_look = std::chrono::steady_clock::now();
   const auto write = [&](const Job& job) {
-    *response.mutable_job() = ToProto(job, queue.PlaceOf(job.id));
-    ahead = response.job().place().jobs_ahead();
+    *response.mutable_job() = ToProto(job, queue.OutlookOf(job));
     next_look = std::chrono::steady_clock::now() + kPlaceInterval;
     return send(response);
   };
@@ -86,10 +118,9 @@ absl::StatusOr<Job> FollowJob(JobQueue& queue, const v1::WatchRequest& request, 
     if (context.IsCancelled()) return ClientHasLeft();
     switch ((*watch)->Next(kLookInterval, &job)) {
       case JobWatch::Outcome::kNothingNew: {  // while it waits, others come and go
-        if (job.state != JobState::kQueued || std::chrono::steady_clock::now() < next_look) continue;
+        if (job.id.empty() || std::chrono::steady_clock::now() < next_look) continue;
         next_look += kPlaceInterval;
-        const std::optional<JobQueue::Place> place = queue.PlaceOf(id);
-        if (!place || place->jobs_ahead == ahead || job.id.empty()) continue;
+        if (!IsNews(response.job(), ToProto(job, queue.OutlookOf(job)))) continue;
         break;
       }
       case JobWatch::Outcome::kJob:
@@ -163,6 +194,7 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     response->set_tiles_beyond(facts.tiling.beyond);
     response->set_queued(static_cast<int32_t>(parts.queue->waiting()));
     response->set_running(static_cast<int32_t>(parts.queue->running()));
+    if (const std::optional<QueuePause> pause = parts.queue->pause()) *response->mutable_pause() = ToProto(*pause);
     for (v1::EncoderStatus& encoder : parts.encoders()) *response->add_encoders() = std::move(encoder);
     if (parts.conditioning_store) *response->mutable_conditioning_store() = parts.conditioning_store();
     if (parts.state_folder) *response->mutable_state_folder() = parts.state_folder();
@@ -248,24 +280,60 @@ grpc::Status RenderService::Watch(grpc::ServerContext* context, const v1::WatchR
 grpc::Status RenderService::Cancel(grpc::ServerContext*, const v1::CancelRequest* request,
                                    v1::CancelResponse* response) {
   return Answer("Cancel", [&](const RenderServiceParts& parts) {
+    const absl::StatusOr<JobOwner> owner = OwnerFor(*request, *parts.queue, "cancel");
+    if (!owner.ok()) return owner.status();
     const absl::StatusOr<Job> job = parts.queue->Cancel(request->id());
-    if (job.ok()) *response->mutable_job() = ToProto(*job);
-    return job.status();
+    if (!job.ok()) return job.status();
+    *response->mutable_job() = ToProto(*job);
+    if (job->state == JobState::kCancelled) {
+      log_.ForJob(job->id).Info(absl::StrCat("asked to end by ", owner->asked_by));
+    }
+    return absl::OkStatus();
   });
 }
 
 grpc::Status RenderService::Delete(grpc::ServerContext*, const v1::DeleteRequest* request, v1::DeleteResponse*) {
   return Answer("Delete", [&](const RenderServiceParts& parts) {
+    const absl::StatusOr<JobOwner> owner = OwnerFor(*request, *parts.queue, "remove");
+    if (!owner.ok()) return owner.status();
     const absl::Status deleted = parts.queue->Delete(request->id());
-    if (deleted.ok()) log_.ForJob(request->id()).Info("removed");
+    if (deleted.ok()) log_.ForJob(request->id()).Info(absl::StrCat("removed by ", owner->asked_by));
     return deleted;
+  });
+}
+
+grpc::Status RenderService::Pause(grpc::ServerContext* context, const v1::PauseRequest* request,
+                                  v1::PauseResponse* response) {
+  return Answer("Pause", [&](const RenderServiceParts& parts) {
+    const absl::StatusOr<std::string> by = CallerOf(request->client(), *context);
+    if (!by.ok()) return by.status();
+    response->set_was_paused(parts.queue->pause().has_value());
+    const absl::StatusOr<QueuePause> pause = parts.queue->Pause(*by);
+    if (!pause.ok()) return pause.status();
+    *response->mutable_pause() = ToProto(*pause);
+    if (!response->was_paused()) log_.Warn(absl::StrCat("the queue is paused by \"", *by, "\""));
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status RenderService::Resume(grpc::ServerContext* context, const v1::ResumeRequest* request,
+                                   v1::ResumeResponse* response) {
+  return Answer("Resume", [&](const RenderServiceParts& parts) {
+    const absl::StatusOr<std::string> by = CallerOf(request->client(), *context);
+    if (!by.ok()) return by.status();
+    const absl::StatusOr<std::optional<QueuePause>> ended = parts.queue->Resume();
+    if (!ended.ok()) return ended.status();
+    if (!ended->has_value()) return absl::OkStatus();
+    *response->mutable_pause() = ToProto(**ended);
+    log_.Info(absl::StrCat("the queue is resumed by \"", *by, "\"; it was paused by \"", (*ended)->by, "\""));
+    return absl::OkStatus();
   });
 }
 
 grpc::Status RenderService::Get(grpc::ServerContext*, const v1::GetRequest* request, v1::GetResponse* response) {
   return Answer("Get", [&](const RenderServiceParts& parts) {
     const absl::StatusOr<Job> job = parts.queue->Get(request->id());
-    if (job.ok()) *response->mutable_job() = ToProto(*job, parts.queue->PlaceOf(job->id));
+    if (job.ok()) *response->mutable_job() = ToProto(*job, parts.queue->OutlookOf(*job));
     return job.status();
   });
 }

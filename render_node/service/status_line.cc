@@ -21,6 +21,7 @@ std::string AtWork(const JobQueue::Census::AtWork& job) {
 std::string StatusLine(const JobQueue::Census& queue) {
   const int64_t waiting = queue.Count(JobState::kQueued) + queue.Count(JobState::kReady);
   return absl::StrCat(queue.at_work ? AtWork(*queue.at_work) : "idle", "; ",
+                      queue.pause ? absl::StrCat("paused by ", queue.pause->by, "; ") : "",
                       waiting == 0   ? "no jobs wait"
                       : waiting == 1 ? "1 job waits"
                                      : absl::StrCat(waiting, " jobs wait"));

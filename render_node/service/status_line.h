@@ -7,7 +7,8 @@
 
 namespace diptych {
 
-// "painting 01ARZ3NDEKTSV4RRFFQ69G5FAV, step 3 of 9; 4 jobs wait", "idle; no jobs wait".
+// "painting 01ARZ3NDEKTSV4RRFFQ69G5FAV, step 3 of 9; 4 jobs wait", "idle; no jobs wait", "idle; paused by ada; 3 jobs
+// wait".
 std::string StatusLine(const JobQueue::Census& queue);
 
 }  // namespace diptych

@@ -40,7 +40,8 @@ std::vector<int64_t> TileStarts(int64_t size, const Tiling& tiling) {
 }
 
 at::Tensor DecodeTiled(const at::Tensor& z, int64_t scale, const Tiling& tiling,
-                       const std::function<at::Tensor(const at::Tensor&)>& decode, const CancelToken& cancel) {
+                       const std::function<at::Tensor(const at::Tensor&)>& decode, const CancelToken& cancel,
+                       const std::function<void(int64_t done, int64_t tiles)>& on_tile) {
   const at::InferenceMode no_gradients;
   const int64_t h = z.size(1), w = z.size(2);
   cancel.ThrowIfCancelled();
@@ -63,6 +64,9 @@ at::Tensor DecodeTiled(const at::Tensor& z, int64_t scale, const Tiling& tiling,
       };
       place(sum).add_(decode(tile).to(at::kFloat) * mask);
       place(weight).add_(mask);
+      if (on_tile) {
+        on_tile(static_cast<int64_t>(r * columns.size() + c + 1), static_cast<int64_t>(rows.size() * columns.size()));
+      }
     }
   }
   return sum.div_(weight);

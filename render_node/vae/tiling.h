@@ -23,7 +23,9 @@ std::vector<int64_t> TileStarts(int64_t size, const Tiling& tiling);
 
 // decode: z [C, h, w] -> [3, h * scale, w * scale]. One call when `z` fits a tile; else tile by tile, each weighted by
 // a linear ramp over the part that it shares with a neighbour. Returns fp32. Throws Error(kCancelled) between tiles.
+// on_tile: how many are done, and of how many, after each of several; may be empty.
 at::Tensor DecodeTiled(const at::Tensor& z, int64_t scale, const Tiling& tiling,
-                       const std::function<at::Tensor(const at::Tensor&)>& decode, const CancelToken& cancel);
+                       const std::function<at::Tensor(const at::Tensor&)>& decode, const CancelToken& cancel,
+                       const std::function<void(int64_t done, int64_t tiles)>& on_tile = {});
 
 }  // namespace diptych::vae

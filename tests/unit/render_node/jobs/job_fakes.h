@@ -63,6 +63,10 @@ class FakeRenderer final : public PictureRenderer {
       }
       hooks.on_progress({RenderStage::kStep, step, parameters.steps, 0, 10.0 * step});
     }
+    for (int32_t tile = 1; tile <= tiles; ++tile) {
+      hooks.on_progress({.stage = RenderStage::kTile, .step = parameters.steps, .tile = tile, .tiles = tiles});
+      if (on_tile) on_tile(tile);
+    }
     hooks.on_progress({RenderStage::kDecoded, parameters.steps, parameters.steps, 0, 7});
     if (on_decoded) on_decoded();
     return {1,
@@ -82,7 +86,9 @@ class FakeRenderer final : public PictureRenderer {
   std::vector<std::string> batches;  // what was painted together; read when the workers have stopped
   std::function<void(const std::string& batch, const BatchEvents& events)> on_together;
   std::function<void(int32_t step, uint8_t fill)> on_step;
+  std::function<void(int32_t tile)> on_tile;
   std::function<void()> on_decoded;
+  int32_t tiles = 0;  // that it says it decodes in
 
  private:
   RendererFacts facts_;
@@ -123,6 +129,8 @@ class FillableStore final : public JobStore {
     if (locked) throw Error(ErrorCode::kUnavailable, "database is locked");
     return store_.LoadConditioning(id);
   }
+  std::optional<QueuePause> LoadPause() override { return store_.LoadPause(); }
+  void SavePause(const std::optional<QueuePause>& pause) override { store_.SavePause(pause); }
   void Sync() override {
     if (on_sync) on_sync();
     store_.Sync();

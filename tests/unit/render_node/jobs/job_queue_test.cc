@@ -82,6 +82,7 @@ TEST_F(JobQueueTest, RefusesMoreThanAClientsShareAndSaysWhenToTryAgain) {
 
   // A picture that took 5 s.
   ClaimedJob claimed = Claim(queue);
+  claimed.job.timings.encode_ms = 1;
   queue.Advance(claimed.job, kReady);
   queue.HandOver(claimed, nullptr);
   claimed = *queue.ClaimToRender();
@@ -224,7 +225,7 @@ TEST_F(JobQueueTest, CountsThePaintersTimeOnceForThoseWhoArePaintedTogether) {
   }
   std::vector<ClaimedJob> batch = queue_->ClaimToRender(4, [](const Job&, const Job&) { return true; });
   ASSERT_EQ(batch.size(), 4u);
-  const std::string waiting = Submit();
+  const std::string waiting = queue_->Submit(SpecOf("a cat"), {}, /*stored=*/true)->id;
   const auto wait_ms = [&] { return queue_->PlaceOf(waiting)->wait_ms; };
   const auto end = [&](ClaimedJob& claimed) {
     for (const JobState next : {kRendering, kDecoding, kDone}) queue_->Advance(claimed.job, next);
@@ -239,7 +240,7 @@ TEST_F(JobQueueTest, CountsThePaintersTimeOnceForThoseWhoArePaintedTogether) {
   clock_.steady_ms = clock_.steady_ms + 1000;  // 500 for each of two
   end(batch[1]);
   // The mean is a fifth of the way from 3000 to 3500; the last has had 3500, too.
-  const std::string next = Submit();
+  const std::string next = queue_->Submit(SpecOf("a cat"), {}, /*stored=*/true)->id;
   EXPECT_EQ(queue_->PlaceOf(next)->jobs_ahead, 2);
   EXPECT_NEAR(*queue_->PlaceOf(next)->wait_ms, 3100, 1e-6) << "one waits before it";
   end(batch[2]);
@@ -361,6 +362,7 @@ TEST_F(JobQueueTest, ForetellsTheWaitBySizeAndSteps) {
   };
   submit(128, 8);
   ClaimedJob painted = Claim();
+  painted.job.timings.encode_ms = 1;
   queue_->Advance(painted.job, kReady);
   queue_->HandOver(painted, nullptr);
   painted = *queue_->ClaimToRender();

@@ -45,6 +45,21 @@ TEST_F(JobRunnerTest, TakesAPromptAllTheWayToAPicture) {
   EXPECT_EQ(queue_->Get(id)->timings, job.timings);
 }
 
+TEST_F(JobRunnerTest, SaysHowManyTilesOfThePictureAreDecoded) {
+  const std::string id = Submit(SpecOf("cat"));
+  std::vector<std::string> seen;
+  renderer_.tiles = 2;
+  renderer_.on_tile = [&](int32_t) {
+    const Job job = *queue_->Get(id);
+    seen.push_back(std::string(JobStateName(job.state)) + " " + std::to_string(job.tiles_done) + " of " +
+                   std::to_string(job.tiles));
+  };
+  Start();
+  EXPECT_EQ(Ended(id).state, kDone);
+  runner_->Stop();
+  EXPECT_EQ(seen, (std::vector<std::string>{"decoding 1 of 2", "decoding 2 of 2"}));
+}
+
 TEST_F(JobRunnerTest, AsksTheSourceForWhatTheSpecSays) {
   JobSpec spec = SpecOf("cat");
   spec.layer = -1;

@@ -36,7 +36,7 @@ TEST_F(SqliteJobStoreTest, GivesAnAcceptedJobBackAfterReopening) {
   EXPECT_EQ(job->accepted_unix_ms, kNow);
   EXPECT_EQ(job->attempt, 0);
   EXPECT_EQ(store_->Queued(),
-            (std::vector<QueuedJob>{{.id = id, .client = "ada", .priority = 3, .work = WorkOf(spec)}}));
+            (std::vector<QueuedJob>{{.id = id, .client = "ada", .priority = 3, .work = WorkOf(spec), .encode_work = EncodeWorkOf(spec)}}));
 }
 
 TEST_F(SqliteJobStoreTest, LosesNothingWhenTheDaemonIsKilled) {
@@ -204,7 +204,7 @@ TEST_F(SqliteJobStoreTest, KeepsWhatALaterLifeNeeds) {
                                                        .deadline_unix_ms = kNow + 5000,
                                                        .begun = true,
                                                        .suspect = true,
-                                                       .work = WorkOf(spec)}}));
+                                                       .work = WorkOf(spec), .encode_work = EncodeWorkOf(spec)}}));
   EXPECT_EQ(store_->Get(id)->crashes, (JobCrashes{2, 4}));
   EXPECT_EQ(store_->Get(id)->sequence, 77);
   EXPECT_EQ(store_->Get(id)->spec.timeout_ms, 5000);

@@ -103,6 +103,24 @@ TEST(JobMessages, WhatIsUnsetStaysUnset) {
   EXPECT_FALSE(back.has_layer());
 }
 
+TEST(JobMessages, SaysHowManyTilesAreDecoded) {
+  Job job;
+  job.state = JobState::kDecoding;
+  EXPECT_FALSE(ToProto(job).has_decoding()) << "as a whole";
+  job.tiles_done = 2;
+  job.tiles = 9;
+  EXPECT_EQ(ToProto(job).decoding().tiles_done(), 2);
+  EXPECT_EQ(ToProto(job).decoding().tiles(), 9);
+}
+
+TEST(JobMessages, PlaceShowsEveryField) {
+  const v1::QueuePlace message =
+      ToProto(JobQueue::Place{.jobs_ahead = 3, .others_ahead = 2, .wait_ms = 4, .held_up = "x", .pause = {{"ada", 5}}});
+  EXPECT_EQ(FieldsSetIn(message), AllFieldsOf(message));
+  EXPECT_EQ(FieldsSetIn(message.pause()), AllFieldsOf(message.pause()));
+  EXPECT_EQ(message.pause().by(), "ada");
+}
+
 TEST(JobMessages, JobShowsEveryField) {
   Job job;
   job.id = "id";
@@ -129,7 +147,10 @@ TEST(JobMessages, JobShowsEveryField) {
   v1::Job message = ToProto(job);
   EXPECT_FALSE(message.has_left_ms()) << "it is not painted";
   message.set_left_ms(0);
+  EXPECT_FALSE(message.has_decoding()) << "it is not decoded";
+  message.mutable_decoding();
   message.mutable_place();  // the queue's to say
+  message.set_until_done_ms(0);
   EXPECT_EQ(FieldsSetIn(message), AllFieldsOf(message));
   EXPECT_EQ(FieldsSetIn(message.timings()), AllFieldsOf(message.timings()));
   EXPECT_EQ(message.id(), "id");

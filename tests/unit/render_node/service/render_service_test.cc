@@ -163,6 +163,79 @@ TEST_F(RenderServiceTest, CancelledWhileRenderingEndsBetweenTwoSteps) {
   EXPECT_EQ(Cancel(id).state(), v1::JOB_STATE_CANCELLED);
 }
 
+TEST_F(RenderServiceTest, AJobOfAnotherClientIsEndedAndForgottenOnlyWithForce) {
+  renderer_.HoldBefore(0);
+  v1::JobSpec spec = SampleSpec();
+  spec.set_client("bob");
+  const std::string first = Submit(spec), second = Submit(spec), third = Submit(spec);
+  const auto cancel = [&](const std::string& id, const std::string& client, bool force) {
+    grpc::ClientContext context;
+    v1::CancelRequest request;
+    request.set_id(id);
+    request.set_client(client);
+    request.set_force(force);
+    v1::CancelResponse response;
+    return stub_->Cancel(&context, request, &response);
+  };
+  const grpc::Status refused = cancel(third, "ada", false);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(refused.error_message(),
+            "job " + third + " is of client \"bob\", and you are \"ada\"; --force cancels it all the same");
+  EXPECT_FALSE(IsTerminal(queue_->Get(third)->state));
+  EXPECT_TRUE(cancel(third, "ada", true).ok());
+  EXPECT_TRUE(cancel(second, "bob", false).ok());
+  EXPECT_TRUE(cancel(first, "", false).ok()) << "an older client, which gives no name";
+  EXPECT_EQ(cancel(first, std::string("a\xFF"), false).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+
+  const auto remove = [&](const std::string& id, const std::string& client, bool force) {
+    grpc::ClientContext context;
+    v1::DeleteRequest request;
+    request.set_id(id);
+    request.set_client(client);
+    request.set_force(force);
+    v1::DeleteResponse response;
+    return stub_->Delete(&context, request, &response).error_code();
+  };
+  EXPECT_EQ(remove(third, "ada", false), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(remove(third, "ada", true), grpc::StatusCode::OK);
+  EXPECT_EQ(remove(third, "ada", false), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(remove(second, "bob", false), grpc::StatusCode::OK);
+}
+
+TEST_F(RenderServiceTest, APausedQueueSaysSoToEverybodyUntilItIsResumed) {
+  const auto pause = [&](const std::string& client) {
+    grpc::ClientContext context;
+    v1::PauseRequest request;
+    request.set_client(client);
+    v1::PauseResponse response;
+    EXPECT_TRUE(stub_->Pause(&context, request, &response).ok());
+    return response;
+  };
+  EXPECT_FALSE(pause("ada").was_paused());
+  EXPECT_TRUE(pause("").was_paused());
+  EXPECT_EQ(pause("bob").pause().by(), "ada");
+  {
+    grpc::ClientContext context;
+    v1::DescribeRendererResponse response;
+    ASSERT_TRUE(stub_->Describe(&context, {}, &response).ok());
+    EXPECT_EQ(response.pause().by(), "ada");
+  }
+  const std::string id = Submit(SampleSpec());
+  EXPECT_EQ(Get(id).state(), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(Get(id).place().pause().by(), "ada");
+  {
+    grpc::ClientContext context;
+    v1::ResumeResponse response;
+    ASSERT_TRUE(stub_->Resume(&context, {}, &response).ok());
+    EXPECT_EQ(response.pause().by(), "ada");
+  }
+  EXPECT_EQ(Watch(id).last().state(), v1::JOB_STATE_DONE);
+  grpc::ClientContext context;
+  v1::ResumeResponse response;
+  ASSERT_TRUE(stub_->Resume(&context, {}, &response).ok());
+  EXPECT_FALSE(response.has_pause());
+}
+
 TEST_F(RenderServiceTest, CancellingADoneJobLeavesIt) {
   const std::string id = Submit(SampleSpec());
   Watch(id);

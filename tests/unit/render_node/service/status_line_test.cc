@@ -25,6 +25,9 @@ TEST(StatusLine, SaysWhatIsDoneAndHowManyWait) {
   EXPECT_EQ(StatusLine(census), "painting 01X, step 3 of 9; 4 jobs wait");
   census.at_work->state = JobState::kDecoding;
   EXPECT_EQ(StatusLine(census), "decoding 01X; 4 jobs wait");
+  census.at_work.reset();
+  census.pause = QueuePause{"ada", 5};
+  EXPECT_EQ(StatusLine(census), "idle; paused by ada; 4 jobs wait");
 }
 
 }  // namespace

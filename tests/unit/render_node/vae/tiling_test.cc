@@ -62,6 +62,16 @@ TEST(DecodeTiled, DecodesOnceWhatFitsATile) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(DecodeTiled, TellsOfEveryTile) {
+  std::vector<std::pair<int64_t, int64_t>> told;
+  const auto tell = [&](int64_t done, int64_t tiles) { told.emplace_back(done, tiles); };
+  DecodeTiled(at::zeros({16, 28, 16}), kScale, {.tile = 16, .overlap = 4}, Magnify, CancelToken(), tell);
+  EXPECT_EQ(told, (std::vector<std::pair<int64_t, int64_t>>{{1, 2}, {2, 2}}));
+  told.clear();
+  DecodeTiled(at::zeros({16, 16, 16}), kScale, {.tile = 16, .overlap = 4}, Magnify, CancelToken(), tell);
+  EXPECT_TRUE(told.empty()) << "one is the whole";
+}
+
 TEST(DecodeTiled, StopsBetweenTiles) {
   const CancelToken cancel;
   int calls = 0;

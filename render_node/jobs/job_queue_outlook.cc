@@ -1,0 +1,179 @@
+// What clients and operators hear of a queue: who is at work, what a job waits for, how long it may take.
+#include <algorithm>
+#include <numeric>
+
+#include "common/status/status.h"
+#include "render_node/jobs/job_queue.h"
+
+namespace diptych {
+
+absl::StatusOr<QueuePause> JobQueue::Pause(const std::string& by) {
+  return Guard([&] {
+    if (std::optional<QueuePause> before = pause()) return *before;
+    const QueuePause pause{by, clock_.UnixMs()};
+    store_.SavePause(pause);
+    store_.Sync();
+    const std::lock_guard lock(mutex_);
+    pause_ = pause;
+    return pause;
+  });
+}
+
+absl::StatusOr<std::optional<QueuePause>> JobQueue::Resume() {
+  return Guard([&] {
+    std::optional<QueuePause> ended = pause();
+    if (!ended) return ended;
+    store_.SavePause(std::nullopt);
+    store_.Sync();
+    const std::lock_guard lock(mutex_);
+    pause_.reset();
+    changed_.notify_all();
+    return ended;
+  });
+}
+
+std::optional<QueuePause> JobQueue::pause() const {
+  const std::lock_guard lock(mutex_);
+  return pause_;
+}
+
+std::optional<JobQueue::Place> JobQueue::PlaceOf(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto in_work = in_work_.find(id);
+  const bool waits = in_work == in_work_.end() ? scheduler_.Contains(id) : in_work->second.stage != Stage::kRendering;
+  if (!waits) return std::nullopt;
+  return PlaceLocked(id);
+}
+
+JobQueue::Outlook JobQueue::OutlookOf(const Job& job) const {
+  Outlook outlook;
+  outlook.place = PlaceOf(job.id);
+  const std::lock_guard lock(mutex_);
+  if (outlook.place) {
+    const std::optional<double> own = pace_.PaintTime(WorkOf(job.spec));
+    if (outlook.place->wait_ms && own) outlook.until_done_ms = *outlook.place->wait_ms + *own;
+  } else if (const auto in_work = in_work_.find(job.id); in_work != in_work_.end() && !IsTerminal(job.state)) {
+    outlook.until_done_ms = UntilPainted(job, in_work->second);
+  }
+  return outlook;
+}
+
+int64_t JobQueue::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return scheduler_.size() + static_cast<int64_t>(ready_.size());
+}
+
+int64_t JobQueue::running() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(in_work_.size() - ready_.size());
+}
+
+JobQueue::Census JobQueue::census() const {
+  Census census;
+  const std::lock_guard lock(mutex_);
+  census.jobs[static_cast<size_t>(JobState::kQueued)] = scheduler_.size();
+  census.waiting_per_client = scheduler_.waiting_per_client();
+  census.pause = pause_;
+  for (const auto& [id, in_work] : in_work_) {
+    const Job& job = in_work.job;
+    if (IsTerminal(job.state)) continue;
+    ++census.jobs[static_cast<size_t>(job.state)];
+    if (!in_work.held || (census.at_work && in_work.stage != Stage::kRendering)) continue;
+    census.at_work = Census::AtWork{id, job.state, job.step, job.spec.steps, job.detail};
+  }
+  return census;
+}
+
+void JobQueue::Share(Sitting& sitting) const {
+  const double now = clock_.SteadyMs();
+  sitting.share_ms += (now - sitting.until_steady_ms) / static_cast<double>(sitting.members);
+  sitting.until_steady_ms = now;
+}
+
+double JobQueue::Leave(InWork& in_work) {
+  const std::shared_ptr<Sitting> sitting = std::move(in_work.sitting);
+  Share(*sitting);
+  --sitting->members;
+  return sitting->share_ms;
+}
+
+// What a job's progress says of the pace.
+void JobQueue::Measure(const InWork& in_work, const Job& next) {
+  const Job& before = in_work.job;
+  const double pixels = static_cast<double>(next.spec.width) * next.spec.height;
+  const double encoded_ms = next.timings.encode_ms + next.timings.transfer_ms;
+  if (before.state == JobState::kEncoding && next.state == JobState::kReady && encoded_ms > 0) {
+    pace_.Encoded(encoded_ms, in_work.encode_work);
+  }
+  if (next.step > before.step && !next.timings.step_ms.empty() && next.spec.steps > 0) {
+    const double step = pixels * (next.spec.guidance_scale > 0 ? 2 : 1);
+    pace_.Stepped(next.timings.step_ms.back(), step);
+  }
+  if (before.timings.decode_ms == 0 && next.timings.decode_ms > 0) pace_.Decoded(next.timings.decode_ms, pixels);
+}
+
+// A job passes those that wait for an encoder when it needs none.
+std::string JobQueue::HeldUp(bool needs_encoder) const {
+  std::string reason;
+  for (const auto& [id, in_work] : in_work_) {
+    if (needs_encoder ? in_work.stage != Stage::kEncoding : in_work.stage == Stage::kEncoding) continue;
+    if (in_work.job.detail.empty()) return "";
+    reason = in_work.job.detail;
+  }
+  return reason;
+}
+
+JobQueue::Place JobQueue::PlaceLocked(const std::string& id) const {
+  const auto own = in_work_.find(id);
+  const bool in_work = own != in_work_.end();
+  const QueuedJob* const queued = in_work ? nullptr : scheduler_.Find(id);
+  const Scheduler::Sooner sooner = in_work ? Scheduler::Sooner{} : scheduler_.Ahead(id);
+  const std::string client = in_work ? own->second.job.spec.client : queued == nullptr ? "" : queued->client;
+  Place place{.jobs_ahead = sooner.jobs, .others_ahead = sooner.others, .wait_ms = {}, .held_up = {}, .pause = pause_};
+  LineAhead ahead{.work = sooner.work, .encode_work = sooner.encode_work, .lanes = limits_.encode_lanes};
+  for (const auto& [other_id, other] : in_work_) {
+    // Jobs are painted in the order in which they were taken.
+    if (other_id == id || (in_work && other.stage != Stage::kRendering && other.claim > own->second.claim)) continue;
+    ++place.jobs_ahead;
+    if (other.job.spec.client != client) ++place.others_ahead;
+    ahead.work += other.work;
+    if (other.stage == Stage::kEncoding) ahead.encode_work += other.encode_work;
+    if (other.stage != Stage::kRendering) continue;
+    if (other.sitting) Share(*other.sitting);
+    const double whole_ms = pace_.PaintTime(other.work).value_or(0);
+    ahead.painted_ms += other.sitting ? std::min(whole_ms, other.sitting->share_ms) : whole_ms;
+  }
+  if (in_work) {
+    if (own->second.stage == Stage::kEncoding) {
+      ahead.encode_work += own->second.encode_work;
+      ahead.encoded_ms = clock_.SteadyMs() - own->second.since_steady_ms;
+    }
+    place.held_up = own->second.stage == Stage::kEncoding ? own->second.job.detail : "";
+  } else {
+    if (queued != nullptr && !queued->stored) ahead.encode_work += queued->encode_work;
+    place.held_up = HeldUp(/*needs_encoder=*/queued == nullptr || !queued->stored);
+  }
+  // Nobody knows when an encoder comes back, or somebody resumes the queue.
+  if (place.held_up.empty() && !pause_) place.wait_ms = pace_.UntilBegun(ahead);
+  return place;
+}
+
+// Of one that is rendered or decoded. The decoder counts as two evaluations until one was measured.
+std::optional<double> JobQueue::UntilPainted(const Job& job, const InWork& in_work) const {
+  const double pixels = static_cast<double>(job.spec.width) * job.spec.height;
+  const double since = clock_.SteadyMs() - in_work.since_steady_ms;
+  const std::vector<double>& steps = job.timings.step_ms;
+  const double step_ms =
+      steps.empty() ? 0 : std::accumulate(steps.begin(), steps.end(), 0.0) / static_cast<double>(steps.size());
+  std::optional<double> decode = pace_.DecodeTime(pixels);
+  if (!decode && !steps.empty()) decode = step_ms * (job.spec.guidance_scale > 0 ? 1 : 2);
+  if (job.state == JobState::kDecoding) {
+    if (job.tiles_done > 0) return since / job.tiles_done * std::max(0, job.tiles - job.tiles_done);
+    return decode ? std::optional(std::max(0.0, *decode - since)) : std::nullopt;
+  }
+  if (!steps.empty() && decode) return step_ms * std::max(0, job.spec.steps - job.step) + *decode;
+  const std::optional<double> whole = pace_.PaintTime(in_work.work);
+  return whole ? std::optional(std::max(0.0, *whole - since)) : std::nullopt;
+}
+
+}  // namespace diptych
