@@ -62,6 +62,7 @@ if(DIPTYCH_SERVICES)
   pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
   pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
   pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
+  pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpmux)
   # By path, because torch defines a target of that name; and never below CMAKE_PREFIX_PATH: the wheel ships an old protoc.
   set(not_in_torch NO_CMAKE_PATH NO_CMAKE_ENVIRONMENT_PATH)
   find_library(DIPTYCH_PROTOBUF_LIBRARY protobuf REQUIRED ${not_in_torch})

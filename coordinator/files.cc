@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "common/error/error.h"
+#include "common/file_names/temporary_name.h"
 
 namespace diptych {
 namespace {
@@ -29,10 +30,6 @@ std::filesystem::path TargetOf(std::filesystem::path path) {
     path = named.is_absolute() ? named : path.parent_path() / named;
   }
   return path;
-}
-
-std::filesystem::path PartialOf(const std::filesystem::path& path) {
-  return path.string() + ".part-" + std::to_string(getpid());
 }
 
 // Writes all bytes to the descriptor; errno on failure, else 0.
@@ -63,29 +60,10 @@ bool IsDevice(const std::filesystem::path& path) {
          !std::filesystem::is_directory(status);
 }
 
-std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) throw Error(ErrorCode::kNotFound, path.string() + " is not there");
-  if (!std::filesystem::is_regular_file(path, error)) {
-    throw Error(ErrorCode::kInvalidArgument, path.string() + " is not an ordinary file");
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(ErrorCode::kNotFound, path.string() + " cannot be read: " + std::strerror(errno));
-  const uintmax_t size = std::filesystem::file_size(path, error);
-  if (error || size > limit) {
-    throw Error(ErrorCode::kInvalidArgument,
-                path.string() + " is longer than the limit of " + std::to_string(limit) + " bytes");
-  }
-  std::string bytes(static_cast<size_t>(size), '\0');
-  file.read(bytes.data(), static_cast<std::streamsize>(size));
-  bytes.resize(static_cast<size_t>(file.gcount()));
-  return bytes;
-}
-
 void WriteFileAtomically(const std::filesystem::path& given, std::string_view bytes) {
   if (IsDevice(given)) return WriteToDevice(given, bytes);
   const std::filesystem::path path = TargetOf(given);
-  const std::filesystem::path partial = PartialOf(path);
+  const std::filesystem::path partial = TemporaryBeside(path);
   const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) FailToWrite(path, std::strerror(errno));
   int error = WriteAll(fd, bytes);
@@ -109,7 +87,7 @@ void PrepareToWrite(const std::filesystem::path& given) {
   std::filesystem::create_directories(folder, error);
   if (error) throw Error(ErrorCode::kUnavailable, "cannot make the folder " + folder.string() + ": " + error.message());
   if (std::filesystem::is_directory(path, error)) FailToWrite(path, "it is a folder");
-  const std::filesystem::path partial = PartialOf(path);
+  const std::filesystem::path partial = TemporaryBeside(path);
   const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) FailToWrite(path, std::strerror(errno));
   close(fd);

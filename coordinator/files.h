@@ -1,16 +1,11 @@
-// Whole files, in and out.
+// Whole files that are written.
 #pragma once
 
-#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
 
 namespace diptych {
-
-// Throws Error: kNotFound when it cannot be opened, kInvalidArgument when it is no ordinary file or longer than `limit`
-// bytes.
-std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit);
 
 // A device or a pipe: it is written to; a file that took its place would not be what its other users mean.
 bool IsDevice(const std::filesystem::path& path);

@@ -151,8 +151,11 @@ const Option<bool> kRemoveQuotes({.flag = "--remove-quotes", .default_text = "fa
     .help = "delete every ASCII double quote from the prompt", .programs = kCliPrompt | kPromptLine});
 const Option<bool> kKeepWhitespace({.flag = "--keep-whitespace", .default_text = "false",
     .help = "leave the whitespace of the prompt as it is", .programs = kCliPrompt | kPromptLine});
+const Option<std::string> kPromptFile({.flag = "--prompt-file", .unit = "FILE",
+    .help = "the whole text of this file is the prompt, in place of PROMPT; -: standard input", .programs = kCliPrompt});
 const Option<std::string> kConversation({.flag = "--conversation", .unit = "FILE",
-    .help = "whole conversation as JSON, in place of the prompt and its parts", .programs = kCliPrompt});
+    .help = "whole conversation as JSON, in place of the prompt and its parts; -: standard input",
+    .programs = kCliPrompt});
 
 const Option<int64_t> kWidth({.key = "generation.width", .flag = "--width", .default_text = "1024", .least = 16,
     .most = kLargestSide, .multiple = 16, .unit = "px", .help = "width of the picture",
@@ -192,12 +195,12 @@ const Option<std::string> kLongPromptMode({.key = "pytorch.long_prompt_mode", .f
 const Option<int64_t> kCount({.flag = "--count", .default_text = "1", .least = 1, .most = 1000, .unit = "pictures",
     .help = "how many pictures, with following seeds", .programs = kCliPicture | kPromptLine});
 const Option<std::string> kPrompts({.flag = "--prompts", .unit = "FILE",
-    .help = "many prompts: a line each, as it stands or as a JSON object with prompt and flags of its own; -: standard input",
+    .help = "many prompts: a line each, as it stands or as a JSON object with prompt and flags of its own; # begins a comment; -: standard input",
     .programs = kCliPicture});
 const Option<std::string> kLoadEmbeddings({.flag = "--load-embeddings", .unit = "FILE",
-    .help = "saved embeddings, in place of encoding a prompt", .programs = kCliPicture});
+    .help = "saved embeddings, in place of encoding a prompt; -: standard input", .programs = kCliPicture});
 const Option<std::string> kFromPicture({.flag = "--from-picture", .unit = "FILE",
-    .help = "repeat the picture in this PNG; flags that are given change it", .programs = kCliPicture});
+    .help = "repeat the picture in this PNG, JPEG or WebP (-: standard input); flags that are given change it", .programs = kCliPicture});
 
 const Option<std::string> kClient({.key = "client.name", .flag = "--client", .unit = "NAME",
     .help = "who asks, for fairness in the queue; unset: the login name. For the command jobs: only this client's",
@@ -269,11 +272,11 @@ std::span<const OptionInfo* const> AllOptions() {
       // diptych
       &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info, &kNegativePrompt.info,
       &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,
-      &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kConversation.info,
-      &kCount.info, &kOutput.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info, &kFromPicture.info,
-      &kClient.info, &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info, &kFilterStates.info,
-      &kFilterText.info, &kFilterHours.info, &kFilterLimit.info, &kTimeout.info, &kJson.info, &kPrivateTorchDtype.info,
-      &kPrivateThreads.info};
+      &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kPromptFile.info,
+      &kConversation.info, &kCount.info, &kOutput.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info,
+      &kFromPicture.info, &kClient.info, &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info,
+      &kFilterStates.info, &kFilterText.info, &kFilterHours.info, &kFilterLimit.info, &kTimeout.info, &kJson.info,
+      &kPrivateTorchDtype.info, &kPrivateThreads.info};
   return kAll;
 }
 

@@ -71,6 +71,7 @@ extern const Option<std::string> kAssistantContent;
 extern const Option<bool> kForceThinkBlock;
 extern const Option<bool> kRemoveQuotes;
 extern const Option<bool> kKeepWhitespace;
+extern const Option<std::string> kPromptFile;
 extern const Option<std::string> kConversation;  // a file with a JSON conversation
 
 // diptych: the rest of what determines a picture (kCliPicture).

@@ -12,8 +12,7 @@
 
 namespace diptych {
 
-// Keyword and text in UTF-8, in file order.
-using PngText = std::vector<std::pair<std::string, std::string>>;
+using PngText = PictureText;
 
 // Equal input gives equal bytes with the same zlib: fixed compression level and filter, no time stamp.
 // Throws Error(kInvalidArgument) for a picture without pixels, or whose bytes do not match its size, or beyond
@@ -21,10 +20,9 @@ using PngText = std::vector<std::pair<std::string, std::string>>;
 std::string EncodePng(const Picture& picture, const PngText& text);
 
 struct PngLimits {
-  uint32_t max_side = 16384;         // pixels; of what is decoded
-  uint64_t max_pixels = 64'000'000;  // likewise
-  size_t max_text_bytes =
-      8 * 1024 * 1024;  // of one chunk, uncompressed; a longer text is left out, a longer stored chunk refused
+  uint32_t max_side = 16384;                // pixels; of what is decoded
+  uint64_t max_pixels = 64'000'000;         // likewise
+  size_t max_text_bytes = 8 * 1024 * 1024;  // of one text, uncompressed; a longer one is left out
   uint32_t max_text_chunks = 1000;
 };
 
@@ -34,10 +32,16 @@ struct PngFile {
 };
 
 // Any PNG: grey, palette, 16-bit and alpha become 8-bit RGB (alpha is dropped, nothing is blended).
-// Throws Error: kDataLoss for bytes that are not a whole PNG, kInvalidArgument beyond a limit.
+// Throws Error: kDataLoss for bytes that are not a whole PNG, kInvalidArgument beyond a limit of sizes
+// and for a chunk beside the pixels that is longer than a text may be.
 PngFile DecodePng(std::string_view bytes, const PngLimits& limits = {});
 
-// The texts before the pixels, without decoding them: of a picture of any size. Throws like DecodePng.
+// The texts before and behind the pixels, without decoding these: of a picture of any size, and also of one whose
+// pixels are damaged or cut off. Texts in an eXIf chunk come last. Throws Error(kDataLoss) for bytes that are no PNG,
+// and when nothing is found before a damaged or missing end.
 PngText ReadPngText(std::string_view bytes, const PngLimits& limits = {});
+
+// The same PNG without any text, byte for byte otherwise. Throws Error(kDataLoss) for bytes that are not a whole PNG.
+std::string WithoutPngText(std::string_view bytes);
 
 }  // namespace diptych

@@ -6,14 +6,14 @@
 #include <new>
 
 #include "common/error/error.h"
+#include "common/image/exif.h"
 #include "common/image/png.h"
+#include "common/image/png_chunks.h"
 
 namespace diptych {
 namespace {
 
 constexpr size_t kSignatureBytes = 8;
-constexpr size_t kChunkHeadBytes = 8;  // length and name
-constexpr size_t kChunkSumBytes = 4;
 constexpr uint64_t kMostDeflateShrinks = 1032;  // bytes out for a byte in; zlib's documentation
 
 // libpng reports errors by longjmp. Everything that must outlive the jump is a member here, and the functions that call
@@ -33,10 +33,6 @@ class Reader {
   Reader& operator=(const Reader&) = delete;
 
   void ReadHead() {
-    if (bytes_.size() < kSignatureBytes ||
-        png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes_.data()), 0, kSignatureBytes) != 0) {
-      throw Error(ErrorCode::kDataLoss, "these bytes are not a PNG");
-    }
     CheckChunks();
     Require(TryReadHead());
   }
@@ -96,20 +92,18 @@ class Reader {
   // libpng allocates what a chunk says it holds, up to 2 GiB, before it reads it; here the chunk must be there and be
   // short. IDAT is left out: its data is read in pieces.
   void CheckChunks() const {
-    for (size_t at = kSignatureBytes; at + kChunkHeadBytes <= bytes_.size();) {
-      const size_t size = png_get_uint_32(reinterpret_cast<png_const_bytep>(bytes_.data() + at));
-      const size_t left = bytes_.size() - at - kChunkHeadBytes;
-      if (bytes_.substr(at + 4, 4) != "IDAT") {
-        if (size > left)
-          throw Error(ErrorCode::kDataLoss, "the PNG is damaged: a chunk is longer than the rest of the file");
-        if (size > limits_.max_text_bytes) {
-          throw Error(ErrorCode::kInvalidArgument, "the PNG has a chunk of " + std::to_string(size) +
+    std::string_view cut;
+    const bool whole = ForEachPngChunk(
+        bytes_,
+        [&](const PngChunk& chunk) {
+          if (chunk.name == "IDAT" || chunk.data.size() <= limits_.max_text_bytes) return;
+          throw Error(ErrorCode::kInvalidArgument, "the PNG has a chunk of " + std::to_string(chunk.data.size()) +
                                                        " bytes; at most " + std::to_string(limits_.max_text_bytes) +
                                                        " bytes are read");
-        }
-      }
-      if (size + kChunkSumBytes > left) return;  // a truncated IDAT, or no checksum: libpng's to refuse
-      at += kChunkHeadBytes + size + kChunkSumBytes;
+        },
+        &cut);
+    if (!whole && cut != "IDAT" && !cut.empty()) {
+      throw Error(ErrorCode::kDataLoss, "the PNG is damaged: a chunk is longer than the rest of the file");
     }
   }
 
@@ -193,9 +187,24 @@ PngFile DecodePng(std::string_view bytes, const PngLimits& limits) {
 }
 
 PngText ReadPngText(std::string_view bytes, const PngLimits& limits) {
-  Reader reader(bytes, limits);
+  // What libpng needs before a text makes sense, and every text; it reads up to the head of the pixels.
+  std::string reduced(bytes.substr(0, kSignatureBytes));
+  std::string exif;
+  bool has_text = false;
+  const bool whole = ForEachPngChunk(bytes, [&](const PngChunk& chunk) {
+    const bool is_text = IsPngText(chunk.name);
+    if (chunk.data.size() > limits.max_text_bytes) return;
+    if (is_text || chunk.name == "IHDR" || chunk.name == "PLTE") reduced += chunk.whole;
+    if (chunk.name == "eXIf") exif = chunk.data;
+    has_text = has_text || is_text || chunk.name == "eXIf";
+  });
+  if (!whole && !has_text) throw Error(ErrorCode::kDataLoss, "the PNG is damaged: the file ends too early");
+  reduced += std::string_view("\0\0\0\0IDAT", 8);
+  Reader reader(reduced, limits);
   reader.ReadHead();
-  return reader.Text();
+  PngText text = reader.Text();
+  for (auto& entry : ReadExifText(exif)) text.push_back(std::move(entry));
+  return text;
 }
 
 }  // namespace diptych

@@ -1,5 +1,6 @@
 #include "common/prompt/conversation.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -34,8 +35,34 @@ bool ReadBool(const json& object, const char* key, bool missing) {
   return found->get<bool>();
 }
 
+// A text, or OpenAI's list of parts, which are joined as the chat template joins them.
+std::string ReadContent(const json& value, const std::string& field) {
+  if (!value.is_array()) return ReadString(value, field);
+  std::string text;
+  for (size_t i = 0; i < value.size(); ++i) {
+    const std::string place = field + "[" + std::to_string(i) + "]";
+    const json& part = value[i];
+    if (part.is_string()) {
+      text += part.get<std::string>();
+      continue;
+    }
+    if (!part.is_object())
+      Refuse(place, std::string("is ") + part.type_name() + ", expected a part with type and text");
+    const json* type = Find(part, "type");
+    const json* words = Find(part, "text");
+    if (words == nullptr) {
+      Refuse(place, type != nullptr && type->is_string()
+                        ? "is of type " + type->dump() + ", and only text is understood"
+                        : "has no text");
+    }
+    text += ReadString(*words, place + ".text");
+  }
+  return text;
+}
+
 Role ReadRole(const json& value, const std::string& field) {
   const std::string name = ReadString(value, field);
+  if (name == "developer") return Role::kSystem;  // OpenAI's newer word for it
   for (const Role role : {Role::kSystem, Role::kUser, Role::kAssistant}) {
     if (name == RoleName(role)) return role;
   }
@@ -49,9 +76,27 @@ Message ReadMessage(const json& value, const std::string& field) {
   const json* thinking = Find(value, "thinking");
   if (role == nullptr) Refuse(field + ".role", "is missing");
   if (content == nullptr) Refuse(field + ".content", "is missing");
-  Message message{ReadRole(*role, field + ".role"), ReadString(*content, field + ".content"), std::nullopt};
+  Message message{ReadRole(*role, field + ".role"), ReadContent(*content, field + ".content"), std::nullopt};
   if (thinking != nullptr) message.thinking = ReadString(*thinking, field + ".thinking");
   return message;
+}
+
+void ReadMessages(const json& messages, Conversation& conversation) {
+  for (size_t i = 0; i < messages.size(); ++i) {
+    // A text alone is what the user says.
+    if (messages[i].is_string()) {
+      conversation.AddUser(messages[i].get<std::string>());
+    } else {
+      conversation.messages.push_back(ReadMessage(messages[i], "messages[" + std::to_string(i) + "]"));
+    }
+  }
+}
+
+// ", in line 3"; empty for a text of one line. `byte` counts from 1.
+std::string LineOf(std::string_view text, size_t byte) {
+  if (text.find('\n') == text.npos) return "";
+  const std::string_view before = text.substr(0, byte == 0 ? 0 : byte - 1);
+  return ", in line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n'));
 }
 
 }  // namespace
@@ -89,19 +134,23 @@ Conversation ParseConversation(std::string_view text) {
   try {
     root = json::parse(text);
   } catch (const json::parse_error& error) {
-    Refuse("is not JSON:", JsonMistake(error, text.size()));
+    Refuse("is not JSON:", JsonMistake(error, text.size()) + LineOf(text, error.byte));
   }
-  if (!root.is_object()) Refuse("is", std::string(root.type_name()) + ", expected an object with messages");
-
   Conversation conversation;
+  if (root.is_string()) return conversation.AddUser(root.get<std::string>());
+  if (root.is_array()) {
+    ReadMessages(root, conversation);
+    return conversation;
+  }
+  if (!root.is_object()) {
+    Refuse("is", std::string(root.type_name()) + ", expected an object with messages, or a list of them");
+  }
   conversation.enable_thinking = ReadBool(root, "enable_thinking", false);
   conversation.is_final = ReadBool(root, "is_final", true);
   const json* messages = Find(root, "messages");
   if (messages == nullptr) Refuse("messages", "is missing");
   if (!messages->is_array()) Refuse("messages", std::string("is ") + messages->type_name() + ", expected an array");
-  for (size_t i = 0; i < messages->size(); ++i) {
-    conversation.messages.push_back(ReadMessage((*messages)[i], "messages[" + std::to_string(i) + "]"));
-  }
+  ReadMessages(*messages, conversation);
   return conversation;
 }
 

@@ -32,7 +32,9 @@ struct Conversation {
 };
 
 // {"enable_thinking": bool, "is_final": bool, "messages": [{"role": "...", "content": "...", "thinking": "..."}]}
-// A missing enable_thinking means false and a missing is_final true, as above; unknown keys are ignored.
+// A missing enable_thinking means false and a missing is_final true, as above; unknown keys are ignored. The list of
+// messages alone is one, too, and so is a text, which the user says. A message may be such a text, and a content a list
+// of parts: [{"type": "text", "text": "..."}].
 // Throws Error(kInvalidArgument) naming the field that is missing, of another type, or holds an unknown role.
 Conversation ParseConversation(std::string_view json);
 

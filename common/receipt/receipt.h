@@ -55,11 +55,13 @@ std::string ToJson(const Receipt& receipt);
 // the wrong type or out of range, and a schema that this version does not know.
 Receipt ReceiptFromJson(std::string_view json);
 
-// The texts that a PNG carries: the receipt under "diptych", and under "parameters" the lines that other programs show.
+// The texts that a picture carries: the receipt under "diptych", and under "parameters" the lines that other programs
+// show.
 inline constexpr std::string_view kReceiptKeyword = "diptych";
 std::vector<std::pair<std::string, std::string>> ReceiptPngText(const Receipt& receipt);
 
-// The receipt among the texts of a PNG. Throws Error(kNotFound) when there is none, else like ReceiptFromJson.
-Receipt FindReceipt(const std::vector<std::pair<std::string, std::string>>& png_text);
+// The receipt among the texts of a picture: the first that is one. Throws Error(kNotFound) when there is none, else
+// like ReceiptFromJson.
+Receipt FindReceipt(const std::vector<std::pair<std::string, std::string>>& texts);
 
 }  // namespace diptych

@@ -1,7 +1,5 @@
 #include "common/weights/safetensors_writer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -11,6 +9,7 @@
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/file_names/temporary_name.h"
 
 namespace diptych {
 namespace {
@@ -22,7 +21,7 @@ class AtomicFile {
  public:
   explicit AtomicFile(const std::string& path)
       : path_(path),
-        temporary_(path + ".partial" + std::to_string(getpid())),
+        temporary_(TemporaryBeside(path).string()),
         stream_(temporary_, std::ios::binary | std::ios::trunc) {
     if (!stream_) Fail("create");
   }

@@ -11,7 +11,7 @@
 #include "common/prompt/prompt_text.h"
 #include "common/tokenizer/find_tokenizer.h"
 #include "coordinator/cli/command.h"
-#include "coordinator/files.h"
+#include "coordinator/text_input.h"
 
 namespace diptych {
 namespace {
@@ -38,16 +38,16 @@ void AppendTiles(std::vector<std::string>& arguments, const DecodeTiles& tiles) 
 }
 
 PromptParts ReadConversationFile(const std::string& file, const std::optional<std::string>& user,
-                                 const PromptOptions& options) {
+                                 const PromptOptions& options, const InputSource& source) {
   if (user || options.AnyGiven()) {
     throw UsageError("--conversation stands in place of the prompt and its parts; give one or the other");
   }
-  const std::string text = ReadBoundedFile(file, kMaxConversationBytes);
+  const std::string text = ReadTextInput(file, kMaxConversationBytes, source);
   try {
     if (ParseConversation(text).messages.empty())
       throw Error(ErrorCode::kInvalidArgument, "messages: holds no message");
   } catch (const Error& error) {
-    throw Error(error.code(), file + ": " + error.what());
+    throw Error(error.code(), InputName(file) + ": " + error.what());
   }
   PromptParts prompt;
   prompt.conversation_json = text;
@@ -178,17 +178,19 @@ PromptOptions ReadPromptOptions(const Settings& settings) {
   return result;
 }
 
-PromptParts MakePrompt(const std::optional<std::string>& user, const PromptOptions& options) {
-  if (!options.conversation_file.empty()) return ReadConversationFile(options.conversation_file, user, options);
-  if (!user) throw UsageError("PROMPT is missing (an empty prompt is written \"\")");
+PromptParts MakePrompt(const std::optional<std::string>& user, const PromptOptions& options,
+                       const InputSource& source) {
+  if (!options.conversation_file.empty()) return ReadConversationFile(options.conversation_file, user, options, source);
+  if (!user) throw UsageError("PROMPT is missing (an empty prompt is written \"\"; - reads it from standard input)");
   PromptParts prompt = options.parts;
   prompt.user = *user;
   CheckParts(prompt);
   return prompt;
 }
 
-PromptParts ChangePrompt(PromptParts base, const std::optional<std::string>& user, const PromptOptions& options) {
-  if (!options.conversation_file.empty()) return ReadConversationFile(options.conversation_file, user, options);
+PromptParts ChangePrompt(PromptParts base, const std::optional<std::string>& user, const PromptOptions& options,
+                         const InputSource& source) {
+  if (!options.conversation_file.empty()) return ReadConversationFile(options.conversation_file, user, options, source);
   if (!base.conversation_json.empty() && (user || options.AnyGiven())) {
     if (!user) throw UsageError("the picture was made from a conversation; give PROMPT as well to replace it");
     base = PromptParts{};

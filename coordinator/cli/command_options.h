@@ -12,6 +12,7 @@
 #include "common/config/settings.h"
 #include "common/receipt/receipt.h"
 #include "coordinator/client/render_client.h"
+#include "coordinator/input.h"
 #include "coordinator/private_nodes.h"
 
 namespace diptych {
@@ -68,9 +69,11 @@ PromptOptions ReadPromptOptions(const Settings& settings);
 
 // The prompt of this command line. Throws UsageError for a missing prompt, one beside a conversation, and text that is
 // not UTF-8; Error for a conversation file that cannot be read or is none.
-PromptParts MakePrompt(const std::optional<std::string>& user, const PromptOptions& options);
+PromptParts MakePrompt(const std::optional<std::string>& user, const PromptOptions& options,
+                       const InputSource& source = {});
 
 // The same, with what the command line says put over `base`.
-PromptParts ChangePrompt(PromptParts base, const std::optional<std::string>& user, const PromptOptions& options);
+PromptParts ChangePrompt(PromptParts base, const std::optional<std::string>& user, const PromptOptions& options,
+                         const InputSource& source = {});
 
 }  // namespace diptych

@@ -6,6 +6,7 @@
 #include <functional>
 #include <ostream>
 
+#include "coordinator/input.h"
 #include "coordinator/interrupt.h"
 
 namespace diptych {
@@ -17,6 +18,8 @@ struct Environment {
   Interrupt& interrupt;
   std::filesystem::path program_folder;  // where the daemons lie
   int in = 0;                            // standard input, a file descriptor
+
+  InputSource Input() const { return {in, &interrupt}; }
 };
 
 }  // namespace diptych

@@ -17,6 +17,7 @@
 #include "coordinator/cli/picture_plan.h"
 #include "coordinator/cli/picture_series.h"
 #include "coordinator/cli/private_run.h"
+#include "coordinator/cli/prompt_source.h"
 #include "coordinator/cli/receipt_comparison.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/files.h"
@@ -31,7 +32,7 @@ constexpr std::chrono::milliseconds kCancelPatience(10000);
 class Generate final : public Command {
  public:
   void AddArguments(CLI::App& app) override {
-    app.add_option("PROMPT", prompt_, "what the picture shows; one argument, in quotes");
+    app.add_option("PROMPT", prompt_, "what the picture shows; one argument, in quotes; -: standard input");
   }
 
   void Configure(const Settings& settings) override {
@@ -57,7 +58,7 @@ class Generate final : public Command {
             "--save-embeddings encodes a prompt; it does not go with --load-embeddings, --from-picture or --prompts");
       }
       WarnOfUnusedFlags(environment);
-      return RunSaveEmbeddings(EmbeddingsOrder(), private_, environment);
+      return RunSaveEmbeddings(EmbeddingsOrder(environment.Input()), private_, environment);
     }
     const PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
     outputs_ = NamePictures(plan, settings_->Get(options::kOutput));
@@ -108,13 +109,14 @@ class Generate final : public Command {
     }
   }
 
-  SaveEmbeddingsOrder EmbeddingsOrder() const {
-    SaveEmbeddingsOrder order{.prompt = MakePrompt(prompt_, picture_.prompt),
-                              .negative = std::nullopt,
-                              .layer = picture_.values.layer,
-                              .long_prompt_mode = picture_.values.long_prompt_mode,
-                              .file = save_embeddings_,
-                              .json = json_};
+  SaveEmbeddingsOrder EmbeddingsOrder(const InputSource& source) const {
+    SaveEmbeddingsOrder order{
+        .prompt = MakePrompt(ReadPromptText(prompt_, *settings_, source), picture_.prompt, source),
+        .negative = std::nullopt,
+        .layer = picture_.values.layer,
+        .long_prompt_mode = picture_.values.long_prompt_mode,
+        .file = save_embeddings_,
+        .json = json_};
     if (picture_.values.guidance_scale > 0) order.negative = NegativePrompt(picture_.negative_prompt, order.prompt);
     return order;
   }

@@ -11,16 +11,15 @@
 #include "common/config/options.h"
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
-#include "common/image/png.h"
+#include "common/image/picture_file.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/seed_list.h"
 #include "coordinator/client/saved_embeddings.h"
-#include "coordinator/files.h"
 
 namespace diptych {
 namespace {
 
-constexpr size_t kMaxPngBytes = size_t{1} << 30;
+constexpr size_t kMaxPictureBytes = size_t{1} << 30;
 constexpr size_t kMaxClientBytes = 64;
 constexpr size_t kMaxKeyBytes = 120;  // the renderer takes 128; of several pictures each gets a number
 
@@ -114,11 +113,12 @@ void PutNegative(const PictureOptions& options, PictureOrder& order) {
 }
 
 // The embeddings state their prompt: with it as the label the picture is the same as if the encoder had been asked.
-void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOptions& options, PictureOrder& order) {
+void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOptions& options, const InputSource& source,
+                   PictureOrder& order) {
   if (options.layer_given || options.prompt.AnyGiven() || !options.prompt.conversation_file.empty()) {
     throw UsageError("--load-embeddings brings its own prompt and layer; leave out the flags for them");
   }
-  SavedEmbeddings saved = LoadEmbeddings(options.load_embeddings);
+  SavedEmbeddings saved = LoadEmbeddings(options.load_embeddings, source);
   const bool known = saved.prompt.has_value();
   if (prompt && known && saved.prompt->user != *prompt) {
     throw UsageError("the embeddings were made from another prompt than the one given; leave PROMPT out");
@@ -228,23 +228,23 @@ uint64_t RandomSeed() {
 }
 
 PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOptions& options,
-                       const DrawSeed& draw_seed) {
+                       const DrawSeed& draw_seed, const InputSource& source) {
   PictureOrder order;
   PictureRequest& request = order.request;
   PutLabels(options.values, request);
   if (!options.from_picture.empty()) {
-    order.receipt = ReadReceipt(options.from_picture);
+    order.receipt = ReadReceipt(options.from_picture, source);
     const PictureRequest original = RequestOfReceipt(*order.receipt);
     request = original;
     PutLabels(options.values, request);
     PutNumbers(options, /*all=*/false, request);
     const bool says_prompt = prompt || options.prompt.AnyGiven() || !options.prompt.conversation_file.empty();
     if (!options.load_embeddings.empty()) {
-      PutEmbeddings(prompt, options, order);
+      PutEmbeddings(prompt, options, source, order);
     } else if (request.prompt) {
-      request.prompt = ChangePrompt(*request.prompt, prompt, options.prompt);
+      request.prompt = ChangePrompt(*request.prompt, prompt, options.prompt, source);
     } else if (says_prompt) {
-      request.prompt = MakePrompt(prompt, options.prompt);
+      request.prompt = MakePrompt(prompt, options.prompt, source);
     } else {
       throw UsageError("the picture was made from embeddings without a prompt; give them with --load-embeddings");
     }
@@ -253,9 +253,9 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
   } else {
     PutNumbers(options, /*all=*/true, request);
     if (options.load_embeddings.empty()) {
-      request.prompt = MakePrompt(prompt, options.prompt);
+      request.prompt = MakePrompt(prompt, options.prompt, source);
     } else {
-      PutEmbeddings(prompt, options, order);
+      PutEmbeddings(prompt, options, source, order);
     }
     PutNegative(options, order);
     order.seed_drawn = !options.seed && options.seeds.empty();
@@ -267,12 +267,12 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
   return order;
 }
 
-Receipt ReadReceipt(const std::string& file) {
-  const std::string bytes = ReadBoundedFile(file, kMaxPngBytes);
+Receipt ReadReceipt(const std::string& file, const InputSource& source) {
+  const std::string bytes = ReadInput(file, kMaxPictureBytes, source);
   try {
-    return FindReceipt(ReadPngText(bytes));
+    return FindReceipt(ReadPictureText(bytes));
   } catch (const Error& error) {
-    throw Error(error.code(), file + ": " + error.what());
+    throw Error(error.code(), InputName(file) + ": " + error.what());
   }
 }
 

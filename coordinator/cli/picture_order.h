@@ -54,9 +54,10 @@ uint64_t RandomSeed();
 // Reads the files that the options name. Throws UsageError for options that do not go together and seeds beyond 2^63 -
 // 1, Error for files that cannot be used.
 PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOptions& options,
-                       const DrawSeed& draw_seed);
+                       const DrawSeed& draw_seed, const InputSource& source = {});
 
-// The receipt of a PNG file. Throws Error: kNotFound (no such file, or no receipt in it), kDataLoss, kInvalidArgument.
-Receipt ReadReceipt(const std::string& file);
+// The receipt of a PNG, JPEG or WebP file. Throws Error: kNotFound (no such file, or no receipt in it), kDataLoss,
+// kInvalidArgument, kCancelled.
+Receipt ReadReceipt(const std::string& file, const InputSource& source = {});
 
 }  // namespace diptych

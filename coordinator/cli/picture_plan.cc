@@ -32,20 +32,21 @@ Settings SettingsOf(const PromptLine& line, const Settings& flags) {
   return flags.With(changes);
 }
 
-PlannedPrompt PlanPrompt(const std::optional<std::string>& prompt, const Settings& settings,
-                         const DrawSeed& draw_seed) {
+PlannedPrompt PlanPrompt(const std::optional<std::string>& prompt, const Settings& settings, const DrawSeed& draw_seed,
+                         const InputSource& source) {
   PictureOptions options = ReadPictureOptions(settings);
   const size_t outputs = settings.Get(options::kOutput).size();
   // Several outputs ask for as many pictures.
   if (!options.count_given && outputs > 1) options.count = static_cast<int64_t>(outputs);
-  return {.place = {}, .order = MakeOrder(prompt, options, draw_seed), .outputs = {}};
+  return {.place = {}, .order = MakeOrder(prompt, options, draw_seed, source), .outputs = {}};
 }
 
-PlannedPrompt PlanLine(const PromptLine& line, const Settings& flags, const DrawSeed& draw_seed) {
+PlannedPrompt PlanLine(const PromptLine& line, const Settings& flags, const DrawSeed& draw_seed,
+                       const InputSource& source) {
   const Settings settings = SettingsOf(line, flags);
   PlannedPrompt planned;
   try {
-    planned = PlanPrompt(line.prompt, settings, draw_seed);
+    planned = PlanPrompt(line.prompt, settings, draw_seed, source);
   } catch (const UsageError& error) {
     throw UsageError(absl::StrCat(line.place, ": ", error.what()));
   } catch (const Error& error) {
@@ -70,6 +71,8 @@ void CheckFlagsBesideAFile(const std::optional<std::string>& prompt, const Setti
     throw UsageError(absl::StrCat("--prompts and ", what, " exclude each other: ", reason));
   };
   if (prompt) refuse("PROMPT", "the file's lines are the prompts");
+  if (settings.IsSet(options::kPromptFile))
+    refuse("--prompt-file", "the one holds a prompt a line, the other one prompt");
   if (settings.IsSet(options::kConversation)) refuse("--conversation", "the file's lines are the prompts");
   if (settings.IsSet(options::kFromPicture)) refuse("--from-picture", "a picture has its own prompt");
   if (settings.IsSet(options::kLoadEmbeddings)) refuse("--load-embeddings", "embeddings have their own prompt");
@@ -96,7 +99,7 @@ std::string PicturePlan::Label(size_t index) const {
 }
 
 PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::vector<PromptLine>& lines,
-                         const Settings& settings, const DrawSeed& draw_seed) {
+                         const Settings& settings, const DrawSeed& draw_seed, const InputSource& source) {
   PicturePlan plan;
   std::vector<std::string> seen_notes;
   const auto add = [&](PlannedPrompt planned) {
@@ -113,22 +116,28 @@ PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::ve
     plan.prompts.push_back(std::move(planned));
   };
   if (settings.IsSet(options::kPrompts)) {
-    for (const PromptLine& line : lines) add(PlanLine(line, settings, draw_seed));
+    for (const PromptLine& line : lines) add(PlanLine(line, settings, draw_seed, source));
   } else {
-    add(PlanPrompt(prompt, settings, draw_seed));
+    add(PlanPrompt(prompt, settings, draw_seed, source));
   }
   plan.is_list = plan.pictures.size() > 1 || settings.IsSet(options::kPrompts) || settings.IsSet(options::kSeeds);
   return plan;
 }
 
-PicturePlan ReadPlan(const std::optional<std::string>& prompt, const Settings& settings, Environment& environment) {
+PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings& settings, Environment& environment) {
   std::vector<PromptLine> lines;
+  std::vector<std::string> notes;
+  std::optional<std::string> prompt = argument;
   if (settings.IsSet(options::kPrompts)) {
     CheckFlagsBesideAFile(prompt, settings);
     const std::string& file = settings.Get(options::kPrompts);
-    lines = ParsePromptFile(ReadPrompts(file, environment), file == kStandardInput ? "standard input" : file);
+    lines = ParsePromptFile(ReadPrompts(file, environment.Input()), InputName(file), &notes);
+  } else {
+    prompt = ReadPromptText(argument, settings, environment.Input());
   }
-  return PlanPictures(prompt, lines, settings, RandomSeed);
+  PicturePlan plan = PlanPictures(prompt, lines, settings, RandomSeed, environment.Input());
+  plan.notes.insert(plan.notes.begin(), notes.begin(), notes.end());
+  return plan;
 }
 
 std::vector<std::filesystem::path> NamePictures(const PicturePlan& plan, const std::vector<std::string>& outputs) {

@@ -48,11 +48,12 @@ struct PicturePlan {
 // flags. Reads the files that the settings name. Throws UsageError and Error as MakeOrder, with the line's place in
 // front, and UsageError for more than kMaxPictures pictures.
 PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::vector<PromptLine>& lines,
-                         const Settings& settings, const DrawSeed& draw_seed);
+                         const Settings& settings, const DrawSeed& draw_seed, const InputSource& source = {});
 
-// The same, with the lines of the settings' prompt file, or of standard input. Throws what ParsePromptFile and
-// ReadPrompts throw as well, and UsageError for flags that do not go with a prompt file.
-PicturePlan ReadPlan(const std::optional<std::string>& prompt, const Settings& settings, Environment& environment);
+// The same, with the lines of the settings' prompt file, or else the prompt that `argument` (PROMPT) and settings name.
+// Throws what ParsePromptFile, ReadPrompts and ReadPromptText throw as well, and UsageError for flags that do not go
+// with a prompt file.
+PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings& settings, Environment& environment);
 
 // Where the pictures go, by the rules of NameOutputs.
 std::vector<std::filesystem::path> NamePictures(const PicturePlan& plan, const std::vector<std::string>& outputs);

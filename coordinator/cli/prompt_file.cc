@@ -12,18 +12,20 @@
 #include "common/config/options.h"
 #include "common/config/value_text.h"
 #include "common/error/error.h"
+#include "common/file_names/temporary_name.h"
 #include "common/prompt/prompt_text.h"
 #include "common/weights/strict_json.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/seed_list.h"
+#include "coordinator/text_input.h"
 
 namespace diptych {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kBlanks = " \t\r\v\f";
+constexpr size_t kShownBytes = 60;  // of a line in a message
 constexpr char kPrompt[] = "prompt";
 constexpr int kMaxDepth = 2;  // the object, and a list in it
 
@@ -111,23 +113,42 @@ void ReadKey(const std::string& key, const json& value, PromptLine& line) {
   }
 }
 
+// What to write instead of a line that begins with a brace and is no object of ours.
+std::string WayOut(std::string_view text) {
+  std::string shown(CutText(text, kShownBytes));
+  if (shown.size() < text.size()) shown += "...";
+  return absl::StrCat(
+      "; a JSON object stands whole on one line, and a prompt that begins with \"{\" is written {\"prompt\": ",
+      json(shown).dump(-1, ' ', false, json::error_handler_t::replace), "}");
+}
+
+json ParseObject(std::string_view text) {
+  try {
+    return ParseStrictJson(text, "the JSON object", kMaxDepth);
+  } catch (const Error& error) {
+    Refuse(error.what() + WayOut(text));
+  }
+}
+
 void ReadObject(std::string_view text, PromptLine& line) {
-  const json object = ParseStrictJson(text, "the JSON object", kMaxDepth);
+  const json object = ParseObject(text);
+  const auto prompt = object.find(kPrompt);
+  if (prompt == object.end()) Refuse(absl::StrCat("the JSON object has no key \"prompt\"", WayOut(text)));
   for (const auto& [key, value] : object.items()) {
     if (key != kPrompt) ReadKey(key, value, line);
   }
-  const auto prompt = object.find(kPrompt);
-  if (prompt == object.end()) Refuse("key \"prompt\" is missing");
   if (!prompt->is_string()) Refuse(absl::StrCat("prompt: ", prompt->dump(), " must be a text"));
   line.prompt = prompt->get<std::string>();
 }
 
-// "[a cat]" is a prompt.
-bool IsListOfObjects(std::string_view text) {
+// Of objects or texts; "[a cat]" is a prompt.
+bool IsJsonList(std::string_view text) {
   if (text[text.find_first_not_of(kBlanks)] != '[') return false;
   const json list = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return list.is_array() && !list.empty() && list[0].is_object();
+  return list.is_array() && !list.empty() && (list[0].is_object() || list[0].is_string());
 }
+
+constexpr char kNoList[] = "a JSON list; write its entries without brackets and commas, each on one line (jq -c '.[]')";
 
 PromptLine ReadLine(std::string_view text, const std::string& place) {
   PromptLine line;
@@ -136,8 +157,8 @@ PromptLine ReadLine(std::string_view text, const std::string& place) {
     CheckUtf8("the line", text);
     if (text[text.find_first_not_of(kBlanks)] == '{') {
       ReadObject(text, line);
-    } else if (IsListOfObjects(text)) {
-      Refuse("a JSON list; write its objects without brackets and commas, one a line");
+    } else if (IsJsonList(text)) {
+      Refuse(kNoList);
     } else {
       line.prompt = text;
     }
@@ -147,24 +168,56 @@ PromptLine ReadLine(std::string_view text, const std::string& place) {
   return line;
 }
 
+// "# red" is a comment; "#1 dad" may have been meant as a prompt.
+bool IsMaybeAPrompt(std::string_view comment) {
+  return comment.size() > 1 && comment[1] != '#' && comment[1] != '!' && kBlanks.find(comment[1]) == kBlanks.npos;
+}
+
+std::string CommentNote(const std::string& place, std::string_view comment) {
+  std::string shown(CutText(comment, kShownBytes));
+  if (shown.size() < comment.size()) shown += "...";
+  return absl::StrCat(place, ": a line that begins with \"#\" is a comment; as a prompt it is written {\"prompt\": ",
+                      json(shown).dump(-1, ' ', false, json::error_handler_t::replace), "}");
+}
+
+// The whole file is one list, as programs write it.
+bool IsListOverLines(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n\v\f");
+  if (begin == text.npos || text[begin] != '[' || text.find_first_of("\r\n", begin) == text.npos) return false;
+  return IsJsonList(text.substr(begin));
+}
+
 }  // namespace
 
-std::vector<PromptLine> ParsePromptFile(std::string_view text, const std::string& name) {
-  if (text.substr(0, kByteOrderMark.size()) == kByteOrderMark) text.remove_prefix(kByteOrderMark.size());
+std::vector<PromptLine> ParsePromptFile(std::string_view text, const std::string& name,
+                                        std::vector<std::string>* notes) {
+  try {
+    text = PlainText(text, name);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  const char line_end = text.find('\n') == text.npos ? '\r' : '\n';  // CR alone: old Macs, and some exports
+  if (IsListOverLines(text)) throw UsageError(absl::StrCat(name, ": ", kNoList));
   std::vector<PromptLine> lines;
   for (int64_t number = 1; !text.empty(); ++number) {
-    const size_t end = text.find('\n');
+    const size_t end = text.find(line_end);
     std::string_view line = text.substr(0, end);
     text.remove_prefix(end == text.npos ? text.size() : end + 1);
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    if (line.find_first_not_of(kBlanks) == line.npos) continue;
+    const size_t begin = line.find_first_not_of(kBlanks);
+    if (begin == line.npos) continue;
     const std::string place = absl::StrCat(name, ":", number);
+    if (line[begin] == '#') {
+      if (notes != nullptr && IsMaybeAPrompt(line.substr(begin)))
+        notes->push_back(CommentNote(place, line.substr(begin)));
+      continue;
+    }
     if (lines.size() == kMaxPictures) {
       throw UsageError(absl::StrCat(place, ": more than ", kMaxPictures, " prompts, the limit for one command"));
     }
     lines.push_back(ReadLine(line, place));
   }
-  if (lines.empty()) throw UsageError(name + " holds no prompt: every line is blank");
+  if (lines.empty()) throw UsageError(name + " holds no prompt: every line is blank or a comment");
   return lines;
 }
 

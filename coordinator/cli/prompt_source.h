@@ -1,16 +1,22 @@
-// Where the text of a prompt file comes from.
+// Where the text of a prompt comes from, and that of a file of prompts.
 #pragma once
 
+#include <optional>
 #include <string>
 
-#include "coordinator/cli/environment.h"
+#include "common/config/settings.h"
+#include "coordinator/input.h"
 
 namespace diptych {
 
-inline constexpr char kStandardInput[] = "-";
+// What stands for PROMPT: the argument itself, the whole of standard input for the argument "-", or the whole of
+// --prompt-file; of both without the line end that ends them. Unset: nobody gave one. Throws UsageError for a prompt
+// given twice, for two things that would read standard input, for an input without text and for text that is not UTF-8;
+// Error as ReadInput.
+std::optional<std::string> ReadPromptText(const std::optional<std::string>& argument, const Settings& settings,
+                                          const InputSource& source);
 
-// The whole of a file, or of standard input, at most 64 MiB. Throws Error: as ReadBoundedFile; kInvalidArgument for a
-// longer input, kUnavailable for one that cannot be read, kCancelled when the user interrupts.
-std::string ReadPrompts(const std::string& file, const Environment& environment);
+// The bytes of a prompt file, or of standard input, at most 64 MiB. Throws Error as ReadInput.
+std::string ReadPrompts(const std::string& file, const InputSource& source);
 
 }  // namespace diptych

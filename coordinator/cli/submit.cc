@@ -21,7 +21,7 @@ using nlohmann::ordered_json;
 class Submit final : public Command {
  public:
   void AddArguments(CLI::App& app) override {
-    app.add_option("PROMPT", prompt_, "what the picture shows; one argument, in quotes");
+    app.add_option("PROMPT", prompt_, "what the picture shows; one argument, in quotes; -: standard input");
   }
 
   void Configure(const Settings& settings) override {

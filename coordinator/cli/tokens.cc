@@ -8,6 +8,7 @@
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/command_options.h"
+#include "coordinator/cli/prompt_source.h"
 #include "coordinator/cli/result_text.h"
 
 namespace diptych {
@@ -16,19 +17,21 @@ namespace {
 class Tokens final : public Command {
  public:
   void AddArguments(CLI::App& app) override {
-    app.add_option("PROMPT", prompt_, "the prompt; one argument, in quotes");
+    app.add_option("PROMPT", prompt_, "the prompt; one argument, in quotes; -: standard input");
   }
 
   void Configure(const Settings& settings) override {
     private_ = ReadPrivate(settings);
     parts_ = ReadPromptOptions(settings);
+    settings_ = settings;
     settings.Get(options::kJson);  // accepted like everywhere; the result is JSON in any case
     if (private_.model_path.empty() && private_.text_encoder_path.empty())
       throw UsageError("--model-path DIR is missing: the tokenizer is in the checkpoint");
   }
 
   int Run(Environment& environment) override {
-    const std::string text = FormatPrompt(MakePrompt(prompt_, parts_));
+    const std::string text =
+        FormatPrompt(MakePrompt(ReadPromptText(prompt_, *settings_, environment.Input()), parts_, environment.Input()));
     const std::string folder = private_.TokenizerFolder().string();
     if (private_.verbose()) environment.err << "tokenizer " << folder << std::endl;
     const std::vector<int64_t> ids = BpeTokenizer::Load(folder).Encode(text);
@@ -40,6 +43,7 @@ class Tokens final : public Command {
   std::optional<std::string> prompt_;
   PrivateOptions private_;
   PromptOptions parts_;
+  std::optional<Settings> settings_;
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ using nlohmann::json;
 
 constexpr int kSidecarVersion = 1;
 constexpr size_t kMaxSidecarBytes = 16 << 20;
+constexpr size_t kMaxPipedBytes = size_t{1} << 30;
 constexpr std::string_view kUnknown = "<unknown>";
 constexpr char kTensor[] = "embeddings";
 constexpr char kNegativeTensor[] = "negative_embeddings";
@@ -219,17 +220,24 @@ Conditioning ReadTensor(const TensorEntry& tensor, const fs::path& path) {
   return conditioning;
 }
 
-void ReadTensors(const fs::path& path, SavedEmbeddings& saved) {
-  const std::shared_ptr<const SafetensorsFile> file = SafetensorsFile::Open(path.string());
+void ReadTensors(const std::string& path, const InputSource& source, SavedEmbeddings& saved) {
+  std::string bytes;  // of what cannot be mapped
+  std::shared_ptr<const SafetensorsFile> file;
+  if (IsOrdinaryFile(path)) {
+    file = SafetensorsFile::Open(path);
+  } else {
+    bytes = ReadInput(path, kMaxPipedBytes, source);
+    file = SafetensorsFile::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, InputName(path));
+  }
   const TensorEntry* tensor = file->Find(kTensor);
-  if (tensor == nullptr) throw Error(ErrorCode::kInvalidArgument, path.string() + " has no tensor \"embeddings\"");
+  if (tensor == nullptr) throw Error(ErrorCode::kInvalidArgument, InputName(path) + " has no tensor \"embeddings\"");
   saved.conditioning = ReadTensor(*tensor, path);
   const TensorEntry* negative = file->Find(kNegativeTensor);
   if (negative == nullptr) return;
   saved.negative = SavedNegative{ReadTensor(*negative, path), std::nullopt};
   if (negative->dtype != tensor->dtype || negative->shape[1] != tensor->shape[1]) {
     throw Error(ErrorCode::kInvalidArgument,
-                path.string() + ": negative_embeddings differ from embeddings in dtype or width");
+                InputName(path) + ": negative_embeddings differ from embeddings in dtype or width");
   }
 }
 
@@ -268,15 +276,17 @@ fs::path SaveEmbeddings(const fs::path& path, const SavedEmbeddings& saved) {
   return target;
 }
 
-SavedEmbeddings LoadEmbeddings(const fs::path& path) {
-  RefusePickle(path);
+SavedEmbeddings LoadEmbeddings(const std::string& file, const InputSource& source) {
+  RefusePickle(file);
   std::error_code ignored;
-  const fs::path source = fs::exists(path, ignored) ? path : EmbeddingsPath(path);
+  const bool is_there = file == kStandardInput || fs::exists(file, ignored);
+  const fs::path path = is_there ? fs::path(file) : EmbeddingsPath(file);
   SavedEmbeddings saved;
-  ReadTensors(source, saved);
-  const fs::path sidecar_path = SidecarPath(source);
-  if (fs::exists(sidecar_path, ignored)) {
-    json object = json::parse(ReadBoundedFile(sidecar_path, kMaxSidecarBytes), nullptr, /*allow_exceptions=*/false);
+  ReadTensors(path.string(), source, saved);
+  const fs::path sidecar_path = SidecarPath(path);
+  if (file != kStandardInput && fs::exists(sidecar_path, ignored)) {
+    json object = json::parse(ReadBoundedFile(sidecar_path, kMaxSidecarBytes, source.interrupt), nullptr,
+                              /*allow_exceptions=*/false);
     if (!object.is_object()) throw Error(ErrorCode::kDataLoss, sidecar_path.string() + " is not a JSON object");
     const Sidecar sidecar(std::move(object), sidecar_path.string());
     ReadSidecar(sidecar, saved);

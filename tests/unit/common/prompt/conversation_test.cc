@@ -64,6 +64,20 @@ TEST(Conversation, WritesTheDocumentedFormAndLeavesOutAbsentThinking) {
             R"({"role":"assistant","content":"A","thinking":"T"}]})");
 }
 
+// As chat programs and OpenAI's clients keep them.
+TEST(Conversation, IsReadInTheFormsThatPeopleHave) {
+  const Conversation wanted = Conversation().AddSystem("s").AddUser("a red star");
+  for (const char* text :
+       {R"([{"role": "system", "content": "s"}, {"role": "user", "content": "a red star"}])",
+        R"({"messages": [{"role": "developer", "content": "s"}, "a red star"], "model": "x", "temperature": 1})",
+        R"([{"role": "system", "content": ["s"]},
+            {"role": "user", "content": [{"type": "text", "text": "a red"}, {"type": "text", "text": " star"}]}])"}) {
+    EXPECT_EQ(ParseConversation(text), wanted) << text;
+  }
+  EXPECT_EQ(ParseConversation("\"a red star\""), Conversation().AddUser("a red star"));
+  EXPECT_EQ(ParseConversation("[]"), Conversation());
+}
+
 TEST(Conversation, NamesTheFieldThatIsWrong) {
   EXPECT_EQ(RefusalOf(R"({"messages": [{"role": "tool", "content": ""}]})"),
             "conversation: messages[0].role is \"tool\", expected system, user or assistant");
@@ -75,14 +89,20 @@ TEST(Conversation, NamesTheFieldThatIsWrong) {
             "conversation: messages[0].thinking is array, expected a string");
   EXPECT_EQ(RefusalOf(R"({"messages": [{"content": ""}]})"), "conversation: messages[0].role is missing");
   EXPECT_EQ(RefusalOf(R"({"messages": [{"role": "user"}]})"), "conversation: messages[0].content is missing");
-  EXPECT_EQ(RefusalOf(R"({"messages": ["hello"]})"), "conversation: messages[0] is string, expected an object");
+  EXPECT_EQ(RefusalOf(R"({"messages": [3]})"), "conversation: messages[0] is number, expected an object");
   EXPECT_EQ(RefusalOf(R"({"messages": {}})"), "conversation: messages is object, expected an array");
   EXPECT_EQ(RefusalOf("{}"), "conversation: messages is missing");
   EXPECT_EQ(RefusalOf(R"({"enable_thinking": 1, "messages": []})"),
             "conversation: enable_thinking is number, expected true or false");
   EXPECT_EQ(RefusalOf(R"({"is_final": null, "messages": []})"),
             "conversation: is_final is null, expected true or false");
-  EXPECT_EQ(RefusalOf("[]"), "conversation: is array, expected an object with messages");
+  EXPECT_EQ(RefusalOf("3"), "conversation: is number, expected an object with messages, or a list of them");
+  EXPECT_EQ(RefusalOf(R"([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}])"),
+            "conversation: messages[0].content[0] is of type \"image_url\", and only text is understood");
+  EXPECT_EQ(RefusalOf(R"([{"role": "user", "content": [{"type": "text", "text": 3}]}])"),
+            "conversation: messages[0].content[0].text is number, expected a string");
+  EXPECT_EQ(RefusalOf("[\n{\"role\": \"user\",\n \"content\": oh}]"),
+            "conversation: is not JSON: wrong at byte 32, in line 3");
   EXPECT_EQ(RefusalOf("{\"messages\": ["), "conversation: is not JSON: it ends too early");
 }
 

@@ -160,15 +160,10 @@ TEST(Receipt, TravelsInAPng) {
   EXPECT_EQ(FindReceipt(ReadPngText(png)), receipt);
 }
 
-TEST(Receipt, ShowsTheLinesThatOtherProgramsKnow) {
-  Receipt receipt = Sample();
-  receipt.prompt = Prompt("a circle", "");
-  receipt.shift = 3;
-  receipt.guidance_scale = 0;
-  EXPECT_EQ(ReceiptPngText(receipt)[1].second,
-            "a circle\nNegative prompt: blue\nSteps: 9, Sampler: Euler, CFG scale: 0, Seed: 9223372036854775807, Size: "
-            "640x512, "
-            "Shift: 3, Model hash: aaaaaaaaaa, Version: diptych 0.1.0");
+TEST(Receipt, IsFoundBehindATextOfAnotherProgramWithItsKeyword) {
+  const Receipt receipt = Sample();
+  EXPECT_EQ(FindReceipt({{"diptych", "a painting in two parts"}, {"diptych", ToJson(receipt)}}), receipt);
+  EXPECT_THROW(FindReceipt({{"diptych", "a painting in two parts"}}), Error);
 }
 
 TEST(Receipt, IsMissedInAPictureOfAnotherProgram) {

@@ -13,6 +13,7 @@
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/run.h"
 #include "coordinator/files.h"
+#include "coordinator/input.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/support/fake_renderer.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
@@ -50,6 +51,7 @@ const std::vector<Row>& Rows() {
       {options::kForceThinkBlock.info, {"--force-think-block"}},
       {options::kRemoveQuotes.info, {"--remove-quotes"}},
       {options::kKeepWhitespace.info, {"--keep-whitespace"}},
+      {options::kPromptFile.info, {"--prompt-file", "FOLDER/prompts.txt"}},
       {options::kConversation.info, {"--conversation", "FOLDER/conversation.json"}},
 
       {options::kWidth.info, {"--width", "32"}},

@@ -45,6 +45,7 @@ TEST(PromptFile, DoesNotCountLineEndsBlankLinesAndAByteOrderMark) {
                       "a cat\r\n\r\n  \t\r\na dog\r\n\n"),
             (Prompts{"a cat", "a dog"}));
   EXPECT_EQ(PromptsOf("a\rb\n"), Prompts{"a\rb"});
+  EXPECT_EQ(PromptsOf("a\r\rb\r"), (Prompts{"a", "b"}));
 }
 
 TEST(PromptFile, KnowsThePlaceOfEveryPrompt) {
@@ -80,12 +81,19 @@ TEST(PromptFile, ReadsValuesAsTheFlagsOfThatName) {
 TEST(PromptFile, SaysInWhichLineItIsWrong) {
   EXPECT_EQ(RefusalOf("a\nb\xFF\n"),
             "f:2: the line is not valid UTF-8: byte 0xFF at offset 1 does not begin or complete a character");
-  EXPECT_EQ(RefusalOf("a\n\n{\"prompt\": }"), "f:3: the JSON object: not valid JSON: wrong at byte 12");
-  EXPECT_EQ(RefusalOf("{\"prompt\": \"a\"} {}"), "f:1: the JSON object: not valid JSON: wrong at byte 17");
-  EXPECT_EQ(RefusalOf("{\n\"prompt\": \"a\"}"), "f:1: the JSON object: not valid JSON: it ends too early");
-  EXPECT_EQ(RefusalOf("{\"prompt\": \"a\", \"prompt\": \"b\"}"), "f:1: the JSON object: key \"prompt\" appears twice");
-  EXPECT_EQ(RefusalOf("{\"prompt\": [[1]]}"), "f:1: the JSON object: JSON nested deeper than 2 levels");
-  EXPECT_EQ(RefusalOf("{\"width\": 64}"), "f:1: key \"prompt\" is missing");
+  EXPECT_EQ(RefusalOf("a\n\n{\"prompt\": }"),
+            "f:3: the JSON object: not valid JSON: wrong at byte 12; a JSON object stands whole on one line, and a "
+            "prompt that "
+            "begins with \"{\" is written {\"prompt\": \"{\\\"prompt\\\": }\"}");
+  for (const auto& [text, reason] :
+       {std::pair("{\"prompt\": \"a\"} {}", "f:1: the JSON object: not valid JSON: wrong at byte 17; "),
+        std::pair("{\n\"prompt\": \"a\"}", "f:1: the JSON object: not valid JSON: it ends too early; "),
+        std::pair("{\"prompt\": \"a\", \"prompt\": \"b\"}", "f:1: the JSON object: key \"prompt\" appears twice; "),
+        std::pair("{\"prompt\": [[1]]}", "f:1: the JSON object: JSON nested deeper than 2 levels; "),
+        std::pair("{\"width\": 64}", "f:1: the JSON object has no key \"prompt\"; ")}) {
+    EXPECT_EQ(RefusalOf(text).rfind(std::string(reason) + "a JSON object stands whole on one line, ", 0), 0u)
+        << RefusalOf(text);
+  }
   EXPECT_EQ(RefusalOf("{\"prompt\": 7}"), "f:1: prompt: 7 must be a text");
 }
 
@@ -127,12 +135,58 @@ TEST(PromptFile, RefusesValuesThatTheFlagWouldRefuse) {
 TEST(PromptFile, TakesBracketsForAPromptButNotAListOfObjects) {
   EXPECT_EQ(RefusalOf("[a cat]\n[1, 2]"), "none");
   EXPECT_EQ(RefusalOf("[{\"prompt\": \"a\"}, {\"prompt\": \"b\"}]"),
-            "f:1: a JSON list; write its objects without brackets and commas, one a line");
+            "f:1: a JSON list; write its entries without brackets and commas, each on one line (jq -c '.[]')");
+}
+
+// Structured prompts, and alternatives of another tool: not guessed at, but the way out is named.
+TEST(PromptFile, SaysHowAPromptIsWrittenThatBeginsWithABrace) {
+  for (const char* line : {"{\"subject\": \"a red star\", \"background\": \"blue\"}", "{a red|a blue} star", "{"}) {
+    const std::string refusal = RefusalOf(line);
+    const size_t way = refusal.find("is written ");
+    ASSERT_NE(way, refusal.npos) << refusal;
+    EXPECT_EQ(PromptsOf(refusal.substr(way + 11)), Prompts{line});
+  }
+  EXPECT_NE(RefusalOf("{" + std::string(1000, 'a')).find("aaa...\"}"), std::string::npos);
+}
+
+TEST(PromptFile, NamesObjectsAndListsOverSeveralLines) {
+  for (const char* text :
+       {"{\n  \"prompt\": \"a red star\"\n}\n", "[\n  {\"prompt\": \"a\"},\n  {\"prompt\": \"b\"}\n]\n",
+        "[\n \"a\",\n \"b\"\n]", "\n[{\n\"prompt\":\n\"a\"}]"}) {
+    EXPECT_NE(RefusalOf(text).find("on one line"), std::string::npos) << RefusalOf(text);
+  }
+  EXPECT_EQ(PromptsOf("[a\ncat]"), (Prompts{"[a", "cat]"}));
+}
+
+TEST(PromptFile, LeavesCommentsOut) {
+  std::vector<std::string> notes;
+  const std::vector<PromptLine> lines =
+      ParsePromptFile("# two animals\na cat #1\n  ## more\n#\n#!shuffle\n{\"prompt\": \"#1 dad\"}\n", "f", &notes);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].prompt, "a cat #1");
+  EXPECT_EQ(lines[1].prompt, "#1 dad");
+  EXPECT_EQ(lines[1].place, "f:6");
+  EXPECT_TRUE(notes.empty());
+  ParsePromptFile("a cat\n#1 dad\n", "f", &notes);
+  EXPECT_EQ(notes,
+            std::vector<std::string>{"f:2: a line that begins with \"#\" is a comment; as a prompt it is written "
+                                     "{\"prompt\": \"#1 dad\"}"});
+}
+
+TEST(PromptFile, NamesTheEncodingOfOtherSystems) {
+  for (const std::string& text :
+       {std::string("\xFF\xFE"
+                    "a\0\n\0",
+                    6),
+        std::string("\xFE\xFF\0a\0\n", 6), std::string("a\0 \0", 4), std::string("\0a\x53\x6f", 4)}) {
+    EXPECT_EQ(RefusalOf(text).rfind("f is UTF-16 text", 0), 0u) << RefusalOf(text);
+  }
+  EXPECT_EQ(RefusalOf(std::string("\xFF\xFE\0\0a\0\0\0", 8)).rfind("f is UTF-32 text", 0), 0u);
 }
 
 TEST(PromptFile, RefusesAFileWithoutPromptAndOneWithTooMany) {
-  for (const char* text : {"", "\n\n", " \r\n", "\xEF\xBB\xBF"}) {
-    EXPECT_EQ(RefusalOf(text), "f holds no prompt: every line is blank");
+  for (const char* text : {"", "\n\n", " \r\n", "\xEF\xBB\xBF", "# a cat\n"}) {
+    EXPECT_EQ(RefusalOf(text), "f holds no prompt: every line is blank or a comment");
   }
   std::string many;
   for (size_t i = 0; i < kMaxPictures; ++i) many += "a\n";

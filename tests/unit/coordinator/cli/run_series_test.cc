@@ -7,6 +7,7 @@
 
 #include "coordinator/cli/command.h"
 #include "coordinator/files.h"
+#include "coordinator/input.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/cli/run_fixture.h"
 

@@ -8,6 +8,7 @@
 #include "common/weights/safetensors_writer.h"
 #include "coordinator/client/embedding_statistics.h"
 #include "coordinator/files.h"
+#include "coordinator/input.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
 

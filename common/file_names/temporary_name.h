@@ -1,0 +1,21 @@
+// What a file is called while it is written.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace diptych {
+
+// Bytes that the name of a file in this folder may have; 255 where nobody says. A folder that is not there yet will be
+// of its parent's kind.
+size_t LongestFileName(const std::filesystem::path& folder);
+
+// At most `limit` bytes of the text, whole UTF-8 characters where it is UTF-8.
+std::string_view CutText(std::string_view text, size_t limit);
+
+// FILE.part-PID beside FILE; of a name that leaves no room for the ending as much as fits stands in front of it.
+std::filesystem::path TemporaryBeside(const std::filesystem::path& file);
+
+}  // namespace diptych

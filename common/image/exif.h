@@ -1,0 +1,23 @@
+// Texts in an EXIF block, which JPEG and WebP have in place of PNG's texts.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/image/picture.h"
+
+namespace diptych {
+
+// The text that A1111 and those who read its files expect in EXIF's UserComment.
+inline constexpr std::string_view kParametersKeyword = "parameters";
+
+// A TIFF structure with "parameters" as UserComment (UTF-16, as piexif writes it) and all other texts as a JSON object
+// in MakerNote, behind "diptych" and a NUL. Empty when there is no text. Throws Error(kInvalidArgument) for text that
+// is not UTF-8.
+std::string MakeExif(const PictureText& text);
+
+// The texts that MakeExif wrote, "parameters" last, from a block of either byte order; what others wrote is left out,
+// and so is what is damaged.
+PictureText ReadExifText(std::string_view exif);
+
+}  // namespace diptych

@@ -1,0 +1,124 @@
+#include "coordinator/input.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+constexpr int kPollMs = 50;
+constexpr size_t kPieceBytes = size_t{1} << 16;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+// The descriptor that /dev/stdin, /dev/fd/63 or /proc/self/fd/63 names.
+std::optional<int> NamedDescriptor(std::string_view path) {
+  if (path == "/dev/stdin") return STDIN_FILENO;
+  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (path.substr(0, folder.size()) != folder) continue;
+    const std::string_view digits = path.substr(folder.size());
+    int fd = -1;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), fd);
+    if (error == std::errc() && end == digits.data() + digits.size() && fd >= 0) return fd;
+  }
+  return std::nullopt;
+}
+
+int Open(const std::filesystem::path& path) {
+  // Non-blocking: opening a FIFO must not wait where no interrupt is heard.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd >= 0 || (errno != ENXIO && errno != EACCES)) return fd;
+  // A socket, or the pipe of another user: it cannot be opened by name, but we have it.
+  const int reason = errno;
+  const std::optional<int> named = NamedDescriptor(path.native());
+  const int copy = named ? fcntl(*named, F_DUPFD_CLOEXEC, 0) : -1;
+  if (copy < 0) errno = reason;
+  return copy;
+}
+
+// Its size if it has one, so that a large file is not copied while it grows.
+size_t ExpectedBytes(int fd) {
+  struct stat info = {};
+  return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<size_t>(info.st_size) : 0;
+}
+
+[[noreturn]] void RefuseLength(const std::string& name, size_t limit) {
+  throw Error(ErrorCode::kInvalidArgument, name + " is longer than the limit of " + std::to_string(limit) + " bytes");
+}
+
+std::string ReadAll(int fd, const std::string& name, size_t limit, const Interrupt* interrupt) {
+  const size_t expected = ExpectedBytes(fd);
+  if (expected > limit) RefuseLength(name, limit);
+  std::string bytes(expected + 1, '\0');
+  for (size_t used = 0;;) {
+    if (interrupt != nullptr) interrupt->ThrowIfRequested();
+    pollfd input{.fd = fd, .events = POLLIN, .revents = 0};
+    if (poll(&input, 1, kPollMs) == 0) continue;
+    if (used == bytes.size()) bytes.resize(used + std::max(kPieceBytes, used));
+    const ssize_t count = read(fd, bytes.data() + used, bytes.size() - used);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count < 0) throw Error(ErrorCode::kUnavailable, name + " cannot be read: " + std::strerror(errno));
+    used += static_cast<size_t>(count);
+    if (used > limit) RefuseLength(name, limit);
+    if (count > 0) continue;
+    bytes.resize(used);
+    return bytes;
+  }
+}
+
+}  // namespace
+
+std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Interrupt* interrupt) {
+  const Descriptor file(Open(path));
+  if (file.get() < 0) {
+    throw Error(ErrorCode::kNotFound, path.string() + (errno == ENOENT || errno == ENOTDIR
+                                                           ? std::string(" is not there")
+                                                           : std::string(" cannot be read: ") + std::strerror(errno)));
+  }
+  struct stat info = {};
+  if (fstat(file.get(), &info) == 0 && S_ISDIR(info.st_mode)) {
+    throw Error(ErrorCode::kInvalidArgument, path.string() + " is a folder, not a file");
+  }
+  if (isatty(file.get()) == 1) {
+    throw Error(ErrorCode::kInvalidArgument, path.string() + " is a terminal; give a file or a pipe");
+  }
+  return ReadAll(file.get(), path.string(), limit, interrupt);
+}
+
+std::string ReadInput(const std::string& file, size_t limit, const InputSource& source) {
+  if (file != kStandardInput) return ReadBoundedFile(file, limit, source.interrupt);
+  return ReadAll(source.standard_input, InputName(file), limit, source.interrupt);
+}
+
+std::string InputName(const std::string& file) { return file == kStandardInput ? "standard input" : file; }
+
+bool IsOrdinaryFile(const std::string& file) {
+  std::error_code ignored;
+  return file != kStandardInput && std::filesystem::is_regular_file(file, ignored);
+}
+
+}  // namespace diptych

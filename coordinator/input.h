@@ -1,0 +1,35 @@
+// What a user names as input: whatever can be read to its end.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+
+#include "coordinator/interrupt.h"
+
+namespace diptych {
+
+inline constexpr char kStandardInput[] = "-";
+
+// Where standard input is, and who may end the waiting for it.
+struct InputSource {
+  int standard_input = 0;                // a file descriptor
+  const Interrupt* interrupt = nullptr;  // null: nobody
+};
+
+// The whole of an ordinary file, a pipe, a FIFO, a socket or a device other than a terminal: <(...) and /dev/stdin are
+// such. Waits for a FIFO's writer and for slow ones, unless the interrupt comes.
+// Throws Error: kNotFound when it cannot be opened, kInvalidArgument for a folder, a terminal and more than `limit`
+// bytes, kUnavailable when reading fails, kCancelled when the user interrupts.
+std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Interrupt* interrupt = nullptr);
+
+// The same, where "-" is standard input, whatever that is.
+std::string ReadInput(const std::string& file, size_t limit, const InputSource& source = {});
+
+// What messages call it: "standard input", or the path.
+std::string InputName(const std::string& file);
+
+// False for what can be read once only, and has neither a size nor a neighbour: pipes, devices, "-".
+bool IsOrdinaryFile(const std::string& file);
+
+}  // namespace diptych

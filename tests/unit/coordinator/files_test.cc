@@ -1,0 +1,33 @@
+#include "coordinator/files.h"
+
+#include <filesystem>
+#include <string>
+
+#include "coordinator/input.h"
+#include "gtest/gtest.h"
+#include "tests/unit/coordinator/support/temporary_folder.h"
+
+namespace diptych {
+namespace {
+
+size_t FilesIn(const std::filesystem::path& folder) {
+  return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+// 255 bytes, bytes that are no UTF-8, a newline and a leading dash: the file system takes them all.
+TEST(Files, TakeEveryNameThatTheFileSystemTakes) {
+  const TestFolder folder;
+  for (const std::string& name :
+       {std::string(255, 'x'), std::string(251, 'y') + ".png", std::string("\xff\xfe.png"),
+        std::string("two\nlines.png"), std::string("-v.png"), std::string("\xe5\x8f\xa5.png")}) {
+    PrepareToWritePicture(folder / name);
+    EXPECT_EQ(FilesIn(folder.path), 0u) << name;
+    WriteFileAtomically(folder / name, "bytes");
+    EXPECT_EQ(ReadBoundedFile(folder / name, 10), "bytes") << name;
+    EXPECT_EQ(FilesIn(folder.path), 1u) << name;
+    std::filesystem::remove(folder / name);
+  }
+}
+
+}  // namespace
+}  // namespace diptych
