@@ -79,7 +79,7 @@ function(diptych_test name)
     target_link_libraries(${name} PRIVATE GTest::gtest GTest::gtest_main)
     include(GoogleTest)
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                         PROPERTIES ${labels} TIMEOUT ${ARG_TIMEOUT})
+                         PROPERTIES ${labels} TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT DIPTYCH_CONFIG=none)
   else()
     # A machine with libtorch and CMake alone: a small stand-in for the part of GoogleTest that our model tests use.
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/gtest_standin)

@@ -40,15 +40,25 @@ inline constexpr ProgramMask kEveryProgram = kEncoderd | kRenderd | kCliCommon;
 
 // The types that a value may have. The optional ones have no default: unset means "somebody else decides".
 using OptionValue = std::variant<bool, int64_t, double, std::string, std::vector<std::string>, std::optional<int64_t>,
-                                 std::optional<double>>;
-enum class OptionType { kBool, kInteger, kNumber, kText, kTextList, kOptionalInteger, kOptionalNumber };  // same order
+                                 std::optional<double>, std::optional<uint64_t>>;
+enum class OptionType {  // same order
+  kBool,
+  kInteger,
+  kNumber,
+  kText,
+  kTextList,
+  kOptionalInteger,
+  kOptionalNumber,
+  kOptionalUnsigned,  // every value of 64 bits is legal
+};
 
 // One row of the table. Texts are literals.
 struct OptionInfo {
-  std::string_view key = "";          // in a profile of the TOML file: "name" or "section.name"; empty: not in the file
-  std::string_view flag = "";         // "--model-path"
-  std::string_view aliases = "";      // other spellings of the flag, comma-separated: "-v,--verbose"
-  std::string_view environment = "";  // environment variable; empty: none
+  std::string_view key = "";      // in a profile of the TOML file: "name" or "section.name"; empty: not in the file
+  std::string_view flag = "";     // "--model-path"
+  std::string_view aliases = "";  // other spellings of the flag, comma-separated: "-v,--verbose"
+  // Why there is no environment variable of the flag's name; empty: there is one.
+  std::string_view no_environment = "";
   std::string_view default_text = "";  // as it would be written after the flag; empty for the optional types: unset
   std::string_view choices = "";       // legal texts, comma-separated; empty: any
   // kText: the choices that true and false mean. The flag is then a switch: it may stand alone, for true, and another
@@ -59,8 +69,11 @@ struct OptionInfo {
   int64_t multiple = 1;                                         // a legal integer is a multiple of this
   double least_number = std::numeric_limits<double>::lowest();  // the same for kNumber, kOptionalNumber
   double most_number = std::numeric_limits<double>::max();
-  std::string_view unit = "";  // "px", "s", "bytes"; shown as the value's name in the help
-  std::string_view help = "";  // one sentence without a full stop
+  // "px", "s", "bytes"; shown as the value's name in the help. FILE, DIR and PATH make it a path, in which "~" is the
+  // home folder.
+  std::string_view unit = "";
+  std::string_view instead = "";  // what to do in place of an illegal value: "leave it out for a random seed"
+  std::string_view help = "";     // one sentence without a full stop
   ProgramMask programs = 0;
   OptionType type = OptionType::kText;  // set by Option<T>
 };
@@ -79,6 +92,7 @@ struct Option {
     if constexpr (std::is_same_v<T, std::vector<std::string>>) return OptionType::kTextList;
     if constexpr (std::is_same_v<T, std::optional<int64_t>>) return OptionType::kOptionalInteger;
     if constexpr (std::is_same_v<T, std::optional<double>>) return OptionType::kOptionalNumber;
+    if constexpr (std::is_same_v<T, std::optional<uint64_t>>) return OptionType::kOptionalUnsigned;
   }
 };
 

@@ -6,6 +6,8 @@ namespace {
 
 constexpr std::string_view kDevices = "auto,cpu,cuda";
 constexpr std::string_view kDtypes = "auto,bfloat16,float32";
+// Why a flag has no environment variable: set once, it would change every later command.
+constexpr std::string_view kOneCommand = "it says what one command works on";
 constexpr int64_t kLargestSide = 16384;
 constexpr int64_t kLargestStoreMiB = 1 << 30;  // a pebibyte
 
@@ -13,8 +15,9 @@ constexpr int64_t kLargestStoreMiB = 1 << 30;  // a pebibyte
 
 // One row, one paragraph.
 // clang-format off
-const Option<std::string> kConfig({.flag = "--config", .environment = "DIPTYCH_CONFIG", .unit = "FILE",
-    .help = "TOML file with profiles of settings", .programs = kEveryProgram});
+const Option<std::string> kConfig({.flag = "--config", .unit = "FILE",
+    .help = "TOML file with profiles of settings; none: read no file; unset: ~/.config/diptych/diptych.toml, else "
+            "/etc/diptych/diptych.toml, where there is one", .programs = kEveryProgram});
 const Option<std::string> kProfile({.flag = "--profile", .default_text = "default", .unit = "NAME",
     .help = "profile of the TOML file to use", .programs = kEveryProgram});
 const Option<std::string> kLogLevel({.key = "log.level", .flag = "--log-level", .default_text = "info",
@@ -28,7 +31,7 @@ const Option<bool> kInsecure({.key = "insecure", .flag = "--insecure", .default_
     .help = "allow plain text connections that leave this machine; without it only loopback addresses are accepted",
     .programs = kEncoderd | kRenderd | kCliConnection});
 
-const Option<std::string> kModelPath({.key = "model_path", .flag = "--model-path", .unit = "DIR",
+const Option<std::string> kModelPath({.key = "model_path", .flag = "--model-path", .aliases = "-m,--model", .unit = "DIR",
     .help = "checkpoint folder with tokenizer, text_encoder, transformer, vae and scheduler",
     .programs = kEncoderd | kRenderd | kCliTokenizer});
 const Option<std::string> kTextEncoderPath({.key = "text_encoder_path", .flag = "--text-encoder-path", .unit = "PATH",
@@ -47,7 +50,7 @@ const Option<std::string> kEncoderDevice({.key = "encoder.device", .flag = "--te
 const Option<std::string> kEncoderTorchDtype({.key = "encoder.torch_dtype", .flag = "--torch-dtype",
     .default_text = "auto", .choices = kDtypes, .help = "number format of the text encoder; auto is bfloat16",
     .programs = kEncoderd});
-const Option<int64_t> kEncoderThreads({.key = "encoder.threads", .flag = "--threads", .default_text = "0", .least = 0,
+const Option<int64_t> kEncoderThreads({.key = "encoder.threads", .flag = "--threads", .aliases = "-t", .default_text = "0", .least = 0,
     .most = 1024, .help = "CPU threads that the encoder computes with; 0: one for each physical core",
     .programs = kEncoderd});
 const Option<int64_t> kEncoderPromptByteLimit({.key = "encoder.prompt_byte_limit", .flag = "--prompt-byte-limit",
@@ -72,7 +75,7 @@ const Option<std::string> kRenderTorchDtype({.key = "pipeline.torch_dtype", .fla
     .default_text = "auto", .choices = kDtypes,
     .help = "number format of the transformer; auto is bfloat16 on CUDA and float32 on the CPU; the VAE has float32",
     .programs = kRenderd});
-const Option<int64_t> kRenderThreads({.key = "render.threads", .flag = "--threads", .default_text = "0", .least = 0,
+const Option<int64_t> kRenderThreads({.key = "render.threads", .flag = "--threads", .aliases = "-t", .default_text = "0", .least = 0,
     .most = 1024, .help = "CPU threads that the renderer computes with; 0: one for each physical core",
     .programs = kRenderd});
 const Option<int64_t> kRenderQueueLimit({.key = "render.queue_limit", .flag = "--queue-limit", .default_text = "10000",
@@ -151,23 +154,27 @@ const Option<bool> kRemoveQuotes({.flag = "--remove-quotes", .default_text = "fa
     .help = "delete every ASCII double quote from the prompt", .programs = kCliPrompt | kPromptLine});
 const Option<bool> kKeepWhitespace({.flag = "--keep-whitespace", .default_text = "false",
     .help = "leave the whitespace of the prompt as it is", .programs = kCliPrompt | kPromptLine});
-const Option<std::string> kPromptFile({.flag = "--prompt-file", .unit = "FILE",
+const Option<std::string> kPromptFile({.flag = "--prompt-file", .no_environment = kOneCommand, .unit = "FILE",
     .help = "the whole text of this file is the prompt, in place of PROMPT; -: standard input", .programs = kCliPrompt});
-const Option<std::string> kConversation({.flag = "--conversation", .unit = "FILE",
+const Option<std::string> kConversation({.flag = "--conversation", .no_environment = kOneCommand, .unit = "FILE",
     .help = "whole conversation as JSON, in place of the prompt and its parts; -: standard input",
     .programs = kCliPrompt});
 
-const Option<int64_t> kWidth({.key = "generation.width", .flag = "--width", .default_text = "1024", .least = 16,
+const Option<int64_t> kWidth({.key = "generation.width", .flag = "--width", .aliases = "-W", .default_text = "1024", .least = 16,
     .most = kLargestSide, .multiple = 16, .unit = "px", .help = "width of the picture",
     .programs = kCliPicture | kPromptLine});
-const Option<int64_t> kHeight({.key = "generation.height", .flag = "--height", .default_text = "1024", .least = 16,
+const Option<int64_t> kHeight({.key = "generation.height", .flag = "--height", .aliases = "-H", .default_text = "1024", .least = 16,
     .most = kLargestSide, .multiple = 16, .unit = "px", .help = "height of the picture",
     .programs = kCliPicture | kPromptLine});
+const Option<std::string> kSize({.flag = "--size", .unit = "WxH",
+    .help = "short for --width and --height: 1024x768", .programs = kCliPicture | kPromptLine});
 const Option<int64_t> kSteps({.key = "generation.num_inference_steps", .flag = "--steps", .default_text = "9",
     .least = 1, .most = 1000, .help = "denoising steps, each one evaluation of the transformer",
     .programs = kCliPicture | kPromptLine});
-const Option<std::optional<int64_t>> kSeed({.flag = "--seed", .least = 0,
-    .help = "seed of the initial noise; unset: drawn at random", .programs = kCliPicture | kPromptLine});
+const Option<std::optional<uint64_t>> kSeed({.flag = "--seed", .aliases = "-s", .instead = "leave it out for a random seed",
+    .help = "seed of the initial noise; unset: drawn at random; of its 64 bits the noise takes the lower 32, so seeds that "
+            "agree in these give the same picture",
+    .programs = kCliPicture | kPromptLine});
 const Option<std::string> kSeeds({.flag = "--seeds", .unit = "LIST",
     .help = "paint each prompt with each of these seeds and ranges of seeds: 7,11,20-23",
     .programs = kCliPicture | kPromptLine});
@@ -177,7 +184,7 @@ const Option<std::optional<double>> kShift({.key = "scheduler.shift", .flag = "-
 const Option<double> kGuidanceScale({.key = "generation.guidance_scale", .flag = "--guidance-scale",
     .default_text = "0", .least_number = 0, .most_number = 1000, .help = "classifier-free guidance; 0: off",
     .programs = kCliPicture | kPromptLine});
-const Option<std::string> kNegativePrompt({.key = "generation.negative_prompt", .flag = "--negative-prompt",
+const Option<std::string> kNegativePrompt({.key = "generation.negative_prompt", .flag = "--negative-prompt", .aliases = "--negative",
     .unit = "TEXT", .help = "what to keep away from; used with guidance", .programs = kCliPicture | kPromptLine});
 const Option<double> kCfgNormalization({.key = "generation.cfg_normalization", .flag = "--cfg-normalization",
     .default_text = "0", .least_number = 0, .most_number = 1000,
@@ -192,14 +199,15 @@ const Option<int64_t> kHiddenLayer({.key = "encoder.hidden_layer", .flag = "--hi
 const Option<std::string> kLongPromptMode({.key = "pytorch.long_prompt_mode", .flag = "--long-prompt-mode",
     .default_text = "interpolate", .choices = "truncate,interpolate,pool,attention_pool",
     .help = "what happens to more tokens than the transformer takes", .programs = kCliPicture | kPromptLine});
-const Option<int64_t> kCount({.flag = "--count", .default_text = "1", .least = 1, .most = 1000, .unit = "pictures",
+const Option<int64_t> kCount({.flag = "--count", .aliases = "-n", .default_text = "1", .least = 1, .most = 1000, .unit = "pictures",
     .help = "how many pictures, with following seeds", .programs = kCliPicture | kPromptLine});
-const Option<std::string> kPrompts({.flag = "--prompts", .unit = "FILE",
+const Option<std::string> kPrompts({.flag = "--prompts", .no_environment = kOneCommand, .unit = "FILE",
     .help = "many prompts: a line each, as it stands or as a JSON object with prompt and flags of its own; # begins a comment; -: standard input",
     .programs = kCliPicture});
-const Option<std::string> kLoadEmbeddings({.flag = "--load-embeddings", .unit = "FILE",
+const Option<std::string> kLoadEmbeddings({.flag = "--load-embeddings", .no_environment = kOneCommand,
+    .unit = "FILE",
     .help = "saved embeddings, in place of encoding a prompt; -: standard input", .programs = kCliPicture});
-const Option<std::string> kFromPicture({.flag = "--from-picture", .unit = "FILE",
+const Option<std::string> kFromPicture({.flag = "--from-picture", .no_environment = kOneCommand, .unit = "FILE",
     .help = "repeat the picture in this PNG, JPEG or WebP (-: standard input); flags that are given change it", .programs = kCliPicture});
 
 const Option<std::string> kClient({.key = "client.name", .flag = "--client", .unit = "NAME",
@@ -208,7 +216,8 @@ const Option<std::string> kClient({.key = "client.name", .flag = "--client", .un
 const Option<int64_t> kPriority({.key = "client.priority", .flag = "--priority", .default_text = "0", .least = -100,
     .most = 100, .help = "jobs of one client with a larger number come first",
     .programs = kCliQueue | kPromptLine});
-const Option<std::string> kIdempotencyKey({.flag = "--idempotency-key", .unit = "KEY",
+const Option<std::string> kIdempotencyKey({.flag = "--idempotency-key",
+    .no_environment = kOneCommand, .unit = "KEY",
     .help = "a name for this job of yours, at most 120 bytes: submitting it again gives the same job, not another",
     .programs = kCliQueue});
 const Option<double> kDeadline({.flag = "--deadline", .default_text = "0", .least_number = 0,
@@ -226,7 +235,7 @@ const Option<double> kFilterHours({.flag = "--hours", .default_text = "0", .leas
     .unit = "h", .help = "only jobs accepted within the last so many hours; 0: all", .programs = kCliFilter});
 const Option<int64_t> kFilterLimit({.flag = "--limit", .default_text = "1000", .least = 1, .most = 1'000'000,
     .unit = "jobs", .help = "at most so many of the jobs that have ended, the newest", .programs = kCliFilter});
-const Option<std::string> kRender({.key = "render.address", .flag = "--render", .environment = "DIPTYCH_RENDER",
+const Option<std::string> kRender({.key = "render.address", .flag = "--render", 
     .unit = "HOST:PORT", .help = "renderer to use", .programs = kCliConnection});
 const Option<double> kTimeout({.key = "client.timeout_s", .flag = "--timeout", .default_text = "30",
     .least_number = 0.1, .most_number = 86400, .unit = "s",
@@ -234,15 +243,16 @@ const Option<double> kTimeout({.key = "client.timeout_s", .flag = "--timeout", .
     .programs = kCliConnection});
 const Option<bool> kJson({.flag = "--json", .default_text = "false", .help = "print the result as JSON",
     .programs = kCliJson});
-const Option<TextList> kOutput({.flag = "--output", .aliases = "-o", .default_text = "output.png", .unit = "FILE",
+const Option<TextList> kOutput({.flag = "--output", .aliases = "-o,--out", .default_text = "output.png", .unit = "FILE",
     .help = "where the picture goes; missing folders are made; repeat the flag for several pictures",
     .programs = kCliOutput | kPromptLine});
-const Option<std::string> kSaveEmbeddings({.flag = "--save-embeddings", .unit = "FILE",
+const Option<std::string> kSaveEmbeddings({.flag = "--save-embeddings", .no_environment = kOneCommand,
+    .unit = "FILE",
     .help = "encode only, and save the embeddings; missing folders are made", .programs = kCliGenerate});
 
 const Option<std::string> kPrivateTorchDtype({.flag = "--torch-dtype", .default_text = "auto", .choices = kDtypes,
     .help = "number format of the private daemons", .programs = kCliPrivate});
-const Option<int64_t> kPrivateThreads({.flag = "--threads", .default_text = "0", .least = 0, .most = 1024,
+const Option<int64_t> kPrivateThreads({.flag = "--threads", .aliases = "-t", .default_text = "0", .least = 0, .most = 1024,
     .help = "CPU threads of the private daemons; 0: one for each physical core", .programs = kCliMachine});
 
 // clang-format on
@@ -270,7 +280,7 @@ std::span<const OptionInfo* const> AllOptions() {
       &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kUseCustomScheduler.info,
       &kLongPromptMode.info,
       // diptych
-      &kWidth.info, &kHeight.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info, &kNegativePrompt.info,
+      &kWidth.info, &kHeight.info, &kSize.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info, &kNegativePrompt.info,
       &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,
       &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kPromptFile.info,
       &kConversation.info, &kCount.info, &kOutput.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info,

@@ -1,6 +1,7 @@
 #include "common/config/profile_file.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
@@ -28,7 +29,19 @@ struct Profile {
   int64_t inherits_line = 0;
 };
 
+// Editors and shells of Windows write marks in front of the text.
+void RemoveByteOrderMark(const std::string& path, std::string& text) {
+  if (text.rfind("\xFF\xFE", 0) == 0 || text.rfind("\xFE\xFF", 0) == 0) {
+    throw Error(ErrorCode::kInvalidArgument,
+                absl::StrCat(path, " is UTF-16; save it as UTF-8, for instance with iconv -f UTF-16 -t UTF-8"));
+  }
+  if (text.rfind("\xEF\xBB\xBF", 0) == 0) text.erase(0, 3);
+}
+
 std::string ReadFile(const std::string& path) {
+  if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
+    throw Error(ErrorCode::kNotFound, "the configuration file " + path + " is a folder; name the file in it");
+  }
   std::ifstream file(path, std::ios::binary);
   std::string text(kLargestFile + 1, '\0');
   if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -39,6 +52,7 @@ std::string ReadFile(const std::string& path) {
   if (text.size() > kLargestFile) {
     throw Error(ErrorCode::kInvalidArgument, path + " is larger than 1 MiB, which no configuration file is");
   }
+  RemoveByteOrderMark(path, text);
   return text;
 }
 
@@ -114,9 +128,7 @@ class Reader {
     if (found == options_.end()) return Mistake(value, UnknownKeyMessage(key));
     const OptionInfo& info = *found->second;
     try {
-      const OptionValue converted = Convert(info, value);
-      CheckOption(info, converted);
-      profile.values.emplace_back(&info, converted);
+      profile.values.emplace_back(&info, AcceptOption(info, Convert(info, value)));
     } catch (const Error& error) {
       Mistake(value, absl::StrCat(key, " = ", error.what()));
     }
@@ -134,6 +146,11 @@ class Reader {
       case OptionType::kOptionalInteger:
         if (value.is_integer()) return std::optional<int64_t>(value.as_integer());
         break;
+      case OptionType::kOptionalUnsigned:
+        if (value.is_integer() && value.as_integer() >= 0) {
+          return std::optional<uint64_t>(static_cast<uint64_t>(value.as_integer()));
+        }
+        break;
       case OptionType::kNumber:
         if (value.is_floating()) return value.as_floating();
         if (value.is_integer()) return static_cast<double>(value.as_integer());
@@ -148,6 +165,9 @@ class Reader {
         break;
       case OptionType::kTextList:
         if (value.is_array()) return Texts(info, value);
+        if (value.is_string()) {
+          throw Error(ErrorCode::kInvalidArgument, absl::StrCat(Found(value), " must be a list: [", Found(value), "]"));
+        }
         break;
     }
     throw Error(ErrorCode::kInvalidArgument, absl::StrCat(Found(value), " must be ", LegalValues(info)));
@@ -195,6 +215,7 @@ std::vector<std::pair<const OptionInfo*, OptionValue>> ReadProfile(const std::st
                                                                    const std::string& profile) {
   const std::map<std::string, Profile> profiles = Reader(path).Read();
   Values values;
+  if (profiles.empty() && profile == options::kProfile.info.default_text) return values;  // comments alone, as yet
   std::set<std::string> visited;
   std::set<const OptionInfo*> stated;
   std::string place = path;

@@ -1,5 +1,9 @@
 #include "common/config/settings.h"
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/config_search.h"
+#include "common/config/environment_names.h"
 #include "common/config/options.h"
 #include "common/config/settings_builder.h"
 #include "common/config/value_text.h"
@@ -27,6 +31,18 @@ std::vector<std::string> Settings::GivenFlags(ProgramMask programs) const {
     if ((info->programs & programs) != 0 && entries_.at(info).origin == Origin::kFlag) flags.emplace_back(info->flag);
   }
   return flags;
+}
+
+std::string ConfigurationLine(const Settings& settings) {
+  const std::string& path = settings.Get(options::kConfig);
+  const Origin origin = settings.OriginOf(options::kConfig);
+  const std::string flag(options::kConfig.info.flag), variable = EnvironmentName(options::kConfig.info);
+  const std::string why = origin == Origin::kFlag          ? flag
+                          : origin == Origin::kEnvironment ? variable
+                          : path.empty()                   ? absl::StrJoin(ConfigPlaces(), " and ") + " are not there"
+                                                           : "found there";
+  return absl::StrCat(path.empty() ? std::string("no configuration file") : "configuration file " + path, " (", why,
+                      ")");
 }
 
 SettingsBuilder::SettingsBuilder() {

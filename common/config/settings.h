@@ -31,6 +31,10 @@ class Settings {
     return std::get<T>(Find(option.info).value);
   }
 
+  // The same by the row itself.
+  const OptionValue& ValueOf(const OptionInfo& info) const { return Find(info).value; }
+  Origin OriginOf(const OptionInfo& info) const { return Find(info).origin; }
+
   // Where the value comes from. Ask OriginOf(x) == Origin::kFlag for "the user said so on this command line".
   template <typename T>
   Origin OriginOf(const Option<T>& option) const {
@@ -47,6 +51,9 @@ class Settings {
   using Change = std::pair<const OptionInfo*, std::optional<OptionValue>>;
   Settings With(const std::vector<Change>& changes) const;
 
+  // What the user should know about the settings, one line each: a variable that is none of ours.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
   // The flags of these programs that were given on this command line, in the order of the table.
   std::vector<std::string> GivenFlags(ProgramMask programs) const;
 
@@ -59,7 +66,11 @@ class Settings {
   const Entry& Find(const OptionInfo& info) const;
 
   std::map<const OptionInfo*, Entry> entries_;  // one for each row of the table
+  std::vector<std::string> warnings_;
 };
+
+// Which file was read, and why: "configuration file /etc/diptych/diptych.toml (found there)".
+std::string ConfigurationLine(const Settings& settings);
 
 // One command line: the flags of some programs or groups of commands. `app` must outlive the loader.
 class SettingsLoader {
@@ -71,8 +82,9 @@ class SettingsLoader {
   // Declares the flags of these programs, with help. Call it once, before app.parse().
   void AddFlags(CLI::App& app);
 
-  // After app.parse(). INVALID_ARGUMENT (wrong usage) for a value that is not legal, an unknown key, a profile that is
-  // not there; NOT_FOUND for a missing file. The message names flag, or file, line and key.
+  // After app.parse(). kConfig is then the file that was read (Origin::kFile: found, not named), or empty.
+  // INVALID_ARGUMENT (wrong usage) for a value that is not legal, an unknown key, a profile that is not there;
+  // NOT_FOUND for a missing file. The message names flag, or file, line and key.
   absl::StatusOr<Settings> Load() const;
 
  private:

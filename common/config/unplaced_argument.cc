@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/foreign_flag.h"
 #include "common/config/nearest.h"
 #include "common/config/options.h"
 
@@ -33,6 +34,19 @@ std::optional<std::string> ProbablyMeant(const std::string& flag, const std::vec
   return NearestKey(flag, names);
 }
 
+// Of "--flag=value" and of "--flag value"; empty when there is none.
+std::string ValueOf(std::vector<std::string>::const_iterator flag, std::vector<std::string>::const_iterator end) {
+  if (const size_t at = flag->find('='); at != flag->npos) return flag->substr(at + 1);
+  return flag + 1 == end ? "" : *(flag + 1);
+}
+
+std::string Advice(const std::string& flag, const std::string& value, const std::vector<std::string>& known) {
+  if (const auto advice = ForeignFlagAdvice(flag, value, known)) return "; " + *advice;
+  if (const std::string who = WhoTakesFlag(flag); !who.empty()) return who;
+  const std::optional<std::string> meant = ProbablyMeant(flag, known);
+  return meant ? absl::StrCat("; did you mean ", *meant, "?") : "";
+}
+
 }  // namespace
 
 std::optional<std::string> UnplacedArgument(const CLI::App& app, std::string_view hint) {
@@ -52,8 +66,7 @@ std::optional<std::string> UnplacedArgument(const CLI::App& app, std::string_vie
   if (flag.find(' ') != std::string::npos) {
     return absl::StrCat("\"", flag, "\" looks like a flag; put the flags first, then -- and this argument");
   }
-  const std::optional<std::string> meant = ProbablyMeant(flag, known_flags);
-  return absl::StrCat("unknown flag ", flag, meant ? absl::StrCat("; did you mean ", *meant, "?") : "", " (",
+  return absl::StrCat("unknown flag ", flag, Advice(flag, ValueOf(extra, extras.end()), known_flags), " (",
                       app.get_name(), " --help lists the flags)");
 }
 

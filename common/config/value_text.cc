@@ -2,21 +2,28 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <system_error>
+#include <type_traits>
+#include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/config/home_path.h"
+#include "common/config/options.h"
 #include "common/error/error.h"
 
 namespace diptych {
 namespace {
 
-[[noreturn]] void Refuse(const OptionInfo& info, const std::string& found) {
-  throw Error(ErrorCode::kInvalidArgument, absl::StrCat(found, " must be ", LegalValues(info)));
+[[noreturn]] void Refuse(const OptionInfo& info, const std::string& found, const std::string& hint = "") {
+  const std::string instead = info.instead.empty() ? "" : absl::StrCat("; ", std::string(info.instead));
+  throw Error(ErrorCode::kInvalidArgument, absl::StrCat(found, " must be ", LegalValues(info), hint, instead));
 }
 
 // Shortest text that reads back as the same number.
@@ -35,13 +42,63 @@ std::string Quoted(std::string_view text) {
   return quoted + "\"";
 }
 
+std::string_view WithoutBlanks(std::string_view text) {
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  return text;
+}
+
+// "1024 px" and "1024px" are 1024 where the unit is px.
+std::string_view WithoutUnit(const OptionInfo& info, std::string_view text) {
+  text = WithoutBlanks(text);
+  if (!info.unit.empty() && text.size() > info.unit.size() && text.ends_with(info.unit)) {
+    text.remove_suffix(info.unit.size());
+  }
+  text = WithoutBlanks(text);
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  return text;
+}
+
 template <typename Number>
-Number ParseNumber(const OptionInfo& info, const std::string& text) {
+std::optional<Number> NumberOf(std::string_view text) {
   Number value{};
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end) Refuse(info, Quoted(text));
+  if (error != std::errc() || stop != end) return std::nullopt;
   return value;
+}
+
+// A whole number written as another program prints it: 9.0, 1e3.
+template <typename Number>
+std::optional<Number> WholeNumberOf(std::string_view text) {
+  constexpr double kExact = 9007199254740992.0;  // 2^53: up to here every whole number is a double
+  if (const std::optional<Number> number = NumberOf<Number>(text)) return number;
+  const std::optional<double> number = NumberOf<double>(text);
+  if (!number || *number != std::floor(*number) || std::abs(*number) > kExact) return std::nullopt;
+  if (*number < 0 && std::is_unsigned_v<Number>) return std::nullopt;
+  return static_cast<Number>(*number);
+}
+
+// What else to say about a text that is no number.
+std::string NumberHint(const OptionInfo& info, std::string_view text) {
+  std::string pointed(text);
+  std::replace(pointed.begin(), pointed.end(), ',', '.');
+  if (pointed != text && NumberOf<double>(pointed)) return absl::StrCat("; a decimal number has a point: ", pointed);
+  if (info.unit == "px" && SizeOf(text)) return "; --size takes width and height together";
+  return "";
+}
+
+template <typename Number>
+Number ParseNumber(const OptionInfo& info, const std::string& text) {
+  const std::string_view bare = WithoutUnit(info, text);
+  std::optional<Number> number;
+  if constexpr (std::is_same_v<Number, double>) {
+    number = NumberOf<double>(bare);
+  } else {
+    number = WholeNumberOf<Number>(bare);
+  }
+  if (!number) Refuse(info, Quoted(text), NumberHint(info, bare));
+  return *number;
 }
 
 std::string IntegerRange(const OptionInfo& info) {
@@ -69,18 +126,62 @@ void CheckText(const OptionInfo& info, const std::string& text) {
 // What a switch with choices means by true and false.
 std::string ChoiceOf(const OptionInfo& info, const std::string& text) {
   if (info.when_true.empty()) return text;
-  if (text == "true") return std::string(info.when_true);
-  if (text == "false") return std::string(info.when_false);
-  return text;
+  const std::vector<std::string> choices = SplitCommas(info.choices);
+  if (std::find(choices.begin(), choices.end(), text) != choices.end()) return text;
+  const std::optional<bool> value = BoolOf(text);
+  return value ? std::string(*value ? info.when_true : info.when_false) : text;
 }
 
 bool ParseBool(const OptionInfo& info, const std::string& text) {
-  if (text == "true") return true;
-  if (text == "false") return false;
+  if (const std::optional<bool> value = BoolOf(text)) return *value;
   Refuse(info, Quoted(text));
 }
 
+// Of a list that is no list of paths one text may hold several, as an environment variable must: "a:1,b:2".
+std::vector<std::string> Parts(const std::vector<std::string>& texts) {
+  std::vector<std::string> parts;
+  for (const std::string& text : texts) {
+    for (const std::string& part : SplitCommas(text)) parts.emplace_back(WithoutBlanks(part));
+    if (text.empty()) parts.emplace_back();
+  }
+  return parts;
+}
+
 }  // namespace
+
+std::optional<bool> BoolOf(std::string_view text) {
+  const std::string lower = absl::AsciiStrToLower(absl::string_view(text.data(), text.size()));
+  for (const char* yes : {"true", "yes", "on", "1"}) {
+    if (lower == yes) return true;
+  }
+  for (const char* no : {"false", "no", "off", "0"}) {
+    if (lower == no) return false;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::pair<std::string, std::string>> SizeOf(std::string_view text) {
+  const auto is_side = [](std::string_view side) {
+    return WholeNumberOf<int64_t>(WithoutUnit(options::kWidth.info, side)).has_value();
+  };
+  for (const std::string_view times : {"x", "X", "\xC3\x97", "*"}) {
+    // Each of them: "1024px x 768px" has several.
+    for (size_t at = text.find(times); at != text.npos; at = text.find(times, at + 1)) {
+      const std::string_view width = text.substr(0, at), height = text.substr(at + times.size());
+      if (is_side(width) && is_side(height)) return std::pair(std::string(width), std::string(height));
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<std::pair<const OptionInfo*, OptionValue>> SidesOf(std::string_view size) {
+  const auto sides = SizeOf(size);
+  if (!sides) {
+    throw Error(ErrorCode::kInvalidArgument, Quoted(size) + " must be WIDTHxHEIGHT in pixels: 1024x768");
+  }
+  return {{&options::kWidth.info, ParseOption(options::kWidth.info, {sides->first})},
+          {&options::kHeight.info, ParseOption(options::kHeight.info, {sides->second})}};
+}
 
 std::string OptionName(const OptionInfo& info) { return std::string(info.key.empty() ? info.flag : info.key); }
 
@@ -91,6 +192,8 @@ std::string LegalValues(const OptionInfo& info) {
     case OptionType::kInteger:
     case OptionType::kOptionalInteger:
       return "a whole number" + IntegerRange(info);
+    case OptionType::kOptionalUnsigned:
+      return "a whole number from 0 to 2^64 - 1";
     case OptionType::kNumber:
     case OptionType::kOptionalNumber:
       return absl::StrCat("a number from ", NumberText(info.least_number), " to ", NumberText(info.most_number));
@@ -105,10 +208,11 @@ std::string LegalValues(const OptionInfo& info) {
 OptionValue ParseOption(const OptionInfo& info, const std::vector<std::string>& texts) {
   OptionValue value;
   if (info.type == OptionType::kTextList) {
-    value = texts;
+    value = IsPath(info) ? texts : Parts(texts);
   } else if (texts.empty()) {
     if (info.type == OptionType::kOptionalInteger) return std::optional<int64_t>();
     if (info.type == OptionType::kOptionalNumber) return std::optional<double>();
+    if (info.type == OptionType::kOptionalUnsigned) return std::optional<uint64_t>();
     Refuse(info, "the empty list");
   } else {
     const std::string& text = texts.back();  // of a repeated flag the last one counts
@@ -128,6 +232,9 @@ OptionValue ParseOption(const OptionInfo& info, const std::vector<std::string>& 
       case OptionType::kOptionalNumber:
         value = std::optional<double>(ParseNumber<double>(info, text));
         break;
+      case OptionType::kOptionalUnsigned:
+        value = std::optional<uint64_t>(ParseNumber<uint64_t>(info, text));
+        break;
       case OptionType::kText:
         value = ChoiceOf(info, text);
         break;
@@ -136,11 +243,12 @@ OptionValue ParseOption(const OptionInfo& info, const std::vector<std::string>& 
         break;
     }
   }
-  CheckOption(info, value);
-  return value;
+  return AcceptOption(info, std::move(value));
 }
 
-void CheckOption(const OptionInfo& info, const OptionValue& value) {
+bool IsPath(const OptionInfo& info) { return info.unit == "FILE" || info.unit == "DIR" || info.unit == "PATH"; }
+
+OptionValue AcceptOption(const OptionInfo& info, OptionValue value) {
   struct Check {
     const OptionInfo& info;
     void operator()(bool) const {}
@@ -156,8 +264,15 @@ void CheckOption(const OptionInfo& info, const OptionValue& value) {
     void operator()(const std::optional<double>& number) const {
       if (number) CheckNumber(info, *number);
     }
+    void operator()(const std::optional<uint64_t>&) const {}
   };
   std::visit(Check{info}, value);
+  if (!IsPath(info)) return value;
+  if (auto* text = std::get_if<std::string>(&value)) *text = ExpandHome(*text);
+  if (auto* texts = std::get_if<std::vector<std::string>>(&value)) {
+    for (std::string& text : *texts) text = ExpandHome(text);
+  }
+  return value;
 }
 
 OptionValue DefaultOf(const OptionInfo& info) {
@@ -182,6 +297,7 @@ std::string TomlText(const OptionValue& value) {
     }
     std::string operator()(const std::optional<int64_t>& number) const { return number ? (*this)(*number) : ""; }
     std::string operator()(const std::optional<double>& number) const { return number ? (*this)(*number) : ""; }
+    std::string operator()(const std::optional<uint64_t>& number) const { return number ? absl::StrCat(*number) : ""; }
   };
   return std::visit(Write{}, value);
 }

@@ -36,6 +36,8 @@ int DaemonMain(const DaemonProgram& program, int argc, const char* const* argv,
   const absl::StatusOr<Config> config = Config::FromSettings(**settings);
   if (!config.ok()) return fail(config.status(), 2);
   const auto log = MakeLogger(program.name, config->log_level);
+  log->Debug(ConfigurationLine(**settings));
+  for (const std::string& warning : (*settings)->warnings()) log->Warn(warning);
   const absl::Status status = run(*config, *log);
   return status.ok() ? 0 : fail(status, 1);
 }

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/net/address_advice.h"
 
 namespace diptych {
 namespace {
@@ -37,7 +39,9 @@ bool IsHostName(const std::string& host) {
   return characters && !number_like && host.size() <= 253;
 }
 
-absl::StatusOr<Address> Parse(const std::string& text, int least_port) {
+absl::StatusOr<Address> Parse(std::string_view given, int least_port) {
+  const std::string text(absl::StripAsciiWhitespace(absl::string_view(given.data(), given.size())));
+  if (const std::optional<std::string> advice = AddressAdvice(text)) return Malformed(text, *advice);
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos) return Malformed(text, "there is no port");
   const std::string host = text.substr(0, colon);
@@ -50,7 +54,6 @@ absl::StatusOr<Address> Parse(const std::string& text, int least_port) {
   } else {
     address.host = host;
     if (host.empty()) return Malformed(text, "there is no host");
-    if (host.find(':') != std::string::npos) return Malformed(text, "an IPv6 address needs brackets");
     if (!IsIpv4(address.host) && !IsHostName(address.host)) {
       return Malformed(text, "the host is neither a name nor an IP address");
     }
@@ -74,9 +77,9 @@ std::string Address::ToString() const {
   return absl::StrCat(v6 ? "[" : "", host, v6 ? "]:" : ":", port);
 }
 
-absl::StatusOr<Address> ParseAddress(std::string_view text) { return Parse(std::string(text), 1); }
+absl::StatusOr<Address> ParseAddress(std::string_view text) { return Parse(text, 1); }
 
-absl::StatusOr<Address> ParseListenAddress(std::string_view text) { return Parse(std::string(text), 0); }
+absl::StatusOr<Address> ParseListenAddress(std::string_view text) { return Parse(text, 0); }
 
 bool IsLoopback(const Address& address) {
   in_addr v4;

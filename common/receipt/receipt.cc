@@ -14,7 +14,6 @@ namespace {
 using Json = nlohmann::json;                 // for reading: finds a field fast among many hostile ones
 using OrderedJson = nlohmann::ordered_json;  // for writing: keeps the order
 
-constexpr uint64_t kMaxSeed = (uint64_t{1} << 63) - 1;
 constexpr uint64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
 
 [[noreturn]] void Refuse(const std::string& message) {
@@ -150,7 +149,7 @@ Receipt ReadReceipt(const Json& json) {
   if (const Json* negative = fields.Find("negative")) receipt.negative = ReadPrompt(*negative, "negative");
   receipt.width = static_cast<int32_t>(fields.Unsigned("width", 1, kMaxInt32));
   receipt.height = static_cast<int32_t>(fields.Unsigned("height", 1, kMaxInt32));
-  receipt.seed = fields.Unsigned("seed", 0, kMaxSeed);
+  receipt.seed = fields.Unsigned("seed", 0, std::numeric_limits<uint64_t>::max());
   receipt.steps = static_cast<int32_t>(fields.Unsigned("steps", 1, kMaxInt32));
   receipt.shift = fields.Number("shift");
   receipt.guidance_scale = fields.Number("guidance_scale");

@@ -26,7 +26,7 @@ struct Receipt {
   std::optional<PromptParts> negative;  // set when guidance_scale > 0 and its prompt is known
   int32_t width = 0;                    // pixels
   int32_t height = 0;                   // pixels
-  uint64_t seed = 0;                    // at most 2^63 - 1
+  uint64_t seed = 0;
   int32_t steps = 0;                    // real evaluations
   double shift = 0;                     // as used, never "unset"
   double guidance_scale = 0;

@@ -5,6 +5,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/config/config_search.h"
 #include "common/config/options.h"
 #include "common/error/error.h"
 #include "common/prompt/conversation.h"
@@ -116,6 +117,7 @@ PrivateOptions ReadPrivate(const Settings& settings) {
   HandOn(settings, options::kTileSize, result.renderer_flags);
   HandOn(settings, options::kTileOverlap, result.renderer_flags);
   result.config = settings.Get(options::kConfig);
+  result.configuration = ConfigurationLine(settings);
   if (settings.IsSet(options::kProfile)) result.profile = settings.Get(options::kProfile);
   result.log_level = settings.Get(options::kLogLevel);
   return result;
@@ -132,7 +134,7 @@ fs::path PrivateOptions::TransformerConfig() const {
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path& program_folder,
                                   const Receipt* receipt) {
   std::vector<std::string> both;
-  Append(both, "--config", options.config);
+  Append(both, "--config", options.config.empty() ? kNoConfig : options.config);
   Append(both, "--profile", options.profile);
   Append(both, "--model-path", options.model_path);
   if (options.threads > 0) Append(both, "--threads", std::to_string(options.threads));

@@ -42,6 +42,7 @@ struct PrivateOptions {
   int64_t threads = 0;
   std::vector<std::string> encoder_flags, renderer_flags;  // "--dit-device=cuda": what else was given, handed on
   std::string config, profile;                             // handed on; empty: none
+  std::string configuration;                               // which file is read, and why
   std::string log_level;
 
   bool verbose() const { return log_level == "debug"; }

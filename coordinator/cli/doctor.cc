@@ -26,7 +26,7 @@ class Doctor final : public Command {
     if (private_.verbose()) environment.err << "programs " << environment.program_folder.string() << std::endl;
     std::vector<Check> checks;
     checks.push_back({true, "configuration",
-                      private_.config.empty() ? "no file, built-in defaults" : private_.config + " is valid", ""});
+                      private_.configuration + (private_.config.empty() ? ", built-in defaults" : ", valid"), ""});
     CheckPrograms(environment.program_folder, checks);
     CheckMachine(private_.threads, checks);
     if (private_.model_path.empty()) {

@@ -84,7 +84,7 @@ void PutNumbers(const PictureOptions& options, bool all, PictureRequest& request
 std::vector<uint64_t> FollowingSeeds(uint64_t first, uint64_t count) {
   if (first > kMaxSeed - (count - 1)) {
     throw UsageError("--seed " + std::to_string(first) + " leaves no room for " + std::to_string(count) +
-                     " following seeds; the last must be at most 2^63 - 1");
+                     " following seeds; the last must be at most 2^64 - 1");
   }
   std::vector<uint64_t> seeds(count);
   std::iota(seeds.begin(), seeds.end(), first);
@@ -98,8 +98,12 @@ void PutNegative(const PictureOptions& options, PictureOrder& order) {
   if (request.guidance_scale <= 0) {
     request.negative.reset();
     request.negative_conditioning.reset();
-    if (options.negative_given)
-      order.notes.push_back("--negative-prompt has no effect without --guidance-scale above 0");
+    const auto note = [&](bool given, const OptionInfo& option) {
+      if (given) order.notes.push_back(std::string(option.flag) + " has no effect without --guidance-scale above 0");
+    };
+    note(options.negative_given, options::kNegativePrompt.info);
+    note(options.normalization_given, options::kCfgNormalization.info);
+    note(options.truncation_given, options::kCfgTruncation.info);
   } else if (request.conditioning) {
     if (!request.negative_conditioning) {
       throw UsageError(
@@ -205,8 +209,11 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   result.truncation_given = given(options::kCfgTruncation);
   result.layer_given = given(options::kHiddenLayer);
   result.mode_given = given(options::kLongPromptMode);
-  if (const std::optional<int64_t>& seed = settings.Get(options::kSeed)) result.seed = static_cast<uint64_t>(*seed);
-  if (settings.IsSet(options::kSeeds)) {
+  // A picture is repeated with its own seed; what the environment says is for new ones.
+  const bool repeats = !settings.Get(options::kFromPicture).empty();
+  const Origin seed = settings.OriginOf(options::kSeed), seeds = settings.OriginOf(options::kSeeds);
+  if (seed >= seeds && (!repeats || given(options::kSeed))) result.seed = settings.Get(options::kSeed);
+  if (settings.IsSet(options::kSeeds) && seeds >= seed && (!repeats || given(options::kSeeds))) {
     if (result.seed || given(options::kCount)) {
       throw UsageError("--seeds names the seed of every picture; leave --seed and --count out");
     }

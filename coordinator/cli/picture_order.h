@@ -51,7 +51,7 @@ PromptParts NegativePrompt(const std::string& text, const std::optional<PromptPa
 using DrawSeed = std::function<uint64_t()>;
 uint64_t RandomSeed();
 
-// Reads the files that the options name. Throws UsageError for options that do not go together and seeds beyond 2^63 -
+// Reads the files that the options name. Throws UsageError for options that do not go together and seeds beyond 2^64 -
 // 1, Error for files that cannot be used.
 PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOptions& options,
                        const DrawSeed& draw_seed, const InputSource& source = {});

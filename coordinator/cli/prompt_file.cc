@@ -103,13 +103,21 @@ OptionValue ReadValue(const OptionInfo& info, const json& value) {
 void ReadKey(const std::string& key, const json& value, PromptLine& line) {
   const auto row = RowsByKey().find(key);
   if (row == RowsByKey().end()) RefuseKey(key);
-  for (const auto& [info, earlier] : line.values) {
-    if (info == row->second) Refuse(absl::StrCat("\"", key, "\" says again what another key of the line says"));
-  }
+  std::vector<std::pair<const OptionInfo*, OptionValue>> values;
   try {
-    line.values.emplace_back(row->second, ReadValue(*row->second, value));
+    if (row->second == &options::kSize.info) {  // short for two
+      values = SidesOf(ValueText(*row->second, value));
+    } else {
+      values.emplace_back(row->second, ReadValue(*row->second, value));
+    }
   } catch (const Error& error) {
     Refuse(absl::StrCat(key, ": ", error.what()));
+  }
+  for (const auto& [info, read] : values) {
+    for (const auto& [earlier, ignored] : line.values) {
+      if (earlier == info) Refuse(absl::StrCat("\"", key, "\" says again what another key of the line says"));
+    }
+    line.values.emplace_back(info, read);
   }
 }
 

@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/help_text.h"
+#include "common/config/misplaced_value.h"
 #include "common/config/nearest.h"
 #include "common/config/options.h"
 #include "common/config/settings.h"
@@ -71,7 +73,6 @@ std::string NearestSizes(const CLI::App& app) {
 int RunCommand(const CommandEntry& entry, const std::vector<std::string>& arguments, Environment& environment) {
   CLI::App app(std::string(entry.description), absl::StrCat("diptych ", std::string(entry.name)));
   app.allow_extras();
-  app.get_formatter()->column_width(40);
   if (!entry.examples.empty()) app.footer(absl::StrCat("Examples:\n", std::string(entry.examples)));
   const std::unique_ptr<Command> command = entry.make();
   command->AddArguments(app);
@@ -80,11 +81,12 @@ int RunCommand(const CommandEntry& entry, const std::vector<std::string>& argume
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
   } catch (const CLI::CallForHelp&) {
-    environment.out << app.help() << std::flush;
+    environment.out << HelpText(app) << std::flush;
     return kExitDone;
   } catch (const CLI::ParseError& error) {
     throw UsageError(absl::StrCat(error.what(), " (diptych ", std::string(entry.name), " --help)"));
   }
+  if (const auto refusal = MisplacedValue(app, arguments)) throw UsageError(*refusal);
   const bool takes_prompt = app.get_option_no_throw("PROMPT") != nullptr;
   for (const std::string& extra : app.remaining()) {
     if (takes_prompt && (extra == "-p" || extra == "--prompt" || extra.rfind("--prompt=", 0) == 0)) {
@@ -100,6 +102,10 @@ int RunCommand(const CommandEntry& entry, const std::vector<std::string>& argume
     const bool about_size = message.rfind("--width", 0) == 0 || message.rfind("--height", 0) == 0;
     throw UsageError(about_size ? message + NearestSizes(app) : message);
   }
+  for (const std::string& warning : settings->warnings()) {
+    environment.err << "diptych: warning: " << EscapeForLog(warning) << std::endl;
+  }
+  if (settings->Get(options::kLogLevel) == "debug") environment.err << ConfigurationLine(*settings) << std::endl;
   command->Configure(*settings);
   return command->Run(environment);
 }

@@ -23,8 +23,8 @@ uint64_t ParseSeed(absl::string_view text, absl::string_view part) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, seed);
   const bool is_number = stop == end && stop != text.data();
-  if (is_number && (error == std::errc::result_out_of_range || seed > kMaxSeed)) {
-    Refuse(part, "is beyond the largest seed, 2^63 - 1");
+  if (is_number && error == std::errc::result_out_of_range) {
+    Refuse(part, "is beyond the largest seed, 2^64 - 1");
   }
   if (!is_number || error != std::errc()) Refuse(part, "is neither a seed nor a range of seeds, as in 7,11,20-23");
   return seed;
@@ -44,9 +44,10 @@ std::vector<uint64_t> ParseSeeds(std::string_view text) {
     if (last - first >= kMaxPictures - seeds.size()) {
       throw UsageError(absl::StrCat("--seeds names more than ", kMaxPictures, " seeds, the limit for one command"));
     }
-    for (uint64_t seed = first; seed <= last; ++seed) {  // ends: kMaxSeed is not the largest uint64_t
+    for (uint64_t seed = first;; ++seed) {
       if (!seen.insert(seed).second) throw UsageError(absl::StrCat("--seeds names seed ", seed, " twice"));
       seeds.push_back(seed);
+      if (seed == last) break;  // not a condition of the loop: there may be no number behind it
     }
   }
   return seeds;

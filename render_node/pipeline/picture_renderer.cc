@@ -43,9 +43,6 @@ void CheckRenderParameters(const RenderParameters& parameters, const RendererFac
   if (parameters.steps < 1 || parameters.steps > kMaxSteps) {
     Refuse("steps " + std::to_string(parameters.steps) + " is not from 1 to " + std::to_string(kMaxSteps));
   }
-  if (parameters.seed > kMaxSeed) {
-    Refuse("seed " + std::to_string(parameters.seed) + " is not from 0 to " + std::to_string(kMaxSeed));
-  }
   CheckNumber("shift", parameters.shift, 0.001, 1000);
   CheckNumber("guidance_scale", parameters.guidance_scale, 0, 1000);
   CheckNumber("cfg_normalization", parameters.cfg_normalization, 0, 1000);

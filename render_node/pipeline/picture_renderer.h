@@ -38,7 +38,7 @@ struct RenderParameters {
   int32_t width = 1024;
   int32_t height = 1024;
   int32_t steps = 9;  // real evaluations
-  uint64_t seed = 0;  // at most 2^63 - 1
+  uint64_t seed = 0;
   double shift = 3.0;
   double guidance_scale = 0.0;     // 0: off
   double cfg_normalization = 0.0;  // 0: off
@@ -46,7 +46,6 @@ struct RenderParameters {
 };
 
 inline constexpr int32_t kMaxSteps = 1000;
-inline constexpr uint64_t kMaxSeed = (uint64_t{1} << 63) - 1;
 
 // Throws Error(kInvalidArgument) naming the field, its value and the limits.
 void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts);

@@ -23,8 +23,9 @@ std::vector<std::string> MergedEnvironment(const Process::Environment& added) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
     const std::string name = text.substr(0, text.find('='));
-    if (name != "DIPTYCH_RENDER" && name != "DIPTYCH_CONFIG" && !added.contains(name)) merged.push_back(text);
+    if (name.rfind("DIPTYCH_", 0) != 0 && !added.contains(name)) merged.push_back(text);
   }
+  if (!added.contains("DIPTYCH_CONFIG")) merged.push_back("DIPTYCH_CONFIG=none");
   for (const auto& [name, value] : added) merged.push_back(name + "=" + value);
   return merged;
 }

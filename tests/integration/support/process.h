@@ -13,8 +13,8 @@ namespace diptych::integration {
 
 std::string ProgramPath(const std::string& name);  // in build/bin
 
-// Its standard input is empty; its output is kept in memory. Its environment is this one's less DIPTYCH_RENDER and
-// DIPTYCH_CONFIG. Not thread-safe.
+// Its standard input is empty; its output is kept in memory. Its environment is this one's less the variables of
+// ours, and no configuration file is looked for. Not thread-safe.
 class Process {
  public:
   using Environment = std::map<std::string, std::string>;  // added to it

@@ -23,7 +23,7 @@ using diptych::integration::TroubleNow;
 volatile const TroubleNow* Now() {
   static const TroubleNow* now = [] {
     static const TroubleNow none;
-    const char* path = getenv("DIPTYCH_TROUBLE");
+    const char* path = getenv("DIPTYCH_TEST_TROUBLE");
     const int fd = path == nullptr ? -1 : openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return &none;
     void* mapped = mmap(nullptr, sizeof(TroubleNow), PROT_READ, MAP_SHARED, fd, 0);
@@ -34,7 +34,7 @@ volatile const TroubleNow* Now() {
 }
 
 bool IsInFolder(const char* path) {
-  static const char* folder = getenv("DIPTYCH_TROUBLE_FOLDER");
+  static const char* folder = getenv("DIPTYCH_TEST_TROUBLE_FOLDER");
   return folder != nullptr && path != nullptr && strncmp(path, folder, strlen(folder)) == 0;
 }
 

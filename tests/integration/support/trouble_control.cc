@@ -24,7 +24,7 @@ Trouble::Trouble(std::filesystem::path control, std::filesystem::path folder)
 Trouble::~Trouble() { munmap(const_cast<TroubleNow*>(now_), sizeof(TroubleNow)); }
 
 Process::Environment Trouble::environment() const {
-  return {{"LD_PRELOAD", TROUBLE_LIBRARY}, {"DIPTYCH_TROUBLE", control_}, {"DIPTYCH_TROUBLE_FOLDER", folder_}};
+  return {{"LD_PRELOAD", TROUBLE_LIBRARY}, {"DIPTYCH_TEST_TROUBLE", control_}, {"DIPTYCH_TEST_TROUBLE_FOLDER", folder_}};
 }
 
 }  // namespace diptych::integration

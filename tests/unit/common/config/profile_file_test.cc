@@ -154,7 +154,8 @@ TEST_F(ProfileFile, ReportsTheFirstMistakeOfSeveral) {
 TEST_F(ProfileFile, ListsTheProfilesWhenTheChosenOneIsMissing) {
   EXPECT_EQ(MessageOf("[default]\n[rtx4090]\n", "rtx4900"),
             "diptych.toml: no profile \"rtx4900\"; the file holds default, rtx4090");
-  EXPECT_EQ(MessageOf("", "default"), "diptych.toml: no profile \"default\"; the file holds no profile at all");
+  EXPECT_EQ(MessageOf("", "x"), "diptych.toml: no profile \"x\"; the file holds no profile at all");
+  EXPECT_EQ(Read("# nothing yet\n"), Values{});
 }
 
 TEST_F(ProfileFile, NamesTheLineOfBrokenToml) {
@@ -170,6 +171,17 @@ TEST_F(ProfileFile, SaysThatItCannotReadAMissingFile) {
     EXPECT_EQ(error.code(), ErrorCode::kNotFound);
     EXPECT_NE(std::string(error.what()).find("diptych.toml.not"), std::string::npos);
   }
+}
+
+TEST_F(ProfileFile, IsReadAsWindowsWritesItOrSaysWhatIsWrong) {
+  EXPECT_EQ(Read("\xEF\xBB\xBF[default]\r\nmodel_path = \"m\"\r\n"), (Values{{"model_path", "\"m\""}}));
+  EXPECT_EQ(MessageOf(std::string("\xFF\xFE[\0d\0", 6)),
+            "diptych.toml is UTF-16; save it as UTF-8, for instance with iconv -f UTF-16 -t UTF-8");
+}
+
+TEST_F(ProfileFile, SaysHowAListIsWritten) {
+  EXPECT_EQ(MessageOf("[default.render]\nencoders = \"a:1\"\n"),
+            "diptych.toml:2: render.encoders = \"a:1\" must be a list: [\"a:1\"]");
 }
 
 TEST_F(ProfileFile, IsNotAFolder) {

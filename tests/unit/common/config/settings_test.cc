@@ -2,13 +2,17 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include "common/config/environment_names.h"
 #include "common/config/options.h"
+#include "common/config/value_text.h"
 #include "common/error/error.h"
 #include "gtest/gtest.h"
+#include "tests/support/plain_environment.h"
 #include "tests/support/settings_for_test.h"
 
 namespace diptych {
@@ -18,19 +22,22 @@ using options::kSteps;
 
 class ScopedVariable {
  public:
-  ScopedVariable(const char* name, const std::string& value) : name_(name) { setenv(name, value.c_str(), 1); }
-  ~ScopedVariable() { unsetenv(name_); }
+  ScopedVariable(const char* name, const std::string& value) : name_(name) {
+    if (const char* before = getenv(name)) before_ = before;
+    setenv(name, value.c_str(), 1);
+  }
+  ~ScopedVariable() { before_ ? setenv(name_.c_str(), before_->c_str(), 1) : unsetenv(name_.c_str()); }
 
  private:
-  const char* name_;
+  const std::string name_;
+  std::optional<std::string> before_;
 };
 
 class SettingsTest : public testing::Test {
  protected:
   SettingsTest()
       : path_(std::filesystem::temp_directory_path() / ("settings_test_" + std::to_string(getpid()) + ".toml")) {
-    unsetenv("DIPTYCH_CONFIG");
-    unsetenv("DIPTYCH_RENDER");
+    MakeEnvironmentPlain();
   }
   ~SettingsTest() override { std::filesystem::remove(path_); }
 
@@ -136,7 +143,8 @@ TEST_F(SettingsTest, ASwitchWithChoicesMayStandAloneAndTakesTrueAndFalse) {
   EXPECT_EQ(MustParse(kRenderd, {"--tiled-vae", "--tiled-vae=auto"}).Get(options::kTiledVae), "auto");
   EXPECT_EQ(MustParse(kRenderd, {"--tiled-vae", "--tile-size", "256"}).Get(options::kTileSize), 256);
   EXPECT_EQ(MustParse(kRenderd, {}).Get(options::kTiledVae), "auto");
-  EXPECT_EQ(MessageOf(kRenderd, {"--tiled-vae=yes"}), "--tiled-vae: \"yes\" must be one of auto, on, off");
+  EXPECT_EQ(MustParse(kRenderd, {"--tiled-vae=no"}).Get(options::kTiledVae), "off");
+  EXPECT_EQ(MessageOf(kRenderd, {"--tiled-vae=maybe"}), "--tiled-vae: \"maybe\" must be one of auto, on, off");
 }
 
 TEST_F(SettingsTest, AliasesMeanTheirFlag) {
@@ -162,7 +170,8 @@ TEST_F(SettingsTest, OneFlagMayMeanAnotherKeyInAnotherProgram) {
 
 TEST_F(SettingsTest, AnErrorNamesFlagValueAndWhatIsRight) {
   EXPECT_EQ(MessageOf(kCliAll, {"--steps", "0"}), "--steps: 0 must be a whole number from 1 to 1000");
-  EXPECT_EQ(MessageOf(kCliAll, {"--seed", "x"}), "--seed: \"x\" must be a whole number from 0 to 2^63 - 1");
+  EXPECT_EQ(MessageOf(kCliAll, {"--seed", "x"}),
+            "--seed: \"x\" must be a whole number from 0 to 2^64 - 1; leave it out for a random seed");
   EXPECT_EQ(MessageOf(kRenderd, {"--dit-device", "tpu"}), "--dit-device: \"tpu\" must be one of auto, cpu, cuda");
 }
 
@@ -185,6 +194,167 @@ TEST_F(SettingsTest, RefuseAKeyAsAFlagAndNameItsFlagWhereThereIsOne) {
             "unknown flag --num-inference-steps; did you mean --steps? (program --help lists the flags)");
   EXPECT_EQ(MessageOf(kEncoderd, {"--num-inference-steps", "4"}),
             "unknown flag --num-inference-steps (program --help lists the flags)");
+}
+
+// Of every path in the table, from every source: a shell expands "~" only where it sees it.
+TEST_F(SettingsTest, TakeTheHomeFolderForATildeInEveryPath) {
+  const ScopedVariable variable("HOME", "/home/somebody");
+  const auto text_of = [](const Settings& settings, const OptionInfo& info) {
+    const OptionValue value = settings.ValueOf(info);
+    const auto* list = std::get_if<options::TextList>(&value);
+    return list != nullptr ? list->at(0) : std::get<std::string>(value);
+  };
+  int paths = 0;
+  for (const OptionInfo* info : AllOptions()) {
+    if (!IsPath(*info) || info == &options::kConfig.info) continue;
+    ++paths;
+    const std::string flag(info->flag), key(info->key);
+    for (const ProgramMask program : {kEncoderd, kRenderd, kCliAll}) {
+      if ((info->programs & program) == 0) continue;
+      EXPECT_EQ(text_of(MustParse(program, {flag, "~/x"}), *info), "/home/somebody/x") << flag;
+      EXPECT_EQ(text_of(MustParse(program, {flag + "=~/x/y"}), *info), "/home/somebody/x/y") << flag;
+      if (key.empty()) continue;
+      const std::string value = info->type == OptionType::kTextList ? "[\"~/f\"]" : "\"~/f\"";
+      const size_t dot = key.find('.');
+      const std::string section = dot == key.npos ? "" : "." + key.substr(0, dot);
+      const std::string file = File("[default" + section + "]\n" + key.substr(dot + 1) + " = " + value + "\n");
+      EXPECT_EQ(text_of(MustParse(program, {"--config", file}), *info), "/home/somebody/f") << key;
+    }
+  }
+  EXPECT_GT(paths, 8);
+  EXPECT_NE(MessageOf(kCliAll, {"--output=~no-such-user/a.png"}).find("there is no user \"no-such-user\""),
+            std::string::npos);
+}
+
+TEST_F(SettingsTest, FindTheFileItselfInTheHomeFolder) {
+  const std::filesystem::path file = File("[default.generation]\nnum_inference_steps = 7\n");
+  const ScopedVariable variable("HOME", file.parent_path());
+  EXPECT_EQ(MustParse(kCliAll, {"--config=~/" + file.filename().string()}).Get(kSteps), 7);
+  const ScopedVariable config("DIPTYCH_CONFIG", "~/" + file.filename().string());
+  EXPECT_EQ(MustParse(kCliAll, {}).Get(kSteps), 7);
+}
+
+// A legal text of the row that is not its default: the first, or the second.
+std::string SomeText(const OptionInfo& info, bool second) {
+  if (!info.choices.empty()) {
+    std::vector<std::string> choices = SplitCommas(info.choices);
+    std::erase(choices, std::string(info.default_text));
+    return choices.at(second ? 1 : 0);
+  }
+  const int64_t number =
+      std::max<int64_t>(info.least, 0) / info.multiple * info.multiple + (second ? 2 : 1) * info.multiple;
+  switch (info.type) {
+    case OptionType::kBool:
+      return second ? "false" : "true";
+    case OptionType::kInteger:
+    case OptionType::kOptionalInteger:
+      return std::to_string(info.most < 0 ? (second ? -4 : -3) : number);
+    case OptionType::kNumber:
+    case OptionType::kOptionalNumber:
+      return second ? "0.75" : "0.5";
+    case OptionType::kOptionalUnsigned:
+      return second ? "18446744073709551615" : "5";
+    default:
+      return &info == &options::kSize.info ? (second ? "32x48" : "64x80") : (second ? "second" : "first");
+  }
+}
+
+// For every row that has a variable, in every program that takes it.
+TEST_F(SettingsTest, EnvironmentStandsBetweenFlagAndFileForEveryOption) {
+  for (const OptionInfo* info : AllOptions()) {
+    for (const ProgramMask program : {kEncoderd, kRenderd, kCliAll}) {
+      if ((info->programs & program) == 0 || EnvironmentNames(*info).empty()) continue;
+      if (info == &options::kConfig.info || info == &options::kProfile.info) continue;  // they choose the file
+      const std::string flag(info->flag), key(info->key), first = SomeText(*info, false),
+                                                          second = SomeText(*info, true);
+      const ScopedVariable variable(EnvironmentName(*info).c_str(), first);
+      Settings settings = MustParse(program, {});
+      EXPECT_EQ(settings.ValueOf(*info), ParseOption(*info, {first})) << flag;
+      EXPECT_EQ(settings.OriginOf(*info), Origin::kEnvironment) << flag;
+      settings = MustParse(program, {flag + "=" + second});
+      EXPECT_EQ(settings.ValueOf(*info), ParseOption(*info, {second})) << flag;
+      EXPECT_EQ(settings.OriginOf(*info), Origin::kFlag) << flag;
+      if (!key.empty()) {
+        const size_t dot = key.find('.');
+        const std::string section = dot == key.npos ? "" : "." + key.substr(0, dot);
+        const std::string file = File("[default" + section + "]\n" + key.substr(dot + 1) + " = " +
+                                      TomlText(ParseOption(*info, {second})) + "\n");
+        settings = MustParse(program, {"--config", file});
+        EXPECT_EQ(settings.ValueOf(*info), ParseOption(*info, {first})) << flag;
+        unsetenv(EnvironmentName(*info).c_str());
+        settings = MustParse(program, {"--config", file});
+        EXPECT_EQ(settings.ValueOf(*info), ParseOption(*info, {second})) << flag;
+        EXPECT_EQ(settings.OriginOf(*info), Origin::kFile) << flag;
+      }
+      if (info->type == OptionType::kText && info->choices.empty()) continue;
+      if (info->type == OptionType::kTextList) continue;
+      setenv(EnvironmentName(*info).c_str(), "?", 1);
+      EXPECT_EQ(MessageOf(program, {}).rfind(EnvironmentName(*info) + ": \"?\" must be ", 0), 0u)
+          << MessageOf(program, {});
+    }
+  }
+}
+
+TEST_F(SettingsTest, AVariableOfOneDaemonGoesBeforeThatOfAll) {
+  const ScopedVariable all("DIPTYCH_LISTEN", "all:1");
+  const ScopedVariable one("DIPTYCH_RENDERD_LISTEN", "renderd:1");
+  EXPECT_EQ(MustParse(kRenderd, {}).Get(options::kRenderListen), "renderd:1");
+  EXPECT_EQ(MustParse(kEncoderd, {}).Get(options::kEncoderListen), "all:1");
+}
+
+TEST_F(SettingsTest, AListInTheEnvironmentIsWrittenWithCommas) {
+  const ScopedVariable encoders("DIPTYCH_ENCODER", "a:1, b:2");
+  EXPECT_EQ(MustParse(kRenderd, {}).Get(options::kRenderEncoders), (options::TextList{"a:1", "b:2"}));
+  EXPECT_EQ(MustParse(kRenderd, {"--encoder", "c:1,d:2", "--encoder", "e:3"}).Get(options::kRenderEncoders),
+            (options::TextList{"c:1", "d:2", "e:3"}));
+  const ScopedVariable output("DIPTYCH_OUTPUT", "a,b.png");  // a file may be called so
+  EXPECT_EQ(MustParse(kCliAll, {}).Get(options::kOutput), options::TextList{"a,b.png"});
+}
+
+TEST_F(SettingsTest, WarnOfVariablesThatAreNone) {
+  const ScopedVariable variable("DIPTYCH_STEP", "3");
+  const std::vector<std::string> warnings = MustParse(kCliAll, {}).warnings();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("DIPTYCH_STEP is none of the settings and has no effect; did you mean DIPTYCH_STEPS?"),
+            std::string::npos)
+      << warnings[0];
+}
+
+TEST_F(SettingsTest, SizeIsShortForBothSides) {
+  Settings settings = MustParse(kCliAll, {"--size", "64x80"});
+  EXPECT_EQ(settings.Get(options::kWidth), 64);
+  EXPECT_EQ(settings.Get(options::kHeight), 80);
+  EXPECT_EQ(settings.OriginOf(options::kHeight), Origin::kFlag);
+  EXPECT_EQ(MessageOf(kCliAll, {"--size", "64x80", "--width", "32"}),
+            "--size: says again what --width says; leave one of them out");
+  EXPECT_EQ(MessageOf(kCliAll, {"--size", "64"}), "--size: \"64\" must be WIDTHxHEIGHT in pixels: 1024x768");
+  EXPECT_EQ(MessageOf(kCliAll, {"--size", "60x64"}),
+            "--size: 60 must be a whole number from 16 to 16384, a multiple of 16");
+  const ScopedVariable variable("DIPTYCH_SIZE", "96x112");
+  const std::string file = File("[default.generation]\nwidth = 512\nheight = 512\n");
+  settings = MustParse(kCliAll, {"--config", file, "--width", "32"});
+  EXPECT_EQ(settings.Get(options::kWidth), 32);
+  EXPECT_EQ(settings.Get(options::kHeight), 112);
+}
+
+TEST_F(SettingsTest, FindTheFileThatNobodyNames) {
+  const std::filesystem::path home = File("") + ".home";
+  std::filesystem::create_directories(home / "diptych");
+  std::ofstream(home / "diptych/diptych.toml") << "[default.generation]\nnum_inference_steps = 7\n";
+  const ScopedVariable variable("XDG_CONFIG_HOME", home);
+  EXPECT_EQ(MustParse(kCliAll, {}).Get(kSteps), 9);  // DIPTYCH_CONFIG is none
+  unsetenv("DIPTYCH_CONFIG");
+  const Settings settings = MustParse(kCliAll, {});
+  EXPECT_EQ(settings.Get(kSteps), 7);
+  EXPECT_EQ(settings.Get(options::kConfig), (home / "diptych/diptych.toml").string());
+  EXPECT_EQ(ConfigurationLine(settings),
+            "configuration file " + (home / "diptych/diptych.toml").string() + " (found there)");
+  EXPECT_EQ(MustParse(kCliAll, {"--config", "none"}).Get(kSteps), 9);
+  EXPECT_EQ(ConfigurationLine(MustParse(kCliAll, {"--config", "none"})), "no configuration file (--config)");
+  EXPECT_EQ(MustParse(kCliAll, {"--config", File("[default.generation]\nnum_inference_steps = 5\n")}).Get(kSteps), 5);
+  std::ofstream(home / "diptych/diptych.toml") << "[default]\nnonsense = 7\n";
+  EXPECT_NE(MessageOf(kCliAll, {}).find("(the file was found there; --config none reads none)"), std::string::npos);
+  std::filesystem::remove_all(home);
 }
 
 TEST_F(SettingsTest, RefuseAProfileWithoutAFile) {
@@ -219,7 +389,7 @@ TEST(SettingsForTest, TakesKeysAndFlags) {
       SettingsForTest({{"encoder.threads", "3"}, {"--seed", "5"}, {"--output", "a"}, {"--output", "b"}});
   EXPECT_EQ(settings.Get(options::kEncoderThreads), 3);
   EXPECT_EQ(settings.Get(options::kRenderThreads), 0);
-  EXPECT_EQ(settings.Get(options::kSeed), std::optional<int64_t>(5));
+  EXPECT_EQ(settings.Get(options::kSeed), std::optional<uint64_t>(5));
   EXPECT_EQ(settings.Get(options::kOutput), (options::TextList{"a", "b"}));
   EXPECT_THROW(SettingsForTest({{"encoder.thread", "3"}}), Error);
 }

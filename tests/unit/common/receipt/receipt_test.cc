@@ -24,7 +24,7 @@ Receipt Sample() {
   receipt.negative = Prompt("blue", "");
   receipt.width = 640;
   receipt.height = 512;
-  receipt.seed = 9223372036854775807u;
+  receipt.seed = 18446744073709551615u;
   receipt.steps = 9;
   receipt.shift = 0.1 + 0.2;
   receipt.guidance_scale = 1.0 / 3.0;
@@ -120,8 +120,8 @@ TEST(Receipt, RefusesWrongTypesAndRanges) {
   EXPECT_EQ(MessageWith("width", 0), "receipt: \"width\" must be a whole number from 1 to 2147483647");
   EXPECT_EQ(MessageWith("width", -16), "receipt: \"width\" must be a whole number from 1 to 2147483647");
   EXPECT_EQ(MessageWith("steps", 9.5), "receipt: \"steps\" must be a whole number from 1 to 2147483647");
-  EXPECT_EQ(MessageWith("seed", 9223372036854775808u),
-            "receipt: \"seed\" must be a whole number from 0 to 9223372036854775807");
+  EXPECT_EQ(MessageWith("seed", 1.8446744073709552e19),
+            "receipt: \"seed\" must be a whole number from 0 to 18446744073709551615");
   EXPECT_EQ(MessageWith("shift", "3"), "receipt: \"shift\" must be a number");
   EXPECT_EQ(MessageWith("shift", -3), "receipt: \"shift\" must be a number of at least 0");
   EXPECT_EQ(MessageWith("layer", 2), "receipt: \"layer\" must be a negative whole number");

@@ -39,11 +39,11 @@ TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {
                                              {"--threads", "3"}});
   const PrivateNodesPlan plan = PlanPrivateNodes(ReadPrivate(settings), "bin", nullptr);
   using Arguments = std::vector<std::string>;
-  EXPECT_EQ(plan.encoder_arguments, (Arguments{"--model-path", "m", "--threads", "3", "--log-level", "info",
-                                               "--text-encoder-path", "t", "--torch-dtype", "float32"}));
+  EXPECT_EQ(plan.encoder_arguments, (Arguments{"--config", "none", "--model-path", "m", "--threads", "3", "--log-level",
+                                               "info", "--text-encoder-path", "t", "--torch-dtype", "float32"}));
   EXPECT_EQ(plan.renderer_arguments,
-            (Arguments{"--model-path", "m", "--threads", "3", "--log-level", "info", "--transformer-path", "d",
-                       "--vae-path", "v", "--torch-dtype", "float32"}));
+            (Arguments{"--config", "none", "--model-path", "m", "--threads", "3", "--log-level", "info",
+                       "--transformer-path", "d", "--vae-path", "v", "--torch-dtype", "float32"}));
 }
 
 const Receipt kReceipt = [] {
@@ -63,17 +63,17 @@ TEST(PrivateOptions, HandOnDevicesAndTilesWhenTheCommandLineSaysThem) {
                                                                               {"--tile-overlap", "32"}})),
                                                  "bin", &kReceipt);
   using Arguments = std::vector<std::string>;
-  EXPECT_EQ(plan.encoder_arguments,
-            (Arguments{"--log-level", "info", "--torch-dtype", "float32", "--text-encoder-device=cpu"}));
+  EXPECT_EQ(plan.encoder_arguments, (Arguments{"--config", "none", "--log-level", "info", "--torch-dtype", "float32",
+                                               "--text-encoder-device=cpu"}));
   EXPECT_EQ(plan.renderer_arguments,
-            (Arguments{"--log-level", "info", "--torch-dtype", "bfloat16", "--dit-device=cuda", "--vae-device=cpu",
-                       "--tiled-vae=on", "--tile-size=256", "--tile-overlap=32"}));
+            (Arguments{"--config", "none", "--log-level", "info", "--torch-dtype", "bfloat16", "--dit-device=cuda",
+                       "--vae-device=cpu", "--tiled-vae=on", "--tile-size=256", "--tile-overlap=32"}));
 }
 
 TEST(PrivateOptions, TakeWhatIsNotGivenFromTheReceipt) {
   using Arguments = std::vector<std::string>;
   const PrivateOptions options = ReadPrivate(SettingsForTest({{"model_path", "m"}}));
-  const Arguments common = {"--model-path", "m", "--log-level", "info"};
+  const Arguments common = {"--config", "none", "--model-path", "m", "--log-level", "info"};
   const auto with = [&](const Arguments& more) {
     Arguments all = common;
     all.insert(all.end(), more.begin(), more.end());

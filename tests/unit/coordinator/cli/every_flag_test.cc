@@ -15,6 +15,7 @@
 #include "coordinator/files.h"
 #include "coordinator/input.h"
 #include "gtest/gtest.h"
+#include "tests/support/plain_environment.h"
 #include "tests/unit/coordinator/support/fake_renderer.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
 
@@ -56,6 +57,7 @@ const std::vector<Row>& Rows() {
 
       {options::kWidth.info, {"--width", "32"}},
       {options::kHeight.info, {"--height", "32"}},
+      {options::kSize.info, {"--size", "32x48"}},
       {options::kSteps.info, {"--steps", "2"}},
       {options::kSeed.info, {"--seed", "6"}},
       {options::kShift.info, {"--shift", "2.5"}},
@@ -106,8 +108,7 @@ bool MayBeIdle(std::string_view command, const OptionInfo& option) {
 class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
  protected:
   EveryFlagTest() {
-    unsetenv("DIPTYCH_RENDER");
-    unsetenv("DIPTYCH_CONFIG");
+    MakeEnvironmentPlain();
     for (const char* name : {"model/tokenizer", "other"}) std::filesystem::create_directories(folder_ / name);
     Write("loud.toml", "[default.log]\nlevel = \"debug\"\n");
     Write("two.toml", "[default]\n[loud.log]\nlevel = \"debug\"\n");

@@ -75,8 +75,8 @@ TEST_F(PictureOrderTest, DrawsASeedOnlyWhenNoneIsGiven) {
 TEST_F(PictureOrderTest, DrawnSeedsDiffer) { EXPECT_NE(RandomSeed() + RandomSeed() + RandomSeed(), 3 * RandomSeed()); }
 
 TEST_F(PictureOrderTest, RefusesSeedsThatRunOverTheEnd) {
-  EXPECT_NO_THROW(Order("p", {{"--seed", "9223372036854775806"}, {"--count", "2"}}));
-  EXPECT_THROW(Order("p", {{"--seed", "9223372036854775806"}, {"--count", "3"}}), UsageError);
+  EXPECT_NO_THROW(Order("p", {{"--seed", "18446744073709551614"}, {"--count", "2"}}));
+  EXPECT_THROW(Order("p", {{"--seed", "18446744073709551614"}, {"--count", "3"}}), UsageError);
 }
 
 TEST_F(PictureOrderTest, LeavesTheShiftToTheCheckpointUnlessItIsGiven) {

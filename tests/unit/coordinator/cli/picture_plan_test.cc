@@ -102,6 +102,7 @@ TEST(PicturePlan, EveryKeyOfALineChangesItsPictureAlone) {
                                                            {&options::kKeepWhitespace.info, "true"},
                                                            {&options::kWidth.info, "32"},
                                                            {&options::kHeight.info, "32"},
+                                                           {&options::kSize.info, "\"32x48\""},
                                                            {&options::kSteps.info, "2"},
                                                            {&options::kSeed.info, "6"},
                                                            {&options::kSeeds.info, "[6]"},
@@ -162,9 +163,9 @@ TEST(PicturePlan, RefusesMorePicturesThanOneCommandTakes) {
 
 TEST(PicturePlan, NamesTheLineOfWhatIsWrong) {
   EXPECT_EQ(RefusalOf([] {
-              PlanFile("a\n{\"prompt\": \"b\", \"seed\": 9223372036854775807}", {{"--count", "2"}});
+              PlanFile("a\n{\"prompt\": \"b\", \"seed\": 18446744073709551615}", {{"--count", "2"}});
             }),
-            "f:2: --seed 9223372036854775807 leaves no room for 2 following seeds; the last must be at most 2^63 - 1");
+            "f:2: --seed 18446744073709551615 leaves no room for 2 following seeds; the last must be at most 2^64 - 1");
 }
 
 TEST(PicturePlan, TellsOfTheSameThingOnce) {

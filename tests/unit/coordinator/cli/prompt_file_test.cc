@@ -1,5 +1,7 @@
 #include "coordinator/cli/prompt_file.h"
 
+#include <stdlib.h>
+
 #include <optional>
 #include <variant>
 
@@ -55,6 +57,23 @@ TEST(PromptFile, KnowsThePlaceOfEveryPrompt) {
   EXPECT_EQ(lines[1].place, "some.jsonl:4");
 }
 
+TEST(PromptFile, TakesTheHomeFolderForATildeInAnOutput) {
+  setenv("HOME", "/home/somebody", 1);
+  EXPECT_EQ(ValueOf<options::TextList>("\"output\": \"~/a.png\""), options::TextList{"/home/somebody/a.png"});
+  EXPECT_EQ(ValueOf<options::TextList>("\"output\": [\"a.png\", \"~/b.png\"]"),
+            (options::TextList{"a.png", "/home/somebody/b.png"}));
+}
+
+TEST(PromptFile, TakesASizeForBothSides) {
+  const PromptLine line = ParsePromptFile(R"({"prompt": "p", "size": "64x96"})", "f")[0];
+  ASSERT_EQ(line.values.size(), 2u);
+  EXPECT_EQ(line.values[0], (Settings::Change{&options::kWidth.info, int64_t{64}}));
+  EXPECT_EQ(line.values[1], (Settings::Change{&options::kHeight.info, int64_t{96}}));
+  EXPECT_EQ(RefusalOf(R"({"prompt": "p", "height": 64, "size": "64x96"})"),
+            "f:1: \"size\" says again what another key of the line says");
+  EXPECT_EQ(RefusalOf(R"({"prompt": "p", "size": 64})"), "f:1: size: 64 must be a text");
+}
+
 TEST(PromptFile, ReadsAnObjectBehindBlanks) {
   EXPECT_EQ(PromptsOf(" \t{\"prompt\": \"a \\\"cat\\\"\\n\"}"), Prompts{"a \"cat\"\n"});
   EXPECT_EQ(PromptsOf("{\"prompt\": \"\"}"), Prompts{""});
@@ -65,7 +84,7 @@ TEST(PromptFile, ReadsValuesAsTheFlagsOfThatName) {
   EXPECT_EQ(ValueOf<double>("\"guidance_scale\": 2"), 2.0);
   EXPECT_EQ(ValueOf<double>("\"guidance_scale\": 0.1"), 0.1);
   EXPECT_EQ(ValueOf<std::optional<double>>("\"shift\": 2.5"), 2.5);
-  EXPECT_EQ(ValueOf<std::optional<int64_t>>("\"seed\": 9223372036854775807"), 9223372036854775807);
+  EXPECT_EQ(ValueOf<std::optional<uint64_t>>("\"seed\": 18446744073709551615"), 18446744073709551615u);
   EXPECT_EQ(ValueOf<std::string>("\"system\": \"s\""), "s");
   EXPECT_EQ(ValueOf<std::string>("\"system_prompt\": \"s\""), "s");
   EXPECT_EQ(ValueOf<std::string>("\"negative_prompt\": \"\""), "");
@@ -118,8 +137,8 @@ TEST(PromptFile, RefusesValuesThatTheFlagWouldRefuse) {
   EXPECT_EQ(refusal("\"width\": \"64\""),
             "f:1: width: \"64\" must be a whole number from 16 to 16384, a multiple of 16");
   EXPECT_EQ(refusal("\"steps\": 2.5"), "f:1: steps: \"2.5\" must be a whole number from 1 to 1000");
-  EXPECT_EQ(refusal("\"seed\": 9223372036854775808"),
-            "f:1: seed: \"9223372036854775808\" must be a whole number from 0 to 2^63 - 1");
+  EXPECT_EQ(refusal("\"seed\": -1"),
+            "f:1: seed: \"-1\" must be a whole number from 0 to 2^64 - 1; leave it out for a random seed");
   EXPECT_EQ(refusal("\"remove_quotes\": 1"), "f:1: remove_quotes: 1 must be true or false");
   EXPECT_EQ(refusal("\"negative_prompt\": null"), "f:1: negative_prompt: null must be a text");
   EXPECT_EQ(refusal("\"shift\": null"), "f:1: shift: null must be a number from 0.001 to 1000");

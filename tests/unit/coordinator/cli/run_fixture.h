@@ -10,6 +10,7 @@
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/run.h"
 #include "gtest/gtest.h"
+#include "tests/support/plain_environment.h"
 #include "tests/unit/coordinator/support/fake_renderer.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
 
@@ -18,8 +19,7 @@ namespace diptych {
 class RunTest : public testing::Test {
  protected:
   RunTest() {
-    unsetenv("DIPTYCH_RENDER");
-    unsetenv("DIPTYCH_CONFIG");
+    MakeEnvironmentPlain();
   }
   int Run(const std::vector<std::string>& arguments) {
     out_.str("");

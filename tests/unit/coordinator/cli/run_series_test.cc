@@ -154,10 +154,10 @@ TEST_F(RunSeriesTest, RefusesAPromptFileBeforeAnythingIsSubmitted) {
   };
   expect_refusal("a cat\n{\"prompt\": \"a dog\", \"widht\": 64}\n",
                  file + ":2: unknown key \"widht\"; did you mean \"width\"?");
-  expect_refusal("a cat\n{\"prompt\": \"a dog\", \"seed\": 9223372036854775807, \"count\": 2}\n",
+  expect_refusal("a cat\n{\"prompt\": \"a dog\", \"seed\": 18446744073709551615, \"count\": 2}\n",
                  file +
-                     ":2: --seed 9223372036854775807 leaves no room for 2 following seeds; the last must be at most "
-                     "2^63 - 1");
+                     ":2: --seed 18446744073709551615 leaves no room for 2 following seeds; the last must be at most "
+                     "2^64 - 1");
   expect_refusal("a\n{\"prompt\": \"b\", \"output\": \"" + (folder_ / "p-1.png") + "\"}\n",
                  file + ":2: output \"" + (folder_ / "p-1.png") + "\" is given twice");
   expect_refusal("a cat\n", "--prompts and PROMPT exclude each other: the file's lines are the prompts", {"a dog"});

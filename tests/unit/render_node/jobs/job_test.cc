@@ -117,7 +117,7 @@ TEST(JobJson, GivesASpecBackAsItWas) {
   spec.width = 1024;
   spec.height = 768;
   spec.steps = 9;
-  spec.seed = (uint64_t{1} << 63) - 1;
+  spec.seed = UINT64_MAX;
   spec.shift = 0.1 + 0.2;
   spec.guidance_scale = 4.5;
   spec.cfg_normalization = 1.25;
