@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "common/config/settings.h"
 #include "common/daemon/standard_streams.h"
+#include "common/daemon/start_anew.h"
 #include "common/log/log.h"
 
 namespace diptych {
@@ -39,6 +40,7 @@ int DaemonMain(const DaemonProgram& program, int argc, const char* const* argv,
   log->Debug(ConfigurationLine(**settings));
   for (const std::string& warning : (*settings)->warnings()) log->Warn(warning);
   const absl::Status status = run(*config, *log);
+  StartAnewIfWished(status);
   return status.ok() ? 0 : fail(status, 1);
 }
 

@@ -18,9 +18,18 @@ void DaemonStop::Ask() {
   asked_.notify_one();
 }
 
-void DaemonStop::Wait() {
+void DaemonStop::Fail(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  if (is_asked_) return;
+  failure_ = why;
+  is_asked_ = true;
+  asked_.notify_one();
+}
+
+std::string DaemonStop::Wait() {
   std::unique_lock lock(mutex_);  // not a future: ThreadSanitizer holds signals back while one waits for it
   asked_.wait(lock, [this] { return is_asked_; });
+  return failure_;
 }
 
 void AnnounceAddress(const Address& address) {

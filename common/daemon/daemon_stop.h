@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <string>
 
 #include "common/log/log.h"
 #include "common/net/address.h"
@@ -22,8 +23,11 @@ class DaemonStop {
   // Call it before anybody is told that the daemon serves: who hears that may ask for the end.
   void Loaded() { loading_ = false; }
 
-  // Returns when the end has been asked for, if only before.
-  void Wait();
+  // Asks for the end from within; the first reason counts. Any thread.
+  void Fail(const std::string& why);
+
+  // Returns when the end has been asked for, if only before: why it failed, empty when a signal asked.
+  std::string Wait();
 
  private:
   void Ask();
@@ -33,6 +37,7 @@ class DaemonStop {
   std::mutex mutex_;
   std::condition_variable asked_;
   bool is_asked_ = false;
+  std::string failure_;
   const ShutdownSignal signal_;  // last: its thread uses the others
 };
 

@@ -2,14 +2,16 @@
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <utility>
 
 #include "common/error/error.h"
 #include "common/error/json_mistake.h"
+#include "common/source_files/file_kind.h"
+#include "common/source_files/model_folder.h"
+#include "common/source_files/python_json.h"
+#include "common/source_files/read_file.h"
 
 namespace diptych {
 
@@ -29,6 +31,10 @@ JsonFacts::JsonFacts(const std::string& text, const std::string& name) : data_(s
   try {
     data_->object = nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
+    data_->object = nlohmann::json::parse(NumbersOfPythonAsNull(text), nullptr, /*allow_exceptions=*/false);
+    if (data_->object.is_object()) return;
+    const std::string kind = FileKind({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, text.size());
+    if (!kind.empty()) throw Error(ErrorCode::kInvalidArgument, name + ": this is " + kind);
     throw Error(ErrorCode::kInvalidArgument, name + ": not valid JSON: " + JsonMistake(error, text.size()));
   } catch (const nlohmann::json::out_of_range&) {
     throw Error(ErrorCode::kInvalidArgument, name + ": a number is out of range");
@@ -125,23 +131,13 @@ void JsonFacts::RequireIfPresent(const std::string& key, bool value) const {
 
 std::string ConfigFileOf(const std::string& checkpoint) {
   const std::filesystem::path given(checkpoint);
-  if (!std::filesystem::exists(given)) {
-    throw Error(ErrorCode::kNotFound, checkpoint + ": there is no such file or folder of a checkpoint");
-  }
+  if (const std::string problem = PartProblem(checkpoint); !problem.empty()) throw Error(ErrorCode::kNotFound, problem);
   return ((std::filesystem::is_directory(given) ? given : given.parent_path()) / "config.json").string();
 }
 
 std::string ReadTextFile(const std::string& path) {
-  constexpr std::streamoff kLimit = 16 << 20;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) throw Error(ErrorCode::kNotFound, path + ": cannot be opened");
-  if (file.tellg() < 0 || file.tellg() > kLimit) {
-    throw Error(ErrorCode::kInvalidArgument, path + ": not a text file of at most 16 MiB");
-  }
-  file.seekg(0);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
+  constexpr int64_t kMost = 16 << 20;
+  return ReadWholeFile(path, kMost);
 }
 
 }  // namespace diptych

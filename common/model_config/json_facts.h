@@ -44,7 +44,7 @@ class JsonFacts {
 // such folder or file.
 std::string ConfigFileOf(const std::string& checkpoint);
 
-// The whole file. Throws Error(kNotFound) naming the path; at most 16 MiB.
+// The whole file, at most 16 MiB; throws what ReadWholeFile throws.
 std::string ReadTextFile(const std::string& path);
 
 }  // namespace diptych

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "common/error/error.h"
 #include "common/prompt/prompt_text.h"
 #include "common/prompt/utf8.h"
+#include "common/source_files/file_kind.h"
+#include "common/source_files/model_folder.h"
+#include "common/source_files/read_file.h"
 #include "common/tokenizer/find_tokenizer.h"
 #include "common/tokenizer/nfc.h"
 #include "common/tokenizer/tokenizer_json.h"
@@ -22,14 +23,18 @@ namespace {
 constexpr size_t kMaxTextBytes = size_t{256} << 20;
 
 TextFile ReadTextFile(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  TextFile read{path.string(), {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()}};
-  if (!file.is_open() || file.bad()) throw Error(ErrorCode::kNotFound, path.string() + ": cannot be read");
-  return read;
+  constexpr int64_t kMost = int64_t{1} << 30;  // Qwen's has 11 MB
+  return {path.string(), ReadWholeFile(path.string(), kMost)};
+}
+
+// A link that points nowhere is there, and cannot be read.
+bool IsThere(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return IsFile(path) || (std::filesystem::is_symlink(path, ignored) && !std::filesystem::exists(path, ignored));
 }
 
 std::optional<TextFile> ReadTextFileIfThere(const std::filesystem::path& path) {
-  if (!IsFile(path)) return std::nullopt;
+  if (!IsThere(path)) return std::nullopt;
   return ReadTextFile(path);
 }
 
@@ -57,12 +62,14 @@ BpeTokenizer BpeTokenizer::Load(const std::string& folder) {
     tokenizer.files_read_ = {file->name};
     return tokenizer;
   }
-  if (!IsFile(path / "vocab.json") || !IsFile(path / "merges.txt")) {
-    const std::filesystem::path checkpoint = path.parent_path();
-    if (std::error_code ignored; !checkpoint.empty() && !std::filesystem::exists(checkpoint, ignored)) {
-      throw Error(ErrorCode::kNotFound, "there is no folder " + checkpoint.string());
+  if (!IsThere(path / "vocab.json") || !IsThere(path / "merges.txt")) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored) && path.has_parent_path()) {
+      const std::string problem = ModelFolderProblem(path.parent_path().string());
+      if (!problem.empty()) throw Error(ErrorCode::kNotFound, problem);
     }
-    throw Error(ErrorCode::kNotFound, folder + ": no tokenizer, expected tokenizer.json, or vocab.json and merges.txt");
+    throw Error(ErrorCode::kNotFound, folder + ": no tokenizer, expected tokenizer.json, or vocab.json and merges.txt" +
+                                          UnfinishedDownloadOf((path / "tokenizer.json").string()));
   }
   const VocabFiles files{ReadTextFile(path / "vocab.json"), ReadTextFile(path / "merges.txt"),
                          ReadTextFileIfThere(path / "tokenizer_config.json"),

@@ -8,8 +8,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A link that points nowhere counts: it says where the tokenizer should be, and reading it says what is wrong.
+bool IsThere(const fs::path& path) {
+  std::error_code ignored;
+  return IsFile(path) || fs::is_symlink(path, ignored);
+}
+
 bool HoldsTokenizer(const fs::path& folder) {
-  return IsFile(folder / "tokenizer.json") || (IsFile(folder / "vocab.json") && IsFile(folder / "merges.txt"));
+  return IsThere(folder / "tokenizer.json") || (IsThere(folder / "vocab.json") && IsThere(folder / "merges.txt"));
 }
 
 }  // namespace

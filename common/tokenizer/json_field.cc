@@ -5,6 +5,7 @@
 
 #include "common/error/error.h"
 #include "common/error/json_mistake.h"
+#include "common/source_files/file_kind.h"
 
 namespace diptych {
 
@@ -21,6 +22,8 @@ json ParseJson(std::string_view text, const std::string& file) {
   try {
     return json::parse(text);
   } catch (const json::parse_error& error) {
+    const std::string kind = FileKind({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, text.size());
+    if (!kind.empty()) throw Error(ErrorCode::kDataLoss, file + ": this is " + kind);
     throw Error(ErrorCode::kDataLoss, file + ": not valid JSON: " + JsonMistake(error, text.size()));
   } catch (const json::out_of_range&) {
     throw Error(ErrorCode::kDataLoss, file + ": a number is out of range");

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <regex>
 #include <vector>
 
 #include "common/error/error.h"
+#include "common/source_files/file_kind.h"
 #include "common/weights/mapped_file.h"
 #include "common/weights/strict_json.h"
 
@@ -15,30 +18,80 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFileSuffix = ".safetensors";
-constexpr std::string_view kIndexSuffix = ".safetensors.index.json";
+constexpr std::string_view kModel = "model";                             // what transformers calls a checkpoint
+constexpr std::string_view kDiffusionModel = "diffusion_pytorch_model";  // what diffusers calls one
 
-// Names in `folder` that end in `suffix`, sorted.
-std::vector<std::string> FilesEndingIn(const std::string& folder, std::string_view suffix) {
+// Names in `folder`, sorted.
+std::vector<std::string> NamesIn(const std::string& folder) {
   std::error_code error;
   std::vector<std::string> names;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (name.ends_with(suffix)) names.push_back(name);
+    names.push_back(entry->path().filename().string());
   }
   if (error) throw Error(ErrorCode::kInvalidArgument, folder + ": " + error.message());
   std::sort(names.begin(), names.end());
   return names;
 }
 
-// The only one, or the one with a base name that the libraries use.
-std::string Choose(const std::vector<std::string>& names, std::string_view suffix, const std::string& folder) {
-  if (names.size() == 1) return names.front();
-  for (const std::string_view base : {"model", "diffusion_pytorch_model"}) {
-    const std::string usual = std::string(base) + std::string(suffix);
-    if (std::find(names.begin(), names.end(), usual) != names.end()) return usual;
+bool IsIn(const std::vector<std::string>& names, const std::string& name) {
+  return std::binary_search(names.begin(), names.end(), name);
+}
+
+std::string FileOf(std::string_view base) { return std::string(base) + std::string(kFileSuffix); }
+std::string IndexOf(std::string_view base) { return FileOf(base) + ".index.json"; }
+
+// "model-00001-of-00003.safetensors", "model.fp16-00001-of-00003.safetensors": the base, "model" or "model.fp16".
+std::optional<std::string> BaseOfShard(const std::string& name) {
+  static const std::regex kShard(R"((.+)-\d{5}-of-\d{5}(\.[A-Za-z0-9_]+)?\.safetensors)");
+  std::smatch parts;
+  if (!std::regex_match(name, parts, kShard)) return std::nullopt;
+  return parts[1].str();
+}
+
+// An index of any variant: model.safetensors.index.json, model.safetensors.index.fp16.json,
+// model.safetensors.fp16.index.json.
+bool IsIndex(const std::string& name) {
+  const size_t file = name.find(".safetensors.");
+  return file != name.npos && name.ends_with(".json") && name.find(".index.", file) != name.npos;
+}
+
+std::string List(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 4;
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > kMost ? text + ", ..." : text;
+}
+
+// A folder without anything that could be read.
+[[noreturn]] void NothingIn(const std::string& folder, const std::vector<std::string>& names) {
+  std::vector<std::string> shards, unfinished, others;
+  std::string base;
+  for (const std::string& name : names) {
+    const std::string whole = fs::path(name).stem().string();
+    if (const auto shard_base = BaseOfShard(name)) {
+      shards.push_back(name);
+      base = *shard_base;
+    } else if (whole.find(kFileSuffix) != whole.npos || name.ends_with(".incomplete")) {
+      unfinished.push_back(name);
+    } else if (name.ends_with(".gguf") || name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth") ||
+               name.ends_with(".ckpt")) {
+      others.push_back(name);
+    }
   }
-  throw Error(ErrorCode::kInvalidArgument, folder + ": both " + names[0] + " and " + names[1] +
-                                               " could be the model; name one of the files instead of the folder");
+  if (!shards.empty()) {
+    throw Error(ErrorCode::kNotFound, folder + ": the shards " + List(shards) + " lie here without their index; put " +
+                                          IndexOf(base) + " of the same model beside them");
+  }
+  if (!unfinished.empty()) {
+    throw Error(ErrorCode::kNotFound,
+                folder + ": no *.safetensors here, but " + List(unfinished) + ": a download that has not ended");
+  }
+  if (!others.empty()) {
+    const std::string kind = FileKind((fs::path(folder) / others[0]).string());
+    throw Error(ErrorCode::kNotFound, folder + ": no *.safetensors here; " + others[0] + " is " +
+                                          (kind.empty() ? "of a kind that is not read: only *.safetensors are" : kind));
+  }
+  throw Error(ErrorCode::kNotFound, folder + ": no *.safetensors and no *.safetensors.index.json in this folder");
 }
 
 // A shard lies beside its index: an index that somebody else wrote must not name files elsewhere.
@@ -47,25 +100,96 @@ bool IsPlainFileName(const std::string& name) {
          name.find_first_of(std::string("/\\\0", 3)) == std::string::npos;
 }
 
+// Shards that an index lists, and the tensors that it lists in each.
+std::map<std::string, std::vector<std::string>> ShardsOf(const std::string& folder, const std::string& index_name) {
+  const std::string index_path = (fs::path(folder) / index_name).string();
+  const MappedFile index_file(index_path);
+  const std::string_view text(reinterpret_cast<const char*>(index_file.bytes().data()), index_file.bytes().size());
+  std::vector<std::string> repeated;
+  nlohmann::json index;
+  try {
+    index = ParseStrictJson(text, index_path, 16, &repeated);
+  } catch (const Error& error) {
+    const std::string kind = FileKind(index_path);
+    if (kind.empty()) throw;
+    throw Error(error.code(), index_path + ": this is " + kind);
+  }
+  const auto weight_map = index.find("weight_map");
+  if (weight_map == index.end() || !weight_map->is_object()) {
+    throw Error(ErrorCode::kDataLoss,
+                index_path + ": expected an object \"weight_map\" of tensor names and file names");
+  }
+  std::map<std::string, std::vector<std::string>> shards;
+  for (const auto& [name, value] : weight_map->items()) {
+    const std::string shard = value.is_string() ? value.get<std::string>() : "";
+    if (!IsPlainFileName(shard)) {
+      throw Error(ErrorCode::kDataLoss, index_path + ": weight_map names " + value.dump(-1, ' ', true).substr(0, 200) +
+                                            ", expected the name of a file beside it");
+    }
+    shards[shard].push_back(name);
+  }
+  return shards;
+}
+
 }  // namespace
 
 std::shared_ptr<const Checkpoint> Checkpoint::Open(const std::string& path) {
   std::shared_ptr<Checkpoint> checkpoint(new Checkpoint);
   checkpoint->path_ = path;
-  std::error_code error;
-  if (!fs::is_directory(path, error)) {
-    checkpoint->AddFile(path);
-    return checkpoint;
-  }
-  const fs::path folder(path);
-  if (const auto indexes = FilesEndingIn(path, kIndexSuffix); !indexes.empty()) {
-    checkpoint->AddIndexed(path, folder / Choose(indexes, kIndexSuffix, path));
-  } else if (const auto files = FilesEndingIn(path, kFileSuffix); !files.empty()) {
-    checkpoint->AddFile(folder / Choose(files, kFileSuffix, path));
+  if (std::error_code error; fs::is_directory(path, error)) {
+    checkpoint->OpenFolder(path);
   } else {
-    throw Error(ErrorCode::kNotFound, path + ": no *.safetensors and no *.safetensors.index.json in this folder");
+    checkpoint->AddFile(path);
+  }
+  for (const auto& [name, file] : checkpoint->files_) {
+    checkpoint->warnings_.insert(checkpoint->warnings_.end(), file->warnings().begin(), file->warnings().end());
   }
   return checkpoint;
+}
+
+void Checkpoint::OpenFolder(const std::string& folder) {
+  const std::vector<std::string> names = NamesIn(folder);
+  const auto path_of = [&](const std::string& name) { return (fs::path(folder) / name).string(); };
+  const std::string file = FileOf(kModel), index = IndexOf(kModel);
+  const std::string diffusion_file = FileOf(kDiffusionModel), diffusion_index = IndexOf(kDiffusionModel);
+  if (IsIn(names, file)) {
+    if (IsIn(names, index)) {
+      warnings_.push_back(path_of(file) + ": taken alone, as transformers does; " + index +
+                          " beside it is passed over: it may be left from a time before shards were merged");
+    }
+    return AddFile(path_of(file));
+  }
+  if (IsIn(names, index)) return AddIndexed(folder, index);
+  if (IsIn(names, diffusion_index)) {
+    if (!IsIn(names, diffusion_file)) return AddIndexed(folder, diffusion_index);
+    const bool complete = [&] {
+      for (const auto& [shard, tensors] : ShardsOf(folder, diffusion_index)) {
+        if (!IsIn(names, shard)) return false;
+      }
+      return true;
+    }();
+    const std::string taken = complete ? diffusion_index : diffusion_file;
+    warnings_.push_back(path_of(taken) + ": taken, and " + (complete ? diffusion_file : diffusion_index) +
+                        " beside it passed over" + (complete ? ", as diffusers does" : ": its shards are not here"));
+    return complete ? AddIndexed(folder, diffusion_index) : AddFile(path_of(diffusion_file));
+  }
+  if (IsIn(names, diffusion_file)) return AddFile(path_of(diffusion_file));
+
+  std::vector<std::string> files, indexes;
+  for (const std::string& name : names) {
+    if (IsIndex(name)) indexes.push_back(name);
+    if (name.ends_with(kFileSuffix) && !BaseOfShard(name)) files.push_back(name);
+  }
+  if (files.size() + indexes.size() > 1) {
+    files.insert(files.end(), indexes.begin(), indexes.end());
+    throw Error(ErrorCode::kInvalidArgument, folder + ": each of " + List(files) +
+                                                 " could be the model; give one of the files instead of the folder, or "
+                                                 "call it " +
+                                                 file);
+  }
+  if (!indexes.empty()) return AddIndexed(folder, indexes[0]);
+  if (files.empty()) NothingIn(folder, names);
+  AddFile(path_of(files[0]));
 }
 
 const TensorEntry* Checkpoint::Find(std::string_view name) const {
@@ -79,31 +203,44 @@ void Checkpoint::AddFile(const std::string& path) {
   files_[path] = file;
 }
 
-void Checkpoint::AddIndexed(const std::string& folder, const std::string& index_path) {
-  const MappedFile index_file(index_path);
-  const std::string_view text(reinterpret_cast<const char*>(index_file.bytes().data()), index_file.bytes().size());
-  const nlohmann::json index = ParseStrictJson(text, index_path, 16);
-  const auto weight_map = index.find("weight_map");
-  if (weight_map == index.end() || !weight_map->is_object()) {
-    throw Error(ErrorCode::kDataLoss,
-                index_path + ": expected an object \"weight_map\" of tensor names and file names");
-  }
-  for (const auto& [name, value] : weight_map->items()) {
-    const std::string shard = value.is_string() ? value.get<std::string>() : "";
-    if (!IsPlainFileName(shard)) {
-      throw Error(ErrorCode::kDataLoss, index_path + ": weight_map names " + value.dump(-1, ' ', true).substr(0, 200) +
-                                            ", expected the name of a file beside it");
+void Checkpoint::AddIndexed(const std::string& folder, const std::string& index_name) {
+  const std::string index_path = (fs::path(folder) / index_name).string();
+  size_t found = 0;
+  std::string why_none;
+  const std::map<std::string, std::vector<std::string>> shards = ShardsOf(folder, index_name);
+  for (const auto& [shard, tensors] : shards) {
+    const std::string path = (fs::path(folder) / shard).string();
+    try {
+      AddFile(path);
+      ++found;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNotFound) throw;
+      warnings_.push_back(std::string(error.what()) + UnfinishedDownloadOf(path) + "; " + index_name + " lists " +
+                          std::to_string(tensors.size()) + " tensors in it");
+      if (why_none.empty()) why_none = warnings_.back();
+      for (const std::string& name : tensors)
+        absent_[name] = ": its shard " + shard + " is not there" + UnfinishedDownloadOf(path);
+      continue;
     }
-    std::shared_ptr<const SafetensorsFile>& file = files_[fs::path(folder) / shard];
-    if (!file) file = SafetensorsFile::Open(fs::path(folder) / shard);
-    const TensorEntry* entry = file->Find(name);
-    if (entry == nullptr) {
-      throw Error(ErrorCode::kDataLoss, index_path + ": tensor " +
-                                            nlohmann::json(name).dump(-1, ' ', true).substr(0, 200) +
-                                            " is listed but missing from " + shard);
-    }
-    tensors_[name] = {entry, file.get()};
   }
+  for (const auto& [shard, tensors] : shards) {  // of a tensor that is in several the index says which one counts
+    const auto file = files_.find((fs::path(folder) / shard).string());
+    if (file == files_.end()) continue;
+    for (const std::string& name : tensors) {
+      if (const TensorEntry* entry = file->second->Find(name)) {
+        tensors_[name] = {entry, file->second.get()};
+      } else {
+        absent_[name] = ": " + index_name + " lists it in " + shard + ", which has no such tensor";
+      }
+    }
+  }
+  for (const auto& [name, tensor] : tensors_) absent_.erase(name);  // in another shard after all
+  if (found == 0) throw Error(ErrorCode::kNotFound, why_none.empty() ? index_path + ": lists no tensor" : why_none);
+}
+
+std::string Checkpoint::Absent(std::string_view name) const {
+  const auto found = absent_.find(name);
+  return found == absent_.end() ? "" : found->second;
 }
 
 }  // namespace diptych

@@ -8,6 +8,7 @@
 
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
+#include "common/source_files/python_json.h"
 #include "common/weights/mapped_file.h"
 
 namespace diptych {
@@ -19,6 +20,9 @@ constexpr const char* kVolatileKeys[] = {"_name_or_path", "transformers_version"
 
 std::string CanonicalConfig(const std::string& text) {
   nlohmann::json config = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) {
+    config = nlohmann::json::parse(NumbersOfPythonAsNull(text), nullptr, /*allow_exceptions=*/false);
+  }
   if (!config.is_object()) throw Error(ErrorCode::kDataLoss, "config.json is not a JSON object");
   for (const char* key : kVolatileKeys) config.erase(key);
   return config.dump();  // keys sorted, no spaces
@@ -43,19 +47,21 @@ std::vector<std::string> HashTensors(const std::vector<const TensorEntry*>& tens
 
 }  // namespace
 
-std::string CheckpointFingerprint(const Checkpoint& checkpoint, const std::string& config_json_text, int threads) {
+std::string CheckpointFingerprint(const Checkpoint& checkpoint, const std::string& config_json_text, int threads,
+                                  std::vector<std::string>* tensor_hashes) {
   const std::string config = CanonicalConfig(config_json_text);  // first: a bad one fails before gigabytes are read
   std::vector<const TensorEntry*> tensors;
   for (const auto& [name, tensor] : checkpoint.tensors()) tensors.push_back(tensor.entry);
-  const std::vector<std::string> hashes = HashTensors(tensors, threads);
+  std::vector<std::string> hashes = HashTensors(tensors, threads);
   Sha256 digest;
   for (size_t i = 0; i < tensors.size(); ++i) {
     digest.UpdateField(tensors[i]->name);
-    digest.UpdateField(DtypeName(tensors[i]->dtype));
+    digest.UpdateField(tensors[i]->dtype_name());
     digest.UpdateField(ShapeText(tensors[i]->shape));
     digest.UpdateField(hashes[i]);
   }
   digest.UpdateField(config);
+  if (tensor_hashes != nullptr) *tensor_hashes = std::move(hashes);
   return digest.HexDigest();
 }
 

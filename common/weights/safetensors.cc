@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "common/error/error.h"
-#include "common/weights/mapped_file.h"
+#include "common/source_files/file_kind.h"
 #include "common/weights/strict_json.h"
 
 namespace diptych {
@@ -25,7 +25,7 @@ struct DtypeFacts {
   std::string_view name;
   size_t bytes;
 };
-constexpr std::array<DtypeFacts, 15> kDtypes = {{{Dtype::F64, "F64", 8},
+constexpr std::array<DtypeFacts, 16> kDtypes = {{{Dtype::F64, "F64", 8},
                                                  {Dtype::F32, "F32", 4},
                                                  {Dtype::F16, "F16", 2},
                                                  {Dtype::BF16, "BF16", 2},
@@ -39,7 +39,8 @@ constexpr std::array<DtypeFacts, 15> kDtypes = {{{Dtype::F64, "F64", 8},
                                                  {Dtype::U32, "U32", 4},
                                                  {Dtype::U16, "U16", 2},
                                                  {Dtype::U8, "U8", 1},
-                                                 {Dtype::BOOL, "BOOL", 1}}};
+                                                 {Dtype::BOOL, "BOOL", 1},
+                                                 {Dtype::kOther, "", 0}}};
 
 const DtypeFacts& FactsOf(Dtype dtype) {
   return *std::find_if(kDtypes.begin(), kDtypes.end(), [&](const DtypeFacts& facts) { return facts.dtype == dtype; });
@@ -72,19 +73,23 @@ std::vector<int64_t> ReadCounts(const json& tensor, const char* key, const std::
   return counts;
 }
 
-Dtype ReadDtype(const json& tensor, const std::string& where) {
+std::string ReadDtypeName(const json& tensor, const std::string& where) {
   const auto found = tensor.find("dtype");
   if (found == tensor.end() || !found->is_string()) Damaged(where, "expected a string \"dtype\"");
-  for (const DtypeFacts& facts : kDtypes) {
-    if (facts.name == found->get_ref<const std::string&>()) return facts.dtype;
-  }
-  throw Error(ErrorCode::kInvalidArgument, where + ": dtype " + Excerpt(*found) + " is not known");
+  return found->get<std::string>();
 }
 
-void CheckName(const std::string& name, const std::string& path) {
-  if (name.size() > kMaxNameBytes) Damaged(path, "a tensor name of " + std::to_string(name.size()) + " bytes");
-  const bool has_control = std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-  if (has_control) Damaged(path, "tensor name " + Excerpt(name) + " holds control characters");
+Dtype DtypeOf(std::string_view name) {
+  for (const DtypeFacts& facts : kDtypes) {
+    if (facts.name == name) return facts.dtype;
+  }
+  return Dtype::kOther;
+}
+
+// No model has a tensor of any other name, and no line of a log could show it.
+bool IsUsualName(const std::string& name) {
+  return name.size() <= kMaxNameBytes &&
+         std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 // A tensor and its place in the data part of the file, [begin, end).
@@ -97,15 +102,20 @@ struct PlacedTensor {
 
 // One entry of the header, complete but for the pointer.
 PlacedTensor ReadTensor(const std::string& name, const json& tensor, const std::string& path) {
-  CheckName(name, path);
-  const std::string where = path + ": tensor " + name;
+  const std::string where = path + ": tensor " + (IsUsualName(name) ? name : Excerpt(name));
   if (!tensor.is_object()) Damaged(where, "expected an object with dtype, shape and data_offsets");
-  PlacedTensor placed{{name, ReadDtype(tensor, where), ReadCounts(tensor, "shape", where), nullptr, 0}, 0, 0};
+  const std::string dtype = ReadDtypeName(tensor, where);
+  PlacedTensor placed{{name, DtypeOf(dtype), ReadCounts(tensor, "shape", where), nullptr, 0, ""}, 0, 0};
   const std::vector<int64_t> offsets = ReadCounts(tensor, "data_offsets", where);
   if (offsets.size() != 2) Damaged(where, "data_offsets has " + std::to_string(offsets.size()) + " values, expected 2");
   placed.begin = static_cast<uint64_t>(offsets[0]);
   placed.end = static_cast<uint64_t>(offsets[1]);
   if (placed.begin > placed.end) Damaged(where, "data_offsets " + placed.Range() + " run backwards");
+  if (placed.entry.dtype == Dtype::kOther) {
+    placed.entry.other_dtype = dtype;
+    placed.entry.byte_count = placed.end - placed.begin;
+    return placed;
+  }
   const std::optional<uint64_t> byte_count = ByteCount(placed.entry.shape, placed.entry.dtype);
   if (!byte_count) Damaged(where, "shape " + ShapeText(placed.entry.shape).substr(0, 200) + " is larger than any file");
   if (placed.end - placed.begin != *byte_count) {
@@ -137,6 +147,7 @@ uint64_t CheckContiguous(std::vector<PlacedTensor>& tensors, const std::string& 
 }
 
 std::map<std::string, std::string> ReadMetadata(const json& value, const std::string& path) {
+  if (value.is_null()) return {};  // some quantizers write it
   if (!value.is_object()) Damaged(path, "__metadata__ is not an object");
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.items()) {
@@ -170,7 +181,18 @@ std::shared_ptr<const SafetensorsFile> SafetensorsFile::Open(const std::string& 
   auto mapping = std::make_shared<const MappedFile>(path);
   std::shared_ptr<SafetensorsFile> file(new SafetensorsFile);
   file->path_ = path;
-  file->Read(mapping->bytes());
+  const std::span<const uint8_t> bytes = mapping->bytes();
+  try {
+    file->Read(bytes);
+  } catch (const Error& error) {
+    const std::string kind = FileKind(bytes.first(std::min<size_t>(bytes.size(), 512)), bytes.size());
+    if (!kind.empty()) throw Error(error.code(), path + ": this is " + kind);
+    const std::string what = error.what();
+    const bool is_cut = what.find("file is truncated") != what.npos;
+    throw Error(error.code(),
+                what + (is_cut ? "; its download or copy was cut short" : "") + UnfinishedDownloadOf(path));
+  }
+  if (!mapping->copied_because().empty()) file->warnings_.push_back(mapping->copied_because());
   file->mapping_ = std::move(mapping);
   return file;
 }
@@ -202,7 +224,11 @@ void SafetensorsFile::Read(std::span<const uint8_t> bytes) {
                        " bytes, found " + std::to_string(bytes.size()));
   }
   const std::string_view header_text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, header_bytes);
-  const json header = ParseStrictJson(header_text, path_ + ": header", kMaxHeaderDepth);
+  std::vector<std::string> repeated;
+  const json header = ParseStrictJson(header_text, path_ + ": header", kMaxHeaderDepth, &repeated);
+  if (!repeated.empty()) {
+    warnings_.push_back(path_ + ": its header has " + Excerpt(repeated[0]) + " twice; the last one counts");
+  }
   std::vector<PlacedTensor> placed;
   for (const auto& [name, value] : header.items()) {
     if (name == "__metadata__") {
@@ -222,6 +248,10 @@ void SafetensorsFile::Read(std::span<const uint8_t> bytes) {
   for (PlacedTensor& tensor : placed) {
     tensor.entry.data = data.data() + tensor.begin;
     std::string name = tensor.entry.name;
+    if (!IsUsualName(name)) {
+      warnings_.push_back(path_ + ": a tensor is passed over, for no model has one of this name: " + Excerpt(name));
+      continue;
+    }
     tensors_.emplace(std::move(name), std::move(tensor.entry));
   }
 }

@@ -12,11 +12,14 @@
 #include <string_view>
 #include <vector>
 
+#include "common/weights/mapped_file.h"
+
 namespace diptych {
 
-enum class Dtype { F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I64, I32, I16, I8, U64, U32, U16, U8, BOOL };
+// kOther: one that is not in this list; a file that has a tensor of it is read all the same, the tensor is not.
+enum class Dtype { F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I64, I32, I16, I8, U64, U32, U16, U8, BOOL, kOther };
 
-size_t ByteSize(Dtype dtype);             // of one element
+size_t ByteSize(Dtype dtype);             // of one element; kOther: 0
 std::string_view DtypeName(Dtype dtype);  // as the format spells it, "BF16"
 
 struct TensorEntry {
@@ -24,7 +27,10 @@ struct TensorEntry {
   Dtype dtype;
   std::vector<int64_t> shape;  // row-major; empty: a scalar
   const uint8_t* data;         // inside the mapping; aligned to nothing in particular
-  size_t byte_count;           // ByteCount(shape, dtype)
+  size_t byte_count;           // ByteCount(shape, dtype); kOther: as the file says
+  std::string other_dtype;     // of kOther: as the file spells it
+
+  std::string_view dtype_name() const { return dtype == Dtype::kOther ? other_dtype : DtypeName(dtype); }
 };
 
 std::string ShapeText(std::span<const int64_t> shape);  // "[96, 48]"
@@ -45,15 +51,18 @@ class SafetensorsFile {
   const std::map<std::string, TensorEntry, std::less<>>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }  // the header's __metadata__
   const std::string& path() const { return path_; }
+  const std::vector<std::string>& warnings() const { return warnings_; }  // what was passed over; one line each
+  const MappedFile* mapping() const { return mapping_.get(); }            // null after Parse
 
  private:
   SafetensorsFile() = default;
   void Read(std::span<const uint8_t> bytes);
 
   std::string path_;
-  std::shared_ptr<const void> mapping_;
+  std::shared_ptr<const MappedFile> mapping_;
   std::map<std::string, TensorEntry, std::less<>> tensors_;
   std::map<std::string, std::string> metadata_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace diptych

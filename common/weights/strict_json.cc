@@ -11,8 +11,10 @@ namespace diptych {
 
 using nlohmann::json;
 
-json ParseStrictJson(std::string_view text, const std::string& what, int max_depth) {
+json ParseStrictJson(std::string_view text, const std::string& what, int max_depth,
+                     std::vector<std::string>* repeated) {
   std::vector<std::set<std::string>> keys;  // of each open object or array
+  std::string outermost;                    // the last key of the outermost object
   const auto check = [&](int, json::parse_event_t event, json& value) {
     switch (event) {
       case json::parse_event_t::object_start:
@@ -28,7 +30,12 @@ json ParseStrictJson(std::string_view text, const std::string& what, int max_dep
         keys.pop_back();
         break;
       case json::parse_event_t::key:
+        if (keys.size() == 1) outermost = value.get<std::string>();
         if (!keys.back().insert(value.get<std::string>()).second) {
+          if (repeated != nullptr && (keys.size() == 1 || outermost == "__metadata__" || outermost == "weight_map")) {
+            repeated->push_back(value.get<std::string>());
+            break;
+          }
           // Escaped and cut: the key may hold anything.
           throw Error(ErrorCode::kDataLoss,
                       what + ": key " + value.dump(-1, ' ', true).substr(0, 200) + " appears twice");

@@ -22,8 +22,8 @@ at::ScalarType StoredType(const TensorEntry& entry, const std::string& path) {
     case Dtype::BF16:
       return at::kBFloat16;
     default:
-      throw Error(ErrorCode::kInvalidArgument, entry.name + ": stored as " + std::string(DtypeName(entry.dtype)) +
-                                                   " in " + path + ", expected F32, BF16, F16 or F64");
+      throw Error(ErrorCode::kInvalidArgument, entry.name + ": stored as " + std::string(entry.dtype_name()) + " in " +
+                                                   path + ", expected F32, BF16, F16 or F64");
   }
 }
 
@@ -69,7 +69,7 @@ at::Tensor WeightView::Tensor(at::IntArrayRef expected_shape) const {
   const auto found = checkpoint_->tensors().find(name_);
   if (found == checkpoint_->tensors().end()) {
     throw Error(ErrorCode::kInvalidArgument, "tensor " + name_ + " is missing from " + checkpoint_->path() +
-                                                 "; expected shape " +
+                                                 checkpoint_->Absent(name_) + "; expected shape " +
                                                  ShapeText({expected_shape.data(), expected_shape.size()}));
   }
   const TensorEntry& entry = *found->second.entry;
@@ -80,7 +80,9 @@ at::Tensor WeightView::Tensor(at::IntArrayRef expected_shape) const {
                                                  ", found " + ShapeText(entry.shape) + " in " + path);
   }
   used_->insert(name_);
-  return Wrap(entry, StoredType(entry, path), checkpoint_).to(device_, dtype_);
+  at::Tensor tensor = Wrap(entry, StoredType(entry, path), checkpoint_).to(device_, dtype_);
+  if (tensor.numel() > 0 && device_.is_cpu() && tensor.data_ptr() == entry.data) checkpoint_->MarkUsedInPlace();
+  return tensor;
 }
 
 bool WeightView::Exists() const { return checkpoint_->Find(name_) != nullptr; }

@@ -13,6 +13,7 @@
 #include "common/concurrency/physical_cores.h"
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
+#include "common/source_files/model_folder.h"
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "common/weights/checkpoint.h"
 #include "coordinator/cli/command.h"
@@ -84,13 +85,18 @@ void CheckBlocks(const Checkpoint& checkpoint, const Blocks& blocks, const JsonF
 
 // Its tensors are listed, its config.json is readable and its blocks are complete; returns a summary.
 std::string DescribePart(const fs::path& path, const std::vector<Blocks>& blocks) {
+  ConfigFileOf(path.string());  // says what else it is, if it is no part of a checkpoint
   const std::shared_ptr<const Checkpoint> checkpoint = Checkpoint::Open(path.string());
   uint64_t bytes = 0;
   for (const auto& [name, tensor] : checkpoint->tensors()) bytes += tensor.entry->byte_count;
   if (fs::is_directory(path)) {
     const fs::path file = path / "config.json";
-    const JsonFacts config(ReadTextFile(file.string()), file.string());
-    for (const Blocks& one : blocks) CheckBlocks(*checkpoint, one, config, path.string());
+    try {
+      const JsonFacts config(ReadTextFile(file.string()), file.string());
+      for (const Blocks& one : blocks) CheckBlocks(*checkpoint, one, config, path.string());
+    } catch (const Error& error) {
+      throw Error(error.code(), error.what() + FamilyNote(path.string()));
+    }
   }
   return absl::StrCat(path.string(), ": ", checkpoint->tensors().size(), " tensors, ", bytes >> 20, " MiB");
 }
@@ -126,15 +132,23 @@ void CheckMachine(int64_t threads, std::vector<Check>& checks) {
 }
 
 void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) {
-  if (std::error_code ignored; !options.model_path.empty() && !fs::is_directory(options.model_path, ignored)) {
-    checks.push_back({false, "checkpoint", "there is no folder " + options.model_path,
-                      "give the folder that holds tokenizer, text_encoder, transformer and vae as --model-path"});
-    return;
+  if (!options.model_path.empty()) {
+    if (const std::string problem = ModelFolderProblem(options.model_path); !problem.empty()) {
+      checks.push_back({false, "checkpoint", problem,
+                        "give the folder that holds tokenizer, text_encoder, transformer and vae as --model-path"});
+      return;
+    }
+    if (const std::string note = FamilyNote((fs::path(options.model_path) / "transformer").string()); !note.empty()) {
+      checks.push_back(
+          {false, "checkpoint", note.substr(2), "give the folder of a Z-Image checkpoint as --model-path"});
+    }
   }
   const fs::path text_encoder = Part(options, options.text_encoder_path, "text_encoder");
   const fs::path transformer = Part(options, options.transformer_path, "transformer");
   const fs::path vae = Part(options, options.vae_path, "vae");
-  const char* advice = "download the checkpoint again, or name the part with its own --...-path flag";
+  const char* advice =
+      "put what is named there (of the same model; what is whole need not be fetched again), or name the part with its "
+      "own --...-path flag";
   Add(checks, "tokenizer", advice, [&] {
     const fs::path folder = options.TokenizerFolder();
     return absl::StrCat(folder.string(), ": ", BpeTokenizer::Load(folder.string()).vocabulary_size(), " tokens");

@@ -205,7 +205,7 @@ Conditioning ReadTensor(const TensorEntry& tensor, const fs::path& path) {
   const std::string what = path.string() + ": " + tensor.name;
   if (tensor.dtype != Dtype::BF16 && tensor.dtype != Dtype::F32) {
     throw Error(ErrorCode::kInvalidArgument,
-                what + " are " + std::string(DtypeName(tensor.dtype)) + ", expected BF16 or F32");
+                what + " are " + std::string(tensor.dtype_name()) + ", expected BF16 or F32");
   }
   if (tensor.shape.size() != 2 || tensor.shape[0] <= 0 || tensor.shape[1] <= 0) {
     throw Error(ErrorCode::kInvalidArgument,

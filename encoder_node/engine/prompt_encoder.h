@@ -7,6 +7,7 @@
 
 #include "common/concurrency/cancel_token.h"
 #include "common/conditioning/conditioning.h"
+#include "common/source_files/model_news.h"
 
 namespace diptych {
 
@@ -36,12 +37,17 @@ class PromptEncoder {
   virtual const EncoderFacts& facts() const = 0;
 
   // Throws Error: kInvalidArgument (text is not UTF-8, layer out of range, negative limit), kCancelled (looked at
-  // between two layers).
+  // between two layers), kUnavailable (as ThrowIfChanged; no rows of other weights than the facts say get out).
   virtual Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
                               const CancelToken& cancel) = 0;
 
   // What the text model reads; for the log. Throws Error(kInvalidArgument) for text that is not UTF-8.
   virtual std::vector<int64_t> TokenIds(const std::string& formatted_text) const = 0;
+
+  // Throws Error(kUnavailable) naming the file while the model's files are not what they were when it was loaded.
+  virtual void ThrowIfChanged() {}
+  // The same for somebody who looks now and then.
+  virtual ModelNews LookAtFiles() { return {}; }
 };
 
 }  // namespace diptych

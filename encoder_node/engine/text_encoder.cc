@@ -11,9 +11,12 @@
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
 #include "common/nn/compute.h"
+#include "common/source_files/files_read.h"
+#include "common/source_files/model_folder.h"
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "common/weights/checkpoint.h"
 #include "common/weights/fingerprint.h"
+#include "common/weights/model_files.h"
 #include "common/weights/weight_view.h"
 #include "encoder_node/qwen3/model.h"
 
@@ -37,7 +40,9 @@ class TextEncoder : public PromptEncoder {
                                                    std::to_string(needed) + " tokens, this text model knows " +
                                                    std::to_string(vocabulary) + " (vocab_size)");
     }
-    facts_.model_fingerprint = CheckpointFingerprint(*checkpoint_, config_text_, threads_);
+    std::vector<std::string> hashes;
+    facts_.model_fingerprint = CheckpointFingerprint(*checkpoint_, config_text_, threads_, &hashes);
+    files_.AddWeights(checkpoint_, std::move(hashes));
     facts_.tokenizer_fingerprint = FilesFingerprint(tokenizer_.FilesRead());
     facts_.width = model_.config().hidden_size;
     facts_.layers = static_cast<int32_t>(model_.config().num_hidden_layers);
@@ -47,9 +52,14 @@ class TextEncoder : public PromptEncoder {
     if (std::string line = weights_.UnusedWarning({"lm_head."}); !line.empty()) {  // it makes words, not states
       facts_.warnings.push_back(std::move(line));
     }
+    facts_.warnings.insert(facts_.warnings.end(), checkpoint_->warnings().begin(), checkpoint_->warnings().end());
   }
 
+  void AddRead(const std::vector<FileRead>& files) { files_.AddRead(files); }
+
   const EncoderFacts& facts() const override { return facts_; }
+  void ThrowIfChanged() override { files_.ThrowIfChanged(); }
+  ModelNews LookAtFiles() override { return files_.Look(); }
 
   Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
                       const CancelToken& cancel) override {
@@ -63,9 +73,11 @@ class TextEncoder : public PromptEncoder {
     }
     const std::lock_guard one_at_a_time(mutex_);
     nn::SetThreads(threads_);
+    files_.ThrowIfChanged();
     at::Tensor rows = model_.HiddenState(ids, parameters.layer, cancel);  // [T, width]
     if (parameters.row_limit > 0) rows = FitRows(rows, parameters.row_limit, parameters.long_prompt_mode);
     rows = rows.to(at::kCPU).contiguous();
+    files_.ThrowIfChanged();
 
     Conditioning conditioning;
     ConditioningHeader& header = conditioning.header;
@@ -97,13 +109,23 @@ class TextEncoder : public PromptEncoder {
   const WeightView weights_;
   const qwen3::Model model_;
   EncoderFacts facts_;
+  ModelFiles files_;
   std::mutex mutex_;  // one forward pass at a time: it uses all cores already
 };
 
 }  // namespace
 
 std::unique_ptr<PromptEncoder> LoadTextEncoder(const TextEncoderOptions& options) {
-  return std::make_unique<TextEncoder>(options);
+  FilesReadHere reading;
+  std::unique_ptr<TextEncoder> encoder;
+  try {
+    encoder = std::make_unique<TextEncoder>(options);
+  } catch (const Error& error) {
+    throw Error(error.code(), error.what() + FamilyNote(options.text_encoder_path));
+  }
+  reading.ThrowIfChanged();  // fingerprints are of what is there now
+  encoder->AddRead(reading.files());
+  return encoder;
 }
 
 }  // namespace diptych

@@ -10,7 +10,9 @@
 #include "absl/strings/str_format.h"
 #include "common/config/options.h"
 #include "common/daemon/daemon_stop.h"
+#include "common/daemon/model_watch.h"
 #include "common/daemon/service_manager.h"
+#include "common/daemon/start_anew.h"
 #include "common/metrics/metrics_endpoint.h"
 #include "common/net/server_runner.h"
 #include "common/status/status.h"
@@ -107,7 +109,8 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
   stop.Loaded();
   const EncoderFacts facts = (*encoder)->facts();
   for (const std::string& warning : facts.warnings) log.Warn(warning);
-  service.SetEncoder(*std::move(encoder));
+  const std::shared_ptr<PromptEncoder> loaded = *std::move(encoder);
+  service.SetEncoder(loaded);
   (*runner)->SetServing(true);
   log.Info(absl::StrFormat("loaded in %.1f s: %d layers, width %d, %s on %s with %d threads, fingerprint %s",
                            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
@@ -118,13 +121,17 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
 
   ServiceReporter reporter(log, {.status = [&] { return absl::StrCat(prompts.load(), " prompts since start"); },
                                  .is_alive = [&] { return AnswersAtAll(service); }});
-  stop.Wait();
+  const ModelWatch model_watch({.look = [&] { return loaded->LookAtFiles(); },
+                                .set_serving = [&](bool serving) { (*runner)->SetServing(serving); },
+                                .stop = stop,
+                                .log = log});
+  const std::string failure = stop.Wait();
   reporter.Stopping();
   log.Info("stopping");
   service.BeginStop();
   (*runner)->Shutdown(kGrace);
   log.Info("stopped");
-  return absl::OkStatus();
+  return failure.empty() ? absl::OkStatus() : StartAnewStatus(failure, config.listen, (*runner)->address());
 }
 
 }  // namespace diptych

@@ -81,10 +81,15 @@ void EncoderService::BeginStop() {
 }
 
 absl::StatusOr<std::shared_ptr<PromptEncoder>> EncoderService::Encoder() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (stopping_) return absl::UnavailableError("the encoder is stopping");
-  if (encoder_ == nullptr) return absl::UnavailableError("the text encoder is still being loaded");
-  return encoder_;
+  std::shared_ptr<PromptEncoder> encoder;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_) return absl::UnavailableError("the encoder is stopping");
+    if (encoder_ == nullptr) return absl::UnavailableError("the text encoder is still being loaded");
+    encoder = encoder_;
+  }
+  encoder->ThrowIfChanged();
+  return encoder;
 }
 
 grpc::Status EncoderService::Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*,

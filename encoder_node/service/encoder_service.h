@@ -49,6 +49,7 @@ class EncoderService final : public v1::Encoder::Service {
                       grpc::ServerWriter<v1::EncodeResponse>* writer) override;
 
  private:
+  // UNAVAILABLE while there is none, or while its files are not what was loaded.
   absl::StatusOr<std::shared_ptr<PromptEncoder>> Encoder();
   // May throw.
   absl::Status EncodeAndSend(grpc::ServerContext* context, const v1::EncodeRequest& request,

@@ -78,7 +78,7 @@ std::string_view CheckedBody(std::string_view file) {
 
 }  // namespace
 
-std::vector<uint8_t> FormatCheckpoint(std::string_view job_id, const Checkpoint& checkpoint) {
+std::vector<uint8_t> FormatCheckpoint(std::string_view job_id, const PictureCheckpoint& checkpoint) {
   const LatentState& latent = checkpoint.latent;
   const size_t values = ValuesOf(latent);
   if (job_id.size() != kJobIdLength || values == 0 || values != latent.values.size() ||
@@ -106,10 +106,10 @@ std::vector<uint8_t> FormatCheckpoint(std::string_view job_id, const Checkpoint&
   return bytes;
 }
 
-Checkpoint ParseCheckpoint(std::string_view job_id, ByteSpan bytes) {
+PictureCheckpoint ParseCheckpoint(std::string_view job_id, ByteSpan bytes) {
   Reader reader(CheckedBody({static_cast<const char*>(bytes.data), bytes.size}));
   if (reader.Take(kJobIdLength) != job_id) Refuse("the file is another job's");
-  Checkpoint checkpoint;
+  PictureCheckpoint checkpoint;
   LatentState& latent = checkpoint.latent;
   latent.step = reader.TakeNumber<int32_t>();
   latent.channels = reader.TakeNumber<int32_t>();

@@ -17,7 +17,7 @@
 
 namespace diptych {
 
-struct Checkpoint {
+struct PictureCheckpoint {
   std::string determinants;  // all that determines the picture; opaque here, compared byte for byte
   LatentState latent;
   std::string timings_json;  // of the job until now; opaque here
@@ -30,9 +30,9 @@ inline constexpr size_t kMaxCheckpointValues = size_t{1} << 27;
 inline constexpr size_t kMaxCheckpointBytes = 4 * kMaxCheckpointValues + 2 * kMaxCheckpointText + 1024;
 
 // Throws Error(kInvalidArgument) for a checkpoint beyond these limits or whose latent has not the values of its shape.
-std::vector<uint8_t> FormatCheckpoint(std::string_view job_id, const Checkpoint& checkpoint);
+std::vector<uint8_t> FormatCheckpoint(std::string_view job_id, const PictureCheckpoint& checkpoint);
 
 // Throws Error(kDataLoss), saying why, for anything but a whole checkpoint of this job and this version.
-Checkpoint ParseCheckpoint(std::string_view job_id, ByteSpan bytes);
+PictureCheckpoint ParseCheckpoint(std::string_view job_id, ByteSpan bytes);
 
 }  // namespace diptych

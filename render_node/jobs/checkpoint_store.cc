@@ -23,7 +23,7 @@ std::vector<uint8_t> ReadBounded(const std::filesystem::path& path) {
 
 CheckpointStore::CheckpointStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-void CheckpointStore::Save(const std::string& job_id, const Checkpoint& checkpoint) {
+void CheckpointStore::Save(const std::string& job_id, const PictureCheckpoint& checkpoint) {
   const std::vector<uint8_t> bytes = FormatCheckpoint(job_id, checkpoint);
   ReplaceFile(PathOf(job_id), {{bytes.data(), bytes.size()}});
 }
@@ -33,7 +33,7 @@ CheckpointLoad CheckpointStore::Load(const std::string& job_id, const std::strin
   CheckpointLoad load;
   try {
     const std::vector<uint8_t> bytes = ReadBounded(path);
-    Checkpoint checkpoint = ParseCheckpoint(job_id, {bytes.data(), bytes.size()});
+    PictureCheckpoint checkpoint = ParseCheckpoint(job_id, {bytes.data(), bytes.size()});
     if (checkpoint.determinants == determinants) {
       load.checkpoint = std::move(checkpoint);
       return load;

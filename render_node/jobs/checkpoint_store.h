@@ -13,7 +13,7 @@ namespace diptych {
 
 // What became of a job's checkpoint.
 struct CheckpointLoad {
-  std::optional<Checkpoint> checkpoint;
+  std::optional<PictureCheckpoint> checkpoint;
   std::string refused;  // why a file that is or was there is of no use, one line; empty when there was none
 };
 
@@ -28,7 +28,7 @@ class CheckpointStore {
 
   // Replaces the job's checkpoint. When it throws Error (durable_file.h: disk full, read-only, ...; kInvalidArgument:
   // checkpoint_format.h) the one before it is still there.
-  void Save(const std::string& job_id, const Checkpoint& checkpoint);
+  void Save(const std::string& job_id, const PictureCheckpoint& checkpoint);
 
   // The job's checkpoint if it is whole and of this picture. Any other is removed: damaged, of another format version,
   // of another job, with other determinants. One that cannot be read now (permissions, too many open files) stays.

@@ -14,6 +14,7 @@ namespace diptych {
 namespace {
 
 constexpr std::chrono::milliseconds kPauseAfterStoreFailure{1000};
+constexpr std::chrono::milliseconds kPauseWhileUnusable{200};
 
 std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
@@ -23,6 +24,10 @@ std::optional<PromptFit> FitOf(const ConditioningHeader& header, int64_t row_lim
   const int64_t rows = std::min(header.rows, row_limit);
   if (header.token_count > 0) return PromptFit{header.token_count, rows};
   return rows < header.rows ? std::optional(PromptFit{header.rows, rows}) : std::nullopt;
+}
+
+bool IsOfOneModel(const ConditioningHeader& a, const ConditioningHeader& b) {
+  return a.model_fingerprint == b.model_fingerprint && a.tokenizer_fingerprint == b.tokenizer_fingerprint;
 }
 
 // Ends a claim of the lane for stored jobs: this one's conditioning is not at hand any more.
@@ -90,10 +95,18 @@ void JobRunner::Encode(ClaimedJob& claimed) {
     auto inputs = std::make_shared<JobInputs>();
     const FetchRequests requests = FetchRequestsOf(job.spec, job.id, parts_.renderer.facts());
     const int64_t row_limit = parts_.renderer.facts().row_limit;
+    const bool uploaded_any = uploaded.positive || uploaded.negative;
     inputs->positive = uploaded.positive ? *std::move(uploaded.positive) : Fetch(claimed, requests.positive);
     job.fits.prompt = FitOf(inputs->positive.header, row_limit);
     if (requests.negative) {
       inputs->negative = uploaded.negative ? std::move(uploaded.negative) : Fetch(claimed, *requests.negative);
+      // The encoder may have been given another model in between.
+      while (!uploaded_any && !IsOfOneModel(inputs->positive.header, inputs->negative->header)) {
+        inputs->positive = Fetch(claimed, requests.positive);
+        if (!IsOfOneModel(inputs->positive.header, inputs->negative->header)) {
+          inputs->negative = Fetch(claimed, *requests.negative);
+        }
+      }
       job.fits.negative = FitOf(inputs->negative->header, row_limit);
     }
     Advance(job, JobState::kReady, claimed.cancel);
@@ -114,7 +127,7 @@ struct JobRunner::Easel {
   const std::shared_ptr<const JobInputs> inputs;  // stays
   RenderParameters parameters;
   std::string determinants;
-  std::optional<Checkpoint> checkpoint;  // where it goes on
+  std::optional<PictureCheckpoint> checkpoint;  // where it goes on
   LatentState latest;
   bool ended = false;
 };
@@ -128,8 +141,36 @@ std::optional<std::vector<ClaimedJob>> JobRunner::ClaimToPaint() {
   return batch;
 }
 
+// While the renderer cannot be used, jobs say what they wait for; those that are cancelled leave `batch`.
+void JobRunner::AwaitRenderer(std::vector<ClaimedJob>& batch) {
+  for (;;) {
+    const absl::Status usable = Guard([&] { parts_.renderer.ThrowIfChanged(); });
+    if (!absl::IsUnavailable(usable)) break;
+    std::erase_if(batch, [&](ClaimedJob& claimed) {
+      Job& job = claimed.job;
+      if (!claimed.cancel.IsCancelled()) {
+        if (const std::string why = FirstLine(std::string(usable.message())); job.detail != why) {
+          job.detail = why;
+          parts_.queue.Report(job);
+        }
+        return false;
+      }
+      try {
+        claimed.cancel.ThrowIfCancelled();
+      } catch (...) {
+        Settle(job, OutcomeOfCurrentException(job, claimed.cancel));
+      }
+      return true;
+    });
+    if (batch.empty()) return;
+    parts_.queue.WaitForStop(kPauseWhileUnusable);
+  }
+  for (ClaimedJob& claimed : batch) claimed.job.detail.clear();
+}
+
 // From ready to pixels. The renderer does not wait for compression and disk: the next picture begins meanwhile.
 void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
+  AwaitRenderer(batch);
   std::vector<std::unique_ptr<Easel>> easels;
   std::vector<BatchMember> members;
   for (ClaimedJob& claimed : batch) {
@@ -154,6 +195,18 @@ void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
     try {
       Picture picture = outcome.Take();
       HandToFinisher({std::move(easel.claimed), easel.parameters, std::move(picture)});
+    } catch (const Error& error) {
+      Job& job = easel.claimed.job;
+      if (error.code() != ErrorCode::kUnavailable || easel.claimed.cancel.IsCancelled()) {
+        Settle(job, OutcomeOfCurrentException(job, easel.claimed.cancel));
+        return;
+      }
+      // The renderer's files were changed meanwhile: again from the last step that is not in doubt, when they are
+      // right.
+      job.step = 0;
+      job.timings = job.timings.WaitAlone();
+      job.detail = FirstLine(error.what());
+      Settle(job, JobState::kQueued);
     } catch (...) {
       Settle(easel.claimed.job, OutcomeOfCurrentException(easel.claimed.job, easel.claimed.cancel));
     }
@@ -305,10 +358,10 @@ RenderHooks JobRunner::HooksOf(Easel& easel) {
   return hooks;
 }
 
-std::optional<Checkpoint> JobRunner::LoadCheckpoint(Job& job, const std::string& determinants) {
+std::optional<PictureCheckpoint> JobRunner::LoadCheckpoint(Job& job, const std::string& determinants) {
   CheckpointLoad load = parts_.checkpoints.Load(job.id, determinants);
   if (!load.refused.empty() && parts_.events.checkpoint_failed) parts_.events.checkpoint_failed(job, load.refused);
-  std::optional<Checkpoint>& checkpoint = load.checkpoint;
+  std::optional<PictureCheckpoint>& checkpoint = load.checkpoint;
   if (!checkpoint) return std::nullopt;
   TakeRenderTimings(checkpoint->timings_json, job.timings);
   job.step = checkpoint->latent.step;

@@ -75,10 +75,11 @@ struct JobRunnerParts {
   int64_t batch = 1;                 // jobs that may be painted together
 };
 
-// A job that fails, by whatever exception, fails alone with a code and one line. A full or locked disk costs no job:
-// the worker waits and tries again. While no encoder answers, jobs wait in encoding, and those whose conditioning is
-// stored are painted meanwhile. Jobs that are ready at the same moment and can be painted together are, without
-// waiting for more of them; each has its own progress, checkpoints, outcome and end.
+// A job that fails, by whatever exception, fails alone with a code and one line. A full or locked disk costs no job,
+// and neither does a renderer whose files were changed (kUnavailable): the worker waits and tries again. While no
+// encoder answers, jobs wait in encoding, and those whose conditioning is stored are painted meanwhile. Jobs that are
+// ready at the same moment and can be painted together are, without waiting for more of them; each has its own
+// progress, checkpoints, outcome and end.
 class JobRunner {
  public:
   // Starts the threads.
@@ -98,6 +99,7 @@ class JobRunner {
   void Encode(ClaimedJob& claimed);
   std::optional<std::vector<ClaimedJob>> ClaimToPaint();
   void Paint(std::vector<ClaimedJob>& batch);
+  void AwaitRenderer(std::vector<ClaimedJob>& batch);
   // A picture on its way from the painter to the one who makes a PNG of it and stores that.
   struct Painted {
     ClaimedJob claimed;
@@ -111,7 +113,7 @@ class JobRunner {
   void FindStored();
   void Prepare(Easel& easel);
   RenderHooks HooksOf(Easel& easel);
-  std::optional<Checkpoint> LoadCheckpoint(Job& job, const std::string& determinants);
+  std::optional<PictureCheckpoint> LoadCheckpoint(Job& job, const std::string& determinants);
   void SaveCheckpoint(const Job& job, const std::string& determinants, const LatentState& latent);
   JobState OutcomeOfCurrentException(Job& job, const CancelToken& cancel) const;
   void Settle(Job& job, JobState outcome);

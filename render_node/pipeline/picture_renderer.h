@@ -14,6 +14,7 @@
 #include "common/conditioning/conditioning.h"
 #include "common/image/decode_tiles.h"
 #include "common/image/picture.h"
+#include "common/source_files/model_news.h"
 
 namespace diptych {
 
@@ -141,8 +142,9 @@ class PictureRenderer {
 
   // `negative` is used when guidance_scale > 0 and must then be set.
   // Throws Error: kInvalidArgument, kFailedPrecondition (see the checks above), kCancelled (looked at before each step
-  // and block of a step, and between the VAE's tiles and stages), kResourceExhausted is left to the boundary (out of
-  // memory).
+  // and block of a step, and between the VAE's tiles and stages), kUnavailable (as ThrowIfChanged, looked at before the
+  // work, after each step and at the end; no picture of other weights than the facts say gets out), kResourceExhausted
+  // is left to the boundary (out of memory).
   virtual Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
                          const RenderHooks& hooks, const CancelToken& cancel) = 0;
 
@@ -152,6 +154,11 @@ class PictureRenderer {
   // end that member alone. A cancelled one leaves between two steps, all together between two blocks. This one paints
   // them one after another, as does a renderer that cannot do better.
   virtual void RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events);
+
+  // Throws Error(kUnavailable) naming the file while the model's files are not what they were when it was loaded.
+  virtual void ThrowIfChanged() {}
+  // The same for somebody who looks now and then.
+  virtual ModelNews LookAtFiles() { return {}; }
 };
 
 }  // namespace diptych

@@ -36,6 +36,11 @@ double DefaultShift(const std::string& scheduler_path) {
   return shift;
 }
 
+ZImagePipeline::Source OpenSource(const std::string& path) {
+  std::string config = ReadTextFile(ConfigFileOf(path));
+  return {Checkpoint::Open(path), std::move(config)};
+}
+
 // Milliseconds since the last call (or construction).
 class Lap {
  public:
@@ -110,14 +115,16 @@ struct ZImagePipeline::Models {
         dtype(nn::ChooseDtype(o.torch_dtype, device, at::kFloat)),
         vae_device(nn::ChooseDevice(o.vae_device)),
         threads(nn::SetThreads(o.threads)),
-        config(dit::Config::Parse(ReadTextFile(ConfigFileOf(o.transformer_path)), ConfigFileOf(o.transformer_path))),
-        weights(Checkpoint::Open(o.transformer_path), device, dtype),
+        transformer(OpenSource(o.transformer_path)),
+        vae(OpenSource(o.vae_path)),
+        config(dit::Config::Parse(transformer.config_text, ConfigFileOf(o.transformer_path))),
+        weights(transformer.weights, device, dtype),
         refiner(weights, config),
         dit(weights, config),
         // fp32 whatever the DiT computes in, as the native reference: a bf16 picture cannot be closer than one grey
         // level.
-        vae_weights(Checkpoint::Open(o.vae_path), vae_device, at::kFloat),
-        decoder(vae_weights, vae::Config::Parse(ReadTextFile(ConfigFileOf(o.vae_path)), ConfigFileOf(o.vae_path))),
+        vae_weights(vae.weights, vae_device, at::kFloat),
+        decoder(vae_weights, vae::Config::Parse(vae.config_text, ConfigFileOf(o.vae_path))),
         preview(static_cast<int32_t>(config.in_channels)) {
     const int64_t scale = decoder.config().scale();
     if (decoder.config().latent_channels != config.in_channels) {
@@ -147,12 +154,17 @@ struct ZImagePipeline::Models {
     for (std::string line : {weights.UnusedWarning({}), vae_weights.UnusedWarning({"encoder.", "quant_conv."})}) {
       if (!line.empty()) facts.warnings.push_back(std::move(line));
     }
+    for (const Source* source : {&transformer, &vae}) {
+      const std::vector<std::string>& more = source->weights->warnings();
+      facts.warnings.insert(facts.warnings.end(), more.begin(), more.end());
+    }
   }
 
   const at::Device device;
   const at::ScalarType dtype;
   const at::Device vae_device;
   const int threads;
+  const Source transformer, vae;
   const dit::Config config;
   const WeightView weights;
   const dit::ContextRefiner refiner;
@@ -168,6 +180,8 @@ ZImagePipeline::ZImagePipeline(const ZImageOptions& options) : models_(std::make
 ZImagePipeline::~ZImagePipeline() = default;
 
 const RendererFacts& ZImagePipeline::facts() const { return models_->facts; }
+const ZImagePipeline::Source& ZImagePipeline::transformer() const { return models_->transformer; }
+const ZImagePipeline::Source& ZImagePipeline::vae() const { return models_->vae; }
 
 // One picture on its way: all of it but the steps, which pictures take together.
 class ZImagePipeline::Work {

@@ -4,12 +4,15 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "render_node/pipeline/picture_renderer.h"
 #include "render_node/pipeline/z_image_options.h"
 
 namespace diptych {
+
+class Checkpoint;
 
 // One of several pictures that are painted together.
 struct PaintMember {
@@ -29,6 +32,14 @@ class ZImagePipeline {
 
   // All but the fingerprints, which are a matter of files.
   const RendererFacts& facts() const;
+
+  // What was loaded, for fingerprints: no file is opened twice, so that it cannot be another one.
+  struct Source {
+    std::shared_ptr<const Checkpoint> weights;
+    std::string config_text;
+  };
+  const Source& transformer() const;
+  const Source& vae() const;
 
   // positive, negative: as in PaintMember. Throws as PictureRenderer::Render.
   Picture Paint(const at::Tensor& positive, const at::Tensor& negative, const RenderParameters& parameters,

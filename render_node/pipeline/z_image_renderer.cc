@@ -4,28 +4,33 @@
 
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/conditioning/long_prompt.h"
-#include "common/model_config/json_facts.h"
+#include "common/error/error.h"
+#include "common/source_files/files_read.h"
+#include "common/source_files/model_folder.h"
 #include "common/weights/checkpoint.h"
 #include "common/weights/fingerprint.h"
+#include "common/weights/model_files.h"
 #include "render_node/pipeline/z_image_pipeline.h"
 
 namespace diptych {
 namespace {
 
-std::string FingerprintOf(const std::string& path, int threads) {
-  return CheckpointFingerprint(*Checkpoint::Open(path), ReadTextFile(ConfigFileOf(path)), threads);
-}
-
 class ZImageRenderer : public PictureRenderer {
  public:
   explicit ZImageRenderer(const ZImageOptions& options) : pipeline_(options), facts_(pipeline_.facts()) {
-    facts_.transformer_fingerprint = FingerprintOf(options.transformer_path, facts_.threads);
-    facts_.vae_fingerprint = FingerprintOf(options.vae_path, facts_.threads);
+    facts_.transformer_fingerprint = Register(pipeline_.transformer());
+    facts_.vae_fingerprint = Register(pipeline_.vae());
   }
 
+  void AddRead(const std::vector<FileRead>& files) { files_.AddRead(files); }
+
   const RendererFacts& facts() const override { return facts_; }
+  void ThrowIfChanged() override { files_.ThrowIfChanged(); }
+  ModelNews LookAtFiles() override { return files_.Look(); }
 
   Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
                  const RenderHooks& hooks, const CancelToken& cancel) override {
@@ -43,7 +48,7 @@ class ZImageRenderer : public PictureRenderer {
       try {
         CheckRenderParameters(member.parameters, facts_);
         const at::Tensor negative = member.negative == nullptr ? at::Tensor() : Rows(*member.negative);
-        sound.push_back({Rows(member.positive), negative, member.parameters, member.hooks, member.cancel});
+        sound.push_back({Rows(member.positive), negative, member.parameters, Checked(member.hooks), member.cancel});
       } catch (...) {
         events.ended(i, {{}, std::current_exception()});
         continue;
@@ -51,12 +56,36 @@ class ZImageRenderer : public PictureRenderer {
       member_of.push_back(i);
     }
     const std::lock_guard one_at_a_time(mutex_);
-    pipeline_.PaintTogether(
-        sound, {.ended = [&](size_t i, PictureOutcome outcome) { events.ended(member_of[i], std::move(outcome)); },
-                .parted = events.parted});
+    files_.ThrowIfChanged();
+    const auto ended = [&](size_t i, PictureOutcome outcome) {
+      try {
+        if (!outcome.failure) files_.ThrowIfChanged();
+      } catch (...) {
+        outcome = {{}, std::current_exception()};
+      }
+      events.ended(member_of[i], std::move(outcome));
+    };
+    pipeline_.PaintTogether(sound, {.ended = ended, .parted = events.parted});
   }
 
  private:
+  std::string Register(const ZImagePipeline::Source& source) {
+    std::vector<std::string> hashes;
+    std::string fingerprint = CheckpointFingerprint(*source.weights, source.config_text, facts_.threads, &hashes);
+    files_.AddWeights(source.weights, std::move(hashes));
+    return fingerprint;
+  }
+
+  // Nobody is shown, and nobody stores, what other weights made.
+  RenderHooks Checked(RenderHooks hooks) {
+    if (!hooks.on_latent) return hooks;
+    hooks.on_latent = [this, store = std::move(hooks.on_latent)](const LatentState& latent) {
+      files_.ThrowIfChanged();
+      store(latent);
+    };
+    return hooks;
+  }
+
   // [rows, width], no more rows than the DiT takes; may point into `conditioning`, which outlives the call.
   at::Tensor Rows(const Conditioning& conditioning) const {
     CheckConditioning(conditioning);
@@ -70,13 +99,23 @@ class ZImageRenderer : public PictureRenderer {
 
   const ZImagePipeline pipeline_;
   RendererFacts facts_;
+  ModelFiles files_;
   std::mutex mutex_;  // one picture or batch at a time: it uses all cores already
 };
 
 }  // namespace
 
 std::unique_ptr<PictureRenderer> LoadZImageRenderer(const ZImageOptions& options) {
-  return std::make_unique<ZImageRenderer>(options);
+  FilesReadHere reading;
+  std::unique_ptr<ZImageRenderer> renderer;
+  try {
+    renderer = std::make_unique<ZImageRenderer>(options);
+  } catch (const Error& error) {
+    throw Error(error.code(), error.what() + FamilyNote(options.transformer_path));
+  }
+  reading.ThrowIfChanged();  // fingerprints are of what is there now
+  renderer->AddRead(reading.files());
+  return renderer;
 }
 
 }  // namespace diptych

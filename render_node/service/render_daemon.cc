@@ -14,7 +14,9 @@
 #include "absl/strings/str_format.h"
 #include "common/concurrency/clock.h"
 #include "common/daemon/daemon_stop.h"
+#include "common/daemon/model_watch.h"
 #include "common/daemon/service_manager.h"
+#include "common/daemon/start_anew.h"
 #include "common/image/jpeg.h"
 #include "common/metrics/metrics_endpoint.h"
 #include "common/net/server_runner.h"
@@ -158,8 +160,8 @@ JobRunnerEvents LoggedAndCounted(const Logger& log, RenderMetrics& metrics) {
 }
 
 // The jobs in work have been asked to end and wait again when they do. One that is in the middle of a long step is left
-// to the next start, which lets it go on from the step before.
-void AwaitWorkers(JobQueue& queue, milliseconds patience, const Logger& log) {
+// to the next start, which lets it go on from the step before. `ended`: how the daemon ends.
+void AwaitWorkers(JobQueue& queue, milliseconds patience, const absl::Status& ended, const Logger& log) {
   const auto end = std::chrono::steady_clock::now() + patience;
   while (queue.running() > 0) {
     if (std::chrono::steady_clock::now() >= end) {
@@ -167,7 +169,8 @@ void AwaitWorkers(JobQueue& queue, milliseconds patience, const Logger& log) {
       if (const absl::Status handed_back = Guard([&] { queue.HandBackAll(); }); !handed_back.ok()) {
         log.Error(absl::StrCat("the job store fails: ", handed_back.message()));
       }
-      _exit(0);
+      StartAnewIfWished(ended);
+      _exit(ended.ok() ? 0 : 1);
     }
     std::this_thread::sleep_for(milliseconds(10));
   }
@@ -318,16 +321,22 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
 
   ServiceReporter reporter(log, {.status = [&] { return StatusLine(queue.census()); },
                                  .is_alive = [&] { return queue.running() >= 0; }});  // the queue's lock can be taken
-  stop.Wait();
+  const ModelWatch model_watch({.look = [&] { return renderer->LookAtFiles(); },
+                                .set_serving = [&](bool serving) { (*server)->SetServing(serving); },
+                                .stop = stop,
+                                .log = log});
+  const std::string failure = stop.Wait();
+  const absl::Status end =
+      failure.empty() ? absl::OkStatus() : StartAnewStatus(failure, config.listen, (*server)->address());
   reporter.Stopping();
   log.Info("stopping");
   folder.LeaveStopMark();
   queue.Stop();
-  AwaitWorkers(queue, config.stop_timeout, log);  // meanwhile who asks is told that it stops
+  AwaitWorkers(queue, config.stop_timeout, end, log);  // meanwhile who asks is told that it stops
   (*server)->Shutdown(kCallGrace);
   worker.Stop();
   log.Info("stopped");
-  return absl::OkStatus();
+  return end;
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ constexpr char kJobId[] = "01ARYZ6S410000000000000000";
 constexpr size_t kDigestSize = 64;
 
 bool Parse(const std::string& bytes) {
-  diptych::Checkpoint checkpoint;
+  diptych::PictureCheckpoint checkpoint;
   try {
     checkpoint = diptych::ParseCheckpoint(kJobId, {bytes.data(), bytes.size()});
   } catch (const diptych::Error& error) {

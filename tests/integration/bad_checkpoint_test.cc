@@ -184,6 +184,59 @@ TEST(BadCheckpoint, IsSeenByTheDoctor) {
   }
 }
 
+// What people have on disk when something is not quite right; daemon, doctor and tokens say the same.
+TEST(BadCheckpoint, WhatLiesThereInsteadIsNamedByEveryProgram) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, '0') + "\n";
+  const auto replaced = [](const std::string& bytes) {
+    return [=](const Copy& copy, const std::string& name) { WriteFile(copy.File(name), bytes); };
+  };
+  const auto dangling = [](const Copy& copy, const std::string& name) {
+    fs::remove(copy.File(name));
+    fs::create_symlink("../../../blobs/0000", copy.File(name));
+  };
+  const std::vector<Damage> damages = {
+      {"text_encoder/config.json", replaced(pointer), {"text_encoder/config.json: this is a git-lfs pointer"}},
+      {kTextWeights, replaced(pointer), {std::string(kTextWeights) + ": this is a git-lfs pointer"}},
+      {kTextWeights, replaced("<!DOCTYPE html>\n<html>"), {std::string(kTextWeights) + ": this is a page (HTML)"}},
+      {kTextWeights, Truncate, {"file is truncated: expected ", "; its download or copy was cut short"}},
+      {"tokenizer/tokenizer.json", replaced(pointer), {"tokenizer/tokenizer.json: this is a git-lfs pointer"}},
+      {"tokenizer/tokenizer.json", dangling, {"tokenizer.json: a link to ../../../blobs/0000, which is not there"}}};
+  for (const Damage& damage : damages) {
+    const Copy copy;
+    damage.spoil(copy, damage.file);
+    const bool of_tokenizer = damage.file.find("tokenizer.json") != std::string::npos;
+    const Outcome daemon = RunDaemon("diptych-encoderd", {"--model-path", copy.path(), "--listen", "127.0.0.1:0"});
+    const Outcome doctor = Diptych({"doctor", "--model-path", copy.path()});
+    for (const std::string& piece : damage.pieces) {
+      EXPECT_NE(daemon.err.find(piece), std::string::npos) << daemon.err;
+      EXPECT_NE(doctor.out.find(piece), std::string::npos) << doctor.out;
+      if (!of_tokenizer) continue;
+      const Outcome tokens = Diptych({"tokens", "--model-path", copy.path(), "hello"});
+      EXPECT_NE(tokens.err.find(piece), std::string::npos) << tokens.err;
+    }
+  }
+}
+
+TEST(BadCheckpoint, AFolderOfTheHuggingFaceCacheLeadsToItsSnapshot) {
+  const Scratch scratch;
+  const std::string cache = scratch / "models--Tongyi-MAI--Z-Image-Turbo";
+  const std::string snapshot = cache + "/snapshots/0123456789abcdef";
+  fs::create_directories(snapshot);
+  fs::copy(ToyPath("toy_a"), snapshot, fs::copy_options::recursive);
+  const std::string piece = "give its snapshot: " + snapshot;
+  for (const std::string program : {"diptych-encoderd", "diptych-renderd"}) {
+    std::vector<std::string> arguments = {"--model-path", cache, "--listen", "127.0.0.1:0"};
+    if (program == "diptych-renderd") arguments.insert(arguments.end(), {"--state-dir", scratch / "state"});
+    const Outcome outcome = RunDaemon(program, arguments);
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_NE(outcome.err.find(piece), std::string::npos) << outcome.err;
+  }
+  const Outcome doctor = Diptych({"doctor", "--model-path", cache});
+  EXPECT_EQ(doctor.status, 1);
+  EXPECT_NE(doctor.out.find(piece), std::string::npos) << doctor.out;
+  EXPECT_EQ(doctor.out.find("download"), std::string::npos) << doctor.out;
+}
+
 TEST(BadCheckpoint, AFolderThatIsNotThereIsRefusedByBoth) {
   const Scratch scratch;
   for (const char* program : {"diptych-encoderd", "diptych-renderd"}) {

@@ -52,17 +52,23 @@ TEST(ConfigFileOf, LiesInTheFolderOrBesideTheFileOfACheckpointThatIsThere) {
   const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "json_facts_test";
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "config_file_of.safetensors") << "x";
+  EXPECT_NE(RefusalOf([&] { ConfigFileOf(folder / "config_file_of.safetensors"); }).find("a single file without"),
+            std::string::npos);
+  EXPECT_NE(RefusalOf([&] { ConfigFileOf(folder); }).find("config.json: not there"), std::string::npos);
+  std::ofstream(folder / "config.json") << "{}";
   EXPECT_EQ(ConfigFileOf(folder / ""), folder / "config.json");
   EXPECT_EQ(ConfigFileOf(folder / "config_file_of.safetensors"), folder / "config.json");
-  EXPECT_EQ(RefusalOf([] { ConfigFileOf("no/such/transformer"); }),
-            "no/such/transformer: there is no such file or folder of a checkpoint");
+  EXPECT_EQ(RefusalOf([] { ConfigFileOf("no/such/transformer"); }), "there is no folder no/such");
   std::filesystem::remove_all(folder);
 }
 
 TEST(JsonFacts, RefusesWhatIsNoObject) {
   EXPECT_EQ(RefusalOf([] { JsonFacts("[1]", "c.json"); }), "c.json: not a JSON object");
   EXPECT_EQ(RefusalOf([] { JsonFacts("{\"dim\": 1 2}", "c.json"); }), "c.json: not valid JSON: wrong at byte 11");
-  EXPECT_EQ(RefusalOf([] { JsonFacts("", "c.json"); }), "c.json: not valid JSON: it ends too early");
+  EXPECT_EQ(RefusalOf([] { JsonFacts("{", "c.json"); }), "c.json: not valid JSON: it ends too early");
+  EXPECT_EQ(RefusalOf([] { JsonFacts("", "c.json"); }),
+            "c.json: this is an empty file: its download has not begun, or its disk was full");
+  EXPECT_TRUE(JsonFacts(R"({"a": NaN, "b": [-Infinity], "c": 1})", "c.json").Has("c")) << "as Python's json reads it";
   EXPECT_EQ(RefusalOf([] { JsonFacts("[1e999]", "c.json"); }), "c.json: a number is out of range");
 }
 

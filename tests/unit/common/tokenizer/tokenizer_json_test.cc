@@ -74,7 +74,8 @@ TEST(TokenizerJson, TakesAddedTokensThatAreInTheVocabularyWithTheSameId) {
 }
 
 TEST(TokenizerJson, RefusesDamagedFilesNamingTheByte) {
-  EXPECT_EQ(RefusalOf("", ErrorCode::kDataLoss), "t.json: not valid JSON: it ends too early");
+  EXPECT_EQ(RefusalOf("", ErrorCode::kDataLoss),
+            "t.json: this is an empty file: its download has not begun, or its disk was full");
   const std::string text = SmallTokenizer().dump();
   EXPECT_EQ(RefusalOf(text.substr(0, text.size() / 2), ErrorCode::kDataLoss).find("t.json: not valid JSON: "), 0u);
   EXPECT_EQ(RefusalOf("[]"), "t.json is array, expected an object");
@@ -206,6 +207,35 @@ TEST(TokenizerJson, RefusesAddedTokensThatContradictEachOtherOrTheVocabulary) {
             "t.json: added_tokens[2].id is missing");
   EXPECT_EQ(RefusalOfValue("/added_tokens/2/special", "yes"),
             "t.json: added_tokens[2].special is string, expected true or false");
+}
+
+// What tokenizers 0.23.3 opens to the same ids, each tried there.
+TEST(TokenizerJson, OpensWhatTheReferenceOpens) {
+  const auto opens = [](const std::function<void(json&)>& change) { return RefusalOfChange(change); };
+  EXPECT_EQ(opens([](json& d) { d.erase("decoder"); }), "accepted");
+  EXPECT_EQ(opens([](json& d) { d["decoder"] = nullptr; }), "accepted");
+  EXPECT_EQ(opens([](json& d) { d["post_processor"] = nullptr; }), "accepted");
+  EXPECT_EQ(opens([](json& d) { d["model"].erase("type"); }), "accepted");
+  EXPECT_EQ(opens([](json& d) {
+              const json normalizer = d["normalizer"];
+              d["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array({normalizer})}};
+            }),
+            "accepted");
+  EXPECT_EQ(opens([](json& d) {
+              const json steps = d["pre_tokenizer"];
+              d["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", json::array({steps})}};
+            }),
+            "accepted");
+  EXPECT_EQ(opens([](json& d) {
+              d["post_processor"] = {{"type", "Sequence"},
+                                     {"processors", json::array({{{"type", "ByteLevel"}, {"trim_offsets", false}}})}};
+            }),
+            "accepted");
+  EXPECT_NE(opens([](json& d) { d["model"]["type"] = nullptr; }), "accepted");
+  EXPECT_NE(opens([](json& d) {
+              d["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array({{{"type", "NFKC"}}})}};
+            }),
+            "accepted");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace {
 
 using testing::BytesOf;
 using testing::ErrorOf;
+using testing::RawFile;
 using testing::ReadText;
 using testing::TemporaryFolder;
 using testing::WriteText;
@@ -69,8 +70,8 @@ TEST(Checkpoint, TakesTheUsualNameAmongSeveralFiles) {
   WriteOne(folder / "other.safetensors", "other");
   EXPECT_EQ(ErrorOf([&] { Checkpoint::Open(folder.path()); }),
             folder.path() +
-                ": both diffusion_pytorch_model.fp16.safetensors and other.safetensors could be the model; name one "
-                "of the files instead of the folder");
+                ": each of diffusion_pytorch_model.fp16.safetensors, other.safetensors could be the model; give one of "
+                "the files instead of the folder, or call it model.safetensors");
   WriteOne(folder / "diffusion_pytorch_model.safetensors", "full");
   EXPECT_TRUE(Checkpoint::Open(folder.path())->Find("full") != nullptr);
 }
@@ -82,19 +83,111 @@ TEST(Checkpoint, RefusesFolderWithoutWeights) {
   EXPECT_EQ(ErrorOf([&] { Checkpoint::Open(folder / "absent"); }), (folder / "absent") + ": No such file or directory");
 }
 
-TEST(Checkpoint, NamesTensorAndShardWhenAListedTensorIsAbsent) {
+TEST(Checkpoint, MissesAListedTensorOnlyWhenItIsNeeded) {
   const TemporaryFolder folder;
   WriteOne(folder / "one.safetensors", "w");
   WriteIndex(folder.path(), R"({"w":"one.safetensors","v":"one.safetensors"})");
-  EXPECT_EQ(ErrorOf([&] { Checkpoint::Open(folder.path()); }),
-            (folder / "model.safetensors.index.json") + ": tensor \"v\" is listed but missing from one.safetensors");
+  const auto checkpoint = Checkpoint::Open(folder.path());
+  EXPECT_EQ(checkpoint->tensors().size(), 1u);
+  EXPECT_EQ(checkpoint->Absent("v"),
+            ": model.safetensors.index.json lists it in one.safetensors, which has no such tensor");
+  EXPECT_EQ(checkpoint->Absent("u"), "");
+}
+
+TEST(Checkpoint, MissesAShardOnlyWhenItIsNeeded) {
+  const TemporaryFolder folder;
+  WriteOne(folder / "one.safetensors", "w");
+  WriteIndex(folder.path(), R"({"w":"one.safetensors","v":"two.safetensors"})");
+  const auto checkpoint = Checkpoint::Open(folder.path());
+  EXPECT_TRUE(checkpoint->Find("w") != nullptr);
+  EXPECT_EQ(checkpoint->Absent("v"), ": its shard two.safetensors is not there");
+  ASSERT_EQ(checkpoint->warnings().size(), 1u);
+  EXPECT_EQ(checkpoint->warnings()[0], (folder / "two.safetensors") +
+                                           ": No such file or directory; model.safetensors.index.json lists 1 tensors "
+                                           "in it");
+}
+
+// transformers 5.24.0: model.safetensors, then its index. diffusers 0.42.1: the index, then the file.
+TEST(Checkpoint, TakesFileOrIndexAsTheLibrariesDo) {
+  const TemporaryFolder folder;
+  WriteOne(folder / "one.safetensors", "of the shard");
+  for (const std::string base : {"diffusion_pytorch_model", "model"}) {
+    const bool file_first = base == "model";
+    WriteOne(folder / (base + ".safetensors"), "alone");
+    WriteText(folder / (base + ".safetensors.index.json"), R"({"weight_map":{"of the shard":"one.safetensors"}})");
+    const auto checkpoint = Checkpoint::Open(folder.path());
+    EXPECT_EQ(checkpoint->Find("alone") != nullptr, file_first) << base;
+    EXPECT_EQ(checkpoint->Find("of the shard") != nullptr, !file_first) << base;
+    ASSERT_EQ(checkpoint->warnings().size(), 1u) << base;
+    EXPECT_NE(checkpoint->warnings()[0].find("passed over"), std::string::npos) << checkpoint->warnings()[0];
+  }
+}
+
+TEST(Checkpoint, TakesTheFileWhenTheShardsOfItsIndexAreGone) {
+  for (const std::string base : {"diffusion_pytorch_model", "model"}) {
+    const TemporaryFolder folder;
+    WriteOne(folder / (base + ".safetensors"), "alone");
+    WriteText(folder / (base + ".safetensors.index.json"), R"({"weight_map":{"w":"gone.safetensors"}})");
+    const auto checkpoint = Checkpoint::Open(folder.path());
+    EXPECT_TRUE(checkpoint->Find("alone") != nullptr) << base;
+    EXPECT_EQ(checkpoint->warnings().size(), 1u) << base;
+  }
+}
+
+TEST(Checkpoint, TakesAVariantWhenItIsTheOnlyOne) {
+  for (const std::string index :
+       {"model.safetensors.index.fp16.json", "diffusion_pytorch_model.safetensors.fp16.index.json",
+        "diffusion_pytorch_model.fp16.safetensors.index.json"}) {
+    const TemporaryFolder folder;
+    WriteOne(folder / "model.fp16-00001-of-00001.safetensors", "w");
+    WriteText(folder / index, R"({"weight_map":{"w":"model.fp16-00001-of-00001.safetensors"}})");
+    EXPECT_TRUE(Checkpoint::Open(folder.path())->Find("w") != nullptr) << index;
+  }
+}
+
+TEST(Checkpoint, AsksForWhatIsMissingFromAFolder) {
+  const auto said_with = [](const std::vector<std::string>& names) {
+    const TemporaryFolder folder;
+    for (const std::string& name : names) WriteText(folder / name, "GGUF and more");
+    return ErrorOf([&] { Checkpoint::Open(folder.path()); }).substr(folder.path().size());
+  };
+  EXPECT_EQ(said_with({"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}),
+            ": the shards model-00001-of-00002.safetensors, model-00002-of-00002.safetensors lie here without their "
+            "index; put model.safetensors.index.json of the same model beside them");
+  EXPECT_EQ(said_with({"model.safetensors.part"}),
+            ": no *.safetensors here, but model.safetensors.part: a download that has not ended");
+  EXPECT_NE(said_with({"model.gguf"}).find("model.gguf is a GGUF file"), std::string::npos)
+      << said_with({"model.gguf"});
+  EXPECT_EQ(said_with({"pytorch_model.bin"}).find(": no *.safetensors here; pytorch_model.bin is "), 0u);
+}
+
+TEST(Checkpoint, SaysWhatAFileIsThatIsNoSafetensors) {
+  const TemporaryFolder folder;
+  const auto said_of = [&](const std::string& bytes) {
+    WriteText(folder / "model.safetensors", bytes);
+    return ErrorOf([&] { Checkpoint::Open(folder.path()); });
+  };
+  const std::string pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:" + std::string(64, '0') + "\nsize 8\n";
+  EXPECT_NE(said_of(pointer).find("this is a git-lfs pointer"), std::string::npos) << said_of(pointer);
+  EXPECT_NE(said_of("<!DOCTYPE html><html>").find("a page (HTML)"), std::string::npos);
+  EXPECT_NE(said_of("Entry not found").find("an error message of the server"), std::string::npos);
+  EXPECT_NE(said_of("PK\3\4 and more bytes").find("a zip archive"), std::string::npos);
+  EXPECT_NE(said_of("").find("an empty file"), std::string::npos);
+  EXPECT_NE(said_of(std::string(4096, '\0')).find("nothing but zeros"), std::string::npos);
+  const std::string cut = RawFile(R"({"w":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}})", 8);
+  WriteText(folder / "model.safetensors.aria2", "");
+  EXPECT_NE(said_of(cut).find("; its download or copy was cut short, but model.safetensors.aria2 lies beside it"),
+            std::string::npos)
+      << said_of(cut);
 }
 
 TEST(Checkpoint, NamesTheShardThatIsAbsent) {
   const TemporaryFolder folder;
   WriteIndex(folder.path(), R"({"w":"one.safetensors"})");
-  EXPECT_EQ(ErrorOf([&] { Checkpoint::Open(folder.path()); }),
-            (folder / "one.safetensors") + ": No such file or directory");
+  EXPECT_EQ(
+      ErrorOf([&] { Checkpoint::Open(folder.path()); }),
+      (folder / "one.safetensors") + ": No such file or directory; model.safetensors.index.json lists 1 tensors in it");
 }
 
 TEST(Checkpoint, RefusesShardsOutsideItsFolder) {
@@ -118,7 +211,8 @@ TEST(Checkpoint, RefusesIndexThatIsNotAWeightMap) {
   WriteText(index, "{");
   EXPECT_EQ(ErrorOf([&] { Checkpoint::Open(folder.path()); }), index + ": not valid JSON: it ends too early");
   WriteIndex(folder.path(), R"({"w":"a","w":"b"})");
-  EXPECT_EQ(ErrorOf([&] { Checkpoint::Open(folder.path()); }), index + ": key \"w\" appears twice");
+  WriteOne(folder / "b", "w");
+  EXPECT_TRUE(Checkpoint::Open(folder.path())->Find("w") != nullptr) << "the last counts, as in Python";
 }
 
 TEST(Checkpoint, WriterRecordsTheTotalSizeInItsIndex) {

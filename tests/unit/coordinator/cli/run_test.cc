@@ -321,7 +321,7 @@ TEST_F(RunTest, ShowsTheNodes) {
 }
 
 TEST_F(RunTest, DoctorNamesMissingProgramsAndPartsOfACheckpoint) {
-  std::filesystem::create_directory(folder_ / "model");
+  std::filesystem::create_directories(folder_ / "model/text_encoder");
   EXPECT_EQ(Run({"doctor", "--model-path", folder_ / "model", "--json"}), kExitFailed);
   const json report = json::parse(out_.str());
   EXPECT_EQ(report["ok"], false);

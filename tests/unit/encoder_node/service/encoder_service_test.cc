@@ -95,6 +95,20 @@ TEST_F(EncoderServiceTest, IsUnavailableUntilTheModelIsLoaded) {
   EXPECT_TRUE(Encode(Request("a cat")).status.ok());
 }
 
+TEST_F(EncoderServiceTest, IsUnavailableWhileItsWeightsAreNotThoseThatWereLoaded) {
+  service.SetEncoder(fake);
+  fake->weights_changed = true;
+  grpc::ClientContext context;
+  v1::DescribeEncoderResponse description;
+  const grpc::Status described = stub->Describe(&context, {}, &description);
+  EXPECT_EQ(described.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(described.error_message(), "w.safetensors: was changed while in use");
+  EXPECT_EQ(Encode(Request("a cat")).status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(fake->begun, 0);
+  fake->weights_changed = false;
+  EXPECT_TRUE(Encode(Request("a cat")).status.ok());
+}
+
 TEST_F(EncoderServiceTest, RefusesNewCallsWhenStopping) {
   service.SetEncoder(fake);
   service.BeginStop();

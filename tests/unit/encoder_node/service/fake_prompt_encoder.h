@@ -31,7 +31,12 @@ class FakePromptEncoder final : public PromptEncoder {
   std::atomic<int> working = 0;
   std::atomic<int> most_at_once = 0;
 
+  std::atomic<bool> weights_changed = false;
+
   const EncoderFacts& facts() const override { return facts_; }
+  void ThrowIfChanged() override {
+    if (weights_changed) throw Error(ErrorCode::kUnavailable, "w.safetensors: was changed while in use");
+  }
 
   Conditioning Encode(const std::string& text, const EncodeParameters& parameters, const CancelToken& cancel) override {
     ++begun;
@@ -55,8 +60,7 @@ class FakePromptEncoder final : public PromptEncoder {
         parameters.row_limit > 0 ? std::min(block.header.token_count, parameters.row_limit) : block.header.token_count;
     block.header.width = facts_.width;
     block.bytes.resize(static_cast<size_t>(block.header.ByteCount()));
-    for (size_t i = 0; i < block.bytes.size(); ++i)
-      block.bytes[i] = (text[i % text.size()] + i / 7) & 0xBF;  // finite
+    for (size_t i = 0; i < block.bytes.size(); ++i) block.bytes[i] = (text[i % text.size()] + i / 7) & 0xBF;  // finite
     return block;
   }
 

@@ -23,10 +23,10 @@ namespace {
 constexpr char kId[] = "01ARYZ6S410000000000000000", kOther[] = "01ARYZ6S410000000000000001";
 constexpr size_t kVersionAt = 8, kDigestSize = 64;
 
-Checkpoint Sample(int32_t step = 3) {
-  Checkpoint checkpoint{.determinants = "seed 1, steps 9",
-                        .latent = {.step = step, .channels = 2, .height = 1, .width = 3},
-                        .timings_json = R"({"refine":1.5})"};
+PictureCheckpoint Sample(int32_t step = 3) {
+  PictureCheckpoint checkpoint{.determinants = "seed 1, steps 9",
+                               .latent = {.step = step, .channels = 2, .height = 1, .width = 3},
+                               .timings_json = R"({"refine":1.5})"};
   checkpoint.latent.values = {1.5f, -0.0f, std::numeric_limits<float>::denorm_min(), INFINITY, 0.1f, -3e38f};
   return checkpoint;
 }
@@ -210,7 +210,7 @@ TEST_F(CheckpointStoreTest, LeavesWhatCannotBeReadNow) {
 }
 
 TEST_F(CheckpointStoreTest, RefusesToSaveWhatItCouldNotRead) {
-  Checkpoint checkpoint = Sample();
+  PictureCheckpoint checkpoint = Sample();
   checkpoint.latent.width = 4;
   EXPECT_EQ(ErrorOf([&] { store_.Save(kId, checkpoint); })->code(), ErrorCode::kInvalidArgument);
   checkpoint = Sample();

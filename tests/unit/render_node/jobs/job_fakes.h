@@ -30,13 +30,16 @@ class FakeSource final : public ConditioningSource {
       requests.push_back(request);
     }
     if (on_fetch) on_fetch(request, cancel, on_waiting);
-    return {ConditioningOf(FillOf(request.prompt)), 20, 3};
+    FetchResult result{ConditioningOf(FillOf(request.prompt)), 20, 3};
+    if (!model_fingerprint.empty()) result.conditioning.header.model_fingerprint = model_fingerprint;
+    return result;
   }
 
   bool Has(const FetchRequest& request) const override { return has && has(request); }
 
   std::function<void(const FetchRequest&, const CancelToken&, const std::function<void(const std::string&)>&)> on_fetch;
   std::function<bool(const FetchRequest&)> has;
+  std::string model_fingerprint;  // of what it gives; empty: that of ConditioningOf. Set it in on_fetch.
   std::mutex mutex;
   std::vector<FetchRequest> requests;
 };
@@ -49,6 +52,9 @@ class FakeRenderer final : public PictureRenderer {
     facts_.default_shift = 3;
   }
   const RendererFacts& facts() const override { return facts_; }
+  void ThrowIfChanged() override {
+    if (weights_changed) throw Error(ErrorCode::kUnavailable, "w.safetensors: was changed while in use");
+  }
 
   Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
                  const RenderHooks& hooks, const CancelToken& cancel) override {
@@ -89,6 +95,7 @@ class FakeRenderer final : public PictureRenderer {
   std::function<void(int32_t tile)> on_tile;
   std::function<void()> on_decoded;
   int32_t tiles = 0;  // that it says it decodes in
+  std::atomic<bool> weights_changed = false;
 
  private:
   RendererFacts facts_;

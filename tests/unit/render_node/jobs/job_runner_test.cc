@@ -92,6 +92,24 @@ TEST_F(JobRunnerTest, FetchesTheNegativePromptWithGuidance) {
   EXPECT_EQ(PictureOf(set), "cd3");
 }
 
+// The encoder's model was replaced between the two.
+TEST_F(JobRunnerTest, TakesPositiveAndNegativeFromOneModel) {
+  std::atomic<int> asked = 0;
+  source_.on_fetch = [&](const FetchRequest&, const CancelToken&, const auto&) {
+    source_.model_fingerprint = std::string(64, ++asked == 1 ? 'a' : 'b');
+  };
+  finish_ = [](const FinishRequest& request) {
+    EXPECT_EQ(request.positive.header.model_fingerprint, std::string(64, 'b'));
+    EXPECT_EQ(request.negative->header.model_fingerprint, std::string(64, 'b'));
+    return request.picture.rgb;
+  };
+  JobSpec spec = SpecOf("cat");
+  spec.guidance_scale = 4;
+  Start();
+  EXPECT_EQ(Ended(Submit(spec)).state, kDone);
+  EXPECT_EQ(asked, 3);
+}
+
 TEST_F(JobRunnerTest, SaysHowManyTokensBecameHowManyRows) {
   JobSpec spec = SpecOf("cat");
   Conditioning cut = ConditioningOf('u');
@@ -178,6 +196,40 @@ TEST_F(JobRunnerTest, FailsOneJobAloneWhateverItThrows) {
   const Job stray = Ended(Submit(SpecOf("stray")));
   EXPECT_EQ(stray.state, kFailed) << "nobody asked for its end";
   EXPECT_EQ(stray.error_code, "CANCELLED");
+}
+
+TEST_F(JobRunnerTest, WaitsWhileTheRenderersWeightsAreNotThoseThatWereLoaded) {
+  const std::string why = "w.safetensors: was changed while in use";
+  const auto await_detail = [&](const std::string& id) {
+    for (int i = 0; i < 20'000 && queue_->Get(id)->detail != why; ++i) std::this_thread::sleep_for(milliseconds(1));
+    EXPECT_EQ(queue_->Get(id)->detail, why);
+  };
+  renderer_.weights_changed = true;
+  const std::string cancelled = Submit(SpecOf("away"));
+  Start();
+  await_detail(cancelled);
+  EXPECT_EQ(queue_->Get(cancelled)->state, JobState::kReady);
+  ASSERT_TRUE(queue_->Cancel(cancelled).ok());
+  const std::string id = Submit(SpecOf("cat"));
+  await_detail(id);
+  renderer_.weights_changed = false;
+  const Job job = Ended(id);
+  EXPECT_EQ(job.state, kDone);
+  EXPECT_EQ(job.detail, "");
+  EXPECT_EQ(queue_->Get(cancelled)->state, kCancelled);
+}
+
+TEST_F(JobRunnerTest, PaintsAgainWhatWasPaintedWhileTheWeightsChanged) {
+  std::atomic<int> times = 0;
+  renderer_.on_decoded = [&] {
+    if (++times == 1) throw Error(ErrorCode::kUnavailable, "w.safetensors: was changed while in use");
+  };
+  const std::string id = Submit(SpecOf("cat"));
+  Start();
+  const Job job = Ended(id);
+  EXPECT_EQ(job.state, kDone) << job.error;
+  EXPECT_EQ(times, 2);
+  EXPECT_EQ(job.detail, "");
 }
 
 TEST_F(JobRunnerTest, FailsAJobWhoseUploadIsDamaged) {

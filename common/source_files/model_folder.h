@@ -1,0 +1,21 @@
+// What people give for a checkpoint that is none, and what they should give instead.
+#pragma once
+
+#include <string>
+
+namespace diptych {
+
+// What is wrong with `given` as the folder of a checkpoint (--model-path), in one line that says what to give instead:
+// it is not there, a single file, a folder of the Hugging Face cache, one part, the folder above, ... Empty: it has at
+// least one of the parts.
+std::string ModelFolderProblem(const std::string& given);
+
+// The same for one part (--transformer-path, or MODEL/transformer): a folder with config.json and weights, or a weight
+// file beside its config.json. Empty: there is a config.json, or a link of that name.
+std::string PartProblem(const std::string& part);
+
+// For the end of a line about a part that cannot be read: "; MODEL/model_index.json says ..., " when the checkpoint
+// that it is part of is of another family. Empty otherwise.
+std::string FamilyNote(const std::string& part);
+
+}  // namespace diptych

@@ -1,0 +1,69 @@
+#include "common/source_files/read_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "common/error/error.h"
+#include "common/source_files/file_facts.h"
+#include "common/source_files/files_read.h"
+
+namespace diptych {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) close(fd);
+  }
+};
+
+}  // namespace
+
+std::string OpenProblem(const std::string& path, int error_number) {
+  std::error_code ignored;
+  if (error_number == ENOENT && fs::is_symlink(path, ignored)) {
+    return path + ": a link to " + fs::read_symlink(path, ignored).string() +
+           ", which is not there; copy what links point to, too (cp -rL, rsync -L)";
+  }
+  return path + ": " + std::strerror(error_number);
+}
+
+std::string ReadWholeFile(const std::string& path, int64_t most) {
+  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) throw Error(ErrorCode::kNotFound, OpenProblem(path, errno));
+  struct stat info;
+  if (fstat(file.fd, &info) != 0) throw Error(ErrorCode::kNotFound, OpenProblem(path, errno));
+  if (!S_ISREG(info.st_mode)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                path + (S_ISDIR(info.st_mode) ? ": a folder, expected a file" : ": not an ordinary file"));
+  }
+  if (info.st_size > most) {
+    throw Error(ErrorCode::kInvalidArgument, path + ": has " + std::to_string(info.st_size) +
+                                                 " bytes, expected a text file of at most " +
+                                                 std::to_string(most >> 20) + " MiB");
+  }
+  const std::optional<FileFacts> before = FactsOf(file.fd);
+  std::string text(static_cast<size_t>(info.st_size), '\0');
+  size_t have = 0;
+  while (have < text.size()) {
+    const ssize_t got = read(file.fd, text.data() + have, text.size() - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(ErrorCode::kInvalidArgument, path + ": " + std::strerror(errno));
+    if (got == 0) break;
+    have += static_cast<size_t>(got);
+  }
+  if (have != text.size() || FactsOf(file.fd) != before) {
+    throw Error(ErrorCode::kUnavailable, path + ": changes while it is read; start again when it is whole");
+  }
+  if (before) NoteFileRead(path, *before);
+  return text;
+}
+
+}  // namespace diptych
