@@ -43,6 +43,20 @@ int WriteAll(int fd, std::string_view bytes) {
   return 0;
 }
 
+// Those that are not there yet.
+std::error_code MakeFolders(const std::filesystem::path& folder, Readers readers) {
+  std::error_code error;
+  if (readers == Readers::kAsUmaskSays) {
+    std::filesystem::create_directories(folder, error);
+    return error;
+  }
+  if (folder.empty() || std::filesystem::is_directory(folder, error)) return {};
+  if (error = MakeFolders(folder.parent_path(), readers); error) return error;
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return {errno, std::generic_category()};
+  return std::filesystem::is_directory(folder, error) ? std::error_code()
+                                                      : std::make_error_code(std::errc::not_a_directory);
+}
+
 void WriteToDevice(const std::filesystem::path& path, std::string_view bytes) {
   const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (fd < 0) FailToWrite(path, std::strerror(errno));
@@ -60,11 +74,12 @@ bool IsDevice(const std::filesystem::path& path) {
          !std::filesystem::is_directory(status);
 }
 
-void WriteFileAtomically(const std::filesystem::path& given, std::string_view bytes) {
+void WriteFileAtomically(const std::filesystem::path& given, std::string_view bytes, Readers readers) {
   if (IsDevice(given)) return WriteToDevice(given, bytes);
   const std::filesystem::path path = TargetOf(given);
   const std::filesystem::path partial = TemporaryBeside(path);
-  const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const int fd =
+      open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, readers == Readers::kOwner ? 0600 : 0666);
   if (fd < 0) FailToWrite(path, std::strerror(errno));
   int error = WriteAll(fd, bytes);
   if (error == 0 && fsync(fd) != 0) error = errno;
@@ -76,17 +91,17 @@ void WriteFileAtomically(const std::filesystem::path& given, std::string_view by
   }
 }
 
-void PrepareToWrite(const std::filesystem::path& given) {
+void PrepareToWrite(const std::filesystem::path& given, Readers readers) {
   if (IsDevice(given)) {
     if (access(given.c_str(), W_OK) != 0) FailToWrite(given, std::strerror(errno));
     return;
   }
   const std::filesystem::path path = TargetOf(given);
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  const std::error_code error = MakeFolders(folder, readers);
   if (error) throw Error(ErrorCode::kUnavailable, "cannot make the folder " + folder.string() + ": " + error.message());
-  if (std::filesystem::is_directory(path, error)) FailToWrite(path, "it is a folder");
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) FailToWrite(path, "it is a folder");
   const std::filesystem::path partial = TemporaryBeside(path);
   const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) FailToWrite(path, std::strerror(errno));

@@ -1,5 +1,9 @@
 #include "common/weights/safetensors_writer.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -16,14 +20,19 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr mode_t kByUmask = 0666, kOwnerAlone = 0600;
+
 // A file that appears under its name when it is complete, and not at all otherwise.
 class AtomicFile {
  public:
-  explicit AtomicFile(const std::string& path)
-      : path_(path),
-        temporary_(TemporaryBeside(path).string()),
-        stream_(temporary_, std::ios::binary | std::ios::trunc) {
-    if (!stream_) Fail("create");
+  // `mode`: of the new file, less the umask.
+  AtomicFile(const std::string& path, mode_t mode)
+      : path_(path), temporary_(TemporaryBeside(path).string()) {
+    std::remove(temporary_.c_str());
+    const int fd = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd >= 0) close(fd);
+    stream_.open(temporary_, std::ios::binary | std::ios::trunc);
+    if (fd < 0 || !stream_) Fail("create");
   }
   ~AtomicFile() {
     if (!committed_) std::remove(temporary_.c_str());
@@ -90,10 +99,10 @@ std::string Header(const std::vector<TensorSpec>& specs, const std::vector<size_
 }
 
 void WriteFilled(const std::string& path, const std::vector<TensorSpec>& specs, const FillTensor& fill,
-                 const SafetensorsMetadata& metadata) {
+                 const SafetensorsMetadata& metadata, mode_t mode = kByUmask) {
   const std::vector<size_t> order = StorageOrder(specs, path);
   const std::string header = Header(specs, order, metadata);
-  AtomicFile file(path);
+  AtomicFile file(path, mode);
   file.Write(header.data(), header.size());
   std::vector<uint8_t> bytes;
   for (const size_t i : order) {
@@ -153,7 +162,7 @@ void WriteSafetensors(const std::string& path, const std::vector<TensorToWrite>&
     const std::span<const uint8_t> bytes = bytes_of.at(spec.name);
     std::copy(bytes.begin(), bytes.end(), out.begin());
   };
-  WriteFilled(path, specs, copy, metadata);
+  WriteFilled(path, specs, copy, metadata, kOwnerAlone);
 }
 
 void WriteCheckpoint(const std::string& folder, const std::string& base, const std::vector<TensorSpec>& tensors,
@@ -180,7 +189,7 @@ void WriteCheckpoint(const std::string& folder, const std::string& base, const s
   for (const auto& [tensor, shard] : shard_of) weight_map[tensor] = shard;
   const ordered_json index = {{"metadata", {{"total_size", total_bytes}}}, {"weight_map", weight_map}};
   const std::string text = index.dump(2) + "\n";
-  AtomicFile file(root / (base + ".safetensors.index.json"));
+  AtomicFile file(root / (base + ".safetensors.index.json"), kByUmask);
   file.Write(text.data(), text.size());
   file.Commit();
 }

@@ -30,7 +30,7 @@ using SafetensorsMetadata = std::map<std::string, std::string>;
 
 // Tensors are stored by falling element size, then by name, as the reference writer does, so every tensor is aligned to
 // its elements. Throws Error(kInvalidArgument) for a repeated name or a wrong byte count, kUnavailable when the file
-// cannot be written.
+// cannot be written. The file is its owner's alone: rows are as good as the prompt that they were made from.
 void WriteSafetensors(const std::string& path, const std::vector<TensorToWrite>& tensors,
                       const SafetensorsMetadata& metadata = {});
 

@@ -75,7 +75,7 @@ int64_t RowLimit(const PrivateOptions& options) {
 
 int RunSaveEmbeddings(const SaveEmbeddingsOrder& order, const PrivateOptions& options, Environment& environment) {
   const std::filesystem::path target = EmbeddingsPath(order.file);  // refuses a wrong name before the work
-  PrepareToWrite(target);
+  PrepareToWrite(target, Readers::kOwner);
   const int64_t row_limit = RowLimit(options);
   PrivateNodesPlan plan = PlanPrivateNodes(options, environment.program_folder, nullptr);
   plan.renderer = false;

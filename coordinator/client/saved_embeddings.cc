@@ -260,8 +260,8 @@ fs::path SaveEmbeddings(const fs::path& path, const SavedEmbeddings& saved) {
   CheckConditioning(saved.conditioning);
   const fs::path target = EmbeddingsPath(path);
   const ConditioningHeader& header = saved.conditioning.header;
-  PrepareToWrite(target);
-  PrepareToWrite(SidecarPath(target));
+  PrepareToWrite(target, Readers::kOwner);
+  PrepareToWrite(SidecarPath(target), Readers::kOwner);
   const Dtype dtype = header.dtype == StateDtype::kBFloat16 ? Dtype::BF16 : Dtype::F32;
   std::vector<TensorToWrite> tensors = {{{kTensor, dtype, {header.rows, header.width}}, saved.conditioning.bytes}};
   if (saved.negative) {
@@ -272,7 +272,7 @@ fs::path SaveEmbeddings(const fs::path& path, const SavedEmbeddings& saved) {
   // The sidecar comes last: after a crash between the two, its checksum tells that it belongs to older embeddings.
   WriteSafetensors(target.string(), tensors);
   WriteFileAtomically(SidecarPath(target),
-                      SidecarJson(saved).dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+                      SidecarJson(saved).dump(2, ' ', false, json::error_handler_t::replace) + "\n", Readers::kOwner);
   return target;
 }
 

@@ -34,6 +34,7 @@ struct SavedEmbeddings {
 std::filesystem::path EmbeddingsPath(const std::filesystem::path& path);
 
 // Writes both files, making their folder, and returns EmbeddingsPath(path).
+// The files are their owner's alone: the prompt is in them.
 // Throws Error: kInvalidArgument for an inconsistent block, kUnavailable when a file cannot be written.
 std::filesystem::path SaveEmbeddings(const std::filesystem::path& path, const SavedEmbeddings& saved);
 

@@ -52,7 +52,7 @@ ConditioningDisk::ConditioningDisk(fs::path folder, int64_t limit) : folder_(std
 }
 
 void ConditioningDisk::Index() {
-  fs::create_directories(folder_);
+  MakePrivateFolder(folder_);
   Try([this] { RemoveUnfinishedFiles(folder_); });
   struct Found {
     int64_t stamp;

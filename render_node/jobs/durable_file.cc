@@ -134,6 +134,15 @@ void SyncFile(const FileDescriptor& fd, const std::filesystem::path& path) {
   if (::fsync(fd.get()) != 0) throw SystemCallError("cannot sync " + path.string());
 }
 
+void MakePrivateFolder(const std::filesystem::path& folder) {
+  if (::mkdir(folder.c_str(), 0700) == 0) return;
+  if (errno == EEXIST) {
+    if (std::filesystem::is_directory(folder)) return;
+    throw Error(ErrorCode::kFailedPrecondition, folder.string() + " is there and is not a folder");
+  }
+  throw SystemCallError("cannot make folder " + folder.string());
+}
+
 void SyncFolder(const std::filesystem::path& folder) {
   const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0 || ::fsync(fd.get()) != 0) throw SystemCallError("cannot sync folder " + folder.string());

@@ -35,6 +35,10 @@ void ReplaceFile(const std::filesystem::path& path, const std::vector<ByteSpan>&
 // The whole file. Throws Error(kNotFound) when there is none, otherwise as above.
 std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path);
 
+// Makes the folder for its owner alone; its parents must be there. One that is there stays as it is. Throws Error:
+// kFailedPrecondition when something else has its name, else as above.
+void MakePrivateFolder(const std::filesystem::path& folder);
+
 // Makes names created in `folder` survive a power cut.
 void SyncFolder(const std::filesystem::path& folder);
 

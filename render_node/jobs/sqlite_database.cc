@@ -1,6 +1,10 @@
 #include "render_node/jobs/sqlite_database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
+
+#include <string>
 
 #include "common/error/error.h"
 
@@ -29,9 +33,28 @@ ErrorCode CodeOf(int result) {
   }
 }
 
+// For what goes wrong where file systems lack locks or shared mappings.
+const char* Advice(int result) {
+  switch (result) {
+    case SQLITE_IOERR_SHMOPEN:
+    case SQLITE_IOERR_SHMSIZE:
+    case SQLITE_IOERR_SHMLOCK:
+    case SQLITE_IOERR_SHMMAP:
+    case SQLITE_IOERR_LOCK:
+    case SQLITE_IOERR_RDLOCK:
+    case SQLITE_IOERR_UNLOCK:
+      return "; the state folder must be on a local disk";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 SqliteDatabase::SqliteDatabase(const std::filesystem::path& path) : path_(path.string()) {
+  // A new file is its owner's alone, as then are the log and its index, which take its mode. Never opened when it is
+  // there: closing it would drop the locks that this process may have on it.
+  if (const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); fd >= 0) ::close(fd);
   // NOMUTEX: our callers hold a lock of their own.
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   if (sqlite3_open_v2(path_.c_str(), &handle_, flags, nullptr) != SQLITE_OK) {
@@ -64,8 +87,8 @@ std::string SqliteDatabase::Text(std::string_view sql) {
 int64_t SqliteDatabase::Changes() const { return sqlite3_changes64(handle_); }
 
 void SqliteDatabase::Fail(const char* doing) const {
-  throw Error(CodeOf(sqlite3_extended_errcode(handle_)),
-              "job store " + path_ + " " + doing + ": " + sqlite3_errmsg(handle_));
+  const int result = sqlite3_extended_errcode(handle_);
+  throw Error(CodeOf(result), "job store " + path_ + " " + doing + ": " + sqlite3_errmsg(handle_) + Advice(result));
 }
 
 SqliteStatement::SqliteStatement(SqliteDatabase& database, std::string_view sql) : database_(database) {

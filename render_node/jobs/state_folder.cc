@@ -1,32 +1,28 @@
 #include "render_node/jobs/state_folder.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace diptych {
+namespace fs = std::filesystem;
 namespace {
 
-void MakePrivateFolder(const std::filesystem::path& folder) {
-  if (::mkdir(folder.c_str(), 0700) == 0) return;
-  if (errno == EEXIST) {
-    if (std::filesystem::is_directory(folder)) return;
-    throw Error(ErrorCode::kFailedPrecondition, folder.string() + " is there and is not a folder");
-  }
-  throw SystemCallError("cannot make folder " + folder.string());
-}
-
-void MakeParents(const std::filesystem::path& folder) {
+void MakeParents(const fs::path& folder) {
   std::error_code error;
-  if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
+  if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), error);
   if (error) {
     throw Error(ErrorCode::kUnavailable,
                 "cannot make folder " + folder.parent_path().string() + ": " + error.message());
@@ -36,6 +32,119 @@ void MakeParents(const std::filesystem::path& folder) {
 constexpr char kStopMark[] = "asked-to-stop";
 constexpr int64_t kLittleBytes = 64 << 20;  // some dozen pictures with the store's own files
 
+std::string NameOf(uid_t user) {
+  const passwd* entry = ::getpwuid(user);
+  return entry != nullptr ? entry->pw_name : "number " + std::to_string(user);
+}
+
+// SystemCallError, with whose folder it is when it is somebody else's; reads errno.
+Error CannotUse(const fs::path& root, const std::string& what) {
+  const bool is_denied = errno == EACCES || errno == EPERM;
+  const Error error = SystemCallError(what);
+  struct stat facts {};
+  if (!is_denied || ::stat(root.c_str(), &facts) != 0 || facts.st_uid == ::geteuid()) return error;
+  return Error(error.code(), std::string(error.what()) + "; the state folder belongs to user " + NameOf(facts.st_uid) +
+                                 ", and this daemon runs as user " + NameOf(::geteuid()));
+}
+
+// Reads errno.
+Error NotLocal(const fs::path& root, const std::string& what) {
+  return Error(ErrorCode::kFailedPrecondition, "state folder " + root.string() + ": " + what + " (" +
+                                                   std::strerror(errno) +
+                                                   "); the job store needs a folder on a local disk");
+}
+
+// SQLite's write-ahead log has an index that processes share through a mapping.
+void CheckSharedMappings(const fs::path& root, const FileDescriptor& file) {
+  constexpr size_t kPage = 4096;
+  void* page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (page == MAP_FAILED) throw NotLocal(root, "its file system has no shared mappings");
+  ::munmap(page, kPage);
+}
+
+// What SQLite has trouble with, by the numbers of statfs(2); nullptr: nothing known.
+const char* FarFileSystem(const fs::path& root) {
+  struct statfs facts {};
+  if (::statfs(root.c_str(), &facts) != 0) return nullptr;
+  switch (static_cast<uint32_t>(facts.f_type)) {
+    case 0x6969:
+      return "NFS";
+    case 0x517B:
+    case 0xFF534D42:
+    case 0xFE534D42:
+      return "SMB";
+    case 0x01021997:
+      return "9P";
+    case 0x65735546:
+      return "FUSE";
+    case 0x00C36400:
+      return "Ceph";
+    case 0x0BD00BD0:
+      return "Lustre";
+    case 0x47504653:
+      return "GPFS";
+    case 0x5346414F:
+      return "AFS";
+    default:
+      return nullptr;
+  }
+}
+
+bool IsPartOfState(const fs::path& name) {
+  const std::string text = name.string();
+  return text.rfind("jobs.sqlite", 0) == 0 || text == "lock" || text == kStopMark || text == "pictures" ||
+         text == "conditioning" || text == "conditioning-store" || text == "checkpoints";
+}
+
+// Takes others the right to read what earlier versions, or whoever made or copied the folder, left to the umask.
+class Closing {
+ public:
+  explicit Closing(const fs::path& root) : root_(root) {
+    struct stat facts {};
+    if (::stat(root.c_str(), &facts) != 0) return;
+    // One like /tmp stays as it is; what is ours in it is closed all the same.
+    if ((facts.st_mode & S_ISVTX) == 0 && facts.st_uid == ::geteuid()) Close(root, facts.st_mode);
+    std::error_code error;
+    for (fs::directory_iterator entry(root, error), end; !error && entry != end; entry.increment(error)) {
+      if (IsPartOfState(entry->path().filename())) CloseAll(entry->path());
+    }
+  }
+
+  // One line; empty: nothing was open.
+  std::string Report() const {
+    if (!failure_.empty()) {
+      return "other users can read the prompts and pictures in state folder " + root_.string() + ": " + failure_;
+    }
+    if (closed_ == 0) return "";
+    return "state folder " + root_.string() + ": " + std::to_string(closed_) +
+           " of its files and folders were open to other users and are their owner's alone now";
+  }
+
+ private:
+  void CloseAll(const fs::path& path) {
+    struct stat facts {};
+    if (::lstat(path.c_str(), &facts) != 0) return;
+    if (S_ISREG(facts.st_mode) || S_ISDIR(facts.st_mode)) Close(path, facts.st_mode);
+    if (!S_ISDIR(facts.st_mode)) return;
+    std::error_code error;
+    for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
+      CloseAll(entry->path());
+    }
+  }
+  void Close(const fs::path& path, mode_t mode) {
+    if ((mode & 077) == 0) return;
+    if (::chmod(path.c_str(), mode & 0700) == 0) {
+      ++closed_;
+    } else if (failure_.empty()) {
+      failure_ = "cannot change the mode of " + path.string() + ": " + std::strerror(errno);
+    }
+  }
+
+  const fs::path root_;
+  int64_t closed_ = 0;
+  std::string failure_;
+};
+
 // Who holds the lock, as the holder wrote it; empty when unreadable.
 std::string Holder(int fd) {
   char text[32];
@@ -43,12 +152,12 @@ std::string Holder(int fd) {
   return size > 0 ? " (process " + std::string(text, static_cast<size_t>(size)) + ")" : "";
 }
 
-std::unique_ptr<FileDescriptor> Lock(const std::filesystem::path& root) {
+std::unique_ptr<FileDescriptor> Lock(const fs::path& root) {
   const std::string path = (root / "lock").string();
   auto fd = std::make_unique<FileDescriptor>(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (fd->get() < 0) throw SystemCallError("cannot open " + path);
+  if (fd->get() < 0) throw CannotUse(root, "cannot open " + path);
   if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) throw SystemCallError("cannot lock " + path);
+    if (errno != EWOULDBLOCK) throw NotLocal(root, "files cannot be locked there");
     throw Error(ErrorCode::kFailedPrecondition, "state folder " + root.string() +
                                                     " is in use by another render daemon" + Holder(fd->get()) +
                                                     "; stop it or choose another folder");
@@ -61,18 +170,24 @@ std::unique_ptr<FileDescriptor> Lock(const std::filesystem::path& root) {
 }
 
 // "a/b/" and "a/b" are one folder; relative paths stay usable when the daemon changes its working folder.
-std::filesystem::path Normal(const std::filesystem::path& root) {
-  const std::filesystem::path whole = std::filesystem::absolute(root).lexically_normal();
+fs::path Normal(const fs::path& root) {
+  const fs::path whole = fs::absolute(root).lexically_normal();
   return whole.has_filename() ? whole : whole.parent_path();
 }
 
 }  // namespace
 
-StateFolder::StateFolder(const std::filesystem::path& root) : root_(Normal(root)) {
+StateFolder::StateFolder(const fs::path& root) : root_(Normal(root)) {
   MakeParents(root_);
   MakePrivateFolder(root_);
   lock_ = Lock(root_);
-  for (const std::filesystem::path& part : {pictures(), conditioning(), checkpoints()}) {
+  CheckSharedMappings(root_, *lock_);
+  if (const char* system = FarFileSystem(root_)) {
+    warnings_.push_back("state folder " + root_.string() + " lies on " + system +
+                        ": the job store wants a local disk, elsewhere it may be slow or damaged");
+  }
+  if (std::string closed = Closing(root_).Report(); !closed.empty()) warnings_.push_back(std::move(closed));
+  for (const fs::path& part : {pictures(), conditioning(), checkpoints()}) {
     MakePrivateFolder(part);
     RemoveUnfinishedFiles(part);
   }
@@ -80,11 +195,13 @@ StateFolder::StateFolder(const std::filesystem::path& root) : root_(Normal(root)
   SyncFolder(root_.parent_path());
 }
 
-void StateFolder::LeaveStopMark() const { std::ofstream(root_ / kStopMark).flush(); }
+void StateFolder::LeaveStopMark() const {
+  const FileDescriptor mark(::open((root_ / kStopMark).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
 
 bool StateFolder::TakeStopMark() const {
   std::error_code ignored;
-  return std::filesystem::remove(root_ / kStopMark, ignored);
+  return fs::remove(root_ / kStopMark, ignored);
 }
 
 StateFolder::Health StateFolder::health() const {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "render_node/jobs/durable_file.h"
 
@@ -13,10 +14,14 @@ namespace diptych {
 // Holds the folder's lock while it lives; the kernel drops it when the process ends in whatever way.
 class StateFolder {
  public:
-  // Makes the folder (mode 0700) and its parts if they are not there, and clears what a killed daemon left half
-  // written. Throws Error: kFailedPrecondition when another daemon uses the folder or something else than a folder has
-  // its name, kUnavailable when it cannot be made or written.
+  // Makes the folder and its parts if they are not there, takes others the right to read what is, and clears what a
+  // killed daemon left half written. Throws Error: kFailedPrecondition when another daemon uses the folder, something
+  // else than a folder has its name, or it is not on a disk that the job store works on; kUnavailable when it cannot be
+  // made or written.
   explicit StateFolder(const std::filesystem::path& root);
+
+  // For the log, a line each.
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
   struct Health {
     int64_t free_bytes = 0;  // of its disk, for this user
@@ -40,6 +45,7 @@ class StateFolder {
  private:
   const std::filesystem::path root_;
   std::unique_ptr<FileDescriptor> lock_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace diptych

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -14,6 +15,7 @@
 #include "common/digest/sha256.h"
 #include "gtest/gtest.h"
 #include "render_node/jobs/picture_store.h"
+#include "render_node/jobs/sqlite_job_store.h"
 #include "render_node/jobs/uploaded_conditioning.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
 
@@ -36,6 +38,91 @@ TEST(StateFolder, IsForItsOwnerAlone) {
     ASSERT_EQ(::stat(path.c_str(), &facts), 0);
     EXPECT_EQ(facts.st_mode & 0777, 0700u) << path;
   }
+}
+
+mode_t ModeOf(const std::filesystem::path& path) {
+  struct stat facts {};
+  EXPECT_EQ(::lstat(path.c_str(), &facts), 0) << path;
+  return facts.st_mode & 07777;
+}
+
+// As an operator's mkdir, an older version or cp leaves it.
+class Umask {
+ public:
+  explicit Umask(mode_t mask) : former_(::umask(mask)) {}
+  ~Umask() { ::umask(former_); }
+
+ private:
+  const mode_t former_;
+};
+
+TEST(StateFolder, ClosesWhatWasOpenToOthersAndSaysSo) {
+  const Umask open_to_all(0);
+  const TemporaryFolder temporary;
+  const std::filesystem::path root = temporary.path() / "state";
+  std::filesystem::create_directories(root / "pictures");
+  std::filesystem::create_directories(root / "conditioning-store");
+  std::ofstream(root / "jobs.sqlite-wal.damaged") << "prompts";
+  std::ofstream(root / "pictures" / "a.png") << "picture";
+  std::ofstream(root / "conditioning-store" / "b") << "rows";
+  std::ofstream(root / "notes.txt") << "not ours";
+  std::filesystem::create_symlink(root / "notes.txt", root / "pictures" / "link");
+  const StateFolder folder(root);
+  for (const char* part : {"", "pictures", "conditioning", "conditioning-store", "checkpoints"}) {
+    EXPECT_EQ(ModeOf(root / part), 0700u) << part;
+  }
+  for (const char* part : {"lock", "jobs.sqlite-wal.damaged", "pictures/a.png", "conditioning-store/b"}) {
+    EXPECT_EQ(ModeOf(root / part), 0600u) << part;
+  }
+  EXPECT_EQ(ModeOf(root / "notes.txt"), 0666u);
+  ASSERT_EQ(folder.warnings().size(), 1u);
+  EXPECT_EQ(folder.warnings()[0], "state folder " + root.string() +
+                                      ": 6 of its files and folders were open to other users and are their owner's "
+                                      "alone now");
+}
+
+TEST(StateFolder, LeavesAFolderThatManyShareAsItIs) {
+  const Umask open_to_all(0);
+  const TemporaryFolder temporary;
+  const std::filesystem::path root = temporary.path() / "tmp";
+  std::filesystem::create_directories(root);
+  ::chmod(root.c_str(), 01777);
+  const StateFolder folder(root);
+  EXPECT_EQ(ModeOf(root), 01777u);
+  EXPECT_EQ(ModeOf(root / "pictures"), 0700u);
+}
+
+TEST(StateFolder, ItsStoreIsForItsOwnerAloneWhateverTheUmaskIs) {
+  const Umask open_to_all(0);
+  const TemporaryFolder temporary;
+  const StateFolder folder(temporary.path() / "state");
+  const SqliteJobStore store(folder, SystemRandom());
+  folder.LeaveStopMark();
+  for (const char* part : {"jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm", "asked-to-stop", "lock"}) {
+    EXPECT_EQ(ModeOf(folder.root() / part), 0600u) << part;
+  }
+}
+
+TEST(StateFolder, SaysWhoseItIsWhenItCannotBeUsed) {
+  if (::geteuid() != 0) GTEST_SKIP() << "root alone may give a folder away";
+  const TemporaryFolder temporary;
+  const std::filesystem::path root = temporary.path() / "state";
+  std::filesystem::create_directories(root);
+  ::chmod(temporary.path().c_str(), 0755);
+  ASSERT_EQ(::chown(root.c_str(), 1, 1), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {  // as the user nobody
+    if (::setuid(65534) != 0) ::_exit(2);
+    const auto error = ErrorOf([&] { const StateFolder folder(root); });
+    ::_exit(error && Says(error->what(),
+                          "Permission denied; the state folder belongs to user daemon, and this daemon "
+                          "runs as user nobody")
+                ? 0
+                : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(StateFolder, SaysWhetherTheNextJobCanBeKept) {
