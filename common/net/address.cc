@@ -3,14 +3,15 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/net/address_advice.h"
+#include "common/net/host_lookup.h"
 
 namespace diptych {
 namespace {
@@ -28,6 +29,14 @@ bool IsIpv4(const std::string& host) {
 bool IsIpv6(const std::string& host) {
   in6_addr parsed;
   return inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), &parsed) == 1;  // %ZONE of a link-local address
+}
+
+// `host` is an IPv4 or IPv6 address.
+bool IsLoopbackNumber(const std::string& host) {
+  in_addr v4;
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  in6_addr v6;
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 bool IsHostName(const std::string& host) {
@@ -82,15 +91,18 @@ absl::StatusOr<Address> ParseAddress(std::string_view text) { return Parse(text,
 absl::StatusOr<Address> ParseListenAddress(std::string_view text) { return Parse(text, 0); }
 
 bool IsLoopback(const Address& address) {
-  in_addr v4;
-  if (inet_pton(AF_INET, address.host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
-  in6_addr v6;
-  if (inet_pton(AF_INET6, address.host.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
-  return absl::EqualsIgnoreCase(address.host, "localhost");
+  if (IsIpv4(address.host) || IsIpv6(address.host)) return IsLoopbackNumber(address.host);
+  const absl::StatusOr<std::vector<SocketAddress>> found = LookUp(address);
+  if (!found.ok()) return absl::EqualsIgnoreCase(address.host, "localhost");
+  return std::all_of(found->begin(), found->end(),
+                     [](const SocketAddress& each) { return IsLoopbackNumber(each.ToAddress().host); });
 }
 
 absl::Status CheckPlaintextAllowed(const Address& address, bool insecure, std::string_view what) {
   if (insecure || IsLoopback(address)) return absl::OkStatus();
+  if (!IsIpv4(address.host) && !IsIpv6(address.host)) {
+    if (const absl::Status known = LookUp(address).status(); !known.ok()) return known;
+  }
   return absl::FailedPreconditionError(absl::StrCat(
       std::string(what), " ", address.ToString(),
       " would leave this machine without encryption: pairing (TLS) does not exist yet; --insecure allows it, "

@@ -24,11 +24,12 @@ absl::StatusOr<Address> ParseAddress(std::string_view text);
 // An address to listen on: port 0 is allowed.
 absl::StatusOr<Address> ParseListenAddress(std::string_view text);
 
-// 127.0.0.0/8, ::1 and the name localhost. Other names are not looked up.
+// 127.0.0.0/8, ::1 and names that stand for nothing else, which the system is asked for (host_lookup.h); localhost also
+// where nobody knows it.
 bool IsLoopback(const Address& address);
 
 // Until pairing (TLS) exists, plain text leaves this machine only when the user said --insecure. `what` begins the
-// sentence, e.g. "listening" or "connecting to the encoder".
+// sentence, e.g. "listening" or "connecting to the encoder". A name that nobody knows gets the status of LookUp.
 absl::Status CheckPlaintextAllowed(const Address& address, bool insecure, std::string_view what);
 
 // The warning to log for an address that CheckPlaintextAllowed let through only because of --insecure; empty when there

@@ -9,9 +9,13 @@
 
 namespace diptych {
 
-// A plain-text channel; connects when first used and again after a loss, at most 2 s apart. A peer that has vanished
-// without a word is noticed within 20 s. Ignores http_proxy: daemons are reached directly. Thread-safe. Check the
-// address with CheckPlaintextAllowed first.
+// A plain-text channel; connects when first used and again after a loss, at most 2 s apart, and looks the name up anew.
+// A peer that has vanished without a word is noticed within 20 s. Ignores http_proxy: daemons are reached directly.
+// Thread-safe. Check the address with CheckPlaintextAllowed first.
 std::shared_ptr<grpc::Channel> MakeChannel(const Address& address);
+
+// For a channel that is not connected: the next call looks the name up and connects at once. Else a name that nobody
+// knew is looked up again after up to 2 min.
+void ConnectAnew(const std::shared_ptr<grpc::Channel>& channel);
 
 }  // namespace diptych

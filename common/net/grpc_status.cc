@@ -2,18 +2,53 @@
 
 #include <string>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "common/net/host_lookup.h"
+
 namespace diptych {
 namespace {
+
+constexpr char kStillLoading[] = "diptych-still-loading";  // in the metadata and as a payload
+
+constexpr absl::string_view kNoName = "DNS resolution failed for ";  // HOST:PORT and the resolver's words follow
+constexpr char kSilence[] = "keepalive watchdog timeout";  // pings unanswered, channel.cc
 
 // "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:7872: Failed to connect to remote host:
 // Connection refused" in fewer words.
 std::string InFewerWords(const std::string& message) {
+  if (message == kSilence) return "it has gone silent (" + message + ")";
+  if (absl::StartsWith(message, kNoName)) {
+    const std::string name = message.substr(kNoName.size(), message.find(": ") - kNoName.size());
+    return NoAddressFound(name.substr(0, name.rfind(':')));
+  }
   const size_t reason = message.rfind(": ");
   if (message.rfind("failed to connect to all addresses", 0) != 0 || reason == message.npos) return message;
   return std::string(kNoConnection) + message.substr(reason + 2);
 }
 
 }  // namespace
+
+absl::Status StillLoadingError(absl::string_view message) {
+  absl::Status status = absl::UnavailableError(message);
+  status.SetPayload(kStillLoading, absl::Cord("1"));
+  return status;
+}
+
+bool IsStillLoading(const absl::Status& status) { return status.GetPayload(kStillLoading).has_value(); }
+
+grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContextBase* context) {
+  if (context != nullptr && IsStillLoading(status)) context->AddTrailingMetadata(kStillLoading, "1");
+  return ToGrpcStatus(status);
+}
+
+absl::Status FromGrpcStatus(const grpc::Status& status, const grpc::ClientContext& context) {
+  absl::Status result = FromGrpcStatus(status);
+  if (absl::IsUnavailable(result) && context.GetServerTrailingMetadata().contains(kStillLoading)) {
+    result.SetPayload(kStillLoading, absl::Cord("1"));
+  }
+  return result;
+}
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;

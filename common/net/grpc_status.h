@@ -2,6 +2,8 @@
 // a server that it cannot reach or that has no such service.
 #pragma once
 
+#include <grpcpp/client_context.h>
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
 #include "absl/status/status.h"
@@ -14,5 +16,12 @@ inline constexpr absl::string_view kNoConnection = "no connection: ";
 
 grpc::Status ToGrpcStatus(const absl::Status& status);
 absl::Status FromGrpcStatus(const grpc::Status& status);
+
+// UNAVAILABLE from a daemon that is there and loads its model. gRPC gives the same code when a connection is lost or its
+// peer is silent, so a word of our own goes along, in the call's trailing metadata: these two keep it.
+absl::Status StillLoadingError(absl::string_view message);
+bool IsStillLoading(const absl::Status& status);
+grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContextBase* context);  // none: nobody is told
+absl::Status FromGrpcStatus(const grpc::Status& status, const grpc::ClientContext& context);
 
 }  // namespace diptych

@@ -85,18 +85,18 @@ absl::StatusOr<std::shared_ptr<PromptEncoder>> EncoderService::Encoder() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_) return absl::UnavailableError("the encoder is stopping");
-    if (encoder_ == nullptr) return absl::UnavailableError("the text encoder is still being loaded");
+    if (encoder_ == nullptr) return StillLoadingError("the text encoder is still being loaded");
     encoder = encoder_;
   }
   encoder->ThrowIfChanged();
   return encoder;
 }
 
-grpc::Status EncoderService::Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*,
+grpc::Status EncoderService::Describe(grpc::ServerContext* context, const v1::DescribeEncoderRequest*,
                                       v1::DescribeEncoderResponse* response) {
   try {
     const absl::StatusOr<std::shared_ptr<PromptEncoder>> encoder = Encoder();
-    if (!encoder.ok()) return ToGrpcStatus(encoder.status());
+    if (!encoder.ok()) return ToGrpcStatus(encoder.status(), context);
     const EncoderFacts& facts = (*encoder)->facts();
     response->set_program_version(options_.program_version);
     response->set_model_fingerprint(facts.model_fingerprint);
@@ -130,7 +130,7 @@ grpc::Status EncoderService::Encode(grpc::ServerContext* context, const v1::Enco
   }
   report.code = status.code();
   if (options_.ended) options_.ended(report);
-  return ToGrpcStatus(status);
+  return ToGrpcStatus(status, context);
 }
 
 absl::Status EncoderService::EncodeAndSend(grpc::ServerContext* context, const v1::EncodeRequest& request,

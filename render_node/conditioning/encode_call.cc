@@ -119,7 +119,7 @@ absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, cons
     while (reader->Read(&response)) {  // what was on its way; Finish wants an empty stream
     }
   }
-  const absl::Status ended = FromGrpcStatus(reader->Finish());
+  const absl::Status ended = FromGrpcStatus(reader->Finish(), context);
   if (cancel.IsCancelled()) return absl::CancelledError("cancelled");
   if (!refused.ok()) return refused;
   if (!ended.ok()) return ended;

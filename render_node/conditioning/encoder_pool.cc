@@ -24,9 +24,6 @@ struct EncoderPool::Encoder {
   explicit Encoder(const Address& where)
       : address(where.ToString()), channel(MakeChannel(where)), stub(v1::Encoder::NewStub(channel)) {}
 
-  // After a failed call: whether somebody was there to refuse it.
-  bool IsConnected() const { return channel->GetState(false) == GRPC_CHANNEL_READY; }
-
   const std::string address;
   const std::shared_ptr<grpc::Channel> channel;
   const std::unique_ptr<v1::Encoder::StubInterface> stub;
@@ -78,10 +75,10 @@ ErrorCode ToErrorCode(absl::StatusCode code) {
 }
 
 // What a failed call says of the encoder.
-Outcome OutcomeOf(absl::StatusCode code, bool connected) {
-  switch (code) {
-    case absl::StatusCode::kUnavailable:
-      return connected ? Outcome::kNotNow : Outcome::kLost;
+Outcome OutcomeOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:  // also what gRPC says of a connection that broke or went silent
+      return IsStillLoading(status) ? Outcome::kNotNow : Outcome::kLost;
     case absl::StatusCode::kDataLoss:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kInternal:
@@ -93,10 +90,10 @@ Outcome OutcomeOf(absl::StatusCode code, bool connected) {
 }
 
 // What a failed look says of the encoder.
-EncoderState StateOf(absl::StatusCode code, bool connected) {
-  switch (code) {
+EncoderState StateOf(const absl::Status& status) {
+  switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-      return connected ? EncoderState::kLoading : EncoderState::kDown;
+      return IsStillLoading(status) ? EncoderState::kLoading : EncoderState::kDown;
     case absl::StatusCode::kUnimplemented:  // something else listens there
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnauthenticated:
@@ -183,9 +180,9 @@ void EncoderPool::Watch(size_t index) {
     encoder.look = &context;
     lock.unlock();
     v1::DescribeEncoderResponse response;
-    const absl::Status status = FromGrpcStatus(encoder.stub->Describe(&context, {}, &response));
+    const absl::Status status = FromGrpcStatus(encoder.stub->Describe(&context, {}, &response), context);
     const absl::StatusOr<StateDtype> dtype = FromProto(response.dtype());
-    const bool connected = encoder.IsConnected();
+    if (absl::IsUnavailable(status)) ConnectAnew(encoder.channel);  // this watch has pauses of its own
     lock.lock();
     encoder.look = nullptr;
     if (ending_) return;
@@ -193,7 +190,7 @@ void EncoderPool::Watch(size_t index) {
       std::string why = absl::IsDeadlineExceeded(status)
                             ? absl::StrCat("no answer within ", kLookTimeout.count() / 1000, " s")
                             : OneLine(std::string(status.message()));
-      roster_.NotAnswered(index, StateOf(status.code(), connected), why, asked, Clock::now());
+      roster_.NotAnswered(index, StateOf(status), why, asked, Clock::now());
     } else if (!dtype.ok()) {
       roster_.NotAnswered(index, EncoderState::kRefused, "it does not say its number format", asked, Clock::now());
     } else {
@@ -327,7 +324,7 @@ std::optional<FetchResult> EncoderPool::Ask(size_t index, const FetchRequest& re
         absl::StrCat("no result within ", static_cast<double>(options_.call_timeout.count()) / 1000, " s"));
   }
   const std::string why = OneLine(std::string(failure.message()));
-  EndCall(index, OutcomeOf(failure.code(), encoder.IsConnected()), why);
+  EndCall(index, OutcomeOf(failure), why);
 
   if (absl::IsFailedPrecondition(failure) && !IsStillOurs(index, identity, cancel)) {
     return std::nullopt;  // replaced since it was looked at: refused by now, or the pool's new model

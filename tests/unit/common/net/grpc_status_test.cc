@@ -30,6 +30,11 @@ TEST(GrpcStatus, ACodeWithoutTextGetsOne) {
                             "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:7871: Failed to "
                             "connect to remote host: Connection refused"}),
             absl::UnavailableError("no connection: Connection refused"));
+  EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::UNAVAILABLE,
+                            "DNS resolution failed for box:7871: UNKNOWN: getaddrinfo: Name or service not known"}),
+            absl::UnavailableError("box: no address found for this name (getent hosts box)"));
+  EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::UNAVAILABLE, "keepalive watchdog timeout"}),
+            absl::UnavailableError("it has gone silent (keepalive watchdog timeout)"));
   EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::INTERNAL, ""}), absl::InternalError("no reason given (INTERNAL)"));
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/net/channel.h"
+#include "common/net/grpc_status.h"
 #include "common/net/server_runner.h"
 #include "common/wire/conditioning_codec.h"
 #include "gtest/gtest.h"
@@ -87,7 +88,9 @@ class EncoderServiceTest : public ::testing::Test {
 TEST_F(EncoderServiceTest, IsUnavailableUntilTheModelIsLoaded) {
   grpc::ClientContext context;
   v1::DescribeEncoderResponse description;
-  EXPECT_EQ(stub->Describe(&context, {}, &description).error_code(), grpc::StatusCode::UNAVAILABLE);
+  const absl::Status described = FromGrpcStatus(stub->Describe(&context, {}, &description), context);
+  EXPECT_TRUE(absl::IsUnavailable(described)) << described;
+  EXPECT_TRUE(IsStillLoading(described)) << "and not a connection that broke, which has the same code";
   const Answer answer = Encode(Request("a cat"));
   EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_NE(answer.status.error_message().find("loaded"), std::string::npos);
@@ -114,6 +117,10 @@ TEST_F(EncoderServiceTest, RefusesNewCallsWhenStopping) {
   service.BeginStop();
   EXPECT_EQ(Encode(Request("a cat")).status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(fake->begun, 0);
+  grpc::ClientContext context;
+  v1::DescribeEncoderResponse description;
+  const absl::Status described = FromGrpcStatus(stub->Describe(&context, {}, &description), context);
+  EXPECT_TRUE(absl::IsUnavailable(described) && !IsStillLoading(described)) << described;
 }
 
 TEST_F(EncoderServiceTest, RefusesTextThatIsNotUtf8WithItsFieldAndOffset) {

@@ -7,10 +7,12 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "common/net/grpc_status.h"
 #include "common/net/server_runner.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
@@ -364,7 +366,7 @@ TEST(EncoderPool, GivesUpAfterTheTimeForOnePrompt) {
 
 TEST(EncoderPool, DescribesEveryEncoder) {
   Daemon good, loading;
-  loading.service.Be('a', grpc::Status(grpc::StatusCode::UNAVAILABLE, "still loading"));
+  loading.service.Be('a', StillLoadingError("still loading"));
   const Address nobody = NobodysAddress();
   EncoderPool client(Options({good.address(), loading.address(), nobody}));
   const std::vector<EncoderPool::Report> reports = client.Describe();
@@ -382,6 +384,35 @@ TEST(EncoderPool, DescribesEveryEncoder) {
   EXPECT_FALSE(reports[2].reachable);
   EXPECT_EQ(reports[2].state, EncoderState::kDown);
   EXPECT_NE(reports[2].error, "");
+}
+
+// What gRPC says of a connection whose peer is silent or gone has the code of an encoder that loads its model.
+TEST(EncoderPool, OneThatIsSilentOrGoneIsDownAndNotLoading) {
+  Daemon daemon;
+  EncoderPool pool(Options({daemon.address()}));
+  for (const char* words : {"keepalive watchdog timeout", "Connection reset by peer", "Socket closed", "stopping"}) {
+    daemon.service.Be('a');
+    ASSERT_TRUE(Await([&] { return pool.Describe()[0].state == EncoderState::kUp; }));
+    daemon.service.Be('a', absl::UnavailableError(words));  // a look
+    EXPECT_EQ(pool.Describe()[0].state, EncoderState::kDown) << words;
+    EXPECT_NE(pool.Known()[0].error.find(words), std::string::npos) << pool.Known()[0].error;
+  }
+}
+
+TEST(EncoderPool, ACallThatEndsInSilenceSaysDownAndNotLoading) {
+  Daemon daemon;
+  std::ostringstream lines;
+  EncoderPoolOptions options = Options({daemon.address()});
+  options.log = *MakeStreamLogger(lines, LogLevel::kInfo);
+  {
+    EncoderPool pool(options);
+    ASSERT_EQ(pool.Describe()[0].state, EncoderState::kUp);
+    daemon.service.Be('a', absl::UnavailableError("no route to host"));  // nor is it there for the looks that follow
+    daemon.service.Say({}, grpc::Status(grpc::StatusCode::UNAVAILABLE, "keepalive watchdog timeout"));
+    FetchError(&pool);
+  }
+  EXPECT_NE(lines.str().find("is down: it has gone silent (keepalive watchdog timeout)"), std::string::npos) << lines.str();
+  EXPECT_EQ(lines.str().find("is loading"), std::string::npos) << lines.str();
 }
 
 // A pool of two whose states are known, so that the first is asked first. Looks come only when they are asked for.
@@ -557,7 +588,7 @@ TEST(EncoderPool, WaitsForAsLongAsItTakesAndSaysWhatFor) {
   EncoderPool pool(options);
   Fetch(&pool);
   daemon.Kill();
-  daemon.service.Be('a', grpc::Status(grpc::StatusCode::UNAVAILABLE, "still loading"));
+  daemon.service.Be('a', StillLoadingError("still loading"));
   std::vector<std::string> reasons;
   const std::string loading = "encoder " + daemon.address().ToString() + ": still loading";
   pool.Fetch(Request(), CancelToken(), [&](const std::string& reason) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/digest/sha256.h"
+#include "common/net/grpc_status.h"
 #include "common/net/server_runner.h"
 #include "common/wire/conditioning_codec.h"
 #include "diptych/v1/encoder.grpc.pb.h"
@@ -61,7 +62,7 @@ class ScriptedEncoder final : public v1::Encoder::Service {
     status_ = status;
   }
   // The same for looks: what it is, and whether it says so.
-  void Be(char model, const grpc::Status& describe_status = grpc::Status::OK) {
+  void Be(char model, const absl::Status& describe_status = absl::OkStatus()) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (model != model_) answer_ = GoodAnswer(Block(20, 48, model));
     model_ = model;
@@ -92,7 +93,7 @@ class ScriptedEncoder final : public v1::Encoder::Service {
         status = grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "another model is expected");
       }
     }
-    if (++calls <= refuses_first) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "still loading");
+    if (++calls <= refuses_first) return ToGrpcStatus(StillLoadingError("still loading"), context);
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(waits_ms);
     while (holds || std::chrono::steady_clock::now() < end) {
       if (context->IsCancelled()) {
@@ -105,14 +106,14 @@ class ScriptedEncoder final : public v1::Encoder::Service {
     return status;
   }
 
-  grpc::Status Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*,
+  grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeEncoderRequest*,
                         v1::DescribeEncoderResponse* response) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     response->set_model_fingerprint(std::string(64, model_));
     response->set_tokenizer_fingerprint(std::string(64, 'b'));
     response->set_dtype(v1::STATE_DTYPE_BFLOAT16);
     response->set_width(width);
-    return describe_status_;
+    return ToGrpcStatus(describe_status_, context);
   }
 
  private:
@@ -120,7 +121,7 @@ class ScriptedEncoder final : public v1::Encoder::Service {
   char model_ = 'a';
   Answer answer_ = GoodAnswer();
   grpc::Status status_ = grpc::Status::OK;
-  grpc::Status describe_status_ = grpc::Status::OK;
+  absl::Status describe_status_;
   v1::EncodeRequest last_request_;
 };
 
