@@ -59,10 +59,23 @@ const Option<int64_t> kEncoderPromptByteLimit({.key = "encoder.prompt_byte_limit
 const Option<std::string> kEncoderMetricsListen({.key = "encoder.metrics_listen", .flag = "--metrics-listen",
     .unit = "HOST:PORT", .help = "address where Prometheus finds /metrics; empty: none", .programs = kEncoderd});
 
+const Option<int64_t> kEncoderConnections({.key = "encoder.connections", .flag = "--connections",
+    .default_text = "1024", .least = 1, .most = 100'000, .help = "connections at a time; more are closed at once",
+    .programs = kEncoderd});
+const Option<int64_t> kEncoderConnectionsPerHost({.key = "encoder.connections_per_host",
+    .flag = "--connections-per-host", .default_text = "256", .least = 1, .most = 100'000,
+    .help = "connections of one host at a time; more are closed at once", .programs = kEncoderd});
+
 const Option<std::string> kRenderListen({.key = "render.listen", .flag = "--listen", .default_text = "127.0.0.1:7872",
     .unit = "HOST:PORT", .help = "address that the renderer listens on", .programs = kRenderd});
 const Option<std::string> kRenderMetricsListen({.key = "render.metrics_listen", .flag = "--metrics-listen",
     .unit = "HOST:PORT", .help = "address where Prometheus finds /metrics; empty: none", .programs = kRenderd});
+const Option<int64_t> kRenderConnections({.key = "render.connections", .flag = "--connections",
+    .default_text = "1024", .least = 1, .most = 100'000, .help = "connections at a time; more are closed at once",
+    .programs = kRenderd});
+const Option<int64_t> kRenderConnectionsPerHost({.key = "render.connections_per_host",
+    .flag = "--connections-per-host", .default_text = "256", .least = 1, .most = 100'000,
+    .help = "connections of one host at a time; more are closed at once", .programs = kRenderd});
 const Option<TextList> kRenderEncoders({.key = "render.encoders", .flag = "--encoder", .unit = "HOST:PORT",
     .help = "encoder to ask for conditioning; repeat the flag for several", .programs = kRenderd});
 const Option<std::string> kRenderStateDir({.key = "render.state_dir", .flag = "--state-dir", .unit = "DIR",
@@ -269,16 +282,17 @@ std::span<const OptionInfo* const> AllOptions() {
       &kModelPath.info, &kTextEncoderPath.info, &kTransformerPath.info, &kVaePath.info,
       // diptych-encoderd
       &kEncoderListen.info, &kEncoderDevice.info, &kEncoderTorchDtype.info, &kEncoderThreads.info,
-      &kEncoderPromptByteLimit.info, &kEncoderMetricsListen.info, &kHiddenLayer.info,
+      &kEncoderPromptByteLimit.info, &kEncoderMetricsListen.info, &kEncoderConnections.info,
+      &kEncoderConnectionsPerHost.info, &kHiddenLayer.info,
       // diptych-renderd
-      &kRenderListen.info, &kRenderMetricsListen.info, &kRenderEncoders.info, &kRenderStateDir.info,
-      &kRenderThreads.info, &kRenderQueueLimit.info, &kRenderClientQueueLimit.info, &kRenderClientWorkLimit.info,
-      &kRenderEncodeAhead.info, &kRenderBatch.info, &kRenderPreviewEvery.info, &kRenderKeepDays.info,
-      &kRenderKeepJobs.info, &kRenderKeepMegabytes.info, &kRenderStopTimeout.info, &kRenderEncodeTimeout.info,
-      &kRenderEncoderPatience.info, &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info,
-      &kRenderConditioningDisk.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info,
-      &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info, &kUseCustomScheduler.info,
-      &kLongPromptMode.info,
+      &kRenderListen.info, &kRenderMetricsListen.info, &kRenderConnections.info, &kRenderConnectionsPerHost.info,
+      &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
+      &kRenderClientQueueLimit.info, &kRenderClientWorkLimit.info, &kRenderEncodeAhead.info, &kRenderBatch.info,
+      &kRenderPreviewEvery.info, &kRenderKeepDays.info, &kRenderKeepJobs.info, &kRenderKeepMegabytes.info,
+      &kRenderStopTimeout.info, &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info,
+      &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info,
+      &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info,
+      &kTileOverlap.info, &kUseCustomScheduler.info, &kLongPromptMode.info,
       // diptych
       &kWidth.info, &kHeight.info, &kSize.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info, &kNegativePrompt.info,
       &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,

@@ -34,10 +34,14 @@ extern const Option<std::string> kEncoderTorchDtype;     // auto, bfloat16, floa
 extern const Option<int64_t> kEncoderThreads;            // 0: physical cores
 extern const Option<int64_t> kEncoderPromptByteLimit;    // bytes of all parts together
 extern const Option<std::string> kEncoderMetricsListen;  // HOST:PORT; empty: none
+extern const Option<int64_t> kEncoderConnections;
+extern const Option<int64_t> kEncoderConnectionsPerHost;
 
 // diptych-renderd; generate takes devices and tiles too.
-extern const Option<std::string> kRenderListen;              // HOST:PORT
-extern const Option<std::string> kRenderMetricsListen;       // HOST:PORT; empty: none
+extern const Option<std::string> kRenderListen;         // HOST:PORT
+extern const Option<std::string> kRenderMetricsListen;  // HOST:PORT; empty: none
+extern const Option<int64_t> kRenderConnections;
+extern const Option<int64_t> kRenderConnectionsPerHost;
 extern const Option<TextList> kRenderEncoders;               // HOST:PORT each
 extern const Option<std::string> kRenderStateDir;            // empty: not given, which the daemon refuses
 extern const Option<std::string> kDitDevice;                 // auto, cpu, cuda

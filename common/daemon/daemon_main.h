@@ -1,6 +1,8 @@
 // The main function of a daemon: command line, logger, life, exit status.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdio>
 #include <functional>
 #include <optional>
@@ -8,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/config/settings.h"
+#include "common/daemon/descriptors.h"
 #include "common/daemon/standard_streams.h"
 #include "common/daemon/start_anew.h"
 #include "common/log/log.h"
@@ -26,6 +29,8 @@ template <typename Config>
 int DaemonMain(const DaemonProgram& program, int argc, const char* const* argv,
                const std::function<absl::Status(const Config&, const Logger&)>& run) {
   OpenStandardStreams();
+  RaiseDescriptorLimit();
+  umask(077);  // what a daemon writes holds prompts and pictures
   const auto fail = [&](const absl::Status& status, int exit_status) {
     std::fprintf(stderr, "%s: %s\n", program.name, std::string(status.message()).c_str());
     return exit_status;

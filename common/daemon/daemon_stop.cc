@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <string>
 
 namespace diptych {
 
@@ -32,8 +33,13 @@ std::string DaemonStop::Wait() {
   return failure_;
 }
 
-void AnnounceAddress(const Address& address) {
-  std::printf("{\"listening\":\"%s\"}\n", address.ToString().c_str());
+void AnnounceAddresses(const std::vector<Address>& addresses) {
+  std::string line = "{\"listening\":\"" + addresses.front().ToString() + "\"";
+  for (size_t i = 1; i < addresses.size(); ++i) {
+    line += (i == 1 ? ",\"also\":[\"" : "\",\"") + addresses[i].ToString();
+  }
+  if (addresses.size() > 1) line += "\"]";
+  std::printf("%s}\n", line.c_str());
   std::fflush(stdout);
 }
 

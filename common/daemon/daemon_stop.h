@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "common/log/log.h"
 #include "common/net/address.h"
@@ -42,7 +43,7 @@ class DaemonStop {
 };
 
 // One line on stdout, {"listening":"127.0.0.1:43210"}, for programs that start this one: with port 0 nobody else knows
-// the address.
-void AnnounceAddress(const Address& address);
+// the address. A name with several addresses: {"listening":"127.0.0.1:43210","also":["[::1]:43210"]}.
+void AnnounceAddresses(const std::vector<Address>& addresses);
 
 }  // namespace diptych

@@ -1,24 +1,101 @@
 #include "common/metrics/metrics_endpoint.h"
 
 #include <httplib.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/metrics/process_metrics.h"
+#include "common/net/acceptor.h"
+#include "common/net/listening_sockets.h"
 #include "prometheus/metric_family.h"
 #include "prometheus/text_serializer.h"
 
 namespace diptych {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
 constexpr int kThreads = 2;  // one scraper, and somebody who looks
-constexpr std::chrono::seconds kPatience(2);
+constexpr ConnectionLimits kLimits = {.in_all = 16, .per_host = 8};
+constexpr milliseconds kPatience(2000);  // for a question and its answer
+constexpr milliseconds kTick(50);        // how late the end is seen
+
+// One connection, for as long as patience lasts.
+class Connection final : public httplib::Stream {
+ public:
+  Connection(int fd, const std::atomic<bool>& ending) : fd_(fd), ending_(ending) {}
+  ~Connection() override {
+    ::shutdown(fd_, SHUT_WR);
+    ::close(fd_);
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  bool is_readable() const override { return Await(POLLIN); }
+  bool is_writable() const override { return Await(POLLOUT); }
+  ssize_t read(char* bytes, size_t size) override { return Await(POLLIN) ? ::recv(fd_, bytes, size, 0) : -1; }
+  ssize_t write(const char* bytes, size_t size) override {
+    return Await(POLLOUT) ? ::send(fd_, bytes, size, MSG_NOSIGNAL) : -1;
+  }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return fd_; }
+
+ private:
+  bool Await(short event) const {
+    pollfd ready = {fd_, event, 0};
+    while (!ending_ && Clock::now() < end_) {
+      if (::poll(&ready, 1, static_cast<int>(kTick.count())) > 0) return true;
+    }
+    return false;
+  }
+
+  const int fd_;
+  const std::atomic<bool>& ending_;
+  const Clock::time_point end_ = Clock::now() + kPatience;
+};
 
 }  // namespace
+
+// The library's parsing and answering. Its own listener ends for ever when a connection cannot be accepted, and holds
+// any number of them in line.
+class MetricsEndpoint::Server final : public httplib::Server {
+ public:
+  Server() { set_payload_max_length(1024); }
+  ~Server() override {
+    ending_ = true;
+    acceptor_.reset();
+    threads_.shutdown();
+  }
+
+  void Accept(ListeningSockets sockets) {
+    acceptor_ = std::make_unique<Acceptor>(
+        std::move(sockets),
+        AcceptorOptions{.limits = kLimits,
+                        .limits_hint = "",
+                        .serve = [this](int, int fd) { threads_.enqueue([this, fd] { Serve(fd); }); },
+                        .warn = nullptr});
+  }
+
+ private:
+  void Serve(int fd) {
+    Connection connection(fd, ending_);
+    bool closed = false;
+    process_request(connection, /*close_connection=*/true, closed, nullptr);
+  }
+
+  std::atomic<bool> ending_ = false;
+  httplib::ThreadPool threads_{kThreads};
+  std::unique_ptr<Acceptor> acceptor_;
+};
 
 absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text, bool insecure) {
   if (text.empty()) return std::nullopt;
@@ -32,47 +109,21 @@ absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text,
 }
 
 absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(const Address& address) {
-  auto server = std::make_unique<httplib::Server>();
-  server->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-  server->set_keep_alive_max_count(1);
-  server->set_keep_alive_timeout(kPatience.count());
-  server->set_read_timeout(kPatience);
-  server->set_write_timeout(kPatience);
-  server->set_payload_max_length(1024);
-  // The library's own would share the port with another process that asks for it too.
-  server->set_socket_options([](socket_t socket) {
-    const int yes = 1;
-    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  });
-  int port = address.port;
-  if (port == 0) {
-    port = server->bind_to_any_port(address.host);
-  } else if (!server->bind_to_port(address.host, port)) {
-    port = -1;
-  }
-  if (port <= 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen for metrics on ", address.ToString(),
-                                               ": the address is in use, or not one of this machine"));
-  }
-  return std::unique_ptr<MetricsEndpoint>(
-      new MetricsEndpoint({address.host, static_cast<uint16_t>(port)}, std::move(server)));
+  absl::StatusOr<ListeningSockets> sockets = ListeningSockets::Open(address, "listen for metrics", "--metrics-listen");
+  if (!sockets.ok()) return sockets.status();
+  std::unique_ptr<MetricsEndpoint> endpoint(new MetricsEndpoint(sockets->addresses().front()));
+  endpoint->server_->Accept(*std::move(sockets));
+  return endpoint;
 }
 
-MetricsEndpoint::MetricsEndpoint(const Address& address, std::unique_ptr<httplib::Server> server)
-    : address_(address), server_(std::move(server)) {
+MetricsEndpoint::MetricsEndpoint(const Address& address) : address_(address), server_(std::make_unique<Server>()) {
   Add(std::make_shared<ProcessMetrics>());
   server_->Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
     response.set_content(Text(), "text/plain; version=0.0.4; charset=utf-8");
   });
-  listening_ = std::thread([this] { server_->listen_after_bind(); });
-  // A stop before it runs would be forgotten.
-  while (!server_->is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-MetricsEndpoint::~MetricsEndpoint() {
-  server_->stop();
-  listening_.join();
-}
+MetricsEndpoint::~MetricsEndpoint() = default;
 
 void MetricsEndpoint::Add(std::shared_ptr<prometheus::Collectable> figures) {
   const std::lock_guard lock(mutex_);

@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,9 +13,6 @@
 
 namespace prometheus {
 class Collectable;
-}
-namespace httplib {
-class Server;
 }
 
 namespace diptych {
@@ -29,11 +25,10 @@ absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text,
 // the process their thread-local storage alone is larger, and not one of them can be started. So: cpp-httplib.
 class MetricsEndpoint {
  public:
-  // Listens, and tells of the process alone until more is added. UNAVAILABLE when the address cannot be had.
+  // Listens, and tells of the process alone until more is added. Fails as ListeningSockets does.
   static absl::StatusOr<std::unique_ptr<MetricsEndpoint>> Start(const Address& address);
 
-  // Waits for the answers under way, and for a client that is slow with its question 2 s at most: afterwards nothing
-  // asks what was added.
+  // Waits for the answers under way: afterwards nothing asks what was added.
   ~MetricsEndpoint();
   MetricsEndpoint(const MetricsEndpoint&) = delete;
   MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;
@@ -46,14 +41,15 @@ class MetricsEndpoint {
   void Add(std::shared_ptr<prometheus::Collectable> figures);
 
  private:
-  MetricsEndpoint(const Address& address, std::unique_ptr<httplib::Server> server);
+  class Server;
+
+  explicit MetricsEndpoint(const Address& address);
   std::string Text() const;
 
   const Address address_;
   mutable std::mutex mutex_;  // guards the figures
   std::vector<std::shared_ptr<prometheus::Collectable>> figures_;
-  const std::unique_ptr<httplib::Server> server_;
-  std::thread listening_;
+  const std::unique_ptr<Server> server_;
 };
 
 }  // namespace diptych

@@ -5,11 +5,14 @@
 #include <grpcpp/server.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/net/acceptor.h"
 #include "common/net/address.h"
 
 namespace diptych {
@@ -19,33 +22,49 @@ struct NamedService {
   grpc::Service* service;  // must outlive the runner
 };
 
-// Runs from Start to Shutdown. Thread-safe.
+struct ServerOptions {
+  ConnectionLimits connections;
+  std::string connections_hint = {};  // which settings these are, for the log
+  // That connections were closed at once; seldom more than one line in 10 s. On a thread of the runner's.
+  std::function<void(const std::string& text)> warn = {};
+};
+
+// Runs from Start to Shutdown. Thread-safe. Connections are accepted by our own Acceptor (acceptor.h) and handed to
+// gRPC: gRPC's own listener stops for ever when descriptors run out once (1.51, tcp_server_posix.cc).
 class ServerRunner {
  public:
   // Listens at once; every service is NOT_SERVING until SetServing(true).
-  //   UNAVAILABLE        the address is in use, or is not this machine's, or may not be used
-  //   INVALID_ARGUMENT   the host's name is not known
-  // The message says which, and that --listen chooses another.
+  // Fails as ListeningSockets does.
   static absl::StatusOr<std::unique_ptr<ServerRunner>> Start(const Address& listen,
-                                                             const std::vector<NamedService>& services);
+                                                             const std::vector<NamedService>& services,
+                                                             const ServerOptions& options = {});
   ~ServerRunner();  // Shutdown without grace, unless it has been done
 
-  // With the port that was chosen when the caller asked for port 0.
-  const Address& address() const { return address_; }
+  // In digits, with the port that was chosen when the caller asked for port 0: one for each address of the name that
+  // was given; the first.
+  const std::vector<Address>& addresses() const { return addresses_; }
+  const Address& address() const { return addresses_.front(); }
+  // "127.0.0.1:7872 and [::1]:7872"
+  std::string AddressesText() const;
 
   // What the standard health service says of every service, and of the server as a whole (the empty name).
   void SetServing(bool serving);
 
-  // NOT_SERVING, no new calls; calls under way have `grace` to end, then they are cancelled. Returns when the last
-  // handler has.
+  // Whether a client of this machine is answered at each address; asked with a connection of its own beside the limits.
+  bool Answers(std::chrono::milliseconds patience);
+
+  // Accepts no more; NOT_SERVING, no new calls; calls under way have `grace` to end, then they are cancelled. Returns
+  // when the last handler has.
   void Shutdown(std::chrono::milliseconds grace);
 
  private:
-  ServerRunner(Address address, std::vector<std::string> names, std::unique_ptr<grpc::Server> server);
+  ServerRunner(std::vector<Address> addresses, std::vector<std::string> names, std::unique_ptr<grpc::Server> server);
 
-  const Address address_;
+  const std::vector<Address> addresses_;
   const std::vector<std::string> names_;
   const std::unique_ptr<grpc::Server> server_;
+  std::mutex door_mutex_;
+  std::unique_ptr<Acceptor> acceptor_;  // none after Shutdown
 };
 
 }  // namespace diptych

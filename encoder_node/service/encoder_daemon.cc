@@ -10,8 +10,10 @@
 #include "absl/strings/str_format.h"
 #include "common/config/options.h"
 #include "common/daemon/daemon_stop.h"
+#include "common/daemon/descriptors.h"
 #include "common/daemon/model_watch.h"
 #include "common/daemon/service_manager.h"
+#include "common/daemon/sign_of_life.h"
 #include "common/daemon/start_anew.h"
 #include "common/metrics/metrics_endpoint.h"
 #include "common/net/server_runner.h"
@@ -57,6 +59,8 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
       ParseMetricsListen(settings.Get(options::kEncoderMetricsListen), config.insecure);
   if (!metrics.ok()) return metrics.status();
   config.metrics_listen = *metrics;
+  config.connections = {.in_all = settings.Get(options::kEncoderConnections),
+                        .per_host = settings.Get(options::kEncoderConnectionsPerHost)};
   config.log_level = ParseLogLevel(settings.Get(options::kLogLevel));
   config.log_prompts = settings.Get(options::kLogPrompts);
   config.prompt_byte_limit = settings.Get(options::kEncoderPromptByteLimit);
@@ -87,7 +91,10 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
                           .ended = count},
                          log);
   const absl::StatusOr<std::unique_ptr<ServerRunner>> runner =
-      ServerRunner::Start(config.listen, {{v1::Encoder::service_full_name(), &service}});
+      ServerRunner::Start(config.listen, {{v1::Encoder::service_full_name(), &service}},
+                          {.connections = WithinDescriptorLimit(config.connections, log),
+                           .connections_hint = " (encoder.connections_per_host, encoder.connections)",
+                           .warn = [&](const std::string& text) { log.Warn(text); }});
   if (!runner.ok()) return runner.status();
   std::unique_ptr<MetricsEndpoint> endpoint;
   if (config.metrics_listen) {
@@ -98,7 +105,7 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
     const std::string warning = PlaintextWarning(*config.metrics_listen, "listening for metrics on");
     if (!warning.empty()) log.Warn(warning);
   }
-  AnnounceAddress((*runner)->address());
+  AnnounceAddresses((*runner)->addresses());
 
   log.Info(absl::StrCat("loading the text encoder from ", config.encoder.text_encoder_path, ", tokenizer from ",
                         config.encoder.tokenizer_path));
@@ -116,11 +123,11 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
                            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
                            facts.layers, facts.width, std::string(StateDtypeName(facts.dtype)), facts.device,
                            facts.threads, facts.model_fingerprint));
-  log.Info(absl::StrCat("listening on ", (*runner)->address().ToString()));
+  log.Info(absl::StrCat("listening on ", (*runner)->AddressesText()));
   if (endpoint) log.Info(absl::StrCat("metrics at http://", endpoint->address().ToString(), "/metrics"));
 
   ServiceReporter reporter(log, {.status = [&] { return absl::StrCat(prompts.load(), " prompts since start"); },
-                                 .is_alive = [&] { return AnswersAtAll(service); }});
+                                 .is_alive = [&] { return AnswersAtAll(service) && IsReached(**runner, log); }});
   const ModelWatch model_watch({.look = [&] { return loaded->LookAtFiles(); },
                                 .set_serving = [&](bool serving) { (*runner)->SetServing(serving); },
                                 .stop = stop,
@@ -131,7 +138,8 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
   service.BeginStop();
   (*runner)->Shutdown(kGrace);
   log.Info("stopped");
-  return failure.empty() ? absl::OkStatus() : StartAnewStatus(failure, config.listen, (*runner)->address());
+  return failure.empty() ? absl::OkStatus()
+                         : StartAnewStatus(failure, config.listen, {config.listen.host, (*runner)->address().port});
 }
 
 }  // namespace diptych

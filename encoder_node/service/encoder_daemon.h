@@ -10,6 +10,7 @@
 #include "common/config/settings.h"
 #include "common/log/log.h"
 #include "common/net/address.h"
+#include "common/net/connection_table.h"
 #include "encoder_node/engine/prompt_encoder.h"
 #include "encoder_node/engine/text_encoder.h"
 
@@ -18,7 +19,8 @@ namespace diptych {
 struct EncoderDaemonConfig {
   Address listen;
   std::optional<Address> metrics_listen;  // unset: no metrics
-  bool insecure = false;                  // plain text off loopback
+  ConnectionLimits connections;
+  bool insecure = false;  // plain text off loopback
   LogLevel log_level = LogLevel::kInfo;
   bool log_prompts = false;
   int64_t prompt_byte_limit = 0;

@@ -14,8 +14,10 @@
 #include "absl/strings/str_format.h"
 #include "common/concurrency/clock.h"
 #include "common/daemon/daemon_stop.h"
+#include "common/daemon/descriptors.h"
 #include "common/daemon/model_watch.h"
 #include "common/daemon/service_manager.h"
+#include "common/daemon/sign_of_life.h"
 #include "common/daemon/start_anew.h"
 #include "common/image/jpeg.h"
 #include "common/metrics/metrics_endpoint.h"
@@ -187,7 +189,10 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   CheckpointStore checkpoints(folder.checkpoints());
   RenderService service(log);
   const absl::StatusOr<std::unique_ptr<ServerRunner>> server =
-      ServerRunner::Start(config.listen, {{v1::Renderer::service_full_name(), &service}});
+      ServerRunner::Start(config.listen, {{v1::Renderer::service_full_name(), &service}},
+                          {.connections = WithinDescriptorLimit(config.connections, log),
+                           .connections_hint = " (render.connections_per_host, render.connections)",
+                           .warn = [&](const std::string& text) { log.Warn(text); }});
   if (!server.ok()) return server.status();
   std::unique_ptr<MetricsEndpoint> endpoint;
   if (config.metrics_listen) {
@@ -195,11 +200,12 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     if (!started.ok()) return started.status();
     endpoint = *std::move(started);
   }
-  AnnounceAddress((*server)->address());
+  AnnounceAddresses((*server)->addresses());
   if (!store.warning().empty()) log.Error(store.warning());
   const auto warn = [&](const std::string& text) {
     if (!text.empty()) log.Warn(text);
   };
+  for (const std::string& warning : folder.warnings()) log.Warn(warning);
   warn(PlaintextWarning(config.listen, "listening on"));
   if (endpoint) warn(PlaintextWarning(*config.metrics_listen, "listening for metrics on"));
   for (const Address& encoder : config.encoders) warn(PlaintextWarning(encoder, "connecting to the encoder"));
@@ -317,17 +323,20 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s",
                            kVersion, load_ms / 1000, facts.dtype, facts.device, facts.threads,
                            facts.transformer_fingerprint.substr(0, 12), facts.vae_fingerprint.substr(0, 12)));
-  log.Info(absl::StrCat("listening on ", (*server)->address().ToString(), ", waiting jobs: ", queue.waiting()));
+  log.Info(absl::StrCat("listening on ", (*server)->AddressesText(), ", waiting jobs: ", queue.waiting()));
 
   ServiceReporter reporter(log, {.status = [&] { return StatusLine(queue.census()); },
-                                 .is_alive = [&] { return queue.running() >= 0; }});  // the queue's lock can be taken
+                                 .is_alive = [&] {  // the queue's lock can be taken, and who comes is let in
+                                   return queue.running() >= 0 && IsReached(**server, log);
+                                 }});
   const ModelWatch model_watch({.look = [&] { return renderer->LookAtFiles(); },
                                 .set_serving = [&](bool serving) { (*server)->SetServing(serving); },
                                 .stop = stop,
                                 .log = log});
   const std::string failure = stop.Wait();
   const absl::Status end =
-      failure.empty() ? absl::OkStatus() : StartAnewStatus(failure, config.listen, (*server)->address());
+      failure.empty() ? absl::OkStatus()
+                      : StartAnewStatus(failure, config.listen, {config.listen.host, (*server)->address().port});
   reporter.Stopping();
   log.Info("stopping");
   folder.LeaveStopMark();

@@ -82,6 +82,8 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   RenderDaemonConfig config;
   config.log_level = ParseLogLevel(settings.Get(options::kLogLevel));
   config.log_prompts = settings.Get(options::kLogPrompts);
+  config.connections = {.in_all = settings.Get(options::kRenderConnections),
+                        .per_host = settings.Get(options::kRenderConnectionsPerHost)};
   config.encode_timeout = Milliseconds(settings.Get(options::kRenderEncodeTimeout));
   config.encoder_patience = Milliseconds(settings.Get(options::kRenderEncoderPatience));
   config.conditioning_memory = settings.Get(options::kRenderConditioningMemory) * kMiB;

@@ -12,6 +12,7 @@
 #include "common/config/settings.h"
 #include "common/log/log.h"
 #include "common/net/address.h"
+#include "common/net/connection_table.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/retention.h"
 #include "render_node/pipeline/z_image_options.h"
@@ -21,7 +22,8 @@ namespace diptych {
 struct RenderDaemonConfig {
   Address listen;
   std::optional<Address> metrics_listen;  // unset: no metrics
-  bool insecure = false;                  // plain text off loopback
+  ConnectionLimits connections;
+  bool insecure = false;  // plain text off loopback
   LogLevel log_level = LogLevel::kInfo;
   bool log_prompts = false;
   std::vector<Address> encoders;                      // may be empty: then only uploaded conditioning is painted

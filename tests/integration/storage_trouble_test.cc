@@ -73,6 +73,30 @@ class StorageTroubleTest : public testing::Test, protected User {
 
 TEST_F(StorageTroubleTest, AFullDiskDelaysJobsAndLosesNone) { LosesNothingWhile(ENOSPC, "full"); }
 
+// They may be free again in a moment: nothing that was accepted fails for it, and no step is painted twice.
+TEST_F(StorageTroubleTest, AJobForWhichNoDescriptorIsLeftWaitsAndLosesNothing) {
+  const std::string quiet = Fetch(Submit(kMedium));
+  const std::string during = Submit(kMedium);
+  Await("a step", [&] { return Job(during)["step"] >= 2; });
+  trouble_.Open(EMFILE);
+  const std::string behind = Submit(kSmall);  // the store's files are open already
+  Await("the job says what it waits for", [&] { return Has(Job(during)["detail"], "Too many open files"); });
+  EXPECT_TRUE(renderer_->IsRunning());
+  trouble_.Open(0);
+  EXPECT_EQ(Fetch(during), quiet);
+  Fetch(behind);
+}
+
+TEST_F(StorageTroubleTest, AFileSystemWithoutSharedMappingsIsSaidToBeNone) {
+  ASSERT_EQ(renderer_->Stop(), 0);
+  trouble_.SharedMappings(ENODEV);
+  ExpectRefusedStart("state folder " + state_ +
+                     ": its file system has no shared mappings (No such device); the job store needs a folder on a "
+                     "local disk");
+  trouble_.SharedMappings(0);
+  Start();
+}
+
 TEST_F(StorageTroubleTest, ADeadlineOnAFullDiskEndsTheWorkAndIsNotLoggedAgainAndAgain) {
   const std::string id = Submit({"--width", "512", "--height", "512", "--steps", "1000", "--deadline", "3"});
   Await("a step", [&] { return Job(id)["step"] >= 1; });

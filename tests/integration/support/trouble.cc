@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -20,13 +21,19 @@ namespace {
 
 using diptych::integration::TroubleNow;
 
+template <typename Function>
+Function Next(const char* name) {
+  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+}
+
 volatile const TroubleNow* Now() {
   static const TroubleNow* now = [] {
     static const TroubleNow none;
     const char* path = getenv("DIPTYCH_TEST_TROUBLE");
     const int fd = path == nullptr ? -1 : openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return &none;
-    void* mapped = mmap(nullptr, sizeof(TroubleNow), PROT_READ, MAP_SHARED, fd, 0);
+    // Not the one below, which would ask what is mapped here.
+    void* mapped = Next<decltype(&mmap)>("mmap")(nullptr, sizeof(TroubleNow), PROT_READ, MAP_SHARED, fd, 0);
     close(fd);
     return mapped == MAP_FAILED ? &none : static_cast<const TroubleNow*>(mapped);
   }();
@@ -54,11 +61,6 @@ bool Fails(Where where) {
   if (error == 0 || !IsInFolder(where)) return false;
   errno = error;
   return true;
-}
-
-template <typename Function>
-Function Next(const char* name) {
-  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 
 }  // namespace
@@ -105,10 +107,35 @@ int unlink(const char* path) {
     va_end(rest);                                                                                   \
     const bool read_only = Now()->disk_error == EROFS && (flags & O_ACCMODE) != O_RDONLY;           \
     const bool makes = (flags & O_CREAT) != 0 && Now()->disk_error != 0 && access(path, F_OK) != 0; \
+    if (Now()->open_error != 0 && IsInFolder(path)) {                                               \
+      errno = Now()->open_error;                                                                    \
+      return -1;                                                                                    \
+    }                                                                                               \
     return (read_only || makes) && Fails(path) ? -1 : next(path, flags, mode);                      \
   }
 OPEN(open)
 OPEN(open64)
+
+#define MMAP(name)                                                                     \
+  void* name(void* at, size_t size, int protection, int flags, int fd, off_t offset) { \
+    static const auto next = NEXT(name);                                               \
+    const bool is_shared = (flags & MAP_TYPE) == MAP_SHARED && fd >= 0;                \
+    if (is_shared && Now()->mapping_error != 0 && IsInFolder(fd)) {                    \
+      errno = Now()->mapping_error;                                                    \
+      return MAP_FAILED;                                                               \
+    }                                                                                  \
+    return next(at, size, protection, flags, fd, offset);                              \
+  }
+MMAP(mmap)
+MMAP(mmap64)
+
+int getaddrinfo(const char* host, const char* service, const addrinfo* hints, addrinfo** found) {
+  static const auto next = NEXT(getaddrinfo);
+  if (host == nullptr || strcmp(host, "far.test") != 0) return next(host, service, hints, found);
+  char address[16];
+  snprintf(address, sizeof address, "127.0.0.%d", Now()->far_host);
+  return Now()->far_host == 0 ? EAI_NONAME : next(address, service, hints, found);
+}
 
 int clock_gettime(clockid_t clock, timespec* time) {
   static const auto next = NEXT(clock_gettime);

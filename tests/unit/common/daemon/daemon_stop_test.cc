@@ -34,10 +34,16 @@ TEST(DaemonStopDeathTest, ARequestWhileLoadingEndsTheProcessAtOnce) {
   EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "stopped while loading");
 }
 
-TEST(AnnounceAddress, IsOneLineOfJson) {
-  testing::internal::CaptureStdout();
-  AnnounceAddress({"127.0.0.1", 7872});
-  EXPECT_EQ(testing::internal::GetCapturedStdout(), "{\"listening\":\"127.0.0.1:7872\"}\n");
+TEST(AnnounceAddresses, IsOneLineOfJson) {
+  const auto said = [](const std::vector<Address>& addresses) {
+    testing::internal::CaptureStdout();
+    AnnounceAddresses(addresses);
+    return testing::internal::GetCapturedStdout();
+  };
+  const Address v4{"127.0.0.1", 7872}, v6{"::1", 7872}, other{"10.0.0.1", 7872};
+  EXPECT_EQ(said({v4}), "{\"listening\":\"127.0.0.1:7872\"}\n");
+  EXPECT_EQ(said({v4, v6}), "{\"listening\":\"127.0.0.1:7872\",\"also\":[\"[::1]:7872\"]}\n");
+  EXPECT_EQ(said({v4, v6, other}), "{\"listening\":\"127.0.0.1:7872\",\"also\":[\"[::1]:7872\",\"10.0.0.1:7872\"]}\n");
 }
 
 }  // namespace

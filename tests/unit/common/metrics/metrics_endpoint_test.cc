@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "common/metrics/metric_family.h"
 #include "prometheus/collectable.h"
@@ -50,6 +53,27 @@ TEST(MetricsEndpoint, ServesNothingElse) {
     EXPECT_EQ(answer.find("root:"), std::string::npos) << path;
     EXPECT_EQ(answer.rfind("HTTP/1.1 4", 0), 0u) << path << "\n" << answer;
   }
+}
+
+TEST(MetricsEndpoint, AnswersAgainAfterACrowdThatSaidNothing) {
+  const auto endpoint = MetricsEndpoint::Start({"127.0.0.1", 0});
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  const uint16_t port = (*endpoint)->address().port;
+  std::vector<int> crowd;
+  for (int i = 0; i < 40; ++i) {
+    crowd.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(connect(crowd.back(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+  for (const int connection : crowd) close(connection);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (Scrape(port).empty() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_FALSE(Scrape(port).empty());
 }
 
 TEST(MetricsEndpoint, AsksNothingAfterItsEnd) {

@@ -4,13 +4,20 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/net/channel.h"
+#include "common/net/host_lookup.h"
+#include "common/net/listening_sockets.h"
+#include "common/net/port_check.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
 
@@ -159,6 +166,61 @@ TEST(ServerRunner, RefusesAnAddressOfAnotherMachine) {
   EXPECT_EQ(refused.status().message(),
             "cannot listen on 192.0.2.1:0: that is no address of this machine; --listen HOST:PORT chooses another "
             "address (port 0: any free port)");
+}
+
+// A connection that says nothing, as a port scanner's.
+class Silent {
+ public:
+  explicit Silent(const Address& to) {
+    const SocketAddress there = LookUp(to)->front();
+    EXPECT_EQ(connect(fd_, there.get(), there.size), 0);
+  }
+  ~Silent() { close(fd_); }
+  Silent(const Silent&) = delete;
+  Silent& operator=(const Silent&) = delete;
+
+ private:
+  const int fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+};
+
+TEST(ServerRunner, AnswersAtItsPortAlsoWhenItHasAllTheConnectionsThatItTakes) {
+  SlowEncoder service;
+  const auto runner = *ServerRunner::Start({"localhost", 0}, {{v1::Encoder::service_full_name(), &service}},
+                                           {.connections = {.in_all = 2, .per_host = 2}});
+  EXPECT_TRUE(runner->Answers(seconds(20)));
+  const Silent first(runner->address()), second(runner->address()), third(runner->address());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(runner->Answers(seconds(20)));
+  EXPECT_FALSE(AnswersAtPort(runner->address(), seconds(20), [](const Address&) {})) << "others are kept out";
+}
+
+TEST(ServerRunner, SeesThatNobodyAnswersAtAPort) {
+  const auto sockets = ListeningSockets::Open({"127.0.0.1", 0});  // connections are made, and nobody takes them
+  EXPECT_FALSE(AnswersAtPort(sockets->addresses()[0], milliseconds(200), [](const Address&) {}));
+}
+
+TEST(ServerRunner, AnswersAtAWildcard) {
+  SlowEncoder service;
+  for (const char* host : {"0.0.0.0", "::"}) {
+    const auto runner = ServerRunner::Start({host, 0}, {{v1::Encoder::service_full_name(), &service}});
+    if (!runner.ok()) continue;  // no IPv6 here
+    EXPECT_TRUE((*runner)->Answers(seconds(20))) << host;
+  }
+}
+
+TEST(ServerRunner, ServesAgainWhenConnectionsThatSaidNothingAreGone) {
+  SlowEncoder service;
+  const auto runner = *ServerRunner::Start({"127.0.0.1", 0}, {{v1::Encoder::service_full_name(), &service}},
+                                           {.connections = {.in_all = 3, .per_host = 3}});
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::unique_ptr<Silent>> held;
+    for (int i = 0; i < 5; ++i) held.push_back(std::make_unique<Silent>(runner->address()));
+  }
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + seconds(20));
+  context.set_wait_for_ready(true);
+  v1::DescribeEncoderResponse response;
+  const grpc::Status status = v1::Encoder::NewStub(MakeChannel(runner->address()))->Describe(&context, {}, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
 TEST(ServerRunner, ShutdownLetsACallFinishWithinItsGrace) {

@@ -64,6 +64,8 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
        }},
       {options::kRenderStateDir.info, "s", [](const C& c) { return c.state_dir == "s"; }},
       {options::kRenderThreads.info, "3", [](const C& c) { return c.renderer.threads == 3; }},
+      {options::kRenderConnections.info, "77", [](const C& c) { return c.connections.in_all == 77; }},
+      {options::kRenderConnectionsPerHost.info, "7", [](const C& c) { return c.connections.per_host == 7; }},
       {options::kRenderQueueLimit.info, "7", [](const C& c) { return c.limits.waiting == 7; }},
       {options::kRenderClientQueueLimit.info, "8", [](const C& c) { return c.limits.client_waiting == 8; }},
       {options::kRenderClientWorkLimit.info, "9", [](const C& c) { return c.client_work_limit == 9; }},
