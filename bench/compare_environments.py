@@ -58,7 +58,7 @@ def main():
                          "--height", side, "--seed", str(number), "--json", "--output", f"{folder}/{name}.png"],
                         check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
                     if number > 0:
-                        steps[name] += json.loads(picture.stdout)["pictures"][0]["timings"]["step_ms"]
+                        steps[name] += json.loads(picture.stdout)["timings"]["step_ms"]
             first = statistics.median(next(iter(steps.values())))
             print(f"{args.side}x{args.side}, {args.rounds} rounds, {args.busy} busy, nice {args.nice}, "
                   f"load averages {os.getloadavg()}")

@@ -114,7 +114,7 @@ std::string_view HelpGroup(const OptionInfo& info, ProgramMask programs) {
   if ((own & kCliPicture) != 0 || absl::StrContains(std::string(info.flag), "scheduler")) return kPictureGroup;
   if ((own & (kCliOutput | kCliGenerate | kCliPreview | kCliJson)) != 0) return kOutputGroup;
   if ((own & kCliQueue) != 0) return kJobGroup;
-  if ((own & kCliFilter) != 0) return kFilterGroup;
+  if ((own & (kCliFilter | kCliSelect | kCliForce | kCliCaller)) != 0) return kFilterGroup;
   if ((own & kCliConnection) != 0) return kConnectionGroup;
   if ((own & (kCliPrivate | kCliTokenizer | kCliMachine)) != 0) {
     return (programs & kCliPrivate) != 0 ? kPrivateGroup : kModelGroup;

@@ -224,8 +224,8 @@ const Option<std::string> kFromPicture({.flag = "--from-picture", .no_environmen
     .help = "repeat the picture in this PNG, JPEG or WebP (-: standard input); flags that are given change it", .programs = kCliPicture});
 
 const Option<std::string> kClient({.key = "client.name", .flag = "--client", .unit = "NAME",
-    .help = "who asks, for fairness in the queue; unset: the login name. For the command jobs: only this client's",
-    .programs = kCliQueue | kCliFilter});
+    .help = "who asks, for fairness in the queue: a label that nobody checks; unset: the login name. For the command jobs: only this client's",
+    .programs = kCliQueue | kCliFilter | kCliCaller});
 const Option<int64_t> kPriority({.key = "client.priority", .flag = "--priority", .default_text = "0", .least = -100,
     .most = 100, .help = "jobs of one client with a larger number come first",
     .programs = kCliQueue | kPromptLine});
@@ -241,11 +241,19 @@ const Option<std::string> kPreview({.flag = "--preview", .unit = "FILE",
     .programs = kCliPreview});
 const Option<TextList> kFilterStates({.flag = "--state", .unit = "STATE",
     .help = "only jobs that are queued, encoding, ready, rendering, decoding, done, failed or cancelled; repeat the flag for several",
-    .programs = kCliFilter});
+    .programs = kCliFilter | kCliSelect});
 const Option<std::string> kFilterText({.flag = "--text", .unit = "TEXT",
-    .help = "only jobs with this in their prompt, whatever the case of ASCII letters", .programs = kCliFilter});
+    .help = "only jobs with this in their prompt, whatever the case of ASCII letters",
+    .programs = kCliFilter | kCliSelect});
 const Option<double> kFilterHours({.flag = "--hours", .default_text = "0", .least_number = 0, .most_number = 1'000'000,
-    .unit = "h", .help = "only jobs accepted within the last so many hours; 0: all", .programs = kCliFilter});
+    .unit = "h", .help = "only jobs accepted within the last so many hours; 0: all",
+    .programs = kCliFilter | kCliSelect});
+const Option<bool> kFilterMine({.flag = "--mine", .no_environment = kOneCommand, .default_text = "false",
+    .help = "the jobs of your own name (--client)", .programs = kCliFilter | kCliSelect});
+const Option<bool> kSelectAll({.flag = "--all", .no_environment = kOneCommand, .default_text = "false",
+    .help = "the jobs of everybody", .programs = kCliSelect});
+const Option<bool> kForce({.flag = "--force", .no_environment = kOneCommand, .default_text = "false",
+    .help = "also a job of another client; the renderer's log names both", .programs = kCliForce});
 const Option<int64_t> kFilterLimit({.flag = "--limit", .default_text = "1000", .least = 1, .most = 1'000'000,
     .unit = "jobs", .help = "at most so many of the jobs that have ended, the newest", .programs = kCliFilter});
 const Option<std::string> kRender({.key = "render.address", .flag = "--render", 
@@ -254,8 +262,10 @@ const Option<double> kTimeout({.key = "client.timeout_s", .flag = "--timeout", .
     .least_number = 0.1, .most_number = 86400, .unit = "s",
     .help = "how long a renderer may leave a question unanswered; waiting for a picture is not limited",
     .programs = kCliConnection});
-const Option<bool> kJson({.flag = "--json", .default_text = "false", .help = "print the result as JSON",
-    .programs = kCliJson});
+const Option<bool> kJson({.flag = "--json", .default_text = "false",
+    .help = "print results as JSON, a line each, and an error as JSON on standard error", .programs = kCliJson});
+const Option<bool> kQuiet({.flag = "--quiet", .aliases = "-q", .default_text = "false",
+    .help = "nothing on standard error but errors", .programs = kCliCommon});
 const Option<TextList> kOutput({.flag = "--output", .aliases = "-o,--out", .default_text = "output.png", .unit = "FILE",
     .help = "where the picture goes; missing folders are made; repeat the flag for several pictures",
     .programs = kCliOutput | kPromptLine});
@@ -299,7 +309,8 @@ std::span<const OptionInfo* const> AllOptions() {
       &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kPromptFile.info,
       &kConversation.info, &kCount.info, &kOutput.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info,
       &kFromPicture.info, &kClient.info, &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info,
-      &kFilterStates.info, &kFilterText.info, &kFilterHours.info, &kFilterLimit.info, &kTimeout.info, &kJson.info,
+      &kFilterStates.info, &kFilterText.info, &kFilterHours.info, &kFilterMine.info, &kSelectAll.info,
+      &kFilterLimit.info, &kForce.info, &kTimeout.info, &kJson.info, &kQuiet.info,
       &kPrivateTorchDtype.info, &kPrivateThreads.info};
   return kAll;
 }

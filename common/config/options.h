@@ -107,10 +107,14 @@ extern const Option<std::string> kPreview;         // kCliPreview; empty: none
 extern const Option<TextList> kFilterStates;       // kCliFilter; empty: all
 extern const Option<std::string> kFilterText;      // kCliFilter; empty: all
 extern const Option<double> kFilterHours;          // kCliFilter; 0: all
+extern const Option<bool> kFilterMine;             // kCliFilter, kCliSelect
+extern const Option<bool> kSelectAll;              // kCliSelect
+extern const Option<bool> kForce;                  // kCliForce
 extern const Option<int64_t> kFilterLimit;         // kCliFilter
 extern const Option<std::string> kRender;          // kCliConnection, HOST:PORT; empty: none configured
 extern const Option<double> kTimeout;              // kCliConnection, seconds
 extern const Option<bool> kJson;                   // kCliJson
+extern const Option<bool> kQuiet;                  // kCliCommon
 extern const Option<TextList> kOutput;             // kCliOutput
 extern const Option<std::string> kSaveEmbeddings;  // kCliGenerate
 

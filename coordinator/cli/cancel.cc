@@ -1,16 +1,33 @@
-// cancel: ask for the end of a job.
+// cancel: ask for the end of jobs.
 #include <nlohmann/json.hpp>
 
+#include "common/config/options.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/result_text.h"
 
 namespace diptych {
 namespace {
 
-class Cancel final : public JobCommand {
+class Cancel final : public JobsCommand {
  public:
+  void Configure(const Settings& settings) override {
+    JobsCommand::Configure(settings);
+    force_ = settings.Get(options::kForce);
+  }
+
   int Run(Environment& environment) override {
-    const JobView job = ValueOrThrow(Connect(environment)->Cancel(id_));
+    using enum JobView::State;
+    const std::unique_ptr<RenderClient> client = Connect(environment);
+    const Caller caller{.name = pick_.caller, .force = force_};
+    ForEachPicked(
+        FindJobs(pick_, *client, {kQueued, kEncoding, kReady, kRendering, kDecoding}, environment), "cancelled",
+        environment, [&](const std::string& id) { Say(ValueOrThrow(client->Cancel(id, caller)), environment); },
+        FailureLines(environment));
+    return kExitDone;
+  }
+
+ private:
+  void Say(const JobView& job, Environment& environment) const {
     const bool was_over = job.state == JobView::State::kDone || job.state == JobView::State::kFailed;
     if (json_) {
       environment.out << JsonLine(JobJson(job)) << std::flush;
@@ -19,8 +36,9 @@ class Cancel final : public JobCommand {
     } else {
       environment.out << job.id << " cancelled" << std::endl;
     }
-    return kExitDone;
   }
+
+  bool force_ = false;
 };
 
 }  // namespace

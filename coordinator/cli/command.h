@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/config/option.h"
 #include "common/config/settings.h"
+#include "common/error/error.h"
 #include "coordinator/cli/environment.h"
 
 namespace CLI {
@@ -61,9 +62,14 @@ std::unique_ptr<Command> MakeWatch();
 std::unique_ptr<Command> MakeFetch();
 std::unique_ptr<Command> MakeCancel();
 std::unique_ptr<Command> MakeRemove();
+std::unique_ptr<Command> MakePause();
+std::unique_ptr<Command> MakeResume();
 std::unique_ptr<Command> MakeNodes();
 std::unique_ptr<Command> MakeDoctor();
 std::unique_ptr<Command> MakeTokens();
+
+// Of an error of the same meaning.
+ErrorCode ToErrorCode(absl::StatusCode code);
 
 // The way back from a status: throws Error of the same message unless it is OK.
 void ThrowUnlessOk(const absl::Status& status);

@@ -10,7 +10,9 @@ constexpr ProgramMask kPictureFlags = kCliPrompt | kCliPicture | kCliQueue;
 constexpr ProgramMask kOwnDaemons = kCliPrivate | kCliTokenizer | kCliMachine;
 constexpr ProgramMask kConnected = kCliCommon | kCliConnection | kCliJson;
 
-constexpr std::array<CommandEntry, 10> kCommands = {{
+constexpr ProgramMask kOnJobs = kConnected | kCliSelect | kCliCaller;
+
+constexpr std::array<CommandEntry, 12> kCommands = {{
     {"generate", "PROMPT", "make a picture and wait for it",
      "Makes a picture from a prompt, waits for it and writes it as PNG.\n"
      "With a renderer (--render, DIPTYCH_RENDER or the configuration file) the job goes into its queue.\n"
@@ -35,16 +37,27 @@ constexpr std::array<CommandEntry, 10> kCommands = {{
      "Lists the renderer's jobs that have not ended and the newest that have, newest first.",
      "  diptych jobs --state failed --hours 24\n", kConnected | kCliFilter, MakeJobs},
     {"watch", "ID", "follow a job to its end",
-     "Follows a job until it is done, failed or cancelled. Interrupting this command leaves the job as it is.", "",
-     kConnected | kCliPreview, MakeWatch},
+     "Follows jobs until they are done, failed or cancelled. Interrupting this command leaves them as they are.",
+     "  diptych watch last\n", kOnJobs | kCliPreview, MakeWatch},
     {"fetch", "ID", "write the picture of a job that is done",
-     "Writes the picture of a job that is done. A job that is still at work is waited for.", "",
-     kConnected | kCliOutput, MakeFetch},
-    {"cancel", "ID", "end a job", "Asks for the end of a job; it takes effect within one denoising step.", "",
-     kConnected, MakeCancel},
+     "Writes the pictures of jobs that are done. A job that is still at work is waited for. Of several jobs with one\n"
+     "--output FILE.png they are called FILE-1.png to FILE-N.png; in a folder (--output DIR/) each as its job.",
+     "  diptych fetch last --output picture.png\n"
+     "  diptych fetch --mine --hours 24 --output pictures/\n",
+     kOnJobs | kCliOutput, MakeFetch},
+    {"cancel", "ID", "end a job",
+     "Asks for the end of jobs; it takes effect within one denoising step. The job of another client wants --force.",
+     "  diptych cancel last\n  diptych cancel --mine --state queued\n", kOnJobs | kCliForce, MakeCancel},
     {"rm", "ID", "forget a job that has ended, with its picture",
-     "Forgets jobs that are done, failed or cancelled, and their pictures. Others must be cancelled first.", "",
-     kConnected, MakeRemove},
+     "Forgets jobs that are done, failed or cancelled, and their pictures. Others must be cancelled first. The job of\n"
+     "another client wants --force.",
+     "  diptych rm --mine --state failed\n", kOnJobs | kCliForce, MakeRemove},
+    {"pause", "", "let the renderer's queue rest",
+     "From now on the renderer begins no job, also after a restart, until somebody resumes its queue. What is in work\n"
+     "is finished; jobs are accepted and wait.",
+     "", kConnected | kCliCaller, MakePause},
+    {"resume", "", "end a pause of the renderer's queue", "The renderer's queue goes on after a pause.", "",
+     kConnected | kCliCaller, MakeResume},
     {"nodes", "", "show the renderer and its encoders",
      "Shows what the renderer and its encoders have loaded, and how busy they are.", "", kConnected, MakeNodes},
     {"doctor", "", "check this installation and say what to do",
@@ -57,6 +70,10 @@ constexpr std::array<CommandEntry, 10> kCommands = {{
      "  diptych tokens \"a red circle\" --model-path models/demo\n", kCliCommon | kCliJson | kCliPrompt | kCliTokenizer,
      MakeTokens},
 }};
+
+}  // namespace
+
+std::span<const CommandEntry> CommandTable() { return kCommands; }
 
 ErrorCode ToErrorCode(absl::StatusCode code) {
   switch (code) {
@@ -79,10 +96,6 @@ ErrorCode ToErrorCode(absl::StatusCode code) {
       return ErrorCode::kInternal;
   }
 }
-
-}  // namespace
-
-std::span<const CommandEntry> CommandTable() { return kCommands; }
 
 void ThrowUnlessOk(const absl::Status& status) {
   if (!status.ok()) throw Error(ToErrorCode(status.code()), std::string(status.message()));

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/options.h"
+#include "common/error/error.h"
 #include "coordinator/cli/checks.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/command_options.h"
@@ -58,9 +59,8 @@ class Doctor final : public Command {
     if (json_) environment.out << JsonLine({{"ok", problems == 0}, {"checks", list}});
     environment.out << std::flush;
     if (problems == 0) return kExitDone;
-    environment.err << "diptych: error: " << problems << (problems == 1 ? " problem" : " problems") << " found"
-                    << std::endl;
-    return kExitFailed;
+    throw Error(ErrorCode::kFailedPrecondition,
+                absl::StrCat(problems, problems == 1 ? " problem" : " problems", " found"));
   }
 
   ConnectionOptions connection_;

@@ -71,7 +71,9 @@ class Generate final : public Command {
                          .err_columns = environment.err_columns,
                          .interrupt = environment.interrupt,
                          .program_folder = environment.program_folder,
-                         .in = environment.in};
+                         .in = environment.in,
+                         .err_redraws = environment.err_redraws,
+                         .out_columns = environment.err_columns};
       return Paint(plan, beside);
     }
     return Paint(plan, environment);
@@ -148,25 +150,29 @@ class Generate final : public Command {
       const bool has_encoder = first.request.conditioning == nullptr;
       for (const std::string& line : DifferentModels(*first.receipt, renderer, has_encoder)) Warn(environment, line);
     }
-    CancelOnInterrupt jobs(client, environment.interrupt, kCancelPatience);
+    CancelOnInterrupt jobs(client, environment.interrupt, kCancelPatience, {.name = first.request.client});
     PictureSeries series(plan, client, run, jobs, environment);
-    series.Make(
-        [&](size_t index, const std::string& id) { return Finish(plan, index, id, client, run, jobs, environment); });
-    if (json_) environment.out << JsonLine({{"pictures", series.Reports()}}) << std::flush;
+    const auto print = [&](const ordered_json& report) { environment.out << JsonLine(report) << std::flush; };
+    series.Make([&](size_t index,
+                    const std::string& id) { return Finish(plan, index, id, client, run, series, jobs, environment); },
+                json_ ? print : std::function<void(const ordered_json&)>());
     series.ThrowUnlessAllAreDone();
     return kExitDone;
   }
 
   ordered_json Finish(const PicturePlan& plan, size_t index, const std::string& id, const RenderClient& client,
-                      PrivateRun* run, CancelOnInterrupt& jobs, Environment& environment) {
-    const std::string label = outputs_.size() > 1 ? plan.Label(index) : "";
+                      PrivateRun* run, PictureSeries& series, CancelOnInterrupt& jobs, Environment& environment) {
     FollowOptions options{.want_picture = true, .patience = connection_.timeout};
     options.preview = preview_;
+    options.warn_shortened = true;
     options.is_new = true;
     if (run != nullptr) options.check_nodes = [run] { run->ThrowIfOneEnded(); };
     WatchResult result;
     {
-      ProgressView view(environment.err, environment.err_columns, label);
+      ProgressView view(environment.Screen(),
+                        {.number = index + 1, .count = outputs_.size(), .all_left_ms = [&](const JobView& job) {
+                           return series.AllLeftMs(job);
+                         }});
       result = FollowJob(client, id, options, view, environment.interrupt, &jobs.stop());
     }
     jobs.Remove(id);
@@ -179,27 +185,37 @@ class Generate final : public Command {
                   absl::StrCat(error.what(), "; the renderer keeps it: diptych fetch ", id, " --output FILE.png"));
     }
     environment.interrupt.ThrowIfRequested();
-    for (const std::string& line : ShortenedPrompts(result.job)) Warn(environment, line);
     return Report(plan, index, result, environment);
+  }
+
+  static ordered_json ReceiptJson(const std::string& png) {
+    try {
+      return ordered_json::parse(ToJson(FindReceipt(ReadPngText(png))));
+    } catch (const std::exception&) {
+      return nullptr;  // an older renderer's
+    }
   }
 
   ordered_json Report(const PicturePlan& plan, size_t index, const WatchResult& result,
                       Environment& environment) const {
     const JobView& job = result.job;
     const PictureOrder& order = plan.OrderOf(index);
-    ordered_json json = {{"path", outputs_[index].string()},
+    ordered_json json = {{"state", std::string(JobStateText(job.state))},
                          {"id", job.id},
+                         {"path", outputs_[index].string()},
                          {"prompt", plan.PromptText(index)},
                          {"seed", job.seed},
                          {"width", job.width},
                          {"height", job.height},
                          {"steps", job.steps},
-                         {"timings", TimingsJson(job.timings)}};
+                         {"timings", TimingsJson(job.timings)},
+                         {"receipt", ReceiptJson(result.png)},
+                         {"error", nullptr}};
     if (!json_) {
       environment.out << outputs_[index].string() << '\n'
                       << "  " << job.width << " x " << job.height << ", seed " << job.seed
                       << (plan.pictures[index].seed_drawn ? " (drawn at random)" : "") << '\n'
-                      << "  " << TimingsLine(job.timings) << std::endl;
+                      << Wrapped(TimingsLine(job.timings), environment.OutColumns(), "  ") << std::endl;
     }
     if (order.receipt && index == 0) {
       const std::vector<std::string> different = DifferentFields(*order.receipt, FindReceipt(ReadPngText(result.png)));

@@ -1,8 +1,11 @@
 #include "coordinator/cli/job_command.h"
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "common/config/options.h"
+#include "coordinator/cli/error_json.h"
+#include "coordinator/cli/result_text.h"
 
 namespace diptych {
 
@@ -18,13 +21,23 @@ std::unique_ptr<RenderClient> RendererCommand::Connect(Environment& environment)
   return client;
 }
 
-void JobCommand::AddArguments(CLI::App& app) {
-  app.add_option("ID", id_, "the job, as submit and jobs print it")->required();
+void JobsCommand::AddArguments(CLI::App& app) {
+  app.add_option("ID", names_,
+                 "the jobs, as submit and jobs print them; the beginning or end of an id that fits one alone; \"last\" "
+                 "for your newest");
 }
 
-void JobCommand::Configure(const Settings& settings) {
+void JobsCommand::Configure(const Settings& settings) {
   RendererCommand::Configure(settings);
-  CheckArgument("ID", id_);
+  pick_ = ReadJobPick(settings, names_);
+}
+
+std::function<void(const std::string& id, const std::exception& error)> JobsCommand::FailureLines(
+    Environment& environment) const {
+  if (!json_) return {};
+  return [&environment](const std::string& id, const std::exception& error) {
+    environment.out << JsonLine({{"id", id}, {"error", ErrorJson(error)}}) << std::flush;
+  };
 }
 
 }  // namespace diptych

@@ -3,9 +3,11 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/command_options.h"
+#include "coordinator/cli/job_pick.h"
 
 namespace diptych {
 
@@ -23,14 +25,20 @@ class RendererCommand : public Command {
   bool verbose_ = false;
 };
 
-// With the job's id as the argument.
-class JobCommand : public RendererCommand {
+// With jobs as arguments, or flags that choose them.
+class JobsCommand : public RendererCommand {
  public:
   void AddArguments(CLI::App& app) override;
   void Configure(const Settings& settings) override;
 
  protected:
-  std::string id_;
+  // A line {"id": ..., "error": {...}} for a job of several that failed, where JSON is wanted.
+  std::function<void(const std::string& id, const std::exception& error)> FailureLines(Environment& environment) const;
+
+  JobPick pick_;
+
+ private:
+  std::vector<std::string> names_;
 };
 
 }  // namespace diptych

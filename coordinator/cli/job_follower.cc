@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/result_text.h"
 #include "coordinator/files.h"
 
 namespace diptych {
@@ -16,8 +17,9 @@ constexpr milliseconds kBetweenAttempts(200);
 
 }  // namespace
 
-CancelOnInterrupt::CancelOnInterrupt(const RenderClient& client, Interrupt& interrupt, milliseconds patience)
-    : client_(client), patience_(patience), reaction_(interrupt, [this] { React(); }) {}
+CancelOnInterrupt::CancelOnInterrupt(const RenderClient& client, Interrupt& interrupt, milliseconds patience,
+                                     Caller caller)
+    : client_(client), patience_(patience), caller_(std::move(caller)), reaction_(interrupt, [this] { React(); }) {}
 
 CancelOnInterrupt::~CancelOnInterrupt() {
   std::lock_guard lock(mutex_);
@@ -32,7 +34,7 @@ void CancelOnInterrupt::Add(const std::string& id) {
     ids_.insert(id);
     late = interrupted_;
   }
-  if (late) (void)client_.Cancel(id);
+  if (late) (void)client_.Cancel(id, caller_);
 }
 
 void CancelOnInterrupt::Remove(const std::string& id) {
@@ -49,7 +51,7 @@ void CancelOnInterrupt::React() {
     ids = ids_;
   }
   bool all_asked = true;
-  for (const std::string& id : ids) all_asked = client_.Cancel(id).ok() && all_asked;
+  for (const std::string& id : ids) all_asked = client_.Cancel(id, caller_).ok() && all_asked;
   std::unique_lock lock(mutex_);
   if (all_asked) removed_.wait_for(lock, patience_, [this] { return ids_.empty(); });
   if (!ids_.empty()) stop_.Stop();
@@ -61,7 +63,7 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
   // queue has nothing to say.
   std::optional<steady_clock::time_point> lost_since;
   std::optional<JobView> last_seen;
-  bool preview_came = false, preview_failed = false;
+  bool preview_came = false, preview_failed = false, warned = !options.warn_shortened;
   while (true) {
     WatchOptions watch{.want_picture = options.want_picture, .last_seen = last_seen ? &*last_seen : nullptr};
     watch.on_connected = [&] { lost_since.reset(); };
@@ -80,6 +82,10 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
     const absl::StatusOr<WatchResult> result = client.Watch(
         id, watch,
         [&](const JobView& job) {
+          if (const std::vector<std::string> lines = ShortenedPrompts(job); !warned && !lines.empty()) {
+            for (const std::string& line : lines) view.Warn(line);
+            warned = true;
+          }
           if (last_seen || options.is_new || !job.Ended()) view.Show(job);
           last_seen = job;
         },
@@ -108,8 +114,11 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
 
 void ThrowUnlessDone(const JobView& job) {
   if (job.state == JobView::State::kDone) return;
-  if (job.state == JobView::State::kCancelled) throw Error(ErrorCode::kCancelled, "job " + job.id + " was cancelled");
-  throw Error(ErrorCode::kInternal, job.error.empty() ? "job " + job.id + " failed without saying why" : job.error);
+  if (job.state == JobView::State::kCancelled) {
+    throw JobNotDone(ErrorCode::kCancelled, "job " + job.id + " was cancelled", job);
+  }
+  throw JobNotDone(ErrorCode::kInternal, job.error.empty() ? "job " + job.id + " failed without saying why" : job.error,
+                   job);
 }
 
 }  // namespace diptych

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "common/error/error.h"
 #include "coordinator/cli/progress_view.h"
@@ -21,7 +22,8 @@ namespace diptych {
 // or a cancelled job does not end within `patience`, stop() ends the Watch call.
 class CancelOnInterrupt {
  public:
-  CancelOnInterrupt(const RenderClient& client, Interrupt& interrupt, std::chrono::milliseconds patience);
+  CancelOnInterrupt(const RenderClient& client, Interrupt& interrupt, std::chrono::milliseconds patience,
+                    Caller caller = {});
   ~CancelOnInterrupt();
 
   void Add(const std::string& id);  // cancelled at once when the interrupt has come already
@@ -33,6 +35,7 @@ class CancelOnInterrupt {
 
   const RenderClient& client_;
   const std::chrono::milliseconds patience_;
+  const Caller caller_;
   CallStop stop_;
   std::mutex mutex_;
   std::condition_variable removed_;
@@ -51,6 +54,7 @@ struct FollowOptions {
   std::chrono::milliseconds patience{30000};  // how long a lost connection is tried again, from its loss
   std::function<void()> check_nodes = [] {};  // throws when it is no use to try again
   std::filesystem::path preview = {};         // a file that every preview replaces; empty: none are asked for
+  bool warn_shortened = false;                // of a prompt that lost rows, as soon as that is known
   bool is_new = false;                        // submitted just now; the steps of another that has ended are old news
 };
 
@@ -59,7 +63,13 @@ struct FollowOptions {
 WatchResult FollowJob(const RenderClient& client, const std::string& id, const FollowOptions& options,
                       ProgressView& view, const Interrupt& interrupt, CallStop* stop);
 
-// Throws Error unless the job is done: its own reason, or that it was cancelled.
+// A job that ended otherwise than done.
+struct JobNotDone : Error {
+  JobNotDone(ErrorCode code, const std::string& message, JobView ended) : Error(code, message), job(std::move(ended)) {}
+  JobView job;
+};
+
+// Throws JobNotDone unless the job is done: its own reason, or that it was cancelled.
 void ThrowUnlessDone(const JobView& job);
 
 }  // namespace diptych

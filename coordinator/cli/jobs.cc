@@ -1,7 +1,4 @@
 // jobs: what is queued, at work and done.
-#include <unistd.h>
-
-#include <chrono>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -10,31 +7,19 @@
 #include <vector>
 
 #include "common/config/options.h"
+#include "coordinator/cli/caller_name.h"
 #include "coordinator/cli/job_command.h"
+#include "coordinator/cli/job_table.h"
 #include "coordinator/cli/result_text.h"
-#include "coordinator/cli/terminal.h"
+#include "coordinator/cli/wait_text.h"
 
 namespace diptych {
 namespace {
 
 // Wide where standard output is no terminal, so that a file gets whole prompts.
-size_t Columns() {
-  const size_t columns = TerminalColumns(STDOUT_FILENO);
+size_t Columns(const Environment& environment) {
+  const size_t columns = environment.OutColumns();
   return columns > 0 ? columns : 240;
-}
-
-JobView::State ParseState(const std::string& text) {
-  using enum JobView::State;
-  for (const JobView::State state : {kQueued, kEncoding, kReady, kRendering, kDecoding, kDone, kFailed, kCancelled}) {
-    if (JobStateText(state) == text) return state;
-  }
-  throw UsageError("--state " + text +
-                   " is none of queued, encoding, ready, rendering, decoding, done, failed, cancelled");
-}
-
-int64_t UnixMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 class Jobs final : public RendererCommand {
@@ -46,6 +31,7 @@ class Jobs final : public RendererCommand {
     }
     // In a file it says who the user is, not whose jobs to show.
     if (settings.OriginOf(options::kClient) == Origin::kFlag) selection_.client = settings.Get(options::kClient);
+    if (settings.Get(options::kFilterMine)) selection_.client = CallerName(settings);
     selection_.text = settings.Get(options::kFilterText);
     CheckArgument("--client", selection_.client);
     CheckArgument("--text", selection_.text);
@@ -56,7 +42,7 @@ class Jobs final : public RendererCommand {
   int Run(Environment& environment) override {
     const std::unique_ptr<RenderClient> client = Connect(environment);
     JobSelection selection = selection_;
-    if (hours_ > 0) selection.accepted_from_unix_ms = UnixMs() - static_cast<int64_t>(hours_ * 3'600'000);
+    if (hours_ > 0) selection.accepted_from_unix_ms = UnixMsNow() - static_cast<int64_t>(hours_ * 3'600'000);
     std::map<std::string, JobView, std::greater<>> by_id;  // ids rise with time
     size_t ended = 0;
     // In this order: a job that ends between the two questions is in both answers, and the later one counts.
@@ -80,7 +66,7 @@ class Jobs final : public RendererCommand {
       for (const JobView& job : jobs) all.push_back(JobJson(job));
       environment.out << JsonLine(all) << std::flush;
     } else {
-      if (!jobs.empty()) environment.out << JobTable(jobs, Columns()) << std::flush;
+      if (!jobs.empty()) environment.out << JobTable(jobs, Columns(environment), UnixMsNow()) << std::flush;
       if (jobs.empty()) environment.err << "no jobs" << std::endl;
     }
     if (ended > most_ended_) {
@@ -90,12 +76,12 @@ class Jobs final : public RendererCommand {
   }
 
  private:
-  // The next to be begun say when; a list does not carry it, and of far ones it is a guess.
+  // The next to be begun say when, and why they wait; a list does not carry it, and of far ones it is a guess.
   static void AddPlaces(const RenderClient& client, std::vector<JobView>& jobs) {
     constexpr int kMost = 20;
     int asked = 0;
     for (auto job = jobs.rbegin(); job != jobs.rend() && asked < kMost; ++job) {
-      if (job->state != JobView::State::kQueued) continue;
+      if (job->Ended()) continue;
       ++asked;
       if (const absl::StatusOr<JobView> now = client.Get(job->id); now.ok()) *job = *now;
     }

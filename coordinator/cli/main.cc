@@ -21,13 +21,17 @@ int main(int argc, char** argv) {
   {
     const diptych::ShutdownSignal signal([&] { reactions = std::thread([&] { interrupt.Request(); }); },
                                          [&] { interrupt.RequestAgain(); });
-    std::function<size_t()> err_columns;
-    if (isatty(STDERR_FILENO) == 1) err_columns = [] { return diptych::TerminalColumns(STDERR_FILENO); };
+    const auto columns_of = [](int descriptor) -> std::function<size_t()> {
+      if (isatty(descriptor) != 1) return {};
+      return [descriptor] { return diptych::TerminalColumns(descriptor); };
+    };
     diptych::Environment environment{.out = std::cout,
                                      .err = std::cerr,
-                                     .err_columns = err_columns,
+                                     .err_columns = columns_of(STDERR_FILENO),
                                      .interrupt = interrupt,
-                                     .program_folder = diptych::ProgramFolder()};
+                                     .program_folder = diptych::ProgramFolder(),
+                                     .err_redraws = diptych::TerminalRedraws(),
+                                     .out_columns = columns_of(STDOUT_FILENO)};
     status = diptych::RunDiptych({argv + 1, argv + argc}, environment);
   }
   if (reactions.joinable()) reactions.join();

@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/cli/wait_text.h"
 
 namespace diptych {
 namespace {
@@ -66,7 +67,8 @@ ordered_json ToJson(const std::string& address, const RendererDescription& rende
             {"device", renderer.device},
             {"threads", renderer.threads},
             {"queued", renderer.queued},
-            {"running", renderer.running}}},
+            {"running", renderer.running},
+            {"pause", renderer.pause ? PauseJson(*renderer.pause) : ordered_json()}}},
           {"conditioning_store", ToJson(renderer.conditioning_store)},
           {"state_folder", ToJson(renderer.state_folder)},
           {"encoders", encoders}};
@@ -75,7 +77,8 @@ ordered_json ToJson(const std::string& address, const RendererDescription& rende
 std::string ToText(const std::string& address, const RendererDescription& renderer) {
   std::string text = absl::StrCat("renderer ", address, "  version ", renderer.program_version, ", ", renderer.device,
                                   ", ", renderer.dtype, ", ", renderer.threads, " threads\n");
-  absl::StrAppend(&text, "  queue        ", renderer.queued, " waiting, ", renderer.running, " at work\n");
+  absl::StrAppend(&text, "  queue        ", renderer.queued, " waiting, ", renderer.running, " at work",
+                  renderer.pause ? absl::StrCat(", ", PauseText(*renderer.pause, UnixMsNow())) : "", "\n");
   absl::StrAppend(&text, "  transformer  ", renderer.transformer_fingerprint.substr(0, 16), ", takes ",
                   renderer.row_limit, " rows of ", renderer.cap_feat_dim, " values, shift ", renderer.default_shift,
                   "\n");

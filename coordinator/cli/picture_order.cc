@@ -1,8 +1,5 @@
 #include "coordinator/cli/picture_order.h"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include <numeric>
 #include <random>
 #include <utility>
@@ -12,6 +9,7 @@
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "common/image/picture_file.h"
+#include "coordinator/cli/caller_name.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/seed_list.h"
 #include "coordinator/client/saved_embeddings.h"
@@ -20,13 +18,7 @@ namespace diptych {
 namespace {
 
 constexpr size_t kMaxPictureBytes = size_t{1} << 30;
-constexpr size_t kMaxClientBytes = 64;
 constexpr size_t kMaxKeyBytes = 120;  // the renderer takes 128; of several pictures each gets a number
-
-std::string LoginName() {
-  const passwd* entry = getpwuid(getuid());
-  return entry != nullptr ? entry->pw_name : "uid-" + std::to_string(getuid());
-}
 
 PictureRequest RequestOfReceipt(const Receipt& receipt) {
   PictureRequest request;
@@ -191,10 +183,7 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   values.cfg_truncation = settings.Get(options::kCfgTruncation);
   values.layer = static_cast<int32_t>(settings.Get(options::kHiddenLayer));
   values.long_prompt_mode = ParseLongPromptMode(settings.Get(options::kLongPromptMode));
-  values.client = settings.Get(options::kClient);
-  if (values.client.empty()) values.client = LoginName();
-  CheckArgument("--client", values.client);
-  if (values.client.size() > kMaxClientBytes) throw UsageError("--client is longer than 64 bytes");
+  values.client = CallerName(settings);
   values.priority = static_cast<int32_t>(settings.Get(options::kPriority));
   values.idempotency_key = settings.Get(options::kIdempotencyKey);
   CheckArgument("--idempotency-key", values.idempotency_key);

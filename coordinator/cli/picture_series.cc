@@ -1,5 +1,6 @@
 #include "coordinator/cli/picture_series.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -7,6 +8,7 @@
 #include "common/error/error.h"
 #include "common/log/log.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/error_json.h"
 
 namespace diptych {
 
@@ -22,29 +24,66 @@ PictureSeries::PictureSeries(const PicturePlan& plan, const RenderClient& client
       room_(environment),
       pictures_(plan.pictures.size()) {}
 
-void PictureSeries::Make(const Finish& finish) {
+void PictureSeries::Make(const Finish& finish, const std::function<void(const ordered_json&)>& report) {
+  begun_ = std::chrono::steady_clock::now();
   for (size_t i = 0; i < pictures_.size(); ++i) {
     if (gone_.empty()) SubmitWhatThereIsRoomFor(i);
     Picture& picture = pictures_[i];
-    if (!picture.error.empty()) continue;
-    if (!gone_.empty()) {
+    if (picture.error.empty() && !gone_.empty()) {
       picture.error = picture.id.empty() ? NotSubmitted(gone_) : gone_;
+      picture.state = picture.id.empty() ? "not_submitted" : "unknown";
+      picture.failure = ErrorJson("UNAVAILABLE", picture.error);
       picture.goes_on = lost_ && !picture.id.empty();
-      continue;
     }
-    try {
-      picture.report = finish(i, picture.id);
-    } catch (const ConnectionLost& error) {
-      lost_ = picture.goes_on = run_ == nullptr;
-      Fail(i, error.what());
-      GiveUp(error.what());
-    } catch (const std::exception& error) {
-      if (environment_.interrupt.requested()) throw;
-      jobs_.Remove(picture.id);
-      Fail(i, error.what());
-      if (run_ != nullptr && run_->OneEnded()) GiveUp(error.what());
-    }
+    if (picture.error.empty()) FinishOne(i, finish);
+    if (report) report(ReportOf(i));
   }
+}
+
+void PictureSeries::FinishOne(size_t index, const Finish& finish) {
+  Picture& picture = pictures_[index];
+  try {
+    picture.report = finish(index, picture.id);
+    ++done_;
+  } catch (const ConnectionLost& error) {
+    lost_ = picture.goes_on = run_ == nullptr;
+    Fail(index, "unknown", error);
+    GiveUp(error.what());
+  } catch (const std::exception& error) {
+    if (environment_.interrupt.requested()) throw;
+    jobs_.Remove(picture.id);
+    const auto* ended = dynamic_cast<const JobNotDone*>(&error);
+    Fail(index, ended != nullptr ? std::string(JobStateText(ended->job.state)) : "failed", error);
+    if (run_ != nullptr && run_->OneEnded()) GiveUp(error.what());
+  }
+}
+
+// The last picture that is submitted comes last; what is not submitted yet takes as long as those before.
+std::optional<double> PictureSeries::AskForTheLast(const JobView& job) const {
+  const size_t waiting = pictures_.size() - next_;
+  const std::string& last = next_ > 0 ? pictures_[next_ - 1].id : "";
+  std::optional<double> left = job.until_done_ms;
+  if (!last.empty() && last != job.id) {
+    const absl::StatusOr<JobView> later = client_.Get(last);
+    if (!later.ok()) return std::nullopt;
+    if (!later->Ended()) left = later->until_done_ms;
+  }
+  if (!left || waiting == 0) return left;
+  if (done_ == 0) return std::nullopt;
+  const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - begun_;
+  return *left + static_cast<double>(waiting) * elapsed.count() / static_cast<double>(done_);
+}
+
+std::optional<double> PictureSeries::AllLeftMs(const JobView& job) {
+  constexpr std::chrono::seconds kBetween(1);
+  const auto now = std::chrono::steady_clock::now();
+  if (!left_ms_ || now - asked_ >= kBetween) {
+    asked_ = now;
+    left_ms_ = AskForTheLast(job);
+  }
+  if (!left_ms_) return std::nullopt;
+  const std::chrono::duration<double, std::milli> since = now - asked_;
+  return std::max(0.0, *left_ms_ - since.count());
 }
 
 void PictureSeries::SubmitWhatThereIsRoomFor(size_t current) {
@@ -59,7 +98,8 @@ void PictureSeries::SubmitWhatThereIsRoomFor(size_t current) {
     const absl::Status& refusal = answer.status();
     const std::optional<std::chrono::milliseconds> delay = RetryDelay(refusal);
     if (!delay && !IsOutOfReach(refusal)) {
-      Fail(next_++, NotSubmitted(std::string(refusal.message())));
+      const std::string why = NotSubmitted(std::string(refusal.message()));
+      Fail(next_++, "not_submitted", Error(ToErrorCode(refusal.code()), why));
     } else if (next_ > current) {
       return;  // the end of one under way makes room, or shows whether the renderer is still there
     } else if (delay) {
@@ -72,9 +112,12 @@ void PictureSeries::SubmitWhatThereIsRoomFor(size_t current) {
   }
 }
 
-void PictureSeries::Fail(size_t index, const std::string& error) {
-  pictures_[index].error = error;
-  if (pictures_.size() > 1) Warn(absl::StrCat(plan_.Label(index), ": ", error));
+void PictureSeries::Fail(size_t index, const std::string& state, const std::exception& error) {
+  Picture& picture = pictures_[index];
+  picture.error = error.what();
+  picture.failure = ErrorJson(error);
+  picture.state = state;
+  if (pictures_.size() > 1) Warn(absl::StrCat(plan_.Label(index), ": ", picture.error));
 }
 
 void PictureSeries::GiveUp(const std::string& reason) {
@@ -90,17 +133,15 @@ void PictureSeries::Warn(const std::string& text) const {
   environment_.err << "diptych: warning: " << EscapeForLog(text) << std::endl;
 }
 
-ordered_json PictureSeries::Reports() const {
-  ordered_json all = ordered_json::array();
-  for (size_t i = 0; i < pictures_.size(); ++i) {
-    const Picture& picture = pictures_[i];
-    all.push_back(picture.error.empty() ? picture.report
-                                        : ordered_json{{"id", picture.id},
-                                                       {"prompt", plan_.PromptText(i)},
-                                                       {"seed", plan_.pictures[i].seed},
-                                                       {"error", picture.error}});
-  }
-  return all;
+ordered_json PictureSeries::ReportOf(size_t index) const {
+  const Picture& picture = pictures_[index];
+  if (picture.error.empty()) return picture.report;
+  return {{"state", picture.state},
+          {"id", picture.id},
+          {"path", nullptr},
+          {"prompt", plan_.PromptText(index)},
+          {"seed", plan_.pictures[index].seed},
+          {"error", picture.failure}};
 }
 
 void PictureSeries::ThrowUnlessAllAreDone() const {

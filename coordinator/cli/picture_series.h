@@ -1,8 +1,10 @@
 // The pictures of a plan, on their way through a renderer.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,25 +28,32 @@ class PictureSeries {
   PictureSeries(const PicturePlan& plan, const RenderClient& client, PrivateRun* run, CancelOnInterrupt& jobs,
                 Environment& environment);
 
-  // Once. Throws Error when the first picture finds nobody, and when the user interrupts.
-  void Make(const Finish& finish);
+  // Once. Throws Error when the first picture finds nobody, and when the user interrupts. `report` (may be empty) is
+  // told of each picture in order, as soon as it is done or known to fail: its report, or what it was and its error.
+  void Make(const Finish& finish, const std::function<void(const nlohmann::ordered_json&)>& report);
 
-  // The reports; of a picture that failed what it was and its error.
-  nlohmann::ordered_json Reports() const;
+  // Until all pictures are done, ms, as far as the renderer tells; `job` is the report of the one that is waited for.
+  // Asks the renderer at most once a second.
+  std::optional<double> AllLeftMs(const JobView& job);
 
   // Throws Error that counts the failures and says which jobs go on at a renderer that was lost.
   void ThrowUnlessAllAreDone() const;
 
  private:
   struct Picture {
-    std::string id;                 // of its job; empty when it was not submitted
-    std::string error;              // why there is none
-    nlohmann::ordered_json report;  // of one that was written
-    bool goes_on = false;           // its job does, where we cannot follow it
+    std::string id;                  // of its job; empty when it was not submitted
+    std::string error;               // why there is none
+    nlohmann::ordered_json failure;  // the same as JSON
+    std::string state;               // of one that failed: "failed", "cancelled", "not_submitted", "unknown"
+    nlohmann::ordered_json report;   // of one that was written
+    bool goes_on = false;            // its job does, where we cannot follow it
   };
 
   void SubmitWhatThereIsRoomFor(size_t current);
-  void Fail(size_t index, const std::string& error);
+  void FinishOne(size_t index, const Finish& finish);
+  void Fail(size_t index, const std::string& state, const std::exception& error);
+  nlohmann::ordered_json ReportOf(size_t index) const;
+  std::optional<double> AskForTheLast(const JobView& job) const;
   void GiveUp(const std::string& reason);
   std::string NotSubmitted(const std::string& reason) const;
   void Warn(const std::string& text) const;
@@ -59,6 +68,9 @@ class PictureSeries {
   size_t next_ = 0;    // to be submitted
   bool lost_ = false;  // the renderer is out of reach, and its jobs go on
   std::string gone_;   // not empty: why nothing more can be had from the renderer
+  size_t done_ = 0;    // pictures that were painted
+  std::chrono::steady_clock::time_point begun_, asked_;
+  std::optional<double> left_ms_;  // when the renderer was asked
 };
 
 }  // namespace diptych

@@ -1,41 +1,52 @@
 // rm: forget jobs that have ended.
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
-#include <string>
-#include <vector>
 
+#include "common/config/options.h"
+#include "coordinator/cli/error_json.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/result_text.h"
 
 namespace diptych {
 namespace {
 
-class Remove final : public RendererCommand {
+using nlohmann::ordered_json;
+
+class Remove final : public JobsCommand {
  public:
-  void AddArguments(CLI::App& app) override {
-    app.add_option("ID", ids_, "the jobs, as submit and jobs print them")->required();
-  }
-
   void Configure(const Settings& settings) override {
-    RendererCommand::Configure(settings);
-    for (const std::string& id : ids_) CheckArgument("ID", id);
+    JobsCommand::Configure(settings);
+    force_ = settings.Get(options::kForce);
   }
 
-  // Stops at the first that cannot be forgotten; those before it are.
   int Run(Environment& environment) override {
+    using enum JobView::State;
     const std::unique_ptr<RenderClient> client = Connect(environment);
-    nlohmann::ordered_json removed = nlohmann::ordered_json::array();
-    for (const std::string& id : ids_) {
-      ThrowUnlessOk(client->Delete(id));
-      if (!json_) environment.out << id << " removed" << std::endl;
-      removed.push_back(id);
+    const Caller caller{.name = pick_.caller, .force = force_};
+    ordered_json removed = ordered_json::array(), failed = ordered_json::array();
+    const auto print = [&] {
+      if (json_) environment.out << JsonLine({{"removed", removed}, {"failed", failed}}) << std::flush;
+    };
+    try {
+      ForEachPicked(
+          FindJobs(pick_, *client, {kDone, kFailed, kCancelled}, environment), "removed", environment,
+          [&](const std::string& id) {
+            ThrowUnlessOk(client->Delete(id, caller));
+            if (!json_) environment.out << id << " removed" << std::endl;
+            removed.push_back(id);
+          },
+          [&](const std::string& id, const std::exception& error) {
+            failed.push_back({{"id", id}, {"error", ErrorJson(error)}});
+          });
+    } catch (...) {
+      if (!removed.empty() || !failed.empty()) print();
+      throw;
     }
-    if (json_) environment.out << JsonLine({{"removed", removed}}) << std::flush;
+    print();
     return kExitDone;
   }
 
  private:
-  std::vector<std::string> ids_;
+  bool force_ = false;
 };
 
 }  // namespace

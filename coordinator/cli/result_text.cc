@@ -9,15 +9,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/log/log.h"
+#include "absl/strings/str_split.h"
 #include "common/prompt/utf8.h"
 
 namespace diptych {
 namespace {
 
 using nlohmann::ordered_json;
-
-constexpr size_t kClientColumns = 12;
 
 // One character of a text as a terminal shows it.
 struct Shown {
@@ -34,11 +32,6 @@ Shown ShowCharacter(const std::string& text, size_t at) {
   return {text.substr(at, character.bytes), static_cast<size_t>(std::max(columns, 0)), character.bytes};
 }
 
-// The text with spaces behind it, at least `columns` wide.
-std::string Padded(const std::string& text, size_t columns) {
-  return text + std::string(columns - std::min(columns, TextColumns(text)), ' ');
-}
-
 double MeanMs(const std::vector<double>& ms) {
   return ms.empty() ? 0 : std::accumulate(ms.begin(), ms.end(), 0.0) / static_cast<double>(ms.size());
 }
@@ -48,7 +41,20 @@ ordered_json FitJson(const std::optional<PromptFitView>& fit) {
   return {{"token_count", fit->token_count}, {"rows", fit->rows}};
 }
 
+ordered_json PlaceJson(const std::optional<QueuePlaceView>& place) {
+  if (!place) return nullptr;
+  return {{"jobs_ahead", place->jobs_ahead},
+          {"others_ahead", place->others_ahead},
+          {"wait_ms", place->wait_ms ? ordered_json(*place->wait_ms) : ordered_json()},
+          {"held_up", place->held_up},
+          {"pause", place->pause ? PauseJson(*place->pause) : ordered_json()}};
+}
+
 }  // namespace
+
+ordered_json PauseJson(const QueuePauseView& pause) {
+  return {{"by", pause.by}, {"since_unix_ms", pause.since_unix_ms}};
+}
 
 // behaviours.md 6.2: r is how many tokens there are for one row.
 std::optional<std::string> ShortenedPrompt(const std::string& which, const PromptFitView& fit, LongPromptMode mode) {
@@ -77,27 +83,32 @@ ordered_json TimingsJson(const StageTimings& timings) {
 }
 
 ordered_json JobJson(const JobView& job) {
-  return {{"id", job.id},
-          {"state", std::string(JobStateText(job.state))},
-          {"client", job.client},
-          {"priority", job.priority},
-          {"prompt", job.prompt},
-          {"width", job.width},
-          {"height", job.height},
-          {"seed", job.seed},
-          {"step", job.step},
-          {"steps", job.steps},
-          {"sigma", job.sigma},
-          {"left_ms", job.left_ms ? ordered_json(*job.left_ms) : ordered_json()},
-          {"error", job.error},
-          {"error_code", job.error_code},
-          {"detail", job.detail},
-          {"attempt", job.attempt},
-          {"accepted_unix_ms", job.accepted_unix_ms},
-          {"finished_unix_ms", job.finished_unix_ms},
-          {"prompt_fit", FitJson(job.prompt_fit)},
-          {"negative_fit", FitJson(job.negative_fit)},
-          {"timings", TimingsJson(job.timings)}};
+  return {
+      {"id", job.id},
+      {"state", std::string(JobStateText(job.state))},
+      {"client", job.client},
+      {"priority", job.priority},
+      {"prompt", job.prompt},
+      {"width", job.width},
+      {"height", job.height},
+      {"seed", job.seed},
+      {"step", job.step},
+      {"steps", job.steps},
+      {"sigma", job.sigma},
+      {"left_ms", job.left_ms ? ordered_json(*job.left_ms) : ordered_json()},
+      {"error", job.error},
+      {"error_code", job.error_code},
+      {"detail", job.detail},
+      {"place", PlaceJson(job.place)},
+      {"decoding", job.tiles > 0 ? ordered_json{{"tiles_done", job.tiles_done}, {"tiles", job.tiles}} : ordered_json()},
+      {"until_done_ms", job.until_done_ms ? ordered_json(*job.until_done_ms) : ordered_json()},
+      {"deadline_unix_ms", job.deadline_unix_ms},
+      {"attempt", job.attempt},
+      {"accepted_unix_ms", job.accepted_unix_ms},
+      {"finished_unix_ms", job.finished_unix_ms},
+      {"prompt_fit", FitJson(job.prompt_fit)},
+      {"negative_fit", FitJson(job.negative_fit)},
+      {"timings", TimingsJson(job.timings)}};
 }
 
 std::string TimingsLine(const StageTimings& timings) {
@@ -109,12 +120,19 @@ std::string TimingsLine(const StageTimings& timings) {
                       seconds(timings.png_ms), ", total ", seconds(timings.total_ms));
 }
 
-std::string WaitText(const JobView& job) {
-  std::string text = EscapeForLog(job.detail);
-  if (job.state != JobView::State::kQueued || !job.place) return text;
-  absl::StrAppend(&text, text.empty() ? "" : "; ", job.place->jobs_ahead, " ahead");
-  if (job.place->wait_ms) absl::StrAppendFormat(&text, ", starts in about %.0f s", *job.place->wait_ms / 1000);
-  return text;
+std::string Wrapped(const std::string& list, size_t columns, const std::string& indent) {
+  if (columns == 0) return indent + list;
+  std::string text, line = indent;
+  for (const absl::string_view item : absl::StrSplit(list, absl::ByString(", "))) {
+    const std::string more = absl::StrCat(line.size() > indent.size() ? ", " : "", item);
+    if (line.size() > indent.size() && TextColumns(line + more) + 1 > columns) {  // and room for the comma
+      absl::StrAppend(&text, line, ",\n");
+      line = absl::StrCat(indent, item);
+    } else {
+      line += more;
+    }
+  }
+  return text + line;
 }
 
 std::string OneLine(const std::string& text, size_t columns) {
@@ -140,27 +158,6 @@ size_t TextColumns(const std::string& text) {
     at += shown.bytes;
   }
   return columns;
-}
-
-std::string JobTable(const std::vector<JobView>& jobs, size_t columns) {
-  size_t id_columns = 2;
-  for (const JobView& job : jobs) id_columns = std::max(id_columns, TextColumns(job.id));
-  const auto row = [&](const std::string& id, const std::string& state, const std::string& step,
-                       const std::string& client, const std::string& text) {
-    return absl::StrCat(Padded(id, id_columns), "  ", Padded(state, 9), "  ", absl::StrFormat("%7s", step), "  ",
-                        Padded(client, kClientColumns), "  ", text, "\n");
-  };
-  std::string table = row("ID", "STATE", "STEP", "CLIENT", "PROMPT");
-  const size_t used = id_columns + 2 + 9 + 2 + 7 + 2 + kClientColumns + 2;
-  const size_t left = columns > used + 20 ? columns - used : 20;
-  for (const JobView& job : jobs) {
-    table +=
-        row(OneLine(job.id, id_columns), std::string(JobStateText(job.state)), absl::StrCat(job.step, "/", job.steps),
-            OneLine(job.client, kClientColumns), OneLine(job.prompt, left));
-    const std::string reason = job.error.empty() ? WaitText(job) : absl::StrCat("error: ", job.error);
-    if (!reason.empty()) absl::StrAppend(&table, "    ", OneLine(reason, std::max<size_t>(columns, 24) - 4), "\n");
-  }
-  return table;
 }
 
 std::string LocalTime(int64_t unix_ms) {

@@ -11,6 +11,7 @@
 namespace diptych {
 
 nlohmann::ordered_json JobJson(const JobView& job);
+nlohmann::ordered_json PauseJson(const QueuePauseView& pause);
 nlohmann::ordered_json TimingsJson(const StageTimings& timings);  // milliseconds
 
 // "queue 0.00 s, encode 0.31 s, ..., 9 steps of 0.41 s, decode 0.22 s, png 0.01 s, total 4.32 s"
@@ -23,12 +24,9 @@ std::optional<std::string> ShortenedPrompt(const std::string& which, const Promp
 // One line for each prompt of which the renderer took fewer rows than it has tokens; usually none.
 std::vector<std::string> ShortenedPrompts(const JobView& job);
 
-// What a job waits for and when it may begin, as far as its report says: "3 ahead, starts in about 40 s".
-std::string WaitText(const JobView& job);
-
-// One row a job under a line of headings, and one below it for what it waits for or failed of; `columns` is the width
-// of the whole.
-std::string JobTable(const std::vector<JobView>& jobs, size_t columns);
+// A list that is separated by ", " on as many lines as it takes, each with `indent` in front and at most so many
+// columns wide where an item is no longer than that; on one line where `columns` is 0.
+std::string Wrapped(const std::string& list, size_t columns, const std::string& indent);
 
 // As much of the text as a terminal shows in `columns` columns, a space in place of each control character; "..."
 // stands for the rest. UTF-8 stays whole.

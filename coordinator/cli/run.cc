@@ -2,7 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <streambuf>
 
 #include "absl/strings/str_cat.h"
 #include "common/config/help_text.h"
@@ -15,9 +18,13 @@
 #include "common/log/log.h"
 #include "common/version/version.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/error_json.h"
+#include "coordinator/cli/result_text.h"
 
 namespace diptych {
 namespace {
+
+using nlohmann::ordered_json;
 
 constexpr int kSizeMultiple = 16;
 
@@ -70,6 +77,33 @@ std::string NearestSizes(const CLI::App& app) {
   return "";
 }
 
+// Swallows what is written.
+class Nowhere final : public std::streambuf {
+  int overflow(int c) override { return c; }
+};
+
+// The same with nothing said beside results. The error line is not the command's.
+int RunQuietly(Command& command, const Environment& environment) {
+  Nowhere nowhere;
+  std::ostream err(&nowhere);
+  Environment quiet{.out = environment.out,
+                    .err = err,
+                    .err_columns = {},
+                    .interrupt = environment.interrupt,
+                    .program_folder = environment.program_folder,
+                    .in = environment.in,
+                    .out_columns = environment.out_columns};
+  return command.Run(quiet);
+}
+
+// Before the line is parsed: its mistakes are told in the same way.
+bool WantsJson(const std::vector<std::string>& arguments) {
+  const char* const wish = std::getenv("DIPTYCH_JSON");
+  if (wish != nullptr && (wish == std::string("true") || wish == std::string("1"))) return true;
+  return std::any_of(arguments.begin(), arguments.end(),
+                     [](const std::string& argument) { return argument == "--json" || argument == "--json=true"; });
+}
+
 int RunCommand(const CommandEntry& entry, const std::vector<std::string>& arguments, Environment& environment) {
   CLI::App app(std::string(entry.description), absl::StrCat("diptych ", std::string(entry.name)));
   app.allow_extras();
@@ -102,12 +136,15 @@ int RunCommand(const CommandEntry& entry, const std::vector<std::string>& argume
     const bool about_size = message.rfind("--width", 0) == 0 || message.rfind("--height", 0) == 0;
     throw UsageError(about_size ? message + NearestSizes(app) : message);
   }
+  const bool quiet = settings->Get(options::kQuiet);
   for (const std::string& warning : settings->warnings()) {
+    if (quiet) break;
     environment.err << "diptych: warning: " << EscapeForLog(warning) << std::endl;
   }
-  if (settings->Get(options::kLogLevel) == "debug") environment.err << ConfigurationLine(*settings) << std::endl;
+  if (!quiet && settings->Get(options::kLogLevel) == "debug")
+    environment.err << ConfigurationLine(*settings) << std::endl;
   command->Configure(*settings);
-  return command->Run(environment);
+  return quiet ? RunQuietly(*command, environment) : command->Run(environment);
 }
 
 int Dispatch(const std::vector<std::string>& arguments, Environment& environment) {
@@ -130,24 +167,32 @@ int Dispatch(const std::vector<std::string>& arguments, Environment& environment
 }  // namespace
 
 int RunDiptych(const std::vector<std::string>& arguments, Environment& environment) {
-  const auto fail = [&](int status, const char* text) {
-    environment.err << "diptych: error: " << EscapeForLog(text) << std::endl;
+  const bool json = WantsJson(arguments);
+  const auto say_json = [&](int status, ordered_json error) {
+    error["exit_status"] = status;
+    environment.err << JsonLine({{"error", std::move(error)}}) << std::flush;
+    return status;
+  };
+  const auto fail = [&](int status, const std::exception& error) {
+    if (json) return say_json(status, ErrorJson(error));
+    environment.err << "diptych: error: " << EscapeForLog(error.what()) << std::endl;
     return status;
   };
   try {
     const int status = Dispatch(arguments, environment);
     if (status == kExitDone && !environment.out.flush()) {
-      return fail(kExitFailed, "the results could not be written to standard output");
+      return fail(kExitFailed, Error(ErrorCode::kUnavailable, "the results could not be written to standard output"));
     }
     return status;
   } catch (const UsageError& error) {
-    return fail(kExitUsage, error.what());
+    return fail(kExitUsage, error);
   } catch (const std::exception& error) {
     if (environment.interrupt.requested()) {
+      if (json) return say_json(kExitInterrupted, ErrorJson("CANCELLED", "interrupted"));
       environment.err << "diptych: interrupted" << std::endl;
       return kExitInterrupted;
     }
-    return fail(kExitFailed, error.what());
+    return fail(kExitFailed, error);
   }
 }
 

@@ -1,8 +1,7 @@
-// watch: follow a job that somebody submitted.
+// watch: follow jobs that somebody submitted.
 #include <nlohmann/json.hpp>
 
 #include "common/config/options.h"
-#include "common/error/error.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/job_follower.h"
 #include "coordinator/cli/output_names.h"
@@ -11,33 +10,48 @@
 namespace diptych {
 namespace {
 
-class Watch final : public JobCommand {
+class Watch final : public JobsCommand {
  public:
   void Configure(const Settings& settings) override {
-    JobCommand::Configure(settings);
+    JobsCommand::Configure(settings);
     preview_ = settings.Get(options::kPreview);
     CheckPreviewName(preview_);
   }
 
   int Run(Environment& environment) override {
+    using enum JobView::State;
     const std::unique_ptr<RenderClient> client = Connect(environment);
     CallStop stop;
     const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });
-    JobView job;
-    {
-      ProgressView view(environment.err, environment.err_columns, "");
-      job = FollowJob(*client, id_, {.patience = connection_.timeout, .preview = preview_}, view, environment.interrupt,
-                      &stop)
-                .job;
-    }
-    for (const std::string& line : ShortenedPrompts(job)) environment.err << "diptych: warning: " << line << std::endl;
-    if (json_) environment.out << JsonLine(JobJson(job)) << std::flush;
-    ThrowUnlessDone(job);
-    if (!json_) environment.out << job.id << " done\n  " << TimingsLine(job.timings) << std::endl;
+    const std::vector<PickedJob> jobs =
+        FindJobs(pick_, *client, {kQueued, kEncoding, kReady, kRendering, kDecoding}, environment);
+    SeriesPlace place{.number = 0, .count = jobs.size()};
+    ForEachPicked(jobs, "watched to a picture", environment,
+                  [&](const std::string& id) {
+                    ++place.number;
+                    Follow(id, *client, place, stop, environment);
+                  },
+                  {});
     return kExitDone;
   }
 
  private:
+  void Follow(const std::string& id, const RenderClient& client, const SeriesPlace& place, CallStop& stop,
+              Environment& environment) const {
+    JobView job;
+    {
+      ProgressView view(environment.Screen(), place);
+      const FollowOptions options{.patience = connection_.timeout, .preview = preview_, .warn_shortened = true};
+      job = FollowJob(client, id, options, view, environment.interrupt, &stop).job;
+    }
+    if (json_) environment.out << JsonLine(JobJson(job)) << std::flush;
+    ThrowUnlessDone(job);
+    if (!json_) {
+      environment.out << job.id << " done\n"
+                      << Wrapped(TimingsLine(job.timings), environment.OutColumns(), "  ") << std::endl;
+    }
+  }
+
   std::string preview_;
 };
 

@@ -54,10 +54,19 @@ struct PromptFitView {
   int64_t rows = 0;
 };
 
-// When a waiting job may be begun.
+// A queue at rest.
+struct QueuePauseView {
+  std::string by;
+  int64_t since_unix_ms = 0;
+};
+
+// Where a job waits, and when the painter may take it up.
 struct QueuePlaceView {
-  int32_t jobs_ahead = 0;         // waiting or in work
-  std::optional<double> wait_ms;  // as far as the pictures before tell
+  int32_t jobs_ahead = 0;              // waiting or in work
+  std::optional<double> wait_ms = {};  // as far as the prompts and pictures before tell
+  int32_t others_ahead = 0;            // of jobs_ahead those of other clients
+  std::string held_up = {};            // what all jobs in work wait for; empty: they get on
+  std::optional<QueuePauseView> pause = {};
 };
 
 // A job as the renderer reports it.
@@ -89,6 +98,9 @@ struct JobView {
   int64_t deadline_unix_ms = 0;                           // 0: none
   std::string picture_sha256;                             // when done
   int64_t picture_bytes = 0;
+  int32_t tiles_done = 0;  // of `tiles`, while it is decoded in tiles
+  int32_t tiles = 0;
+  std::optional<double> until_done_ms;  // until its picture is there, as far as the work before tells
   std::optional<QueuePlaceView> place;  // while it waits, where the renderer was asked for this job alone
 
   bool Ended() const { return state == State::kDone || state == State::kFailed || state == State::kCancelled; }
@@ -140,6 +152,7 @@ struct RendererDescription {
   TilingRule tiling;  // of its VAE
   int32_t queued = 0;
   int32_t running = 0;
+  std::optional<QueuePauseView> pause;  // while the queue is paused
   std::vector<EncoderReport> encoders;
   std::optional<ConditioningStoreReport> conditioning_store;  // unset: an older renderer does not say
   std::optional<StateFolderReport> state_folder;              // likewise

@@ -35,6 +35,16 @@ StageTimings TimingsFromMessage(const v1::JobTimings& timings) {
 
 PromptFitView FitFromMessage(const v1::PromptFit& fit) { return {fit.token_count(), fit.rows()}; }
 
+QueuePauseView PauseFrom(const v1::QueuePause& pause) { return {pause.by(), pause.since_unix_ms()}; }
+
+QueuePlaceView PlaceFrom(const v1::QueuePlace& place) {
+  QueuePlaceView view{
+      .jobs_ahead = place.jobs_ahead(), .others_ahead = place.others_ahead(), .held_up = place.held_up()};
+  if (place.has_wait_ms()) view.wait_ms = place.wait_ms();
+  if (place.has_pause()) view.pause = PauseFrom(place.pause());
+  return view;
+}
+
 ConditioningStoreReport StoreFromMessage(const v1::ConditioningStoreStatus& store) {
   return {.memory_hits = store.memory_hits(),
           .disk_hits = store.disk_hits(),
@@ -48,6 +58,8 @@ ConditioningStoreReport StoreFromMessage(const v1::ConditioningStoreStatus& stor
 }
 
 }  // namespace
+
+QueuePauseView PauseFromMessage(const v1::QueuePause& pause) { return PauseFrom(pause); }
 
 std::string_view JobStateText(JobView::State state) {
   switch (state) {
@@ -131,10 +143,10 @@ JobView JobFromMessage(const v1::Job& job) {
   view.deadline_unix_ms = job.deadline_unix_ms();
   view.picture_sha256 = job.picture_sha256();
   view.picture_bytes = job.picture_bytes();
-  if (job.has_place()) {
-    view.place = QueuePlaceView{job.place().jobs_ahead(), std::nullopt};
-    if (job.place().has_wait_ms()) view.place->wait_ms = job.place().wait_ms();
-  }
+  if (job.has_place()) view.place = PlaceFrom(job.place());
+  view.tiles_done = job.decoding().tiles_done();
+  view.tiles = job.decoding().tiles();
+  if (job.has_until_done_ms()) view.until_done_ms = job.until_done_ms();
   return view;
 }
 
@@ -154,6 +166,7 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
   description.tiling = {{response.tile_size(), response.tile_overlap()}, response.tiles_beyond()};
   description.queued = response.queued();
   description.running = response.running();
+  if (response.has_pause()) description.pause = PauseFrom(response.pause());
   for (const v1::EncoderStatus& encoder : response.encoders()) {
     description.encoders.push_back({encoder.address(), encoder.reachable(), encoder.error(),
                                     encoder.model_fingerprint(), encoder.width(), encoder.state(),

@@ -11,6 +11,7 @@ namespace diptych {
 v1::JobSpec SpecMessage(const PictureRequest& request);
 
 v1::JobState StateMessage(JobView::State state);
+QueuePauseView PauseFromMessage(const v1::QueuePause& pause);
 JobView JobFromMessage(const v1::Job& job);
 RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& response);
 

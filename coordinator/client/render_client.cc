@@ -16,7 +16,6 @@ namespace diptych {
 namespace {
 
 constexpr std::string_view kPeer = "the renderer";
-constexpr int32_t kListPage = 1000;
 
 constexpr char kRetryAfter[] = "retry-after-ms";                    // trailing metadata
 constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";     // the same in a status
@@ -126,7 +125,7 @@ absl::StatusOr<JobView> RenderClient::Get(const std::string& id) const {
 absl::Status RenderClient::ForEachJob(const JobSelection& selection,
                                       const std::function<bool(const JobView&)>& on_job) const {
   v1::ListRequest request;
-  request.set_limit(kListPage);
+  request.set_limit(selection.page);
   const auto wanted = [&](v1::JobState state) {
     if (selection.states.empty()) return true;
     return std::any_of(selection.states.begin(), selection.states.end(),
@@ -155,25 +154,52 @@ absl::Status RenderClient::ForEachJob(const JobSelection& selection,
   return absl::OkStatus();
 }
 
-absl::StatusOr<JobView> RenderClient::Cancel(const std::string& id) const {
+absl::StatusOr<JobView> RenderClient::Cancel(const std::string& id, const Caller& caller) const {
   grpc::ClientContext context;
   SetDeadline(context, timeout_);
   v1::CancelRequest request;
   request.set_id(id);
+  request.set_client(caller.name);
+  request.set_force(caller.force);
   v1::CancelResponse response;
   const grpc::Status status = stub_->renderer->Cancel(&context, request, &response);
   if (!status.ok()) return CallStatus(status, kPeer, address_);
   return JobFromMessage(response.job());
 }
 
-absl::Status RenderClient::Delete(const std::string& id) const {
+absl::Status RenderClient::Delete(const std::string& id, const Caller& caller) const {
   grpc::ClientContext context;
   SetDeadline(context, timeout_);
   v1::DeleteRequest request;
   request.set_id(id);
+  request.set_client(caller.name);
+  request.set_force(caller.force);
   v1::DeleteResponse response;
   const grpc::Status status = stub_->renderer->Delete(&context, request, &response);
   return status.ok() ? absl::OkStatus() : CallStatus(status, kPeer, address_);
+}
+
+absl::StatusOr<PauseOutcome> RenderClient::Pause(const Caller& caller) const {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout_);
+  v1::PauseRequest request;
+  request.set_client(caller.name);
+  v1::PauseResponse response;
+  const grpc::Status status = stub_->renderer->Pause(&context, request, &response);
+  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  return PauseOutcome{PauseFromMessage(response.pause()), response.was_paused()};
+}
+
+absl::StatusOr<std::optional<QueuePauseView>> RenderClient::Resume(const Caller& caller) const {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout_);
+  v1::ResumeRequest request;
+  request.set_client(caller.name);
+  v1::ResumeResponse response;
+  const grpc::Status status = stub_->renderer->Resume(&context, request, &response);
+  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!response.has_pause()) return std::optional<QueuePauseView>();
+  return std::optional(PauseFromMessage(response.pause()));
 }
 
 absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const WatchOptions& options,

@@ -34,6 +34,18 @@ struct JobSelection {
   std::string text = {};                    // part of the prompt; empty: any
   int64_t accepted_from_unix_ms = 0;        // 0: from the beginning
   int64_t accepted_before_unix_ms = 0;      // 0: to the end
+  int32_t page = 1000;                      // jobs asked for at a time
+};
+
+// Who asks.
+struct Caller {
+  std::string name = {};  // as in PictureRequest::client; empty: none, and every job is one's own
+  bool force = false;     // also for the jobs of others
+};
+
+struct PauseOutcome {
+  QueuePauseView pause;
+  bool was_paused = false;  // before
 };
 
 struct WatchOptions {
@@ -69,11 +81,17 @@ class RenderClient {
   // Calls `on_job` on this thread for every job of the selection, newest first, until it says false; asks page by page.
   absl::Status ForEachJob(const JobSelection& selection, const std::function<bool(const JobView&)>& on_job) const;
 
-  // The job as it was when asked to end.
-  absl::StatusOr<JobView> Cancel(const std::string& id) const;
+  // The job as it was when asked to end. FAILED_PRECONDITION for the job of another client without force.
+  absl::StatusOr<JobView> Cancel(const std::string& id, const Caller& caller = {}) const;
 
-  // Forgets a job that has ended.
-  absl::Status Delete(const std::string& id) const;
+  // Forgets a job that has ended. Otherwise as Cancel.
+  absl::Status Delete(const std::string& id, const Caller& caller = {}) const;
+
+  // Lets the queue rest; the pause that holds, which may be an earlier one.
+  absl::StatusOr<PauseOutcome> Pause(const Caller& caller) const;
+
+  // The pause that has ended; nullopt: there was none.
+  absl::StatusOr<std::optional<QueuePauseView>> Resume(const Caller& caller) const;
 
   // Calls `on_job` on this thread for every report, and returns when the job has ended. DATA_LOSS for a damaged
   // picture. `stop` (may be null) ends the call with CANCELLED, not the job.

@@ -49,9 +49,7 @@ class Studio : public User {
 
 TEST(Jobs, AreSubmittedListedWatchedAndFetched) {
   const Studio studio;
-  const json generated = studio.Json(Arguments{"generate", "A cat", "--output", studio / "generated.png"} + kSmall);
-  ASSERT_EQ(generated["pictures"].size(), 1u);
-  const json& picture = generated["pictures"][0];
+  const json picture = studio.Json(Arguments{"generate", "A cat", "--output", studio / "generated.png"} + kSmall);
   EXPECT_EQ(picture["path"], studio / "generated.png");
   EXPECT_EQ(picture["seed"], 7);
   const json& timings = picture["timings"];
@@ -78,7 +76,7 @@ TEST(Jobs, AreSubmittedListedWatchedAndFetched) {
 
   EXPECT_EQ(studio.Json({"fetch", id, "--output", studio / "fetched.png"})["path"], studio / "fetched.png");
   EXPECT_TRUE(ReadFile(studio / "fetched.png") == ReadFile(studio / "generated.png"));
-  EXPECT_EQ(studio.Json({"cancel", id})["state"], "done");  // left as it is
+  EXPECT_EQ(studio.Json({"cancel", id, "--client", "nightly"})["state"], "done");  // left as it is
 }
 
 TEST(Jobs, ACancelledOneStopsWithinAStepAndTheNextRuns) {
@@ -105,6 +103,36 @@ TEST(Jobs, AWaitingOneIsCancelledAtOnce) {
   EXPECT_EQ(studio.Job(waiting)["state"], "cancelled");
   EXPECT_EQ(studio.Job(waiting)["step"], 0);
   studio.Json({"cancel", running});
+}
+
+TEST(Jobs, APausedQueueRestsOverARestartAndSaysWhoPausedIt) {
+  Studio studio;
+  EXPECT_EQ(studio.Run({"pause", "--client", "ada"}).status, 0);
+  const std::string id = studio.Submit(kSmall);
+  studio.renderer().Kill();
+  studio.StartRenderer();
+  EXPECT_EQ(studio.Json({"nodes"})["renderer"]["pause"]["by"], "ada");
+  EXPECT_EQ(studio.Job(id)["place"]["pause"]["by"], "ada");
+  const Outcome table = studio.Run({"jobs"});
+  EXPECT_NE(table.out.find("the queue is paused by ada since "), std::string::npos) << table.out;
+  EXPECT_EQ(studio.Run({"resume"}).status, 0);
+  EXPECT_EQ(studio.Json({"watch", id})["state"], "done");
+  EXPECT_NE(studio.renderer().Log().find("resumed by"), std::string::npos);
+}
+
+TEST(Jobs, OfAnotherClientAreEndedOnlyWithForceWhichTheLogSays) {
+  Studio studio;
+  const std::string id = studio.Submit(kEndless + Arguments{"--client", "bob"});
+  const Outcome refused = studio.Run({"cancel", id, "--client", "ada"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("is of client \"bob\", and you are \"ada\"; --force"), std::string::npos) << refused.err;
+  EXPECT_EQ(studio.Run({"cancel", "last", "--client", "bob"}).status, 0);
+  Await("cancelled", [&] { return studio.Job(id)["state"] == "cancelled"; });
+  EXPECT_EQ(studio.Run({"rm", id.substr(id.size() - 8), "--client", "ada"}).status, 1);
+  EXPECT_EQ(studio.Run({"rm", id.substr(id.size() - 8), "--client", "ada", "--force"}).status, 0);
+  EXPECT_NE(studio.renderer().Log().find("removed by \"ada\", who is not its client \"bob\" (force)"),
+            std::string::npos)
+      << studio.renderer().Log();
 }
 
 TEST(Jobs, AnInterruptedGenerateEndsWith130AndItsJobsAreCancelled) {
@@ -144,14 +172,15 @@ TEST(Jobs, AGenerateThatIsInterruptedTwiceLeavesNothingBehind) {
 
 TEST(Jobs, SeveralPicturesHaveFollowingSeedsAndTheNamesThatWereGiven) {
   const Studio studio;
-  const json counted =
-      studio.Json(Arguments{"generate", "A cat", "--count", "3", "--output", studio / "p.png"} + kSmall);
-  ASSERT_EQ(counted["pictures"].size(), 3u);
+  const std::vector<json> counted =
+      studio.JsonLines(Arguments{"generate", "A cat", "--count", "3", "--output", studio / "p.png"} + kSmall);
+  ASSERT_EQ(counted.size(), 3u);
   for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(counted["pictures"][i]["seed"], 7 + i);
-    EXPECT_EQ(counted["pictures"][i]["path"], studio / ("p-" + std::to_string(i + 1) + ".png").c_str());
+    EXPECT_EQ(counted[i]["seed"], 7 + i);
+    EXPECT_EQ(counted[i]["path"], studio / ("p-" + std::to_string(i + 1) + ".png").c_str());
   }
-  studio.Json(Arguments{"generate", "A cat", "--output", studio / "one.png", "--output", studio / "two.png"} + kSmall);
+  studio.JsonLines(Arguments{"generate", "A cat", "--output", studio / "one.png", "--output", studio / "two.png"} +
+                   kSmall);
   const std::string first = ReadFile(studio / "p-1.png"), second = ReadFile(studio / "p-2.png");
   EXPECT_FALSE(first == second);
   EXPECT_TRUE(ReadFile(studio / "one.png") == first);

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/integration/support/daemon.h"
 #include "tests/integration/support/scratch.h"
+#include "tests/integration/support/user.h"
 
 namespace diptych::integration {
 namespace {
@@ -46,7 +47,7 @@ TEST_F(ManyPictures, OfAPromptFileAreWhatTheirLinesSay) {
   WriteFile(scratch_ / "prompts.jsonl", "A cat\r\n\n" + own_size.dump() + "\n" + own_output.dump());
   const Outcome outcome = Run({"generate", "--seed", "5", "--output", scratch_ / "p.png"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  const json pictures = json::parse(outcome.out)["pictures"];
+  const std::vector<json> pictures = ParseLines(outcome.out);
 
   struct Row {
     const char *name, *prompt;
@@ -111,10 +112,10 @@ TEST_F(ManyPictures, OneThatIsRefusedFailsAlone) {
   WriteFile(scratch_ / "prompts.jsonl", "A cat\n" + bad.dump() + "\nA bird\n");
   const Outcome outcome = Run({"generate", "--output", scratch_ / "p.png"});
   EXPECT_EQ(outcome.status, 1);
-  const json pictures = json::parse(outcome.out)["pictures"];
+  const std::vector<json> pictures = ParseLines(outcome.out);
   ASSERT_EQ(pictures.size(), 3u);
   EXPECT_EQ(pictures[1]["prompt"], "A dog");
-  EXPECT_NE(pictures[1]["error"].get<std::string>().find("layer"), std::string::npos) << pictures[1];
+  EXPECT_NE(pictures[1]["error"]["message"].get<std::string>().find("layer"), std::string::npos) << pictures[1];
   EXPECT_FALSE(std::filesystem::exists(scratch_ / "p-2.png"));
   EXPECT_EQ(ReceiptOf("p-1.png").prompt->user, "A cat");
   EXPECT_EQ(ReceiptOf("p-3.png").prompt->user, "A bird");

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -135,6 +136,7 @@ std::vector<std::string> ErrorLines(const Outcome& outcome) {
   std::istringstream err(outcome.err);
   for (std::string line; std::getline(err, line);) {
     if (line.rfind(beginning, 0) == 0) lines.push_back(line.substr(beginning.size()));
+    if (line.rfind("{\"error\":", 0) == 0) lines.push_back(nlohmann::json::parse(line)["error"]["message"]);
   }
   return lines;
 }

@@ -58,7 +58,7 @@ Outcome Finish(Process& process, std::chrono::milliseconds patience = std::chron
 Outcome Diptych(std::vector<std::string> arguments, const Process::Environment& environment = {});
 Process StartDiptych(std::vector<std::string> arguments);  // and does not wait
 
-// The lines of standard error that begin with "diptych: error: ", without that. Progress and warnings are left out.
+// The lines of standard error that begin with "diptych: error: ", without that, and the messages of errors as JSON. Progress and warnings are left out.
 std::vector<std::string> ErrorLines(const Outcome& outcome);
 
 // Looks every 2 ms; throws std::runtime_error naming `what` when it is not so in time.

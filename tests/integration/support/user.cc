@@ -1,5 +1,6 @@
 #include "tests/integration/support/user.h"
 
+#include <sstream>
 #include <stdexcept>
 
 namespace diptych::integration {
@@ -17,6 +18,19 @@ json User::Json(const Arguments& arguments) const {
   const json result = json::parse(outcome.out, nullptr, false);
   if (result.is_discarded()) throw std::runtime_error(arguments[0] + " printed no JSON: " + outcome.out);
   return result;
+}
+
+std::vector<json> ParseLines(const std::string& text) {
+  std::vector<json> values;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) values.push_back(json::parse(line));
+  return values;
+}
+
+std::vector<json> User::JsonLines(const Arguments& arguments) const {
+  const Outcome outcome = Run(arguments + Arguments{"--json"});
+  if (outcome.status != 0) throw std::runtime_error(arguments[0] + " failed: " + outcome.err);
+  return ParseLines(outcome.out);
 }
 
 std::string User::Submit(const Arguments& flags, const std::string& prompt) const {

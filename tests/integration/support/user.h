@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "tests/integration/support/process.h"
 #include "tests/integration/support/scratch.h"
@@ -10,6 +11,8 @@
 namespace diptych::integration {
 
 Arguments operator+(Arguments a, const Arguments& b);
+
+std::vector<nlohmann::json> ParseLines(const std::string& text);  // a JSON value a line
 
 class User {
  public:
@@ -23,6 +26,7 @@ class User {
 
   // What the command prints with --json. These throw std::runtime_error when a command fails.
   nlohmann::json Json(const Arguments& arguments) const;
+  std::vector<nlohmann::json> JsonLines(const Arguments& arguments) const;                // of several, a line each
   std::string Submit(const Arguments& flags, const std::string& prompt = "A cat") const;  // the id
   nlohmann::json Job(const std::string& id) const;                                        // null when there is none
   std::string Fetch(const std::string& id) const;  // waits for the job's end; the PNG

@@ -81,6 +81,10 @@ const std::vector<Row>& Rows() {
       {options::kFilterText.info, {"--text", "dog"}},
       {options::kFilterHours.info, {"--hours", "1"}},
       {options::kFilterLimit.info, {"--limit", "1"}},
+      {options::kFilterMine.info, {"--mine", "--client", "nobody"}},
+      {options::kSelectAll.info, {"--all"}},
+      {options::kForce.info, {"--force"}},
+      {options::kQuiet.info, {"--quiet"}},
       {options::kSaveEmbeddings.info, {"--save-embeddings", "FOLDER/out/e.safetensors"}},
       {options::kUseCustomScheduler.info, {"--use-custom-scheduler"}},
 
@@ -102,7 +106,11 @@ const std::vector<Row>& Rows() {
 
 // What a command takes and does nothing with, on purpose.
 bool MayBeIdle(std::string_view command, const OptionInfo& option) {
-  return command == "tokens" && &option == &options::kJson.info;  // its result is JSON in any case
+  if (command == "tokens" && &option == &options::kJson.info) return true;  // its result is JSON in any case
+  // Says whose jobs --mine and "last" are.
+  if ((command == "watch" || command == "fetch") && &option == &options::kClient.info) return true;
+  // There is nothing to be quiet about.
+  return command != "generate" && command != "watch" && &option == &options::kQuiet.info;
 }
 
 class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
@@ -195,6 +203,7 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
     const auto [status, out, err] = Run(arguments, renderer);
     std::string seen = "status " + std::to_string(status) + "\n" + out;
     if (!privately) seen += err;  // which of two daemons that end is noticed first is chance
+    for (const std::string& asked : renderer.asked()) seen += asked + "\n";
     for (const v1::JobSpec& spec : renderer.specs()) seen += spec.ShortDebugString() + "\n";
     for (const char* name : {"diptych-encoderd.arguments", "diptych-renderd.arguments"}) {
       if (std::filesystem::exists(folder_ / name))

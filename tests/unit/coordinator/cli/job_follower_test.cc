@@ -20,7 +20,7 @@ class JobFollowerTest : public testing::Test {
     id_ = client_->Submit(request)->id;
   }
   WatchResult Follow(milliseconds patience) {
-    ProgressView view(err_, /*columns=*/{}, "");
+    ProgressView view({.err = err_});
     return FollowJob(*client_, id_, {.patience = patience}, view, interrupt_, nullptr);
   }
 
@@ -39,7 +39,7 @@ TEST_F(JobFollowerTest, TriesALostConnectionAgainAfterAJobWasSilentForLongerThan
 }
 
 TEST_F(JobFollowerTest, GetsThePictureAlsoWhenThePreviewsCannotBeWritten) {
-  ProgressView view(err_, /*columns=*/{}, "");
+  ProgressView view({.err = err_});
   FollowOptions options{.want_picture = true};
   options.preview = "/nowhere/at/all/preview.jpg";
   const WatchResult result = FollowJob(*client_, id_, options, view, interrupt_, nullptr);
@@ -52,7 +52,7 @@ TEST_F(JobFollowerTest, GetsThePictureAlsoWhenThePreviewsCannotBeWritten) {
 TEST_F(JobFollowerTest, SaysThatNoPreviewComesOfAJobThatHasEnded) {
   Follow(milliseconds(100));
   err_.str("");
-  ProgressView view(err_, /*columns=*/{}, "");
+  ProgressView view({.err = err_});
   FollowOptions options;
   options.preview = "/nowhere/at/all/preview.jpg";
   FollowJob(*client_, id_, options, view, interrupt_, nullptr);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -39,6 +40,13 @@ class RunTest : public testing::Test {
   }
   static std::vector<std::string> Generate(const std::string& output) {
     return {"generate", "a cat", "--width", "16", "--height", "32", "--steps", "2", "--output", output};
+  }
+  // What the last command printed with --json, a value a line.
+  std::vector<nlohmann::json> Lines() const {
+    std::vector<nlohmann::json> lines;
+    std::istringstream text(out_.str());
+    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
   }
   void ExpectUsage(const std::vector<std::string>& arguments, const std::string& part) {
     EXPECT_EQ(Run(arguments), kExitUsage);

@@ -81,7 +81,7 @@ TEST_F(RunTest, PrintsItsVersion) {
 
 TEST_F(RunTest, FailsWhenItsResultsCannotBeWritten) {
   out_.setstate(std::ios::badbit);  // a full disk
-  EXPECT_EQ(RunWithRenderer({"jobs", "--json"}), kExitFailed);
+  EXPECT_EQ(RunWithRenderer({"jobs"}), kExitFailed);
   ExpectOneLineWith("the results could not be written to standard output");
 }
 
@@ -106,7 +106,7 @@ TEST_F(RunTest, RefusesWrongUsageWithOneLineAndAHint) {
   ExpectUsage({"generate", "x", "--render", renderer_.address, "--model-path", "m"}, "exclude each other");
   ExpectUsage({"generate", "\xFF", "--render", renderer_.address}, "UTF-8");
   ExpectUsage({"jobs"}, "no renderer: give --render");
-  ExpectUsage({"watch", "--render", renderer_.address}, "ID is required");
+  ExpectUsage({"watch", "--render", renderer_.address}, "ID is missing");
   ExpectUsage({"tokens", "x"}, "--model-path");
 }
 
@@ -174,7 +174,7 @@ TEST_F(RunTest, RepeatsAPictureAndSaysWhetherItIsTheSame) {
                              folder_ / "q.png"}),
             kExitDone);
   EXPECT_NE(err_.str().find("warning: the renderer's transformer is 999999999999"), std::string::npos) << err_.str();
-  const json picture = json::parse(out_.str())["pictures"][0];
+  const json picture = json::parse(out_.str());
   EXPECT_EQ(picture["receipt_identical"], false);
   EXPECT_EQ(picture["receipt_differs_in"], (json{"steps", "transformer_fingerprint"}));
 }
@@ -331,7 +331,7 @@ TEST_F(RunTest, DoctorNamesMissingProgramsAndPartsOfACheckpoint) {
   EXPECT_FALSE(ok.at("tokenizer"));
   EXPECT_FALSE(ok.at("transformer"));
   EXPECT_TRUE(ok.at("processor"));
-  EXPECT_EQ(err_.str(), "diptych: error: 6 problems found\n");
+  EXPECT_EQ(json::parse(err_.str())["error"]["message"], "6 problems found");
 }
 
 TEST_F(RunTest, DoctorFindsAHealthyRenderer) {

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "common/conditioning/conditioning_hash.h"
@@ -54,6 +55,12 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::atomic<std::chrono::milliseconds> delay{std::chrono::milliseconds(0)};
   std::atomic<char> transformer_digit = 'a';  // its fingerprint is 64 of it
   std::string encoder_fingerprint = std::string(64, 'c');
+
+  // "cancel job-1 by ada", "remove job-1 by ada, with force", "pause by ada", ...
+  std::vector<std::string> asked() {
+    std::lock_guard lock(mutex_);
+    return asked_;
+  }
 
   // Puts in `count` jobs of this state, older than all that are submitted: "id-0000", "id-0001", ...
   void AddOldJobs(int count, v1::JobState state) {
@@ -132,6 +139,8 @@ class FakeRenderer final : public v1::Renderer::Service {
     response->mutable_conditioning_store()->set_entries(9);
     response->mutable_state_folder()->set_free_bytes(7'000'000'000);
     response->mutable_state_folder()->set_problem(state_folder_problem);
+    std::lock_guard lock(mutex_);
+    if (pause_) *response->mutable_pause() = *pause_;
     return grpc::Status::OK;
   }
 
@@ -175,6 +184,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   grpc::Status Delete(grpc::ServerContext*, const v1::DeleteRequest* request, v1::DeleteResponse*) override {
     std::this_thread::sleep_for(delay.load());
     std::lock_guard lock(mutex_);
+    Note("remove " + request->id(), request->client(), request->force());
     if (jobs_.erase(request->id()) > 0) return grpc::Status::OK;
     return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
   }
@@ -244,10 +254,32 @@ class FakeRenderer final : public v1::Renderer::Service {
   grpc::Status Cancel(grpc::ServerContext*, const v1::CancelRequest* request, v1::CancelResponse* response) override {
     std::this_thread::sleep_for(delay.load());
     std::lock_guard lock(mutex_);
+    Note("cancel " + request->id(), request->client(), request->force());
     const auto found = jobs_.find(request->id());
     if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
     if (found->second.state() != v1::JOB_STATE_DONE) found->second.set_state(v1::JOB_STATE_CANCELLED);
     *response->mutable_job() = found->second;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Pause(grpc::ServerContext*, const v1::PauseRequest* request, v1::PauseResponse* response) override {
+    std::this_thread::sleep_for(delay.load());
+    std::lock_guard lock(mutex_);
+    Note("pause", request->client(), false);
+    response->set_was_paused(pause_.has_value());
+    if (!pause_) {
+      pause_.emplace();
+      pause_->set_by(request->client());
+    }
+    *response->mutable_pause() = *pause_;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Resume(grpc::ServerContext*, const v1::ResumeRequest* request, v1::ResumeResponse* response) override {
+    std::this_thread::sleep_for(delay.load());
+    std::lock_guard lock(mutex_);
+    Note("resume", request->client(), false);
+    if (pause_) *response->mutable_pause() = *std::exchange(pause_, std::nullopt);
     return grpc::Status::OK;
   }
 
@@ -269,6 +301,10 @@ class FakeRenderer final : public v1::Renderer::Service {
   }
 
  private:
+  void Note(const std::string& what, const std::string& client, bool force) {
+    asked_.push_back(what + " by " + client + (force ? ", with force" : ""));
+  }
+
   static void Report(const v1::Job& job, grpc::ServerWriter<v1::WatchResponse>* writer) {
     v1::WatchResponse response;
     *response.mutable_job() = job;
@@ -320,6 +356,8 @@ class FakeRenderer final : public v1::Renderer::Service {
 
   std::mutex mutex_;
   std::map<std::string, v1::Job> jobs_;
+  std::vector<std::string> asked_;
+  std::optional<v1::QueuePause> pause_;
   std::map<std::string, std::string> hashes_;
   std::vector<v1::JobSpec> specs_;
   std::vector<uint8_t> negative_bytes_;

@@ -1,0 +1,14 @@
+// Under which name this user asks a renderer.
+#pragma once
+
+#include <string>
+
+#include "common/config/settings.h"
+
+namespace diptych {
+
+// --client or client.name, else the login name. A label: nothing checks it. Throws UsageError for text that is not
+// UTF-8 or longer than 64 bytes.
+std::string CallerName(const Settings& settings);
+
+}  // namespace diptych

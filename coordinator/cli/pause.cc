@@ -1,0 +1,61 @@
+// pause, resume: let the renderer's queue rest, and go on.
+#include <nlohmann/json.hpp>
+
+#include "coordinator/cli/caller_name.h"
+#include "coordinator/cli/job_command.h"
+#include "coordinator/cli/result_text.h"
+#include "coordinator/cli/wait_text.h"
+
+namespace diptych {
+namespace {
+
+using nlohmann::ordered_json;
+
+class QueueCommand : public RendererCommand {
+ public:
+  void Configure(const Settings& settings) override {
+    RendererCommand::Configure(settings);
+    caller_.name = CallerName(settings);
+  }
+
+ protected:
+  Caller caller_;
+};
+
+class Pause final : public QueueCommand {
+ public:
+  int Run(Environment& environment) override {
+    const PauseOutcome outcome = ValueOrThrow(Connect(environment)->Pause(caller_));
+    if (json_) {
+      environment.out << JsonLine({{"pause", PauseJson(outcome.pause)}, {"was_paused", outcome.was_paused}})
+                      << std::flush;
+    } else if (outcome.was_paused) {
+      environment.out << "the queue was " << PauseText(outcome.pause, UnixMsNow()) << " already" << std::endl;
+    } else {
+      environment.out << "the queue is paused; what is in work is finished, and diptych resume goes on" << std::endl;
+    }
+    return kExitDone;
+  }
+};
+
+class Resume final : public QueueCommand {
+ public:
+  int Run(Environment& environment) override {
+    const std::optional<QueuePauseView> ended = ValueOrThrow(Connect(environment)->Resume(caller_));
+    if (json_) {
+      environment.out << JsonLine({{"pause", nullptr}, {"was_paused", ended.has_value()}}) << std::flush;
+    } else if (ended) {
+      environment.out << "the queue goes on; it was " << PauseText(*ended, UnixMsNow()) << std::endl;
+    } else {
+      environment.out << "the queue was not paused" << std::endl;
+    }
+    return kExitDone;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakePause() { return std::make_unique<Pause>(); }
+std::unique_ptr<Command> MakeResume() { return std::make_unique<Resume>(); }
+
+}  // namespace diptych
