@@ -17,10 +17,13 @@ int main(int argc, char** argv) {
                                 {"dtype", "float32"},
                                 {"device", "cpu"},
                                 {"threads", "0"},
+                                {"busy", "0"},
+                                {"rounds", "5"},
                                 {"rows", "40"},
                                 {"width", "512"},
                                 {"height", "512"}});
   const std::string path = args["transformer"];
+  bench::BusyNeighbours neighbours(std::stoi(args["busy"]));
   nn::SetThreads(std::stoi(args["threads"]));
   const at::Device device = nn::ChooseDevice(args["device"]);
   const dit::Config config = dit::Config::Parse(ReadTextFile(path + "/config.json"), path);
@@ -32,5 +35,6 @@ int main(int argc, char** argv) {
   const at::Tensor caption = sampler::InitialNoise(7, 1, std::stoll(args["rows"]), config.cap_feat_dim)[0];
   const auto canvas = dit.Prepare(h, w, refiner.Refine(caption.to(device)));
   const at::Tensor latent = sampler::InitialNoise(42, config.in_channels, h, w).to(device);
-  bench::Contend([&] { dit.Velocity(latent, 0.5, *canvas).sum().item<float>(); });
+  bench::Contend([&] { dit.Velocity(latent, 0.5, *canvas).sum().item<float>(); }, neighbours,
+                 std::stoi(args["rounds"]));
 }

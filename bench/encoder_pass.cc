@@ -17,8 +17,11 @@ int main(int argc, char** argv) {
                                 {"dtype", "bfloat16"},
                                 {"device", "cpu"},
                                 {"threads", "0"},
+                                {"busy", "0"},
+                                {"rounds", "5"},
                                 {"tokens", "22"}});
   const std::string path = args["text-encoder"];
+  bench::BusyNeighbours neighbours(std::stoi(args["busy"]));
   nn::SetThreads(std::stoi(args["threads"]));
   const at::Device device = nn::ChooseDevice(args["device"]);
   const qwen3::Model model(
@@ -26,5 +29,6 @@ int main(int argc, char** argv) {
       qwen3::Config::Parse(ReadTextFile(path + "/config.json"), path));
   std::vector<int64_t> ids(std::stoll(args["tokens"]));
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i * 37 % 200);
-  bench::Contend([&] { model.HiddenState(ids, -2, CancelToken()).sum().item<float>(); });
+  bench::Contend([&] { model.HiddenState(ids, -2, CancelToken()).sum().item<float>(); }, neighbours,
+                 std::stoi(args["rounds"]));
 }

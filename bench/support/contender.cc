@@ -1,11 +1,30 @@
 #include "bench/support/contender.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <vector>
 
 namespace diptych::bench {
+namespace {
+
+double Milliseconds(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double Median(const std::vector<double>& sorted) {
+  return (sorted[(sorted.size() - 1) / 2] + sorted[sorted.size() / 2]) / 2;
+}
+
+void Print(const char* name, const std::vector<double>& sorted) {
+  std::printf("%-7s %.1f ms (%.1f..%.1f)\n", name, Median(sorted), sorted.front(), sorted.back());
+}
+
+}  // namespace
 
 std::map<std::string, std::string> Arguments(int argc, char** argv, std::map<std::string, std::string> defaults) {
   for (int i = 1; i < argc; ++i) {
@@ -25,12 +44,24 @@ std::map<std::string, std::string> Arguments(int argc, char** argv, std::map<std
 void Contend(const std::function<void()>& work) {
   work();
   std::cout << "ready" << std::endl;
-  for (std::string line; std::getline(std::cin, line);) {
-    const auto begin = std::chrono::steady_clock::now();
-    work();
-    std::cout << std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count()
-              << std::endl;
+  for (std::string line; std::getline(std::cin, line);) std::cout << Milliseconds(work) << std::endl;
+}
+
+void Contend(const std::function<void()>& work, BusyNeighbours& neighbours, int rounds) {
+  if (neighbours.none()) return Contend(work);
+  std::vector<double> alone, beside;
+  work();
+  for (int i = 0; i < rounds; ++i) {
+    alone.push_back(Milliseconds(work));
+    neighbours.Compute();
+    beside.push_back(Milliseconds(work));
+    neighbours.Pause();
   }
+  std::sort(alone.begin(), alone.end());
+  std::sort(beside.begin(), beside.end());
+  Print("alone", alone);
+  Print("beside", beside);
+  std::printf("ratio %.2f\n", Median(beside) / Median(alone));
 }
 
 }  // namespace diptych::bench

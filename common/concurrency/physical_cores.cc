@@ -39,4 +39,9 @@ int PhysicalCores() {
   return std::max(1, static_cast<int>(cores.size()) + unknown);
 }
 
+int ThreadsWorthwhile(double flop, int threads) {
+  constexpr double kLeastOfAThread = 0.15e9;  // measured: docs/performance.md, "A busy host"
+  return static_cast<int>(std::clamp(flop / kLeastOfAThread, 1.0, static_cast<double>(std::max(threads, 1))));
+}
+
 }  // namespace diptych
