@@ -31,11 +31,16 @@ const Option<bool> kInsecure({.key = "insecure", .flag = "--insecure", .default_
     .help = "allow plain text connections that leave this machine; without it only loopback addresses are accepted",
     .programs = kEncoderd | kRenderd | kCliConnection});
 
+const Option<bool> kIgnoreMemory({.key = "ignore_memory", .flag = "--ignore-memory", .default_text = "false",
+    .help = "load and paint even what does not fit into the memory that is available",
+    .programs = kEncoderd | kRenderd | kCliPrivate});
+
 const Option<std::string> kModelPath({.key = "model_path", .flag = "--model-path", .aliases = "-m,--model", .unit = "DIR",
     .help = "checkpoint folder with tokenizer, text_encoder, transformer, vae and scheduler",
     .programs = kEncoderd | kRenderd | kCliTokenizer});
 const Option<std::string> kTextEncoderPath({.key = "text_encoder_path", .flag = "--text-encoder-path", .unit = "PATH",
-    .help = "text encoder, in place of the one in the checkpoint folder", .programs = kEncoderd | kCliTokenizer});
+    .help = "text encoder, in place of the one in the checkpoint folder; a renderer leaves memory for one on its host",
+    .programs = kEncoderd | kRenderd | kCliTokenizer});
 const Option<std::string> kTransformerPath({.key = "transformer_path", .flag = "--transformer-path", .unit = "PATH",
     .help = "diffusion transformer, in place of the one in the checkpoint folder",
     .programs = kRenderd | kCliMachine});
@@ -288,6 +293,7 @@ std::span<const OptionInfo* const> AllOptions() {
   using namespace options;
   static constexpr const OptionInfo* kAll[] = {
       &kConfig.info, &kProfile.info, &kLogLevel.info, &kDebug.info, &kLogPrompts.info, &kInsecure.info,
+      &kIgnoreMemory.info,
       // checkpoint
       &kModelPath.info, &kTextEncoderPath.info, &kTransformerPath.info, &kVaePath.info,
       // diptych-encoderd

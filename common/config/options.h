@@ -22,6 +22,7 @@ extern const Option<bool> kLogPrompts;       // daemons
 extern const Option<bool> kInsecure;         // daemons and connecting commands
 
 // The checkpoint: daemons and the private form of the CLI.
+extern const Option<bool> kIgnoreMemory;  // daemons and private runs
 extern const Option<std::string> kModelPath;
 extern const Option<std::string> kTextEncoderPath;
 extern const Option<std::string> kTransformerPath;

@@ -1,13 +1,17 @@
 #include "common/nn/compute.h"
 
 #include <ATen/Parallel.h>
+#include <dlfcn.h>
 
 #include "common/concurrency/physical_cores.h"
 #include "common/error/error.h"
+#include "common/nn/torch_version.h"
 
 // OpenBLAS, when it is the libblas.so.3 below libtorch, else null. Its pthread build keeps threads of its own, which
 // at::set_num_threads does not know of.
 extern "C" __attribute__((weak)) void openblas_set_num_threads(int threads);
+extern "C" __attribute__((weak)) char* openblas_get_config();
+extern "C" __attribute__((weak)) char* openblas_get_corename();
 
 namespace diptych::nn {
 
@@ -36,6 +40,59 @@ int SetThreads(int threads) {
   at::set_num_threads(threads);
   if (openblas_set_num_threads != nullptr) openblas_set_num_threads(threads);
   return threads;
+}
+
+namespace {
+
+// By name, because the headers of a CPU build know nothing of CUDA. libtorch's CUDA part has loaded both libraries.
+template <typename Function>
+Function* Loaded(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
+}
+
+std::string GpuName(int index) {
+  const auto get = Loaded<int(char*, int, int)>("cuDeviceGetName");
+  char name[256] = "";
+  return get != nullptr && get(name, sizeof name, index) == 0 ? name : "a GPU";
+}
+
+int IndexOf(at::Device device) { return device.has_index() ? device.index() : 0; }
+
+struct GpuBytes {
+  size_t free = 0, total = 0;
+};
+
+// Of the current GPU, which is the first: ChooseDevice gives no other.
+GpuBytes GpuMemory() {
+  const auto get = Loaded<int(size_t*, size_t*)>("cudaMemGetInfo");
+  GpuBytes bytes;
+  return get != nullptr && get(&bytes.free, &bytes.total) == 0 ? bytes : GpuBytes{};
+}
+
+}  // namespace
+
+MachineFacts DescribeMachinery(at::Device device) {
+  MachineFacts found;
+  found.libtorch = TORCH_VERSION;
+  if (openblas_get_config != nullptr) {
+    // "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...": name and version, and the core that it takes this one for
+    const std::string config = openblas_get_config();
+    found.blas = config.substr(0, config.find(' ', config.find(' ') + 1));
+    if (openblas_get_corename != nullptr) found.blas += std::string(" for ") + openblas_get_corename();
+  } else if (at::hasMKL()) {
+    found.blas = "MKL";
+  }
+  if (!device.is_cuda()) return found;
+  found.gpu = GpuName(IndexOf(device));
+  found.gpu_total = GpuMemory().total;
+  return found;
+}
+
+std::optional<MemoryRoom> GpuRoom(at::Device device) {
+  if (!device.is_cuda()) return std::nullopt;
+  const GpuBytes memory = GpuMemory();
+  if (memory.total == 0) return std::nullopt;
+  return MemoryRoom{memory.free, "free on " + GpuName(IndexOf(device))};
 }
 
 }  // namespace diptych::nn

@@ -3,7 +3,11 @@
 
 #include <ATen/ATen.h>
 
+#include <optional>
 #include <string>
+
+#include "common/memory/machine_facts.h"
+#include "common/memory/memory_facts.h"
 
 namespace diptych::nn {
 
@@ -18,5 +22,11 @@ at::ScalarType ChooseDtype(const std::string& word, at::Device device, at::Scala
 // Sets libtorch's threads for the calling thread and those that come after, and OpenBLAS's; 0: one per physical core
 // that this process may use. Debian's libtorch starts with one thread. Returns the number set.
 int SetThreads(int threads);
+
+// What computes there, for those who ask why it is as fast as it is; nothing of a model.
+MachineFacts DescribeMachinery(at::Device device);
+
+// What is free of that GPU's memory now; nothing for a CPU.
+std::optional<MemoryRoom> GpuRoom(at::Device device);
 
 }  // namespace diptych::nn

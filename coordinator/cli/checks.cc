@@ -16,7 +16,9 @@
 #include "common/source_files/model_folder.h"
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "common/weights/checkpoint.h"
+#include "common/weights/weight_need.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/machine_text.h"
 
 namespace diptych {
 namespace {
@@ -109,7 +111,40 @@ fs::path Part(const PrivateOptions& options, const std::string& own, const char*
   return own.empty() ? fs::path(options.model_path) / name : fs::path(own);
 }
 
+// Text encoder, transformer and VAE on this machine, from the headers of their files.
+std::string DescribeFit(const fs::path& text_encoder, const fs::path& transformer, const fs::path& vae,
+                        const MemoryFacts& memory) {
+  const WeightNeed encoder = NeedOf(*Checkpoint::Open(text_encoder.string()), Dtype::BF16, {"lm_head."});
+  const WeightNeed decoder = NeedOf(*Checkpoint::Open(vae.string()), Dtype::F32, {"encoder.", "quant_conv."});
+  const std::shared_ptr<const Checkpoint> dit = Checkpoint::Open(transformer.string());
+  const WeightNeed wide = NeedOf(*dit, Dtype::F32), narrow = NeedOf(*dit, Dtype::BF16);
+  const auto text = [](const WeightNeed& need) {
+    const std::string mapped = absl::StrCat(BytesText(need.mapped), " in mapped files");
+    if (need.copied == 0) return mapped;
+    return absl::StrCat(BytesText(need.copied), " of memory", need.mapped == 0 ? "" : " and " + mapped);
+  };
+  const uint64_t beside = encoder.copied + decoder.copied;
+  std::string found = absl::StrCat("text encoder ", text(encoder), "; transformer ", text(wide), " in float32, ",
+                                   text(narrow), " in bfloat16; VAE ", text(decoder));
+  const std::optional<MemoryRoom> room = RoomNow(memory);
+  if (!room) return found;
+  absl::StrAppend(&found, "; available ", RoomText(*room), ": ");
+  if (beside + narrow.copied > room->bytes) {
+    throw Error(ErrorCode::kResourceExhausted, absl::StrCat(found, "this machine cannot hold them"));
+  }
+  const bool fits_wide = beside + encoder.mapped + wide.copied <= room->bytes;
+  return absl::StrCat(found, "fits in ", fits_wide ? "float32" : "bfloat16");
+}
+
 }  // namespace
+
+void CheckMemory(const PrivateOptions& options, const MemoryFacts& memory, std::vector<Check>& checks) {
+  Add(checks, "memory here", "use a machine with more memory, or end other programs", [&] {
+    return DescribeFit(Part(options, options.text_encoder_path, "text_encoder"),
+                       Part(options, options.transformer_path, "transformer"), Part(options, options.vae_path, "vae"),
+                       memory);
+  });
+}
 
 void CheckPrograms(const fs::path& program_folder, std::vector<Check>& checks) {
   for (const char* name : {"diptych-encoderd", "diptych-renderd"}) {
@@ -197,6 +232,13 @@ void CheckRenderer(const ConnectionOptions& connection, std::vector<Check>& chec
                       folder.problem.empty() ? absl::StrCat(folder.free_bytes / 1'000'000, " MB free") : folder.problem,
                       "make room on the renderer's disk, or start diptych-renderd with another --state-dir; it keeps "
                       "what it has accepted"});
+  }
+  if (renderer.machine) {
+    const MachineReport& machine = *renderer.machine;
+    checks.push_back({true, "computes with", MachineText(machine.facts), ""});
+    checks.push_back({!machine.available || machine.facts.work <= machine.available->bytes, "memory",
+                      MemoryText(machine, renderer.largest_side),
+                      "end other programs on the renderer's machine, or paint smaller pictures"});
   }
   if (renderer.encoders.empty()) {
     checks.push_back({false, "encoder", "the renderer knows no encoder", "give diptych-renderd --encoder HOST:PORT"});

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/memory/memory_facts.h"
 #include "coordinator/cli/command_options.h"
 
 namespace diptych {
@@ -23,6 +24,9 @@ void CheckMachine(int64_t threads, std::vector<Check>& checks);
 
 // Files, configurations, and whether text encoder and transformer belong together.
 void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks);
+
+// Whether the checkpoint fits into the memory of this machine.
+void CheckMemory(const PrivateOptions& options, const MemoryFacts& memory, std::vector<Check>& checks);
 
 // The renderer and its encoders.
 void CheckRenderer(const ConnectionOptions& connection, std::vector<Check>& checks);

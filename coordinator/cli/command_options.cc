@@ -116,6 +116,11 @@ PrivateOptions ReadPrivate(const Settings& settings) {
   HandOn(settings, options::kTiledVae, result.renderer_flags);
   HandOn(settings, options::kTileSize, result.renderer_flags);
   HandOn(settings, options::kTileOverlap, result.renderer_flags);
+  if (settings.OriginOf(options::kIgnoreMemory) == Origin::kFlag) {
+    const char* const flag = settings.Get(options::kIgnoreMemory) ? "--ignore-memory" : "--ignore-memory=false";
+    result.encoder_flags.push_back(flag);
+    result.renderer_flags.push_back(flag);
+  }
   result.config = settings.Get(options::kConfig);
   result.configuration = ConfigurationLine(settings);
   if (settings.IsSet(options::kProfile)) result.profile = settings.Get(options::kProfile);
@@ -149,6 +154,7 @@ PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path&
   plan.encoder_arguments.insert(plan.encoder_arguments.end(), options.encoder_flags.begin(),
                                 options.encoder_flags.end());
   plan.renderer_arguments = both;
+  Append(plan.renderer_arguments, "--text-encoder-path", options.text_encoder_path);  // it leaves memory for it
   Append(plan.renderer_arguments, "--transformer-path", options.transformer_path);
   Append(plan.renderer_arguments, "--vae-path", options.vae_path);
   Append(plan.renderer_arguments, "--torch-dtype",

@@ -1,5 +1,6 @@
 // doctor: what is wrong here, and what to do about it.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -33,7 +34,11 @@ class Doctor final : public Command {
     if (private_.model_path.empty()) {
       checks.push_back({true, "checkpoint", "none named; --model-path DIR checks one", ""});
     } else {
+      const size_t before = checks.size();
       CheckCheckpoint(private_, checks);
+      const bool whole = std::all_of(checks.begin() + static_cast<ptrdiff_t>(before), checks.end(),
+                                     [](const Check& check) { return check.ok; });
+      if (whole) CheckMemory(private_, ReadMemoryFacts(), checks);  // else there is nothing to weigh
     }
     if (connection_.render.empty()) {
       checks.push_back({true, "renderer", "none configured; --render HOST:PORT checks one", ""});

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "coordinator/cli/job_command.h"
+#include "coordinator/cli/machine_text.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/cli/wait_text.h"
 
@@ -28,6 +29,26 @@ ordered_json ToJson(const std::optional<ConditioningStoreReport>& store) {
 ordered_json ToJson(const std::optional<StateFolderReport>& folder) {
   if (!folder) return nullptr;
   return {{"free_bytes", folder->free_bytes}, {"problem", folder->problem}};
+}
+
+ordered_json ToJson(const std::optional<MemoryRoom>& room) {
+  return room ? ordered_json(room->bytes) : ordered_json(nullptr);
+}
+
+ordered_json ToJson(const std::optional<MachineReport>& machine, int32_t largest_side) {
+  if (!machine) return nullptr;
+  const MachineFacts& facts = machine->facts;
+  return {{"weight_bytes", facts.weights_copied},
+          {"mapped_bytes", facts.weights_mapped},
+          {"work_bytes", facts.work},
+          {"available_bytes", ToJson(machine->available)},
+          {"total_bytes", ToJson(machine->total)},
+          {"limited_by", machine->available ? machine->available->set_by : ""},
+          {"largest_side", largest_side},
+          {"libtorch", facts.libtorch},
+          {"blas", facts.blas},
+          {"gpu", facts.gpu},
+          {"gpu_total_bytes", facts.gpu_total}};
 }
 
 std::string Megabytes(int64_t bytes) { return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6); }
@@ -71,6 +92,7 @@ ordered_json ToJson(const std::string& address, const RendererDescription& rende
             {"pause", renderer.pause ? PauseJson(*renderer.pause) : ordered_json()}}},
           {"conditioning_store", ToJson(renderer.conditioning_store)},
           {"state_folder", ToJson(renderer.state_folder)},
+          {"machine", ToJson(renderer.machine, renderer.largest_side)},
           {"encoders", encoders}};
 }
 
@@ -84,6 +106,10 @@ std::string ToText(const std::string& address, const RendererDescription& render
                   "\n");
   absl::StrAppend(&text, "  vae          ", renderer.vae_fingerprint.substr(0, 16), ", up to ", renderer.max_side,
                   " px a side\n");
+  if (renderer.machine) {
+    absl::StrAppend(&text, "  computes     ", MachineText(renderer.machine->facts), "\n  memory       ",
+                    MemoryText(*renderer.machine, renderer.largest_side), "\n");
+  }
   if (renderer.conditioning_store) text += ToText(*renderer.conditioning_store);
   if (renderer.state_folder) {
     const StateFolderReport& folder = *renderer.state_folder;

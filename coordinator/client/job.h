@@ -10,6 +10,7 @@
 
 #include "common/conditioning/conditioning.h"
 #include "common/image/decode_tiles.h"
+#include "common/memory/machine_facts.h"
 #include "common/receipt/receipt.h"
 
 namespace diptych {
@@ -156,6 +157,8 @@ struct RendererDescription {
   std::vector<EncoderReport> encoders;
   std::optional<ConditioningStoreReport> conditioning_store;  // unset: an older renderer does not say
   std::optional<StateFolderReport> state_folder;              // likewise
+  std::optional<MachineReport> machine;                       // likewise
+  int32_t largest_side = 0;                                   // px that fit into its memory; 0: not known
 };
 
 // What an encoder has loaded.

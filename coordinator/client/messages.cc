@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/wire/enums.h"
+#include "common/wire/machine_codec.h"
 #include "common/wire/prompt_codec.h"
 
 namespace diptych {
@@ -172,6 +173,8 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
                                     encoder.model_fingerprint(), encoder.width(), encoder.state(),
                                     encoder.in_flight()});
   }
+  if (response.has_machine()) description.machine = FromProto(response.machine());
+  description.largest_side = response.largest_side();
   if (response.has_state_folder()) {
     description.state_folder = {response.state_folder().free_bytes(), response.state_folder().problem()};
   }

@@ -7,6 +7,7 @@
 
 #include "common/concurrency/cancel_token.h"
 #include "common/conditioning/conditioning.h"
+#include "common/memory/machine_facts.h"
 #include "common/source_files/model_news.h"
 
 namespace diptych {
@@ -21,6 +22,8 @@ struct EncoderFacts {
   int32_t threads = 0;
   std::string device;                 // "cpu" or "cuda"
   std::vector<std::string> warnings;  // about the checkpoint, for the log; one line each
+  std::vector<std::string> notes;     // on what was chosen, for the log; one line each
+  MachineFacts machine;
 };
 
 struct EncodeParameters {

@@ -6,9 +6,12 @@
 #include <mutex>
 #include <utility>
 
+#include "common/concurrency/apart.h"
+#include "common/concurrency/physical_cores.h"
 #include "common/conditioning/long_prompt.h"
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
+#include "common/memory/format_choice.h"
 #include "common/model_config/json_facts.h"
 #include "common/nn/compute.h"
 #include "common/source_files/files_read.h"
@@ -17,11 +20,51 @@
 #include "common/weights/checkpoint.h"
 #include "common/weights/fingerprint.h"
 #include "common/weights/model_files.h"
+#include "common/weights/weight_need.h"
 #include "common/weights/weight_view.h"
 #include "encoder_node/qwen3/model.h"
 
 namespace diptych {
 namespace {
+
+// What a prompt of the usual length takes beside the weights: 512 tokens, some vectors of each width at a time.
+uint64_t PassBytes(const qwen3::Config& config) {
+  return 512 * 4 * static_cast<uint64_t>(12 * config.hidden_size + 3 * config.intermediate_size);
+}
+
+// Floating-point operations of one layer over so many tokens.
+double LayerFlop(const qwen3::Config& c, double tokens) {
+  const double width = static_cast<double>(c.hidden_size);
+  const double heads = static_cast<double>((2 * c.num_attention_heads + 2 * c.num_key_value_heads) * c.head_dim);
+  return 2 * tokens * width * (heads + 3 * static_cast<double>(c.intermediate_size)) +
+         2 * tokens * tokens * static_cast<double>(c.num_attention_heads * c.head_dim);
+}
+
+struct Plan {
+  WeightNeed weights;
+  FormatChoice choice;
+};
+
+// Throws Error(kResourceExhausted) when the weights do not fit.
+Plan PlanLoad(const TextEncoderOptions& options, at::Device device, at::ScalarType dtype, const Checkpoint& checkpoint,
+              const qwen3::Config& config) {
+  const bool wide = dtype == at::kFloat, on_gpu = device.is_cuda();
+  Plan plan{.weights = NeedOf(checkpoint, wide ? Dtype::F32 : Dtype::BF16, {"lm_head."}), .choice = {}};
+  FormatNeed need{.format = wide ? "float32" : "bfloat16",
+                  .copied = plan.weights.copied,
+                  .mapped = plan.weights.mapped,
+                  .work = PassBytes(config)};
+  if (on_gpu) {
+    need.copied += std::exchange(need.mapped, 0);
+    plan.weights = {};
+  }
+  std::optional<MemoryRoom> room;
+  if (!options.ignore_memory) room = on_gpu ? nn::GpuRoom(device) : RoomNow(options.read_memory());
+  const std::string way_out = (wide ? "--torch-dtype bfloat16 needs less; " : "") +
+                              std::string("end other programs, or --ignore-memory loads all the same");
+  plan.choice = ChooseFormat({.what = "the text encoder", .by_format = {need}, .beside = 0, .way_out = way_out}, room);
+  return plan;
+}
 
 class TextEncoder : public PromptEncoder {
  public:
@@ -32,8 +75,10 @@ class TextEncoder : public PromptEncoder {
         tokenizer_(BpeTokenizer::Load(options.tokenizer_path)),
         config_text_(ReadTextFile(ConfigFileOf(options.text_encoder_path))),
         checkpoint_(Checkpoint::Open(options.text_encoder_path)),
+        config_(qwen3::Config::Parse(config_text_, ConfigFileOf(options.text_encoder_path))),
+        plan_(PlanLoad(options, device_, dtype_, *checkpoint_, config_)),
         weights_(checkpoint_, device_, dtype_),
-        model_(weights_, qwen3::Config::Parse(config_text_, ConfigFileOf(options.text_encoder_path))) {
+        model_(weights_, config_) {
     const int64_t vocabulary = model_.config().vocab_size, needed = static_cast<int64_t>(tokenizer_.vocabulary_size());
     if (needed > vocabulary) {
       throw Error(ErrorCode::kInvalidArgument, options.tokenizer_path + ": the tokenizer has " +
@@ -49,6 +94,12 @@ class TextEncoder : public PromptEncoder {
     facts_.dtype = dtype_ == at::kFloat ? StateDtype::kFloat32 : StateDtype::kBFloat16;
     facts_.threads = threads_;
     facts_.device = device_.is_cuda() ? "cuda" : "cpu";
+    facts_.notes = {plan_.choice.line};
+    if (!plan_.choice.warning.empty()) facts_.warnings.push_back(plan_.choice.warning);
+    facts_.machine = nn::DescribeMachinery(device_);
+    facts_.machine.weights_copied = plan_.weights.copied;
+    facts_.machine.weights_mapped = plan_.weights.mapped;
+    facts_.machine.work = device_.is_cuda() ? 0 : PassBytes(config_);
     if (std::string line = weights_.UnusedWarning({"lm_head."}); !line.empty()) {  // it makes words, not states
       facts_.warnings.push_back(std::move(line));
     }
@@ -72,7 +123,7 @@ class TextEncoder : public PromptEncoder {
                                                    " tokens, this text model takes at most " + std::to_string(most));
     }
     const std::lock_guard one_at_a_time(mutex_);
-    nn::SetThreads(threads_);
+    nn::SetThreads(ThreadsWorthwhile(LayerFlop(config_, static_cast<double>(ids.size())), threads_));
     files_.ThrowIfChanged();
     at::Tensor rows = model_.HiddenState(ids, parameters.layer, cancel);  // [T, width]
     if (parameters.row_limit > 0) rows = FitRows(rows, parameters.row_limit, parameters.long_prompt_mode);
@@ -106,6 +157,8 @@ class TextEncoder : public PromptEncoder {
   const BpeTokenizer tokenizer_;
   const std::string config_text_;
   const std::shared_ptr<const Checkpoint> checkpoint_;
+  const qwen3::Config config_;
+  const Plan plan_;
   const WeightView weights_;
   const qwen3::Model model_;
   EncoderFacts facts_;
@@ -113,19 +166,42 @@ class TextEncoder : public PromptEncoder {
   std::mutex mutex_;  // one forward pass at a time: it uses all cores already
 };
 
+// Calls come in on whatever thread the server has.
+class TextEncoderApart : public PromptEncoder {
+ public:
+  explicit TextEncoderApart(std::unique_ptr<TextEncoder> encoder) : encoder_(std::move(encoder)) {}
+  const EncoderFacts& facts() const override { return encoder_->facts(); }
+  Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
+                      const CancelToken& cancel) override {
+    Conditioning conditioning;
+    RunApart([&] { conditioning = encoder_->Encode(formatted_text, parameters, cancel); });
+    return conditioning;
+  }
+  std::vector<int64_t> TokenIds(const std::string& formatted_text) const override {
+    return encoder_->TokenIds(formatted_text);
+  }
+  void ThrowIfChanged() override { encoder_->ThrowIfChanged(); }
+  ModelNews LookAtFiles() override { return encoder_->LookAtFiles(); }
+
+ private:
+  const std::unique_ptr<TextEncoder> encoder_;
+};
+
 }  // namespace
 
 std::unique_ptr<PromptEncoder> LoadTextEncoder(const TextEncoderOptions& options) {
-  FilesReadHere reading;
   std::unique_ptr<TextEncoder> encoder;
-  try {
-    encoder = std::make_unique<TextEncoder>(options);
-  } catch (const Error& error) {
-    throw Error(error.code(), error.what() + FamilyNote(options.text_encoder_path));
-  }
-  reading.ThrowIfChanged();  // fingerprints are of what is there now
-  encoder->AddRead(reading.files());
-  return encoder;
+  RunApart([&] {
+    FilesReadHere reading;
+    try {
+      encoder = std::make_unique<TextEncoder>(options);
+    } catch (const Error& error) {
+      throw Error(error.code(), error.what() + FamilyNote(options.text_encoder_path));
+    }
+    reading.ThrowIfChanged();  // fingerprints are of what is there now
+    encoder->AddRead(reading.files());
+  });
+  return std::make_unique<TextEncoderApart>(std::move(encoder));
 }
 
 }  // namespace diptych

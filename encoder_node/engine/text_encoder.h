@@ -1,9 +1,11 @@
 // The text encoder: tokenizer and Qwen3 model of one checkpoint behind PromptEncoder.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "common/memory/memory_facts.h"
 #include "encoder_node/engine/prompt_encoder.h"
 
 namespace diptych {
@@ -14,9 +16,12 @@ struct TextEncoderOptions {
   std::string device = "auto";       // auto, cpu, cuda
   std::string torch_dtype = "auto";  // auto (bfloat16), bfloat16, float32
   int threads = 0;                   // CPU threads; 0: physical cores
+  bool ignore_memory = false;        // load whether it fits or not
+  std::function<MemoryFacts()> read_memory = [] { return ReadMemoryFacts(); };
 };
 
-// Reads the whole checkpoint once (its fingerprint covers every byte). Throws Error naming file and tensor or key.
+// Reads the whole checkpoint once (its fingerprint covers every byte). Throws Error naming file and tensor or key, and
+// Error(kResourceExhausted) with what is needed and what is available, before it takes any of it.
 std::unique_ptr<PromptEncoder> LoadTextEncoder(const TextEncoderOptions& options);
 
 }  // namespace diptych

@@ -67,6 +67,7 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
   config.encoder.device = settings.Get(options::kEncoderDevice);
   config.encoder.torch_dtype = settings.Get(options::kEncoderTorchDtype);
   config.encoder.threads = static_cast<int>(settings.Get(options::kEncoderThreads));
+  config.encoder.ignore_memory = settings.Get(options::kIgnoreMemory);
   absl::Status parts = absl::OkStatus();
   const absl::Status guarded = Guard([&] {
     parts = FindParts(settings.Get(options::kModelPath), settings.Get(options::kTextEncoderPath), &config.encoder);
@@ -115,6 +116,7 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
   if (!encoder.ok()) return encoder.status();
   stop.Loaded();
   const EncoderFacts facts = (*encoder)->facts();
+  for (const std::string& note : facts.notes) log.Info(note);
   for (const std::string& warning : facts.warnings) log.Warn(warning);
   const std::shared_ptr<PromptEncoder> loaded = *std::move(encoder);
   service.SetEncoder(loaded);

@@ -12,6 +12,7 @@
 #include "common/status/status.h"
 #include "common/wire/conditioning_codec.h"
 #include "common/wire/enums.h"
+#include "common/wire/machine_codec.h"
 #include "encoder_node/service/encode_request.h"
 #include "encoder_node/service/state_statistics.h"
 
@@ -107,6 +108,7 @@ grpc::Status EncoderService::Describe(grpc::ServerContext* context, const v1::De
     response->set_threads(facts.threads);
     response->set_device(facts.device);
     response->set_prompt_byte_limit(options_.prompt_byte_limit);
+    *response->mutable_machine() = ToProto(facts.machine, ReadMemoryFacts());
     return grpc::Status::OK;
   } catch (...) {
     return ToGrpcStatus(StatusOfCurrentException());

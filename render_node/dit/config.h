@@ -31,6 +31,12 @@ struct Config {
   // Most latent pixels a side.
   int64_t max_latent_side() const { return kPatch * (axes_lens[1] < axes_lens[2] ? axes_lens[1] : axes_lens[2]); }
 
+  // Floating-point operations of one block over so many tokens.
+  double block_flop(int64_t tokens) const {
+    const double t = static_cast<double>(tokens), d = static_cast<double>(dim);
+    return 2 * t * d * (4 * d + 3 * static_cast<double>(ffn_dim())) + 4 * t * t * d;
+  }
+
   // Throws Error(kInvalidArgument) naming the key for anything missing or out of range, or that this model does not do
   // (other patch sizes, grouped heads, no q/k norm).
   static Config Parse(const std::string& json_text, const std::string& name);

@@ -35,7 +35,29 @@ std::string Shape(int32_t channels, int32_t height, int32_t width) {
   return std::to_string(channels) + " x " + std::to_string(height) + " x " + std::to_string(width);
 }
 
+void CheckFits(int32_t width, int32_t height, const RendererFacts& facts) {
+  const uint64_t need = facts.PictureNeed(width, height);
+  if (!facts.room || need <= facts.room->bytes) return;
+  const int32_t side = facts.LargestSide();
+  const std::string largest = std::to_string(side) + "x" + std::to_string(side);
+  throw Error(ErrorCode::kFailedPrecondition,
+              "a picture of " + std::to_string(width) + "x" + std::to_string(height) + " needs about " +
+                  BytesText(need) + " of memory beside the model, this renderer has at most " + RoomText(*facts.room) +
+                  (side > 0 ? "; the largest square that fits is " + largest : "; none fits"));
+}
+
 }  // namespace
+
+uint64_t RendererFacts::PictureNeed(int32_t width, int32_t height) const {
+  return PictureBytes(picture_memory, width, height, tiling);
+}
+
+int32_t RendererFacts::LargestSide() const {
+  if (!room) return 0;
+  int32_t side = max_side / size_multiple * size_multiple;
+  while (side > 0 && PictureNeed(side, side) > room->bytes) side -= size_multiple;
+  return side;
+}
 
 void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts) {
   CheckSide("width", parameters.width, facts);
@@ -47,6 +69,7 @@ void CheckRenderParameters(const RenderParameters& parameters, const RendererFac
   CheckNumber("guidance_scale", parameters.guidance_scale, 0, 1000);
   CheckNumber("cfg_normalization", parameters.cfg_normalization, 0, 1000);
   CheckNumber("cfg_truncation", parameters.cfg_truncation, 0, 1);
+  CheckFits(parameters.width, parameters.height, facts);
 }
 
 bool CanPaintTogether(const RenderParameters& a, const RenderParameters& b) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +15,10 @@
 #include "common/conditioning/conditioning.h"
 #include "common/image/decode_tiles.h"
 #include "common/image/picture.h"
+#include "common/memory/machine_facts.h"
+#include "common/memory/memory_facts.h"
 #include "common/source_files/model_news.h"
+#include "render_node/pipeline/picture_memory.h"
 
 namespace diptych {
 
@@ -32,6 +36,15 @@ struct RendererFacts {
   TilingRule tiling;                    // of the VAE
   std::vector<std::string> warnings;    // about the checkpoint, for the log; one line each
   int32_t threads = 0;
+  std::vector<std::string> notes;  // on what was chosen, for the log; one line each
+  PictureMemoryFacts picture_memory;
+  std::optional<MemoryRoom> room;  // for a picture, if nobody else were there; nothing: no picture is too large
+  MachineFacts machine;
+
+  // Bytes beside the weights, of this host's memory.
+  uint64_t PictureNeed(int32_t width, int32_t height) const;
+  // Pixels of the largest square that fits into `room`; 0: none does, or nothing is known.
+  int32_t LargestSide() const;
 };
 
 // Everything but the conditioning that determines the picture. Raw; CheckRenderParameters validates it.
@@ -48,7 +61,8 @@ struct RenderParameters {
 
 inline constexpr int32_t kMaxSteps = 1000;
 
-// Throws Error(kInvalidArgument) naming the field, its value and the limits.
+// Throws Error(kInvalidArgument) naming the field, its value and the limits, and Error(kFailedPrecondition) naming what
+// it needs and what there is for a picture that can never fit into the memory.
 void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts);
 
 // Whether two pictures can be painted together: same size, steps and shift, and both with guidance or both without, as

@@ -1,7 +1,11 @@
 // What a render pipeline is loaded from and computes in.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <string>
+
+#include "common/memory/memory_facts.h"
 
 namespace diptych {
 
@@ -16,6 +20,12 @@ struct ZImageOptions {
   std::string tiled_vae = "auto";    // on: above one tile; off: never; auto: when a side exceeds 1024 pixels
   int tile_size = 512;               // pixels
   int tile_overlap = 64;             // pixels
+  // auto leaves room for the text encoder of this path, a folder or file as above, where one is on this host.
+  std::string encoder_path = {};
+  bool encoder_here = false;
+  bool ignore_memory = false;                         // load and paint whatever fits or not
+  std::chrono::milliseconds memory_patience{20'000};  // how long a picture waits for other programs
+  std::function<MemoryFacts()> read_memory = [] { return ReadMemoryFacts(); };
 };
 
 }  // namespace diptych

@@ -8,8 +8,11 @@
 #include <filesystem>
 #include <sstream>
 #include <string_view>
+#include <thread>
 #include <utility>
 
+#include "common/concurrency/apart.h"
+#include "common/concurrency/physical_cores.h"
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
 #include "common/nn/compute.h"
@@ -18,6 +21,7 @@
 #include "render_node/dit/context_refiner.h"
 #include "render_node/dit/dit.h"
 #include "render_node/pipeline/latent_preview.h"
+#include "render_node/pipeline/load_plan.h"
 #include "render_node/sampler/denoise.h"
 #include "render_node/sampler/flow_match.h"
 #include "render_node/vae/tiling.h"
@@ -100,6 +104,44 @@ at::Tensor ToTensor(const LatentState& state) {  // [C, h, w] fp32, a copy
   return at::from_blob(const_cast<float*>(state.values.data()), shape, fp32).clone();
 }
 
+TilingRule RuleOf(const ZImageOptions& o, const vae::Tiling& tiling, int64_t scale) {
+  TilingRule rule;
+  if (o.tiled_vae == "off") return rule;
+  rule.tiles = {static_cast<int32_t>(tiling.tile * scale), static_cast<int32_t>(tiling.overlap * scale)};
+  rule.beyond = o.tiled_vae == "on" ? rule.tiles.size : std::max(1024, rule.tiles.size);
+  return rule;
+}
+
+int32_t MaxSide(const dit::Config& config, int64_t scale) {
+  return static_cast<int32_t>(std::min<int64_t>(config.max_latent_side() * scale, 16384));
+}
+
+PictureMemoryFacts MemoryFactsOf(const dit::Config& config, const vae::Config& vae, at::Device dit_device,
+                                 at::Device vae_device) {
+  return {.dim = config.dim,
+          .ffn_dim = config.ffn_dim(),
+          .heads = config.n_heads,
+          .caption_rows = 64,
+          .pixels_a_token = vae.scale() * dit::kPatch,
+          .dit_on_host = dit_device.is_cpu(),
+          .vae_on_host = vae_device.is_cpu(),
+          .vae_channels = vae.block_out_channels};
+}
+
+// Of an encoder on this host; one that is not there is the encoder's to complain about.
+WeightNeed EncoderNeed(const ZImageOptions& o) {
+  if (!o.encoder_here || o.encoder_path.empty()) return {};
+  WeightNeed need;
+  try {
+    RunApart([&] {  // its files are not read for this model (files_read.h)
+      need = NeedOf(*Checkpoint::Open(o.encoder_path), o.torch_dtype == "float32" ? Dtype::F32 : Dtype::BF16,
+                    {"lm_head."});
+    });
+  } catch (const Error&) {
+  }
+  return need;
+}
+
 // At most 16 latent pixels a side, by means.
 at::Tensor Shrink(const at::Tensor& latent) {  // [C, h, w]
   constexpr int64_t kSide = 16;
@@ -112,19 +154,22 @@ at::Tensor Shrink(const at::Tensor& latent) {  // [C, h, w]
 struct ZImagePipeline::Models {
   explicit Models(const ZImageOptions& o)
       : device(nn::ChooseDevice(o.device)),
-        dtype(nn::ChooseDtype(o.torch_dtype, device, at::kFloat)),
         vae_device(nn::ChooseDevice(o.vae_device)),
         threads(nn::SetThreads(o.threads)),
         transformer(OpenSource(o.transformer_path)),
         vae(OpenSource(o.vae_path)),
         config(dit::Config::Parse(transformer.config_text, ConfigFileOf(o.transformer_path))),
+        vae_config(vae::Config::Parse(vae.config_text, ConfigFileOf(o.vae_path))),
+        tiling{o.tile_size / vae_config.scale(), o.tile_overlap / vae_config.scale()},
+        plan(Plan(o)),
+        dtype(plan.bfloat16 ? at::kBFloat16 : at::kFloat),
         weights(transformer.weights, device, dtype),
         refiner(weights, config),
         dit(weights, config),
         // fp32 whatever the DiT computes in, as the native reference: a bf16 picture cannot be closer than one grey
         // level.
         vae_weights(vae.weights, vae_device, at::kFloat),
-        decoder(vae_weights, vae::Config::Parse(vae.config_text, ConfigFileOf(o.vae_path))),
+        decoder(vae_weights, vae_config),
         preview(static_cast<int32_t>(config.in_channels)) {
     const int64_t scale = decoder.config().scale();
     if (decoder.config().latent_channels != config.in_channels) {
@@ -133,24 +178,21 @@ struct ZImagePipeline::Models {
                                                       std::to_string(decoder.config().latent_channels) +
                                                       " (latent_channels)");
     }
-    tiling = {o.tile_size / scale, o.tile_overlap / scale};
     if (tiling.tile < 8 || tiling.overlap < 0 || tiling.overlap >= tiling.tile) {
       throw Error(ErrorCode::kInvalidArgument, "tile size " + std::to_string(o.tile_size) + " with overlap " +
                                                    std::to_string(o.tile_overlap) +
                                                    ": a tile needs at least 8 latent pixels and more than its overlap");
     }
-    if (o.tiled_vae != "off") {
-      facts.tiling.tiles = {static_cast<int32_t>(tiling.tile * scale), static_cast<int32_t>(tiling.overlap * scale)};
-      facts.tiling.beyond = o.tiled_vae == "on" ? facts.tiling.tiles.size : std::max(1024, facts.tiling.tiles.size);
-    }
+    facts.tiling = RuleOf(o, tiling, scale);
     facts.cap_feat_dim = config.cap_feat_dim;
     facts.row_limit = config.row_limit();
     facts.size_multiple = static_cast<int32_t>(scale * dit::kPatch);
-    facts.max_side = static_cast<int32_t>(std::min<int64_t>(config.max_latent_side() * scale, 16384));
+    facts.max_side = MaxSide(config, scale);
     facts.default_shift = DefaultShift(o.scheduler_path);
     facts.dtype = dtype == at::kFloat ? "float32" : "bfloat16";
     facts.device = device.is_cuda() ? "cuda" : "cpu";
     facts.threads = threads;
+    StateMemory(o);
     for (std::string line : {weights.UnusedWarning({}), vae_weights.UnusedWarning({"encoder.", "quant_conv."})}) {
       if (!line.empty()) facts.warnings.push_back(std::move(line));
     }
@@ -160,20 +202,74 @@ struct ZImagePipeline::Models {
     }
   }
 
+  LoadPlan Plan(const ZImageOptions& o) const {
+    const bool asks = !o.ignore_memory;
+    nn::ChooseDtype(o.torch_dtype, device, at::kFloat);  // refuses other words
+    return PlanLoad({.transformer = *transformer.weights,
+                     .vae = *vae.weights,
+                     .torch_dtype = o.torch_dtype,
+                     .dit_on_gpu = device.is_cuda(),
+                     .vae_on_gpu = vae_device.is_cuda(),
+                     .picture = MemoryFactsOf(config, vae_config, device, vae_device),
+                     .tiling = RuleOf(o, tiling, vae_config.scale()),
+                     .max_side = MaxSide(config, vae_config.scale()),
+                     .encoder = EncoderNeed(o),
+                     .host = asks ? RoomNow(o.read_memory()) : std::nullopt,
+                     .gpu = asks ? nn::GpuRoom(device.is_cuda() ? device : vae_device) : std::nullopt});
+  }
+
+  void StateMemory(const ZImageOptions& o) {
+    facts.notes = plan.notes;
+    facts.warnings.insert(facts.warnings.end(), plan.warnings.begin(), plan.warnings.end());
+    facts.picture_memory = MemoryFactsOf(config, vae_config, device, vae_device);
+    facts.picture_memory.element = static_cast<int64_t>(at::elementSize(dtype));
+    if (!o.ignore_memory) facts.room = RoomAtMost(o.read_memory());
+    if (facts.room) facts.room->bytes -= std::min(facts.room->bytes, plan.weights.copied);
+    facts.machine = nn::DescribeMachinery(device.is_cuda() ? device : vae_device);
+    facts.machine.weights_copied = plan.weights.copied;
+    facts.machine.weights_mapped = plan.weights.mapped;
+    const int32_t side = std::min(1024, facts.max_side);
+    facts.machine.work = facts.PictureNeed(side, side);
+    read_memory = o.ignore_memory ? nullptr : o.read_memory;
+    memory_patience = o.memory_patience;
+  }
+
+  void TakeThreadsToStep(const std::vector<PaintMember>& members) const {
+    const RenderParameters& p = members[0].parameters;
+    const int64_t side = vae_config.scale() * dit::kPatch;
+    int64_t tokens = 0;
+    for (const PaintMember& member : members) {
+      tokens += p.width / side * (p.height / side) + (member.positive.defined() ? member.positive.size(0) : 0);
+    }
+    nn::SetThreads(ThreadsWorthwhile(config.block_flop(tokens), threads));
+  }
+
+  // By the last stage, whose convolutions take the most.
+  void TakeThreadsToDecode(const RenderParameters& p) const {
+    const DecodeTiles tiles = facts.tiling.For(p.width, p.height);
+    const double width = tiles.size > 0 ? tiles.size : p.width, height = tiles.size > 0 ? tiles.size : p.height;
+    const double channels = static_cast<double>(vae_config.block_out_channels.front());
+    nn::SetThreads(ThreadsWorthwhile(2 * 9 * channels * channels * width * height, threads));
+  }
+
   const at::Device device;
-  const at::ScalarType dtype;
   const at::Device vae_device;
   const int threads;
   const Source transformer, vae;
   const dit::Config config;
+  const vae::Config vae_config;
+  const vae::Tiling tiling;
+  const LoadPlan plan;
+  const at::ScalarType dtype;
   const WeightView weights;
   const dit::ContextRefiner refiner;
   const dit::Dit dit;
   const WeightView vae_weights;
   const vae::Decoder decoder;
   mutable LatentPreview preview;  // learns from every picture that is watched
-  vae::Tiling tiling;
   RendererFacts facts;
+  std::function<MemoryFacts()> read_memory;  // empty: nobody asks
+  std::chrono::milliseconds memory_patience{0};
 };
 
 ZImagePipeline::ZImagePipeline(const ZImageOptions& options) : models_(std::make_unique<const Models>(options)) {}
@@ -243,6 +339,7 @@ class ZImagePipeline::Work {
                   "are too large for " +
                       m_.facts.dtype);
     }
+    m_.TakeThreadsToDecode(p);
     const at::Tensor z = m_.decoder.Unscale(latent.to(m_.vae_device));
     const auto decode = [&](const at::Tensor& tile) { return m_.decoder.Decode(tile, leave_if_cancelled_); };
     member_.cancel.ThrowIfCancelled();
@@ -302,6 +399,34 @@ class ZImagePipeline::Work {
   bool seen_ = false;
 };
 
+namespace {
+
+constexpr std::chrono::milliseconds kMemoryPoll(200);
+
+bool AllCancelled(const std::vector<PaintMember>& members) {
+  return std::all_of(members.begin(), members.end(), [](const PaintMember& m) { return m.cancel.IsCancelled(); });
+}
+
+}  // namespace
+
+// Returns when there is room, or nobody waits for it any more. Throws Error(kResourceExhausted) with both numbers.
+void ZImagePipeline::AwaitRoom(const std::vector<PaintMember>& members, uint64_t need) const {
+  if (!models_->read_memory) return;
+  const auto end = std::chrono::steady_clock::now() + models_->memory_patience;
+  for (;;) {
+    const std::optional<MemoryRoom> room = RoomNow(models_->read_memory());
+    if (!room || need <= room->bytes || AllCancelled(members)) return;
+    if (std::chrono::steady_clock::now() >= end) {
+      const RenderParameters& p = members[0].parameters;
+      throw Error(ErrorCode::kResourceExhausted, "a picture of " + std::to_string(p.width) + "x" +
+                                                     std::to_string(p.height) + " needs about " + BytesText(need) +
+                                                     " of memory, and no more than " + RoomText(*room) +
+                                                     " came free; end other programs, or paint a smaller one");
+    }
+    std::this_thread::sleep_for(kMemoryPoll);
+  }
+}
+
 void ZImagePipeline::PaintTogether(const std::vector<PaintMember>& members, const BatchEvents& events) const {
   for (const PaintMember& member : members) {
     if (CanPaintTogether(member.parameters, members[0].parameters)) continue;
@@ -309,7 +434,15 @@ void ZImagePipeline::PaintTogether(const std::vector<PaintMember>& members, cons
                 "pictures of another size, other steps, another shift or without guidance cannot be painted together");
   }
   const at::InferenceMode no_gradients;
-  nn::SetThreads(models_->threads);
+  if (members.empty()) return;
+  models_->TakeThreadsToStep(members);
+  try {
+    const RenderParameters& p = members[0].parameters;
+    AwaitRoom(members, models_->facts.PictureNeed(p.width, p.height));
+  } catch (const Error&) {
+    for (size_t i = 0; i < members.size(); ++i) events.ended(i, {{}, std::current_exception()});
+    return;
+  }
 
   std::vector<std::unique_ptr<Work>> works;  // without those that have ended
   std::vector<sampler::Member> steps;

@@ -53,6 +53,8 @@ class ZImagePipeline {
  private:
   struct Models;
   class Work;
+  void AwaitRoom(const std::vector<PaintMember>& members, uint64_t need) const;
+
   const std::unique_ptr<const Models> models_;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/concurrency/apart.h"
 #include "common/conditioning/long_prompt.h"
 #include "common/error/error.h"
 #include "common/source_files/files_read.h"
@@ -106,15 +107,18 @@ class ZImageRenderer : public PictureRenderer {
 }  // namespace
 
 std::unique_ptr<PictureRenderer> LoadZImageRenderer(const ZImageOptions& options) {
-  FilesReadHere reading;
   std::unique_ptr<ZImageRenderer> renderer;
-  try {
-    renderer = std::make_unique<ZImageRenderer>(options);
-  } catch (const Error& error) {
-    throw Error(error.code(), error.what() + FamilyNote(options.transformer_path));
-  }
-  reading.ThrowIfChanged();  // fingerprints are of what is there now
-  renderer->AddRead(reading.files());
+  // The painter has a thread of its own; loading leaves no helpers behind that would count beside its.
+  RunApart([&] {
+    FilesReadHere reading;
+    try {
+      renderer = std::make_unique<ZImageRenderer>(options);
+    } catch (const Error& error) {
+      throw Error(error.code(), error.what() + FamilyNote(options.transformer_path));
+    }
+    reading.ThrowIfChanged();  // fingerprints are of what is there now
+    renderer->AddRead(reading.files());
+  });
   return renderer;
 }
 

@@ -219,6 +219,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   stop.Loaded();
   const double load_ms = clock.SteadyMs() - load_start;
   RendererFacts facts = renderer->facts();
+  for (const std::string& note : facts.notes) log.Info(note);
   for (const std::string& warning : facts.warnings) log.Warn(warning);
   if (config.default_shift) facts.default_shift = *config.default_shift;
 

@@ -48,6 +48,18 @@ absl::Status ReadAddresses(const Settings& settings, RenderDaemonConfig* config)
   return absl::OkStatus();
 }
 
+// Whether one of the encoders is on this host and takes of its memory.
+bool HasEncoderHere(const RenderDaemonConfig& config) {
+  return std::any_of(config.encoders.begin(), config.encoders.end(),
+                     [](const Address& encoder) { return IsLoopback(encoder); });
+}
+
+std::string TextEncoderPath(const Settings& settings) {
+  const std::string& own = settings.Get(options::kTextEncoderPath);
+  const std::string& model = settings.Get(options::kModelPath);
+  return !own.empty() || model.empty() ? own : (fs::path(model) / "text_encoder").string();
+}
+
 absl::Status ReadRenderer(const Settings& settings, ZImageOptions* renderer) {
   const fs::path model = settings.Get(options::kModelPath);
   const std::string& transformer = settings.Get(options::kTransformerPath);
@@ -66,6 +78,7 @@ absl::Status ReadRenderer(const Settings& settings, ZImageOptions* renderer) {
   renderer->vae_device = settings.Get(options::kVaeDevice);
   renderer->torch_dtype = settings.Get(options::kRenderTorchDtype);
   renderer->threads = static_cast<int>(settings.Get(options::kRenderThreads));
+  renderer->ignore_memory = settings.Get(options::kIgnoreMemory);
   renderer->tiled_vae = settings.Get(options::kTiledVae);
   renderer->tile_size = static_cast<int>(settings.Get(options::kTileSize));
   renderer->tile_overlap = static_cast<int>(settings.Get(options::kTileOverlap));
@@ -117,6 +130,8 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   }
   if (absl::Status s = ReadAddresses(settings, &config); !s.ok()) return s;
   if (absl::Status s = ReadRenderer(settings, &config.renderer); !s.ok()) return s;
+  config.renderer.encoder_path = TextEncoderPath(settings);
+  config.renderer.encoder_here = HasEncoderHere(config);
   return config;
 }
 

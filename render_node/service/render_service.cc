@@ -8,6 +8,7 @@
 #include "common/net/grpc_status.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
+#include "common/wire/machine_codec.h"
 #include "render_node/jobs/job_parameters.h"
 #include "render_node/service/job_messages.h"
 #include "render_node/service/picture_chunks.h"
@@ -198,6 +199,8 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     for (v1::EncoderStatus& encoder : parts.encoders()) *response->add_encoders() = std::move(encoder);
     if (parts.conditioning_store) *response->mutable_conditioning_store() = parts.conditioning_store();
     if (parts.state_folder) *response->mutable_state_folder() = parts.state_folder();
+    *response->mutable_machine() = ToProto(facts.machine, ReadMemoryFacts());
+    response->set_largest_side(facts.LargestSide());
     return absl::OkStatus();
   });
 }

@@ -98,6 +98,7 @@ const std::vector<Row>& Rows() {
       {options::kTiledVae.info, {"--tiled-vae"}},
       {options::kTileSize.info, {"--tile-size", "256"}},
       {options::kTileOverlap.info, {"--tile-overlap", "32"}},
+      {options::kIgnoreMemory.info, {"--ignore-memory"}},
       {options::kPrivateTorchDtype.info, {"--torch-dtype", "float32"}},
       {options::kPrivateThreads.info, {"--threads", "3"}},
   };

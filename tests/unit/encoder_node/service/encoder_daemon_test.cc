@@ -62,6 +62,7 @@ TEST_F(EncoderDaemonConfigTest, EveryKeyChangesTheConfiguration) {
       {options::kLogLevel.info, "error", [](const C& c) { return c.log_level == LogLevel::kError; }},
       {options::kLogPrompts.info, "true", [](const C& c) { return c.log_prompts; }},
       {options::kInsecure.info, "true", [](const C& c) { return c.insecure; }},
+      {options::kIgnoreMemory.info, "true", [](const C& c) { return c.encoder.ignore_memory; }},
       {options::kModelPath.info, "m",
        [](const C& c) {
          return c.encoder.text_encoder_path == "m/text_encoder" && c.encoder.tokenizer_path == "m/tokenizer";

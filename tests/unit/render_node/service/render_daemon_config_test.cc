@@ -43,6 +43,8 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
       {options::kLogLevel.info, "error", [](const C& c) { return c.log_level == LogLevel::kError; }},
       {options::kLogPrompts.info, "true", [](const C& c) { return c.log_prompts; }},
       {options::kInsecure.info, "true", [](const C& c) { return c.insecure; }},
+      {options::kIgnoreMemory.info, "true", [](const C& c) { return c.renderer.ignore_memory; }},
+      {options::kTextEncoderPath.info, "t", [](const C& c) { return c.renderer.encoder_path == "t"; }},
       {options::kModelPath.info, "m",
        [](const C& c) {
          return c.renderer.transformer_path == "m/transformer" && c.renderer.vae_path == "m/vae" &&
@@ -104,6 +106,13 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
     values.emplace_back(OptionName(*info), row->value);
     EXPECT_TRUE(row->is_it(*RenderDaemonConfig::FromSettings(SettingsForTest(values)))) << info->flag;
   }
+}
+
+TEST(RenderDaemonConfig, KnowsWhetherAnEncoderIsOnThisHost) {
+  EXPECT_FALSE(Config({})->renderer.encoder_here);
+  EXPECT_EQ(Config({})->renderer.encoder_path, "checkpoint/text_encoder");
+  EXPECT_TRUE(Config({{"render.encoders", "127.0.0.1:1"}})->renderer.encoder_here);
+  EXPECT_FALSE(Config({{"render.encoders", "10.0.0.7:1"}, {"insecure", "true"}})->renderer.encoder_here);
 }
 
 TEST(RenderDaemonConfig, HasTheDefaultsOfTheTable) {
