@@ -99,7 +99,7 @@ TEST(Resume, ReportsTheStepsThatAreLeft) {
     if (progress.stage == RenderStage::kStep) {
       EXPECT_EQ(states.back().step, progress.step) << "the latent comes before the report";
     }
-    const char* stages[] = {"refined", "step", "decoded"};
+    const char* stages[] = {"refined", "step", "tile", "decoded"};
     seen.push_back(stages[static_cast<int>(progress.stage)] + std::string(" ") + std::to_string(progress.step));
     if (progress.stage == RenderStage::kRefined && hooks.resume != nullptr) {
       EXPECT_NE(progress.plan.find(", resumed after step " + std::to_string(progress.step)), std::string::npos)
@@ -313,7 +313,7 @@ TEST(Together, PicturesAreThoseThatWerePaintedAlone) {
         seen[i].push_back("latent " + std::to_string(state.step));
       };
       three.members[i].hooks.on_progress = [&seen, &ms, i](const RenderProgress& progress) {
-        const char* stages[] = {"refined", "step", "decoded"};
+        const char* stages[] = {"refined", "step", "tile", "decoded"};
         seen[i].push_back(stages[static_cast<int>(progress.stage)] + std::string(" ") + std::to_string(progress.step));
         EXPECT_EQ(progress.together, progress.stage == RenderStage::kStep ? 3 : 1);
         if (progress.stage == RenderStage::kStep) ms[i][progress.step] = progress.ms;
