@@ -100,8 +100,18 @@ const Option<int64_t> kRenderQueueLimit({.key = "render.queue_limit", .flag = "-
     .least = 1, .most = 1'000'000, .unit = "jobs", .help = "jobs that may wait; more are refused",
     .programs = kRenderd});
 const Option<int64_t> kRenderClientQueueLimit({.key = "render.client_queue_limit", .flag = "--client-queue-limit",
-    .default_text = "0", .least = 0, .most = 1'000'000, .unit = "jobs",
-    .help = "jobs of one client that may wait; 0: as many as of all", .programs = kRenderd});
+    .aliases = "--max-client-pictures", .default_text = "0", .least = 0, .most = 1'000'000, .unit = "jobs",
+    .help = "jobs of one client that may wait, a picture each; 0: as many as of all", .programs = kRenderd});
+const Option<int64_t> kRenderMaxPixels({.key = "render.max_pixels", .flag = "--max-pixels", .default_text = "0",
+    .least = 0, .most = kLargestSide * kLargestSide, .unit = "px",
+    .help = "width x height of the largest picture that is taken; 0: what the model can", .programs = kRenderd});
+const Option<int64_t> kRenderMaxSteps({.key = "render.max_steps", .flag = "--max-steps", .default_text = "0",
+    .least = 0, .most = 1000, .unit = "steps", .help = "most steps of a picture that is taken; 0: 1000",
+    .programs = kRenderd});
+const Option<int64_t> kRenderMaxPromptTokens({.key = "render.max_prompt_tokens", .flag = "--max-prompt-tokens",
+    .default_text = "0", .least = 0, .most = 1'000'000, .unit = "tokens",
+    .help = "a job whose prompt or negative prompt has more tokens fails before it is encoded; 0: what the text model "
+            "takes", .programs = kRenderd});
 const Option<int64_t> kRenderClientWorkLimit({.key = "render.client_work_limit", .flag = "--client-work-limit",
     .default_text = "0", .least = 0, .most = 1000, .unit = "jobs",
     .help = "jobs of one client that may be encoded, ready or painted at a time; 0: no limit", .programs = kRenderd});
@@ -303,7 +313,8 @@ std::span<const OptionInfo* const> AllOptions() {
       // diptych-renderd
       &kRenderListen.info, &kRenderMetricsListen.info, &kRenderConnections.info, &kRenderConnectionsPerHost.info,
       &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
-      &kRenderClientQueueLimit.info, &kRenderClientWorkLimit.info, &kRenderEncodeAhead.info, &kRenderBatch.info,
+      &kRenderClientQueueLimit.info, &kRenderMaxPixels.info, &kRenderMaxSteps.info,
+      &kRenderMaxPromptTokens.info, &kRenderClientWorkLimit.info, &kRenderEncodeAhead.info, &kRenderBatch.info,
       &kRenderPreviewEvery.info, &kRenderKeepDays.info, &kRenderKeepJobs.info, &kRenderKeepMegabytes.info,
       &kRenderStopTimeout.info, &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info,
       &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info,

@@ -51,6 +51,9 @@ extern const Option<std::string> kRenderTorchDtype;          // auto, bfloat16, 
 extern const Option<int64_t> kRenderThreads;                 // 0: physical cores
 extern const Option<int64_t> kRenderQueueLimit;              // jobs
 extern const Option<int64_t> kRenderClientQueueLimit;        // jobs; 0: none
+extern const Option<int64_t> kRenderMaxPixels;               // 0: none
+extern const Option<int64_t> kRenderMaxSteps;                // 0: none
+extern const Option<int64_t> kRenderMaxPromptTokens;         // 0: none
 extern const Option<int64_t> kRenderClientWorkLimit;         // jobs; 0: none
 extern const Option<int64_t> kRenderEncodeAhead;             // jobs
 extern const Option<int64_t> kRenderBatch;                   // jobs; 1: each alone

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/machine_text.h"
 #include "coordinator/cli/result_text.h"
@@ -51,7 +52,29 @@ ordered_json ToJson(const std::optional<MachineReport>& machine, int32_t largest
           {"gpu_total_bytes", facts.gpu_total}};
 }
 
+// null: no limit beyond the model's own.
+ordered_json ToJson(const OperatorLimitsReport& limits) {
+  const auto limit = [](int64_t value) { return value == 0 ? ordered_json(nullptr) : ordered_json(value); };
+  return {{"pixels", limit(limits.pixels)},
+          {"steps", limit(limits.steps)},
+          {"prompt_tokens", limit(limits.prompt_tokens)},
+          {"client_pictures", limit(limits.client_pictures)}};
+}
+
 std::string Megabytes(int64_t bytes) { return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6); }
+
+// Empty when its operator set no limits.
+std::string ToText(const OperatorLimitsReport& limits) {
+  std::vector<std::string> parts;
+  const auto add = [&](int64_t limit, const char* of_what) {
+    if (limit > 0) parts.push_back(absl::StrCat(limit, of_what));
+  };
+  add(limits.pixels, " pixels");
+  add(limits.steps, " steps");
+  add(limits.prompt_tokens, " tokens a prompt");
+  add(limits.client_pictures, " waiting pictures a client");
+  return parts.empty() ? "" : absl::StrCat("  allows       at most ", absl::StrJoin(parts, ", "), "\n");
+}
 
 std::string ToText(const ConditioningStoreReport& store) {
   std::string text = absl::StrCat("  conditioning ", store.entries, " stored, ", Megabytes(store.memory_bytes),
@@ -89,7 +112,8 @@ ordered_json ToJson(const std::string& address, const RendererDescription& rende
             {"threads", renderer.threads},
             {"queued", renderer.queued},
             {"running", renderer.running},
-            {"pause", renderer.pause ? PauseJson(*renderer.pause) : ordered_json()}}},
+            {"pause", renderer.pause ? PauseJson(*renderer.pause) : ordered_json()},
+            {"limits", ToJson(renderer.limits)}}},
           {"conditioning_store", ToJson(renderer.conditioning_store)},
           {"state_folder", ToJson(renderer.state_folder)},
           {"machine", ToJson(renderer.machine, renderer.largest_side)},
@@ -110,6 +134,7 @@ std::string ToText(const std::string& address, const RendererDescription& render
     absl::StrAppend(&text, "  computes     ", MachineText(renderer.machine->facts), "\n  memory       ",
                     MemoryText(*renderer.machine, renderer.largest_side), "\n");
   }
+  text += ToText(renderer.limits);
   if (renderer.conditioning_store) text += ToText(*renderer.conditioning_store);
   if (renderer.state_folder) {
     const StateFolderReport& folder = *renderer.state_folder;

@@ -138,6 +138,14 @@ struct StateFolderReport {
   std::string problem;  // empty: none is known
 };
 
+// What the renderer's operator allows; 0: no limit beyond the model's own.
+struct OperatorLimitsReport {
+  int64_t pixels = 0;
+  int32_t steps = 0;
+  int64_t prompt_tokens = 0;
+  int64_t client_pictures = 0;  // that may wait
+};
+
 struct RendererDescription {
   std::string program_version;
   std::string transformer_fingerprint;
@@ -151,6 +159,7 @@ struct RendererDescription {
   std::string device;
   int32_t threads = 0;
   TilingRule tiling;  // of its VAE
+  OperatorLimitsReport limits;
   int32_t queued = 0;
   int32_t running = 0;
   std::optional<QueuePauseView> pause;  // while the queue is paused

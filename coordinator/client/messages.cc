@@ -165,6 +165,10 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
   description.device = response.device();
   description.threads = response.threads();
   description.tiling = {{response.tile_size(), response.tile_overlap()}, response.tiles_beyond()};
+  description.limits = {.pixels = response.max_pixels(),
+                        .steps = response.max_steps(),
+                        .prompt_tokens = response.max_prompt_tokens(),
+                        .client_pictures = response.client_queue_limit()};
   description.queued = response.queued();
   description.running = response.running();
   if (response.has_pause()) description.pause = PauseFrom(response.pause());

@@ -29,7 +29,8 @@ struct EncoderFacts {
 struct EncodeParameters {
   int32_t layer = -2;
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
-  int64_t row_limit = 0;  // 0: no limit
+  int64_t row_limit = 0;    // 0: no limit
+  int64_t token_limit = 0;  // a prompt of more is refused before the work; 0: no limit
 };
 
 // Thread-safe: calls may come from any thread; an implementation may run them one after another.

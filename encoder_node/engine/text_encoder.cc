@@ -9,6 +9,7 @@
 #include "common/concurrency/apart.h"
 #include "common/concurrency/physical_cores.h"
 #include "common/conditioning/long_prompt.h"
+#include "common/conditioning/token_limit.h"
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "common/memory/format_choice.h"
@@ -117,6 +118,7 @@ class TextEncoder : public PromptEncoder {
     model_.StateIndex(parameters.layer);  // refuse before the work
     if (parameters.row_limit < 0) throw Error(ErrorCode::kInvalidArgument, "row_limit must not be negative");
     const std::vector<int64_t> ids = tokenizer_.Encode(formatted_text);
+    CheckTokenLimit("prompt", static_cast<int64_t>(ids.size()), parameters.token_limit);
     const int64_t most = model_.config().max_position_embeddings;
     if (static_cast<int64_t>(ids.size()) > most) {
       throw Error(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(ids.size()) +

@@ -43,6 +43,11 @@ absl::StatusOr<ValidEncodeRequest> ValidateEncodeRequest(const v1::EncodeRequest
     return absl::InvalidArgumentError(
         absl::StrCat("row_limit ", parameters.row_limit, " is negative; 0 stands for no limit"));
   }
+  parameters.token_limit = request.token_limit();
+  if (parameters.token_limit < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("token_limit ", parameters.token_limit, " is negative; 0 stands for no limit"));
+  }
   const absl::StatusOr<LongPromptMode> mode = FromProto(request.long_prompt_mode());
   if (!mode.ok()) return mode.status();
   parameters.long_prompt_mode = *mode;

@@ -15,8 +15,10 @@ struct FetchRequest {
   PromptParts prompt;
   int32_t layer = -2;
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
-  int64_t row_limit = 0;  // most rows that the DiT takes
-  std::string job_id;     // for the log only
+  int64_t row_limit = 0;    // most rows that the DiT takes
+  std::string job_id;       // for the log only
+  int64_t token_limit = 0;  // more are refused before the work (kInvalidArgument); 0: none
+  std::string client = {};  // whose job it is, for the encoder's turns
 };
 
 struct FetchResult {

@@ -93,6 +93,8 @@ v1::EncodeRequest ToProto(const FetchRequest& request) {
   proto.set_long_prompt_mode(diptych::ToProto(request.long_prompt_mode));
   proto.set_row_limit(request.row_limit);
   proto.set_job_id(request.job_id);
+  proto.set_token_limit(request.token_limit);
+  proto.set_client(request.client);
   return proto;
 }
 

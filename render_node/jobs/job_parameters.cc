@@ -27,6 +27,7 @@ FetchRequests FetchRequestsOf(const JobSpec& spec, const std::string& job_id, co
     request.long_prompt_mode = spec.long_prompt_mode;
     request.row_limit = facts.row_limit;
     request.job_id = job_id;
+    request.client = spec.client;
     return request;
   };
   FetchRequests requests{request_of(spec.prompt), std::nullopt};

@@ -117,6 +117,7 @@ class JobQueue {
   std::optional<QueuePause> pause() const;
 
   int64_t encode_lanes() const { return limits_.encode_lanes; }
+  int64_t client_limit() const { return limits_.client_waiting; }  // jobs of one client that may wait; 0: as all
 
   int64_t waiting() const;  // queued or ready
   int64_t running() const;  // encoded or painted now

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "common/conditioning/token_limit.h"
 #include "common/error/error.h"
 #include "common/status/status.h"
 #include "render_node/jobs/job_json.h"
@@ -93,10 +94,13 @@ void JobRunner::Encode(ClaimedJob& claimed) {
     UploadedConditioning uploaded;
     WithStore(job, claimed.cancel, [&] { uploaded = parts_.store.LoadConditioning(job.id); });
     auto inputs = std::make_shared<JobInputs>();
-    const FetchRequests requests = FetchRequestsOf(job.spec, job.id, parts_.renderer.facts());
+    FetchRequests requests = FetchRequestsOf(job.spec, job.id, parts_.renderer.facts());
+    requests.positive.token_limit = parts_.max_prompt_tokens;
+    if (requests.negative) requests.negative->token_limit = parts_.max_prompt_tokens;
     const int64_t row_limit = parts_.renderer.facts().row_limit;
     const bool uploaded_any = uploaded.positive || uploaded.negative;
     inputs->positive = uploaded.positive ? *std::move(uploaded.positive) : Fetch(claimed, requests.positive);
+    CheckTokenLimit("prompt", inputs->positive.header.token_count, parts_.max_prompt_tokens);  // stored rows, too
     job.fits.prompt = FitOf(inputs->positive.header, row_limit);
     if (requests.negative) {
       inputs->negative = uploaded.negative ? std::move(uploaded.negative) : Fetch(claimed, *requests.negative);
@@ -107,6 +111,7 @@ void JobRunner::Encode(ClaimedJob& claimed) {
           inputs->negative = Fetch(claimed, *requests.negative);
         }
       }
+      CheckTokenLimit("negative prompt", inputs->negative->header.token_count, parts_.max_prompt_tokens);
       job.fits.negative = FitOf(inputs->negative->header, row_limit);
     }
     Advance(job, JobState::kReady, claimed.cancel);

@@ -73,6 +73,7 @@ struct JobRunnerParts {
   int32_t preview_every = 1;         // steps
   std::string program_version = {};  // part of what a checkpoint belongs to
   int64_t batch = 1;                 // jobs that may be painted together
+  int64_t max_prompt_tokens = 0;     // of OperatorLimits; 0: no limit
 };
 
 // A job that fails, by whatever exception, fails alone with a code and one line. A full or locked disk costs no job,

@@ -281,7 +281,8 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                     .preview = config.preview_every > 0 ? EncodePreview : PreviewEncoder(),
                     .preview_every = config.preview_every,
                     .program_version = kVersion,
-                    .batch = config.batch});
+                    .batch = config.batch,
+                    .max_prompt_tokens = config.allowed.prompt_tokens});
   const Housekeeper housekeeper(
       {.queue = queue,
        .store = store,
@@ -306,6 +307,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .pictures = &pictures,
        .source = &source,
        .facts = facts,
+       .limits = config.allowed,
        .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
        .conditioning_store = [&] { return ToStatus(conditioning.stats()); },
        .state_folder = [&] { return ToStatus(folder.health()); },

@@ -103,6 +103,9 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   config.conditioning_disk = settings.Get(options::kRenderConditioningDisk) * kMiB;
   config.limits.waiting = settings.Get(options::kRenderQueueLimit);
   config.limits.client_waiting = settings.Get(options::kRenderClientQueueLimit);
+  config.allowed = {.pixels = settings.Get(options::kRenderMaxPixels),
+                    .steps = static_cast<int32_t>(settings.Get(options::kRenderMaxSteps)),
+                    .prompt_tokens = settings.Get(options::kRenderMaxPromptTokens)};
   config.batch = settings.Get(options::kRenderBatch);
   // With fewer a batch would never be full, and who asks for one need not know of the other key.
   config.limits.encode_ahead = std::max(settings.Get(options::kRenderEncodeAhead), config.batch);

@@ -14,6 +14,7 @@
 #include "common/net/address.h"
 #include "common/net/connection_table.h"
 #include "render_node/jobs/job_queue.h"
+#include "render_node/jobs/operator_limits.h"
 #include "render_node/jobs/retention.h"
 #include "render_node/pipeline/z_image_options.h"
 
@@ -34,6 +35,7 @@ struct RenderDaemonConfig {
   int64_t conditioning_disk = 0;                      // bytes; 0: none
   std::filesystem::path state_dir;
   QueueLimits limits;
+  OperatorLimits allowed;
   int64_t client_work_limit = 0;  // jobs of one client in work; 0: none
   int64_t batch = 1;              // jobs that may be painted together; limits.encode_ahead is at least as many
   int32_t preview_every = 1;      // steps; 0: never

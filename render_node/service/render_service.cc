@@ -193,6 +193,10 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     response->set_tile_size(facts.tiling.tiles.size);
     response->set_tile_overlap(facts.tiling.tiles.overlap);
     response->set_tiles_beyond(facts.tiling.beyond);
+    response->set_max_pixels(parts.limits.pixels);
+    response->set_max_steps(parts.limits.steps);
+    response->set_max_prompt_tokens(parts.limits.prompt_tokens);
+    response->set_client_queue_limit(parts.queue->client_limit());
     response->set_queued(static_cast<int32_t>(parts.queue->waiting()));
     response->set_running(static_cast<int32_t>(parts.queue->running()));
     if (const std::optional<QueuePause> pause = parts.queue->pause()) *response->mutable_pause() = ToProto(*pause);
@@ -221,7 +225,7 @@ grpc::Status RenderService::Submit(grpc::ServerContext* context, grpc::ServerRea
 
 absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::ServerContext* context,
                                    grpc::ServerReader<v1::SubmitRequest>* reader, v1::SubmitResponse* response) const {
-  SubmissionReader submission(parts.facts, parts.prompt_byte_limit);
+  SubmissionReader submission(parts.facts, parts.prompt_byte_limit, parts.limits);
   v1::SubmitRequest request;
   while (reader->Read(&request)) {
     if (absl::Status s = submission.Add(request); !s.ok()) return s;

@@ -15,6 +15,7 @@
 #include "diptych/v1/render.grpc.pb.h"
 #include "render_node/conditioning/conditioning_source.h"
 #include "render_node/jobs/job_queue.h"
+#include "render_node/jobs/operator_limits.h"
 #include "render_node/jobs/picture_store.h"
 #include "render_node/pipeline/picture_renderer.h"
 
@@ -27,6 +28,7 @@ struct RenderServiceParts {
   const ConditioningSource* source = nullptr;  // likewise; null: nothing is known to be stored
   RendererFacts facts;                         // with the default shift that jobs get
   int64_t prompt_byte_limit = QueueLimits{}.prompt_bytes;
+  OperatorLimits limits;
   std::function<std::vector<v1::EncoderStatus>()>
       encoders;  // may take as long as an encoder needs to answer; thread-safe
   std::function<v1::ConditioningStoreStatus()> conditioning_store;  // empty: there is none; thread-safe

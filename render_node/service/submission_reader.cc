@@ -1,8 +1,10 @@
 #include "render_node/service/submission_reader.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "common/conditioning/token_limit.h"
 #include "common/error/error.h"
 #include "common/status/status.h"
 #include "render_node/jobs/job_parameters.h"
@@ -30,8 +32,8 @@ ConditioningHeader SizeOf(const v1::ConditioningHeader& message) {
 
 }  // namespace
 
-SubmissionReader::SubmissionReader(const RendererFacts& facts, int64_t prompt_byte_limit)
-    : facts_(facts), prompt_byte_limit_(prompt_byte_limit) {}
+SubmissionReader::SubmissionReader(const RendererFacts& facts, int64_t prompt_byte_limit, const OperatorLimits& limits)
+    : facts_(facts), prompt_byte_limit_(prompt_byte_limit), limits_(limits) {}
 
 absl::Status SubmissionReader::Add(const v1::SubmitRequest& request) {
   const auto which = request.request_case();
@@ -56,7 +58,9 @@ absl::Status SubmissionReader::AddSpec(const v1::JobSpec& message) {
   if (!spec.ok()) return spec.status();
   if (!spec->shift) spec->shift = facts_.default_shift;
   const absl::Status valid = Guard([&] {
-    CheckRenderParameters(RenderParametersOf(*spec, facts_), facts_);
+    const RenderParameters parameters = RenderParametersOf(*spec, facts_);
+    CheckRenderParameters(parameters, facts_);
+    CheckAllowed(parameters, limits_);
     CheckLayer("layer", spec->layer.value_or(kDefaultLayer));
     const bool may_be_uploaded = true;  // Finish knows
     ValidateSpec(*spec, may_be_uploaded, prompt_byte_limit_);
@@ -72,8 +76,12 @@ absl::Status SubmissionReader::AddFrame(const v1::ConditioningFrame& frame,
   if (absl::Status s = (*receiver)->Add(frame); !s.ok()) return s;
   if (!frame.has_header()) return absl::OkStatus();
   return Guard([&] {
-    CheckLayer("conditioning: layer", frame.header().layer());
-    CheckConditioningFits(SizeOf(frame.header()), facts_);
+    const v1::ConditioningHeader& header = frame.header();
+    CheckLayer("conditioning: layer", header.layer());
+    CheckConditioningFits(SizeOf(header), facts_);
+    // Embeddings of unknown origin do not say how many tokens they are of: at least as many as rows.
+    CheckTokenLimit(receiver == &negative_ ? "negative prompt" : "prompt",
+                    std::max(header.token_count(), header.rows()), limits_.prompt_tokens);
   });
 }
 

@@ -9,6 +9,7 @@
 #include "common/wire/conditioning_codec.h"
 #include "diptych/v1/render.pb.h"
 #include "render_node/jobs/job.h"
+#include "render_node/jobs/operator_limits.h"
 #include "render_node/jobs/uploaded_conditioning.h"
 #include "render_node/pipeline/picture_renderer.h"
 
@@ -25,7 +26,7 @@ struct ValidSubmission {
 class SubmissionReader {
  public:
   // `facts` must outlive the reader; an unset shift becomes facts.default_shift.
-  SubmissionReader(const RendererFacts& facts, int64_t prompt_byte_limit);
+  SubmissionReader(const RendererFacts& facts, int64_t prompt_byte_limit, const OperatorLimits& limits = {});
 
   //   INVALID_ARGUMENT     a message out of place, or a field of the spec out of range (named)
   //   FAILED_PRECONDITION  a header of conditioning that this DiT does not take, before any of its bytes is kept
@@ -41,6 +42,7 @@ class SubmissionReader {
 
   const RendererFacts& facts_;
   const int64_t prompt_byte_limit_;
+  const OperatorLimits limits_;
   std::optional<JobSpec> spec_;
   std::optional<ConditioningReceiver> positive_;  // set once its stream has begun
   std::optional<ConditioningReceiver> negative_;

@@ -300,6 +300,8 @@ TEST_F(RunTest, ShowsTheNodes) {
   ASSERT_EQ(RunWithRenderer({"nodes", "--json"}), kExitDone);
   const json nodes = json::parse(out_.str());
   EXPECT_EQ(nodes["renderer"]["cap_feat_dim"], 2);
+  EXPECT_EQ(nodes["renderer"]["limits"],
+            json::parse(R"({"pixels": 1048576, "steps": null, "prompt_tokens": null, "client_pictures": 20})"));
   EXPECT_EQ(nodes["encoders"][0]["width"], 2);
   EXPECT_EQ(nodes["encoders"][0]["state"], "up");
   EXPECT_EQ(nodes["encoders"][0]["in_flight"], 3);
@@ -311,6 +313,8 @@ TEST_F(RunTest, ShowsTheNodes) {
   ASSERT_EQ(RunWithRenderer({"nodes"}), kExitDone);
   EXPECT_EQ(nodes["state_folder"], json::parse(R"({"free_bytes": 7000000000, "problem": ""})"));
   EXPECT_NE(out_.str().find("encoder 10.0.0.1:1"), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find("  allows       at most 1048576 pixels, 20 waiting pictures a client\n"), std::string::npos)
+      << out_.str();
   EXPECT_NE(out_.str().find("  state folder 7000.0 MB free\n"), std::string::npos) << out_.str();
   EXPECT_NE(out_.str().find(", encodes 3 now\n"), std::string::npos) << out_.str();
   EXPECT_NE(out_.str().find("encoder 10.0.0.2:1  refused: another model\n"), std::string::npos) << out_.str();

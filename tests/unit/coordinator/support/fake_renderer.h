@@ -113,6 +113,8 @@ class FakeRenderer final : public v1::Renderer::Service {
     response->set_cap_feat_dim(2);
     response->set_row_limit(64);
     response->set_size_multiple(16);
+    response->set_max_pixels(1'048'576);
+    response->set_client_queue_limit(20);
     response->set_dtype("float32");
     response->set_device("cpu");
     v1::EncoderStatus* encoder = response->add_encoders();

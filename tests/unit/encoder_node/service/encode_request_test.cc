@@ -51,6 +51,7 @@ TEST(EncodeRequest, TakesWhatTheClientAsksFor) {
   request.set_layer(-5);
   request.set_long_prompt_mode(v1::LONG_PROMPT_MODE_POOL);
   request.set_row_limit(1504);
+  request.set_token_limit(900);
   request.set_expected_model_fingerprint(std::string(64, 'a'));
   request.mutable_prompt()->set_system("You paint.");
   const absl::StatusOr<ValidEncodeRequest> valid = Validate(request);
@@ -59,6 +60,7 @@ TEST(EncodeRequest, TakesWhatTheClientAsksFor) {
   EXPECT_EQ(valid->parameters.layer, -5);
   EXPECT_EQ(valid->parameters.long_prompt_mode, LongPromptMode::kPool);
   EXPECT_EQ(valid->parameters.row_limit, 1504);
+  EXPECT_EQ(valid->parameters.token_limit, 900);
 }
 
 TEST(EncodeRequest, TheEmptyPromptIsValid) { EXPECT_TRUE(Validate(Request("")).ok()); }
@@ -135,6 +137,7 @@ TEST(EncodeRequest, RefusesALayerThatTheModelHasNot) {
 
 TEST(EncodeRequest, RefusesANegativeRowLimitAndAnUnknownMode) {
   ExpectRefused([](auto* r) { r->set_row_limit(-1); }, "row_limit -1 is negative");
+  ExpectRefused([](auto* r) { r->set_token_limit(-1); }, "token_limit -1 is negative");
   ExpectRefused([](auto* r) { r->set_long_prompt_mode(static_cast<v1::LongPromptMode>(77)); }, "mode number 77");
 }
 

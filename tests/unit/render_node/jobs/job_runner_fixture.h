@@ -71,7 +71,8 @@ class JobRunnerTest : public testing::Test {
                                                          .finish = finish_,
                                                          .events = events,
                                                          .preview = preview_,
-                                                         .batch = batch_});
+                                                         .batch = batch_,
+                                                         .max_prompt_tokens = max_prompt_tokens_});
   }
   std::string Submit(const JobSpec& spec, const UploadedConditioning& uploaded = {}) {
     return queue_->Submit(spec, uploaded)->id;
@@ -98,6 +99,7 @@ class JobRunnerTest : public testing::Test {
   PreviewEncoder preview_;
   QueueLimits limits_;
   int64_t batch_ = 1;
+  int64_t max_prompt_tokens_ = 0;
   std::mutex changes_mutex_;
   std::string changes_;  // read when the workers have stopped
   std::atomic<int> store_failures_ = 0;

@@ -60,6 +60,19 @@ TEST_F(JobRunnerTest, SaysHowManyTilesOfThePictureAreDecoded) {
   EXPECT_EQ(seen, (std::vector<std::string>{"decoding 1 of 2", "decoding 2 of 2"}));
 }
 
+TEST_F(JobRunnerTest, FailsAJobAloneWhosePromptHasMoreTokensThanAreAllowed) {
+  max_prompt_tokens_ = 2;  // the fake's conditioning is of 3
+  const std::string id = Submit(SpecOf("cat"));
+  Start();
+  const Job job = Ended(id);
+  EXPECT_EQ(job.state, kFailed);
+  EXPECT_EQ(job.error_code, "INVALID_ARGUMENT");
+  EXPECT_EQ(job.error, "the prompt has 3 tokens; this renderer allows at most 2 (render.max_prompt_tokens)");
+  ASSERT_EQ(source_.requests.size(), 1u);
+  EXPECT_EQ(source_.requests[0].token_limit, 2) << "the encoder can refuse it before the work";
+  EXPECT_EQ(source_.requests[0].client, job.spec.client);
+}
+
 TEST_F(JobRunnerTest, AsksTheSourceForWhatTheSpecSays) {
   JobSpec spec = SpecOf("cat");
   spec.layer = -1;

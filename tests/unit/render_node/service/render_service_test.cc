@@ -370,6 +370,15 @@ TEST_F(RenderServiceTest, TellsWhySubmissionsWereRefused) {
   EXPECT_EQ(refusals_, std::vector<absl::StatusCode>(2, absl::StatusCode::kInvalidArgument));
 }
 
+TEST_F(RenderServiceTest, RefusesMoreStepsThanItsOperatorAllows) {
+  v1::JobSpec spec = SampleSpec();
+  spec.set_steps(101);
+  v1::SubmitResponse response;
+  const grpc::Status status = RendererInTest::Submit({SpecMessage(spec)}, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status.error_message(), "101 steps are asked for; this renderer allows at most 100 (render.max_steps)");
+}
+
 TEST_F(RenderServiceTest, DescribesWhatIsLoadedAndWhoIsWaiting) {
   renderer_.HoldBefore(0);
   Await(Submit(SampleSpec()), v1::JOB_STATE_RENDERING);
@@ -392,6 +401,10 @@ TEST_F(RenderServiceTest, DescribesWhatIsLoadedAndWhoIsWaiting) {
   EXPECT_EQ(response.tile_size(), 512);
   EXPECT_EQ(response.tile_overlap(), 64);
   EXPECT_EQ(response.tiles_beyond(), 768);
+  EXPECT_EQ(response.max_pixels(), 1024 * 1024);
+  EXPECT_EQ(response.max_steps(), 100);
+  EXPECT_EQ(response.max_prompt_tokens(), 900);
+  EXPECT_EQ(response.client_queue_limit(), 500);
   EXPECT_EQ(response.queued(), 1);
   EXPECT_EQ(response.running(), 1);
   ASSERT_EQ(response.encoders_size(), 1);

@@ -87,7 +87,7 @@ RendererInTest::RendererInTest() : root_(NewFolder()) {
   store_ = std::make_unique<SqliteJobStore>(*folder_, SystemRandom());
   pictures_ = std::make_unique<PictureStore>(folder_->pictures());
   checkpoints_ = std::make_unique<CheckpointStore>(folder_->checkpoints());
-  queue_ = std::make_unique<JobQueue>(*store_, scheduler_, clock_, QueueLimits{});
+  queue_ = std::make_unique<JobQueue>(*store_, scheduler_, clock_, QueueLimits{.client_waiting = 500});
   service_ = std::make_unique<RenderService>(*MakeLogger("test", LogLevel::kError));
   absl::StatusOr<std::unique_ptr<ServerRunner>> server =
       ServerRunner::Start({"127.0.0.1", 0}, {{v1::Renderer::service_full_name(), service_.get()}});
@@ -114,6 +114,7 @@ void RendererInTest::Open() {
   parts.queue = queue_.get();
   parts.pictures = pictures_.get();
   parts.facts = renderer_.facts();
+  parts.limits = {.pixels = 1024 * 1024, .steps = 100, .prompt_tokens = 900};
   parts.encoders = [] {
     std::vector<v1::EncoderStatus> encoders(1);
     encoders[0].set_address("127.0.0.1:9");

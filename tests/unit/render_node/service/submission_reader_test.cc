@@ -14,9 +14,10 @@ namespace {
 constexpr int64_t kPromptByteLimit = 100;
 
 // What the reader says of these messages in this order.
-absl::StatusOr<ValidSubmission> Read(const std::vector<v1::SubmitRequest>& messages) {
+absl::StatusOr<ValidSubmission> Read(const std::vector<v1::SubmitRequest>& messages,
+                                     const OperatorLimits& limits = {}) {
   const RendererFacts facts = SampleFacts();
-  SubmissionReader reader(facts, kPromptByteLimit);
+  SubmissionReader reader(facts, kPromptByteLimit, limits);
   for (const v1::SubmitRequest& message : messages) {
     if (absl::Status s = reader.Add(message); !s.ok()) return s;
   }
@@ -80,6 +81,22 @@ TEST(SubmissionReader, TakesAPromptAndWritesTheShiftDown) {
   EXPECT_EQ(submission->spec.shift, SampleFacts().default_shift);
   EXPECT_FALSE(submission->spec.negative);
   EXPECT_FALSE(submission->uploaded.positive);
+}
+
+TEST(SubmissionReader, RefusesWhatTheOperatorDoesNotAllow) {
+  const std::vector<v1::SubmitRequest> spec = {SpecMessage(SampleSpec())};  // 32x16, 3 steps
+  EXPECT_TRUE(Read(spec, {.pixels = 512, .steps = 3, .prompt_tokens = 1}).ok()) << "tokens are not known yet";
+  EXPECT_EQ(Read(spec, {.pixels = 511}).status().message(),
+            "a picture of 32x16 has 512 pixels; this renderer allows at most 511 (render.max_pixels)");
+  EXPECT_EQ(Read(spec, {.steps = 2}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(SubmissionReader, RefusesUploadedRowsOfMoreTokensThanAreAllowedAtTheirHeader) {
+  std::vector<v1::SubmitRequest> messages = {SpecMessage(SampleSpec())};
+  messages.push_back(PositiveMessages(SampleConditioning(5, 1))[0]);
+  EXPECT_EQ(Read(messages, {.prompt_tokens = 4}).status().message(),
+            "the prompt has 5 tokens; this renderer allows at most 4 (render.max_prompt_tokens)");
+  EXPECT_EQ(Read(messages, {.prompt_tokens = 5}).status().code(), absl::StatusCode::kDataLoss) << "the rest is missing";
 }
 
 TEST(SubmissionReader, AnEmptyPromptIsAPrompt) {
