@@ -1,7 +1,11 @@
 // From Cancel to a renderer that works on nothing, beside the time of a step. Needs a running pair that nobody else
 // uses:
 //   bench/cancel_latency --render HOST:PORT [--width 512 --height 512 --rounds 20]
-// Cancels jobs at random moments of a step and of the decoder; the bound is one step plus 50 ms.
+//   bench/cancel_latency --render HOST:PORT --large 8192 [--rounds 5 --spread 5000]
+// Cancels jobs at random moments of a step and of the decoder; the bound is one step plus 50 ms. With --large,
+// a side in pixels, no step is waited for: it cancels at random moments of the first --spread ms of painting, and once
+// more of the decoder where --decoder 1 says so and a step of that size can be waited for. Then what is uninterruptible
+// shows.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -79,14 +83,33 @@ class Rounds {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto args = diptych::bench::Arguments(
-      argc, argv, {{"render", "127.0.0.1:7872"}, {"width", "512"}, {"height", "512"}, {"rounds", "20"}});
+  auto args = diptych::bench::Arguments(argc, argv,
+                                        {{"render", "127.0.0.1:7872"},
+                                         {"width", "512"},
+                                         {"height", "512"},
+                                         {"rounds", "20"},
+                                         {"large", "0"},
+                                         {"spread", "5000"},
+                                         {"decoder", "0"}});
   try {
     const auto client = Value(diptych::RenderClient::Make(args["render"], false, std::chrono::seconds(30)));
     diptych::PictureRequest request;
     request.prompt.emplace().user = "a red circle to the left of a blue square";
     request.width = std::stoi(args["width"]);
     request.height = std::stoi(args["height"]);
+    if (const int32_t side = std::stoi(args["large"]); side > 0) {
+      request.width = request.height = side;
+      Rounds rounds(*client, request, std::stoi(args["rounds"]));
+      rounds.Run("while it is painted", 9, std::stod(args["spread"]),
+                 [](const JobView& job) { return job.state == State::kRendering; });
+      std::printf("\n");
+      if (args["decoder"] == "1") {
+        rounds.Run("in the decoder", 1, std::stod(args["spread"]),
+                   [](const JobView& job) { return job.state == State::kDecoding; });
+        std::printf("\n");
+      }
+      return 0;
+    }
     Rounds rounds(*client, request, std::stoi(args["rounds"]));
     const double step_ms = rounds.StepMs();
     rounds.Run("in a step", 1000, step_ms, [](const JobView& job) { return job.step >= 1; });

@@ -1,9 +1,11 @@
 // Time of one DiT evaluation: the network that paints, without caption refinement, which runs once per job.
+// --piece-gflops 1000000 cuts nothing, however large (common/nn/pieces.h).
 #include <ATen/ATen.h>
 
 #include "bench/support/contender.h"
 #include "common/model_config/json_facts.h"
 #include "common/nn/compute.h"
+#include "common/nn/pieces.h"
 #include "common/weights/checkpoint.h"
 #include "common/weights/weight_view.h"
 #include "render_node/dit/context_refiner.h"
@@ -20,6 +22,7 @@ int main(int argc, char** argv) {
                                 {"busy", "0"},
                                 {"rounds", "5"},
                                 {"rows", "40"},
+                                {"piece-gflops", "0"},
                                 {"width", "512"},
                                 {"height", "512"}});
   const std::string path = args["transformer"];
@@ -35,6 +38,8 @@ int main(int argc, char** argv) {
   const at::Tensor caption = sampler::InitialNoise(7, 1, std::stoll(args["rows"]), config.cap_feat_dim)[0];
   const auto canvas = dit.Prepare(h, w, refiner.Refine(caption.to(device)));
   const at::Tensor latent = sampler::InitialNoise(42, config.in_channels, h, w).to(device);
+  const Pause nobody_leaves = [] {};
+  const nn::PauseScope scope(nobody_leaves, std::stod(args["piece-gflops"]) * 1e9);
   bench::Contend([&] { dit.Velocity(latent, 0.5, *canvas).sum().item<float>(); }, neighbours,
                  std::stoi(args["rounds"]));
 }

@@ -6,6 +6,7 @@
 #include "bench/support/contender.h"
 #include "common/model_config/json_facts.h"
 #include "common/nn/compute.h"
+#include "common/nn/pieces.h"
 #include "common/weights/checkpoint.h"
 #include "common/weights/weight_view.h"
 #include "encoder_node/qwen3/model.h"
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
                                 {"threads", "0"},
                                 {"busy", "0"},
                                 {"rounds", "5"},
+                                {"piece-gflops", "0"},
                                 {"tokens", "22"}});
   const std::string path = args["text-encoder"];
   bench::BusyNeighbours neighbours(std::stoi(args["busy"]));
@@ -29,6 +31,8 @@ int main(int argc, char** argv) {
       qwen3::Config::Parse(ReadTextFile(path + "/config.json"), path));
   std::vector<int64_t> ids(std::stoll(args["tokens"]));
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i * 37 % 200);
-  bench::Contend([&] { model.HiddenState(ids, -2, CancelToken()).sum().item<float>(); }, neighbours,
+  const Pause nobody_leaves = [] {};
+  const nn::PauseScope scope(nobody_leaves, std::stod(args["piece-gflops"]) * 1e9);  // 1000000: nothing is cut
+  bench::Contend([&] { model.HiddenState(ids, -2, nobody_leaves).sum().item<float>(); }, neighbours,
                  std::stoi(args["rounds"]));
 }

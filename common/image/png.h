@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/concurrency/pause.h"
 #include "common/image/picture.h"
 
 namespace diptych {
@@ -17,7 +18,8 @@ using PngText = PictureText;
 // Equal input gives equal bytes with the same zlib: fixed compression level and filter, no time stamp.
 // Throws Error(kInvalidArgument) for a picture without pixels, or whose bytes do not match its size, or beyond
 // PngLimits' sizes, and for a keyword that is not 1 to 79 printable ASCII characters or a text with a NUL byte.
-std::string EncodePng(const Picture& picture, const PngText& text);
+// Pauses once in some dozen rows.
+std::string EncodePng(const Picture& picture, const PngText& text, const Pause& pause = {});
 
 struct PngLimits {
   uint32_t max_side = 16384;                // pixels; of what is decoded

@@ -20,6 +20,8 @@ constexpr int kCompressionLevel = 1;
 constexpr int kStrategy = Z_RLE;
 constexpr int kFilter = PNG_FILTER_AVG;
 
+constexpr int32_t kRowsBetweenPauses = 64;
+
 [[noreturn]] void Refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 void CheckPicture(const Picture& picture) {
@@ -80,10 +82,10 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  std::string Write(const Picture& picture, const PngText& text) {
+  std::string Write(const Picture& picture, const PngText& text, const Pause& pause) {
     const std::vector<png_text> chunks = Chunks(text);
     out_.reserve(picture.rgb.size() / 2);
-    if (!WriteAll(picture, chunks)) throw Error(ErrorCode::kInternal, std::string("libpng: ") + message_);
+    if (!WriteAll(picture, chunks, pause)) throw Error(ErrorCode::kInternal, std::string("libpng: ") + message_);
     return std::move(out_);
   }
 
@@ -105,7 +107,8 @@ class Writer {
   }
   static void OnFlush(png_structp) {}
 
-  bool WriteAll(const Picture& picture, const std::vector<png_text>& chunks) {
+  // What `pause` throws passes through no function of libpng.
+  bool WriteAll(const Picture& picture, const std::vector<png_text>& chunks, const Pause& pause) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_write_fn(png_, this, OnBytes, OnFlush);
     png_set_compression_level(png_, kCompressionLevel);
@@ -116,6 +119,7 @@ class Writer {
     if (!chunks.empty()) png_set_text(png_, info_, chunks.data(), static_cast<int>(chunks.size()));
     png_write_info(png_, info_);
     for (int32_t y = 0; y < picture.height; ++y) {
+      if (pause && y % kRowsBetweenPauses == 0) pause();
       png_write_row(png_, picture.rgb.data() + 3 * static_cast<size_t>(picture.width) * static_cast<size_t>(y));
     }
     png_write_end(png_, nullptr);
@@ -130,9 +134,9 @@ class Writer {
 
 }  // namespace
 
-std::string EncodePng(const Picture& picture, const PngText& text) {
+std::string EncodePng(const Picture& picture, const PngText& text, const Pause& pause) {
   CheckPicture(picture);
-  return Writer().Write(picture, text);
+  return Writer().Write(picture, text, pause);
 }
 
 }  // namespace diptych

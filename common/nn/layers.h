@@ -1,5 +1,5 @@
-// The few operations that the models share. Tensors are given as [..., features]; weights as in the checkpoint, [out,
-// in].
+// The few operations that the models share. Products and attention pause (pieces.h). Tensors are given as [...,
+// features]; weights as in the checkpoint, [out, in].
 #pragma once
 
 #include <ATen/ATen.h>
@@ -12,7 +12,8 @@ namespace diptych::nn {
 struct Linear {
   Linear(const WeightView& w, int64_t out, int64_t in, bool with_bias)
       : weight((w / "weight").Tensor({out, in})), bias(with_bias ? (w / "bias").Tensor({out}) : at::Tensor()) {}
-  at::Tensor operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+  at::Tensor operator()(const at::Tensor& x) const;
+  double flops_per_row() const { return 2.0 * static_cast<double>(weight.numel()); }
   const at::Tensor weight, bias;
 };
 
@@ -29,6 +30,7 @@ struct RmsNorm {
 struct SwiGlu {
   SwiGlu(Linear gate, Linear up, Linear down) : gate(std::move(gate)), up(std::move(up)), down(std::move(down)) {}
   at::Tensor operator()(const at::Tensor& x) const { return down(at::silu(gate(x)).mul_(up(x))); }
+  double flops_per_row() const { return gate.flops_per_row(); }  // of one of its three products
   const Linear gate, up, down;
 };
 

@@ -1,4 +1,4 @@
-// Named taps: how a test looks inside a model, and a cancelled job leaves it, without the model knowing about either.
+// Named taps: how a test looks inside a model without the model knowing about it.
 #pragma once
 
 #include <functional>

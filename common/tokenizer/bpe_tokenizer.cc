@@ -22,6 +22,8 @@ namespace {
 // Far above any prompt; composed text stays below the 4 GiB of a piece.
 constexpr size_t kMaxTextBytes = size_t{256} << 20;
 
+constexpr size_t kBytesBetweenPauses = size_t{64} << 10;
+
 TextFile ReadTextFile(const std::filesystem::path& path) {
   constexpr int64_t kMost = int64_t{1} << 30;  // Qwen's has 11 MB
   return {path.string(), ReadWholeFile(path.string(), kMost)};
@@ -81,7 +83,7 @@ BpeTokenizer BpeTokenizer::Load(const std::string& folder) {
   return tokenizer;
 }
 
-std::vector<int64_t> BpeTokenizer::Encode(std::string_view text) const {
+std::vector<int64_t> BpeTokenizer::Encode(std::string_view text, const Pause& pause) const {
   if (text.size() > kMaxTextBytes) {
     throw Error(ErrorCode::kInvalidArgument, "the text has " + std::to_string(text.size()) +
                                                  " bytes, expected at most " + std::to_string(kMaxTextBytes));
@@ -89,13 +91,21 @@ std::vector<int64_t> BpeTokenizer::Encode(std::string_view text) const {
   CheckUtf8("the text", text);
   std::vector<int64_t> ids;
   Bpe::Scratch scratch;
+  size_t since_pause = 0;
   for (const AddedTokenMatcher::Segment& segment : added_tokens_.Split(text)) {
     if (segment.id >= 0) {
       ids.push_back(segment.id);
       continue;
     }
     const std::string composed = ComposeNfc(segment.text);
-    for (const std::string_view piece : pre_tokenizer_.Split(composed)) bpe_.Encode(piece, scratch, ids);
+    for (const std::string_view piece : pre_tokenizer_.Split(composed)) {
+      bpe_.Encode(piece, scratch, ids);
+      since_pause += piece.size();
+      if (pause && since_pause >= kBytesBetweenPauses) {
+        since_pause = 0;
+        pause();
+      }
+    }
   }
   return ids;
 }

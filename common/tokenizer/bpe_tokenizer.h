@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/concurrency/pause.h"
 #include "common/tokenizer/added_tokens.h"
 #include "common/tokenizer/bpe.h"
 #include "common/tokenizer/pre_tokenizer.h"
@@ -29,8 +30,8 @@ class BpeTokenizer {
 
   // Token ids of the text; nothing is added in front or behind. Added tokens are found in the raw text, the rest is
   // composed (NFC) segment by segment, split and merged. Throws Error(kInvalidArgument) for invalid UTF-8 and for more
-  // than 256 MiB.
-  std::vector<int64_t> Encode(std::string_view text) const;
+  // than 256 MiB. Pauses once in about 64 KiB of pieces.
+  std::vector<int64_t> Encode(std::string_view text, const Pause& pause = {}) const;
 
   // The text of the tokens, U+FFFD where their bytes are not UTF-8. Ids without a token (unused rows of an embedding)
   // have no text. skip_special leaves out the special added tokens.

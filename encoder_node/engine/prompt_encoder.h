@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/concurrency/cancel_token.h"
+#include "common/concurrency/pause.h"
 #include "common/conditioning/conditioning.h"
 #include "common/memory/machine_facts.h"
 #include "common/source_files/model_news.h"
@@ -33,17 +33,19 @@ struct EncodeParameters {
   int64_t token_limit = 0;  // a prompt of more is refused before the work; 0: no limit
 };
 
-// Thread-safe: calls may come from any thread; an implementation may run them one after another.
+// Thread-safe. Calls at once work at once, on the same cores: who wants them one after another gives turns.
 class PromptEncoder {
  public:
   virtual ~PromptEncoder() = default;
 
   virtual const EncoderFacts& facts() const = 0;
 
-  // Throws Error: kInvalidArgument (text is not UTF-8, layer out of range, negative limit), kCancelled (looked at
-  // between two layers), kUnavailable (as ThrowIfChanged; no rows of other weights than the facts say get out).
+  // `pause` is called now and then, about each second or more often; what it throws ends the work, and while it blocks
+  // another call may work. Throws Error: kInvalidArgument (text is not UTF-8, layer out of range, negative limit, more
+  // tokens than are allowed or the model takes), kUnavailable (as ThrowIfChanged; no rows of other weights than the
+  // facts say get out).
   virtual Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
-                              const CancelToken& cancel) = 0;
+                              const Pause& pause) = 0;
 
   // What the text model reads; for the log. Throws Error(kInvalidArgument) for text that is not UTF-8.
   virtual std::vector<int64_t> TokenIds(const std::string& formatted_text) const = 0;

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <cstring>
-#include <mutex>
 #include <utility>
 
 #include "common/concurrency/apart.h"
@@ -114,20 +113,26 @@ class TextEncoder : public PromptEncoder {
   ModelNews LookAtFiles() override { return files_.Look(); }
 
   Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
-                      const CancelToken& cancel) override {
+                      const Pause& pause) override {
     model_.StateIndex(parameters.layer);  // refuse before the work
     if (parameters.row_limit < 0) throw Error(ErrorCode::kInvalidArgument, "row_limit must not be negative");
-    const std::vector<int64_t> ids = tokenizer_.Encode(formatted_text);
+    const std::vector<int64_t> ids = tokenizer_.Encode(formatted_text, pause);
     CheckTokenLimit("prompt", static_cast<int64_t>(ids.size()), parameters.token_limit);
     const int64_t most = model_.config().max_position_embeddings;
     if (static_cast<int64_t>(ids.size()) > most) {
       throw Error(ErrorCode::kInvalidArgument, "the prompt has " + std::to_string(ids.size()) +
                                                    " tokens, this text model takes at most " + std::to_string(most));
     }
-    const std::lock_guard one_at_a_time(mutex_);
-    nn::SetThreads(ThreadsWorthwhile(LayerFlop(config_, static_cast<double>(ids.size())), threads_));
+    // Who works while this one pauses may have set others; where a sum is cut shall not depend on that.
+    const int threads = ThreadsWorthwhile(LayerFlop(config_, static_cast<double>(ids.size())), threads_);
+    nn::SetThreads(threads);
+    const Pause pause_and_go_on = [&] {
+      if (!pause) return;
+      pause();
+      nn::SetThreads(threads);
+    };
     files_.ThrowIfChanged();
-    at::Tensor rows = model_.HiddenState(ids, parameters.layer, cancel);  // [T, width]
+    at::Tensor rows = model_.HiddenState(ids, parameters.layer, pause_and_go_on);  // [T, width]
     if (parameters.row_limit > 0) rows = FitRows(rows, parameters.row_limit, parameters.long_prompt_mode);
     rows = rows.to(at::kCPU).contiguous();
     files_.ThrowIfChanged();
@@ -165,7 +170,6 @@ class TextEncoder : public PromptEncoder {
   const qwen3::Model model_;
   EncoderFacts facts_;
   ModelFiles files_;
-  std::mutex mutex_;  // one forward pass at a time: it uses all cores already
 };
 
 // Calls come in on whatever thread the server has.
@@ -174,9 +178,9 @@ class TextEncoderApart : public PromptEncoder {
   explicit TextEncoderApart(std::unique_ptr<TextEncoder> encoder) : encoder_(std::move(encoder)) {}
   const EncoderFacts& facts() const override { return encoder_->facts(); }
   Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
-                      const CancelToken& cancel) override {
+                      const Pause& pause) override {
     Conditioning conditioning;
-    RunApart([&] { conditioning = encoder_->Encode(formatted_text, parameters, cancel); });
+    RunApart([&] { conditioning = encoder_->Encode(formatted_text, parameters, pause); });
     return conditioning;
   }
   std::vector<int64_t> TokenIds(const std::string& formatted_text) const override {

@@ -7,6 +7,7 @@
 
 #include "common/error/error.h"
 #include "common/nn/layers.h"
+#include "common/nn/pieces.h"
 #include "common/weights/weight_view.h"
 
 namespace diptych::qwen3 {
@@ -28,11 +29,11 @@ struct Rotation {
     sin = both.sin().to(activations);
   }
 
-  // Rotate-half: pairs (i, i + d/2).  x [T, heads, d] -> same
-  at::Tensor operator()(const at::Tensor& x) const {
+  // Rotate-half: pairs (i, i + d/2). x holds the tokens from `first` on.  x [T, heads, d] -> same
+  at::Tensor operator()(const at::Tensor& x, int64_t first) const {
     const int64_t half = x.size(-1) / 2;
     const at::Tensor turned = at::cat({x.slice(-1, half).neg(), x.slice(-1, 0, half)}, -1);
-    return (x * cos).add_(turned.mul_(sin));
+    return (x * cos.narrow(0, first, x.size(0))).add_(turned.mul_(sin.narrow(0, first, x.size(0))));
   }
 
   at::Tensor cos, sin;  // [T, 1, d]
@@ -52,12 +53,22 @@ struct Attention {
 
   at::Tensor operator()(const at::Tensor& x, const Rotation& rotate) const {  // x [T, D]
     const int64_t tokens = x.size(0);
-    const at::Tensor q = rotate(q_norm(q_proj(x).view({tokens, heads, head_dim})));     // [T, H, d]
-    const at::Tensor k = rotate(k_norm(k_proj(x).view({tokens, kv_heads, head_dim})));  // [T, K, d]
-    const at::Tensor v = v_proj(x).view({tokens, kv_heads, head_dim});                  // [T, K, d]
+    const auto in_pieces = [](const Linear& project, const at::Tensor& y, const auto& after) {
+      return nn::ByRows(y, project.flops_per_row(),
+                        [&](const at::Tensor& rows, int64_t first) { return after(project(rows), first); });
+    };
+    const auto turned = [&](const RmsNorm& norm, int64_t own_heads) {
+      return [&norm, &rotate, own_heads, this](const at::Tensor& y, int64_t first) {
+        return rotate(norm(y.view({y.size(0), own_heads, head_dim})), first);
+      };
+    };
+    const auto as_it_is = [](const at::Tensor& y, int64_t) { return y; };
+    const at::Tensor q = in_pieces(q_proj, x, turned(q_norm, heads));                        // [T, H, d]
+    const at::Tensor k = in_pieces(k_proj, x, turned(k_norm, kv_heads));                     // [T, K, d]
+    const at::Tensor v = in_pieces(v_proj, x, as_it_is).view({tokens, kv_heads, head_dim});  // [T, K, d]
     const at::Tensor mixed =
         nn::Attention(q.transpose(0, 1), ForEachQueryHead(k), ForEachQueryHead(v), /*causal=*/true);  // [H, T, d]
-    return o_proj(mixed.transpose(0, 1).reshape({tokens, heads * head_dim}));                         // [T, D]
+    return in_pieces(o_proj, mixed.transpose(0, 1).reshape({tokens, heads * head_dim}), as_it_is);    // [T, D]
   }
 
   // Key/value head g serves query heads g*H/K ..  x [T, K, d] -> [H, T, d]
@@ -81,7 +92,8 @@ struct Layer {
 
   at::Tensor operator()(const at::Tensor& x, const Rotation& rotate) const {  // x [T, D] -> [T, D]
     const at::Tensor h = x + self_attn(input_layernorm(x), rotate);
-    return h + mlp(post_attention_layernorm(h));
+    return nn::ByRows(h, mlp.flops_per_row(),
+                      [&](const at::Tensor& rows, int64_t) { return rows + mlp(post_attention_layernorm(rows)); });
   }
 
   const RmsNorm input_layernorm;
@@ -121,7 +133,7 @@ int64_t Model::StateIndex(int64_t layer) const {
   return states + layer;
 }
 
-at::Tensor Model::HiddenState(const std::vector<int64_t>& ids, int64_t layer, const CancelToken& cancel,
+at::Tensor Model::HiddenState(const std::vector<int64_t>& ids, int64_t layer, const Pause& pause,
                               const Tap& tap) const {
   const int64_t last = StateIndex(layer);
   if (ids.empty()) throw Error(ErrorCode::kInvalidArgument, "no tokens to encode");
@@ -133,6 +145,7 @@ at::Tensor Model::HiddenState(const std::vector<int64_t>& ids, int64_t layer, co
     }
   }
   const at::InferenceMode no_gradients;
+  const nn::PauseScope scope(pause);
   const Network& net = *network_;
   const at::Tensor index = at::tensor(ids, at::kLong).to(net.embed_tokens.device());
   const Rotation rotate(static_cast<int64_t>(ids.size()), config_, net.embed_tokens.options());
@@ -140,7 +153,7 @@ at::Tensor Model::HiddenState(const std::vector<int64_t>& ids, int64_t layer, co
   at::Tensor x = net.embed_tokens.index_select(0, index);  // [T, D]
   if (tap) tap("hidden.0", x);
   for (int64_t i = 0; i < last; ++i) {
-    cancel.ThrowIfCancelled();
+    if (pause) pause();
     x = net.layers[i](x, rotate);
     if (i + 1 == config_.num_hidden_layers) x = net.norm(x);
     if (tap) tap("hidden." + std::to_string(i + 1), x);

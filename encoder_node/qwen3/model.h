@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "common/concurrency/cancel_token.h"
+#include "common/concurrency/pause.h"
 #include "common/nn/tap.h"
 #include "encoder_node/qwen3/config.h"
 
@@ -32,9 +32,9 @@ class Model {
   int64_t StateIndex(int64_t layer) const;
 
   // ids [T], each below vocab_size, T >= 1 -> [T, hidden_size] in the compute dtype, on the model's device. Runs the
-  // layers up to the one asked and none beyond. Taps: "hidden.0" .. "hidden.n". Throws Error(kCancelled) between
-  // layers.
-  at::Tensor HiddenState(const std::vector<int64_t>& ids, int64_t layer, const CancelToken& cancel,
+  // layers up to the one asked and none beyond. Taps: "hidden.0" .. "hidden.n". Pauses before each layer and inside
+  // (common/nn/pieces.h).
+  at::Tensor HiddenState(const std::vector<int64_t>& ids, int64_t layer, const Pause& pause = {},
                          const Tap& tap = {}) const;
 
  private:

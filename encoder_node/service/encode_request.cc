@@ -55,6 +55,8 @@ absl::StatusOr<ValidEncodeRequest> ValidateEncodeRequest(const v1::EncodeRequest
   absl::StatusOr<std::string> text = FormattedText(request.prompt(), prompt_byte_limit);
   if (!text.ok()) return text.status();
   valid.formatted_text = *std::move(text);
+  constexpr size_t kLongestClient = 256;  // bytes that count
+  valid.client = request.client().substr(0, kLongestClient);
   return valid;
 }
 

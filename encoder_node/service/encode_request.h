@@ -13,6 +13,7 @@ namespace diptych {
 struct ValidEncodeRequest {
   std::string formatted_text;  // UTF-8
   EncodeParameters parameters;
+  std::string client;  // who takes turns with others; empty: not said
 };
 
 // encoder.proto says which fields are required and which error each violation gives. The message names the field, its

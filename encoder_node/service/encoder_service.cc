@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/net/grpc_status.h"
+#include "common/net/peer.h"
 #include "common/net/poller.h"
 #include "common/status/status.h"
 #include "common/wire/conditioning_codec.h"
@@ -160,13 +161,17 @@ absl::Status EncoderService::EncodeAndSend(grpc::ServerContext* context, const v
   });
   Conditioning conditioning;
   {
-    const Clock::time_point arrival = Clock::now();
-    const TurnQueue::Turn turn = turns_.Wait(cancel);
-    report->waited_ms = MillisecondsSince(arrival);
+    TurnQueue::Turn turn = turns_.Wait(valid->client.empty() ? HostOfPeer(context->peer()) : valid->client, cancel);
+    const double waited_before_ms = turn.waited_ms();
+    report->waited_ms = waited_before_ms;
     cancel.ThrowIfCancelled();
     const Clock::time_point work = Clock::now();
-    conditioning = (*encoder)->Encode(valid->formatted_text, valid->parameters, cancel);
-    report->encode_ms = format_ms + MillisecondsSince(work);
+    conditioning = (*encoder)->Encode(valid->formatted_text, valid->parameters, [&] {
+      cancel.ThrowIfCancelled();
+      turn.LetOthersIn(cancel);
+    });
+    report->waited_ms = turn.waited_ms();
+    report->encode_ms = format_ms + MillisecondsSince(work) - (turn.waited_ms() - waited_before_ms);
   }
   report->tokens = conditioning.header.token_count;
   LogResult(log, conditioning, report->waited_ms, report->encode_ms);

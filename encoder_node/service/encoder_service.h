@@ -21,7 +21,7 @@ struct EncodeReport {
   absl::StatusCode code = absl::StatusCode::kOk;
   int64_t refused_bytes = 0;  // of a request that is not valid
   int64_t tokens = 0;         // of what was encoded
-  double waited_ms = 0;       // for the prompts before it
+  double waited_ms = 0;       // for other prompts, before its work and in the middle
   double encode_ms = 0;       // formatting and encoding; 0: it did not come to its end
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/error/error.h"
+#include "common/nn/pieces.h"
 
 namespace diptych::dit {
 
@@ -29,7 +30,18 @@ at::Tensor RotaryFactors(const std::vector<Position>& positions, const Config& c
   const int64_t tokens = static_cast<int64_t>(positions.size()), half = config.head_dim() / 2;
   at::Tensor angles = at::empty({tokens, half}, at::kFloat);
   float* out = angles.data_ptr<float>();
-  for (const Position& position : positions) {
+  std::vector<double> frequencies[3];  // of each axis
+  for (int axis = 0; axis < 3; ++axis) {
+    const int64_t d = config.axes_dims[axis];
+    for (int64_t k = 0; k < d / 2; ++k) {
+      frequencies[axis].push_back(1.0 /
+                                  std::pow(config.rope_theta, static_cast<double>(2 * k) / static_cast<double>(d)));
+    }
+  }
+  constexpr size_t kPositionsOfAPiece = 1 << 16;
+  for (size_t i = 0; i < positions.size(); ++i) {
+    if (i % kPositionsOfAPiece == kPositionsOfAPiece - 1) nn::Worked(0, angles);
+    const Position& position = positions[i];
     const int64_t place[3] = {position.caption, position.row, position.column};
     for (int axis = 0; axis < 3; ++axis) {
       if (place[axis] < 0 || place[axis] >= config.axes_lens[axis]) {
@@ -37,9 +49,7 @@ at::Tensor RotaryFactors(const std::vector<Position>& positions, const Config& c
                                                      std::to_string(axis) + " is beyond this DiT's table of " +
                                                      std::to_string(config.axes_lens[axis]) + " (axes_lens)");
       }
-      const int64_t d = config.axes_dims[axis];
-      for (int64_t k = 0; k < d / 2; ++k) {
-        const double frequency = 1.0 / std::pow(config.rope_theta, static_cast<double>(2 * k) / static_cast<double>(d));
+      for (const double frequency : frequencies[axis]) {
         *out++ = static_cast<float>(static_cast<double>(place[axis]) * frequency);
       }
     }
@@ -67,9 +77,15 @@ at::Tensor Attention::operator()(const at::Tensor& x, const Layout& layout) cons
   const auto by_head = [this](const at::Tensor& y) {
     return y.view({y.size(0), heads, y.size(1) / heads});
   };  // [S, H, d]
-  const at::Tensor q = Rotate(norm_q(by_head(to_q(x))), layout.factors);
-  const at::Tensor k = Rotate(norm_k(by_head(to_k(x))), layout.factors);
-  const at::Tensor v = by_head(to_v(x));
+  const auto rotated = [&](const nn::Linear& project, const nn::RmsNorm& norm) {
+    return nn::ByRows(x, project.flops_per_row(), [&](const at::Tensor& rows, int64_t begin) {
+      return Rotate(norm(by_head(project(rows))), layout.factors.narrow(0, begin, rows.size(0)));
+    });
+  };
+  const auto in_pieces = [](const nn::Linear& project, const at::Tensor& y) {
+    return nn::ByRows(y, project.flops_per_row(), [&](const at::Tensor& rows, int64_t) { return project(rows); });
+  };
+  const at::Tensor q = rotated(to_q, norm_q), k = rotated(to_k, norm_k), v = by_head(in_pieces(to_v, x));
   std::vector<at::Tensor> mixed;  // of each picture [S of it, H, d]; no mask, which would forbid the fast kernels
   int64_t begin = 0;
   for (const int64_t length : layout.lengths) {
@@ -77,7 +93,7 @@ at::Tensor Attention::operator()(const at::Tensor& x, const Layout& layout) cons
     mixed.push_back(nn::Attention(own(q), own(k), own(v), /*causal=*/false).transpose(0, 1));
     begin += length;
   }
-  return to_out(Joined(mixed).reshape(x.sizes()));
+  return in_pieces(to_out, Joined(mixed).reshape(x.sizes()));
 }
 
 Block::Block(const WeightView& w, const Config& c)
@@ -90,13 +106,24 @@ Block::Block(const WeightView& w, const Config& c)
       ffn_norm1(w / "ffn_norm1", c.dim, c.norm_eps),
       ffn_norm2(w / "ffn_norm2", c.dim, c.norm_eps) {}
 
+// Only attention looks at more than one row: before and after it a long sequence goes in pieces.
 at::Tensor Block::operator()(const at::Tensor& x, const Layout& layout, const Modulation* m) const {
-  if (m == nullptr) {
-    const at::Tensor h = x + attention_norm2(attention(attention_norm1(x), layout));
-    return h + ffn_norm2(feed_forward(ffn_norm1(h)));
-  }
-  const at::Tensor h = x + attention_norm2(attention(attention_norm1(x).mul_(m->scale_msa), layout)).mul_(m->gate_msa);
-  return h + ffn_norm2(feed_forward(ffn_norm1(h).mul_(m->scale_mlp))).mul_(m->gate_mlp);
+  const double norm_flops = nn::kFlopsPerValue * static_cast<double>(x.size(1));
+  const at::Tensor mixed = attention(nn::ByRows(x, norm_flops,
+                                                [&](const at::Tensor& rows, int64_t) {
+                                                  at::Tensor normed = attention_norm1(rows);
+                                                  return m == nullptr ? normed : normed.mul_(m->scale_msa);
+                                                }),
+                                     layout);
+  return nn::ByRows(x, feed_forward.flops_per_row(), [&](const at::Tensor& rows, int64_t begin) {
+    at::Tensor attended = attention_norm2(mixed.narrow(0, begin, rows.size(0)));
+    if (m == nullptr) {
+      const at::Tensor h = rows + attended;
+      return h + ffn_norm2(feed_forward(ffn_norm1(h)));
+    }
+    const at::Tensor h = rows + attended.mul_(m->gate_msa);
+    return h + ffn_norm2(feed_forward(ffn_norm1(h).mul_(m->scale_mlp))).mul_(m->gate_mlp);
+  });
 }
 
 ModulatedBlock::ModulatedBlock(const WeightView& w, const Config& c)

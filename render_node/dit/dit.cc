@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/nn/pieces.h"
 #include "render_node/dit/blocks.h"
 #include "render_node/dit/patchify.h"
 
@@ -46,7 +47,9 @@ struct FinalLayer {
 
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& t_embedding) const {  // [N, D] -> [N, 4 C]
     const at::Tensor scale = adaLN_modulation(at::silu(t_embedding)) + 1;            // here SiLU comes first
-    return linear(at::layer_norm(x, {dim}, {}, {}, 1e-6).mul_(scale));
+    return nn::ByRows(x, nn::kFlopsPerValue * static_cast<double>(dim), [&](const at::Tensor& rows, int64_t) {
+      return linear(at::layer_norm(rows, {dim}, {}, {}, 1e-6).mul_(scale));
+    });
   }
 
   const Linear linear, adaLN_modulation;

@@ -17,7 +17,7 @@ namespace diptych::dit {
 // Everything about one picture that no step changes.
 struct Canvas;
 
-// Immutable after construction; may be called from several threads.
+// Immutable after construction; may be called from several threads. What takes long pauses (common/nn/pieces.h).
 class Dit {
  public:
   Dit(const WeightView& w, const Config& config);

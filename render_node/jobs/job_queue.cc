@@ -15,6 +15,8 @@ namespace diptych {
 namespace {
 
 constexpr double kSaveIntervalMs = 1000;
+constexpr double kLongEncodeMs = 300;  // the prompt of a short one takes less, unless others take turns with it
+constexpr std::chrono::milliseconds kLookForLongEncodes{100};
 constexpr double kMinRetryMs = 1000, kMaxRetryMs = 60'000;
 
 QueuedJob Waiting(const Job& job) {
@@ -296,11 +298,17 @@ std::optional<ClaimedJob> JobQueue::ClaimToEncode(EncodeLane lane) {
     std::optional<QueuedJob> next;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] {
+      const auto found = [&] {
         if (stopping_) return true;
-        if (!pause_ && MayEncode(lane)) next = scheduler_.Take(lane == EncodeLane::kStored);
+        if (!pause_ && MayEncode(lane)) next = Next(lane);
         return next.has_value();
-      });
+      };
+      if (lane != EncodeLane::kOther) {
+        changed_.wait(lock, found);
+      } else {  // an encode becomes long without anything changing
+        while (!changed_.wait_for(lock, kLookForLongEncodes, found)) {
+        }
+      }
       if (stopping_) return std::nullopt;
       // Before the state changes, so that a cancellation finds the token.
       InWork& in_work = in_work_[next->id];
@@ -619,13 +627,32 @@ bool JobQueue::MayEncode(EncodeLane lane) const {
     const auto waits = [](const auto& entry) {
       return entry.second.stage == Stage::kEncoding && !entry.second.job.detail.empty();
     };
+    if (lane == EncodeLane::kOther) return false;
     return lane == EncodeLane::kStored ? !in_work_.empty() && std::all_of(in_work_.begin(), in_work_.end(), waits)
                                        : in_work_.empty();
   }
   if (lane == EncodeLane::kStored) {
     return ready_.empty() && encoding_ >= std::min(limits_.encode_ahead, limits_.encode_lanes);
   }
+  if (lane == EncodeLane::kOther) {
+    const auto is_long = [this](const auto& entry) {
+      const InWork& in_work = entry.second;
+      return in_work.stage == Stage::kEncoding && in_work.job.detail.empty() &&
+             clock_.SteadyMs() - in_work.since_steady_ms >= kLongEncodeMs;
+    };
+    return ready_.empty() && std::count_if(in_work_.begin(), in_work_.end(), is_long) >=
+                                 std::min(limits_.encode_ahead, limits_.encode_lanes);
+  }
   return encoding_ + static_cast<int64_t>(ready_.size()) < limits_.encode_ahead;
+}
+
+std::optional<QueuedJob> JobQueue::Next(EncodeLane lane) {
+  if (lane != EncodeLane::kOther) return scheduler_.Take(lane == EncodeLane::kStored);
+  return scheduler_.Take(false, [this](const std::string& client) {
+    return std::none_of(in_work_.begin(), in_work_.end(), [&](const auto& entry) {
+      return entry.second.stage == Stage::kEncoding && entry.second.job.spec.client == client;
+    });
+  });
 }
 
 void JobQueue::Drop(const std::string& id) {

@@ -55,6 +55,9 @@ inline constexpr char kLimitPayload[] = "diptych/limit";
 enum class EncodeLane {
   kAny,     // the next job, while fewer than encode_ahead are encoded or ready
   kStored,  // the next job whose conditioning is at hand, when all lanes are taken and none is ready
+  // The next job of a client of which none is encoded, when all lanes are taken by long encodes and none is ready: a
+  // long prompt holds up its own client alone. The encoder gives both their turns.
+  kOther,
 };
 
 // A job in the hands of a worker.
@@ -222,6 +225,7 @@ class JobQueue {
   // Called with mutex_ held.
   void Enqueue(const QueuedJob& job);
   bool MayEncode(EncodeLane lane) const;
+  std::optional<QueuedJob> Next(EncodeLane lane);
   void Drop(const std::string& id);  // what is known of a job in work
   void Note(const Job& job);         // what its progress means for suspects and deadlines
   void Share(Sitting& sitting) const;

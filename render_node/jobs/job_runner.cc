@@ -54,6 +54,9 @@ JobRunner::JobRunner(JobRunnerParts parts) : parts_(std::move(parts)) {
   };
   for (int64_t lane = 0; lane < queue.encode_lanes(); ++lane) start_encoding(EncodeLane::kAny);
   start_encoding(EncodeLane::kStored);
+  for (int64_t lane = 0; lane < std::max<int64_t>(2, queue.encode_lanes()); ++lane) {
+    start_encoding(EncodeLane::kOther);
+  }
   threads_.emplace_back(
       [this] { Work<std::vector<ClaimedJob>>([this] { return ClaimToPaint(); }, &JobRunner::Paint); });
   finisher_ = std::thread([this] { FinishAll(); });
@@ -269,7 +272,8 @@ void JobRunner::Finish(Painted& painted) {
                                                     .parameters = painted.parameters,
                                                     .renderer = parts_.renderer.facts(),
                                                     .positive = inputs.positive,
-                                                    .negative = inputs.negative ? &*inputs.negative : nullptr});
+                                                    .negative = inputs.negative ? &*inputs.negative : nullptr,
+                                                    .pause = LeaveIfCancelled(cancel)});
     job.timings.png_ms = parts_.clock.SteadyMs() - begin;
     WithStore(job, cancel, [&] { job.picture = parts_.pictures.Publish(png); });
     job.picture_bytes = static_cast<int64_t>(png.size());

@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "common/concurrency/cancel_token.h"
 #include "common/concurrency/clock.h"
+#include "common/concurrency/pause.h"
 #include "common/conditioning/conditioning.h"
 #include "common/image/picture.h"
 #include "render_node/conditioning/conditioning_source.h"
@@ -37,6 +38,7 @@ struct FinishRequest {
   const RendererFacts& renderer;
   const Conditioning& positive;
   const Conditioning* negative;  // null without guidance
+  Pause pause = {};              // to be called now and then; what it throws ends the work
 };
 
 // Returns the PNG with its receipt. Called on a worker thread; may throw Error.

@@ -14,10 +14,10 @@ void FairScheduler::Add(const QueuedJob& job) {
   if (job.stored) turn.stored.insert(job);
 }
 
-std::optional<QueuedJob> FairScheduler::Take(bool stored_only) {
+std::optional<QueuedJob> FairScheduler::Take(bool stored_only, const ClientChoice& of_client) {
   for (auto turn = round_.begin(); turn != round_.end(); ++turn) {
     const Jobs& jobs = stored_only ? turn->stored : turn->jobs;
-    if (jobs.empty() || !MayBegin(turn->client)) continue;
+    if (jobs.empty() || !MayBegin(turn->client) || (of_client && !of_client(turn->client))) continue;
     const QueuedJob job = *jobs.begin();
     round_.splice(round_.end(), round_, turn);  // iterators stay valid
     Remove(job.id);

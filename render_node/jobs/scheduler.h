@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <optional>
@@ -23,8 +24,9 @@ class Scheduler {
   virtual void Add(const QueuedJob& job) = 0;
 
   // Takes out the next one, which is in work for its client until Finished; nullopt when none may be begun.
-  // `stored_only`: of those whose conditioning is at hand.
-  virtual std::optional<QueuedJob> Take(bool stored_only = false) = 0;
+  // `stored_only`: of those whose conditioning is at hand. `of_client`: of the clients for whom it says so; empty: all.
+  using ClientChoice = std::function<bool(const std::string& client)>;
+  virtual std::optional<QueuedJob> Take(bool stored_only = false, const ClientChoice& of_client = {}) = 0;
 
   // One that was taken is over, or was put back by Add.
   virtual void Finished(const std::string& client) = 0;
@@ -70,7 +72,7 @@ class FairScheduler final : public Scheduler {
   FairScheduler& operator=(const FairScheduler&) = delete;
 
   void Add(const QueuedJob& job) override;
-  std::optional<QueuedJob> Take(bool stored_only = false) override;
+  std::optional<QueuedJob> Take(bool stored_only = false, const ClientChoice& of_client = {}) override;
   void Finished(const std::string& client) override;
   void MarkStored(const std::string& id) override;
   bool Remove(const std::string& id) override;

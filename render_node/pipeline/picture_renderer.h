@@ -156,16 +156,16 @@ class PictureRenderer {
 
   // `negative` is used when guidance_scale > 0 and must then be set.
   // Throws Error: kInvalidArgument, kFailedPrecondition (see the checks above), kCancelled (looked at before each step
-  // and block of a step, and between the VAE's tiles and stages), kUnavailable (as ThrowIfChanged, looked at before the
-  // work, after each step and at the end; no picture of other weights than the facts say gets out), kResourceExhausted
-  // is left to the boundary (out of memory).
+  // and, in everything that takes long, about each second or more often: common/nn/pieces.h), kUnavailable (as
+  // ThrowIfChanged, looked at before the work, after each step and at the end; no picture of other weights than the
+  // facts say gets out), kResourceExhausted is left to the boundary (out of memory).
   virtual Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
                          const RenderHooks& hooks, const CancelToken& cancel) = 0;
 
   // Several pictures, which must be able to be painted together (CanPaintTogether). Each is that of Render but for the
   // rounding of larger matrix products (in fp32 at the most one grey level here and there); of one member alone it is
   // the same byte for byte, failures included. What is wrong with a member, what its hooks throw and its cancellation
-  // end that member alone. A cancelled one leaves between two steps, all together between two blocks. This one paints
+  // end that member alone. A cancelled one leaves between two steps, all together inside one. This one paints
   // them one after another, as does a renderer that cannot do better.
   virtual void RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events);
 

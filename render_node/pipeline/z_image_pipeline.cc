@@ -7,7 +7,6 @@
 #include <cstring>
 #include <filesystem>
 #include <sstream>
-#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -16,6 +15,7 @@
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
 #include "common/nn/compute.h"
+#include "common/nn/pieces.h"
 #include "common/weights/checkpoint.h"
 #include "common/weights/weight_view.h"
 #include "render_node/dit/context_refiner.h"
@@ -288,6 +288,7 @@ class ZImagePipeline::Work {
     const RenderParameters& p = member.parameters;
     const RenderHooks& hooks = member.hooks;
     CheckRenderParameters(p, m_.facts);
+    const nn::PauseScope scope(leave_if_cancelled_);
     if (p.guidance_scale > 0 && !member.negative.defined()) {
       throw Error(ErrorCode::kInvalidArgument, "guidance_scale above 0 needs negative conditioning");
     }
@@ -332,6 +333,7 @@ class ZImagePipeline::Work {
   // latent [C, h, w] after the last step.
   Picture Decode(const at::Tensor& latent) {
     const RenderParameters& p = member_.parameters;
+    const nn::PauseScope scope(leave_if_cancelled_);
     Lap lap;
     if (!latent.isfinite().all().item<bool>()) {
       throw Error(ErrorCode::kInternal,
@@ -341,7 +343,7 @@ class ZImagePipeline::Work {
     }
     m_.TakeThreadsToDecode(p);
     const at::Tensor z = m_.decoder.Unscale(latent.to(m_.vae_device));
-    const auto decode = [&](const at::Tensor& tile) { return m_.decoder.Decode(tile, leave_if_cancelled_); };
+    const auto decode = [&](const at::Tensor& tile) { return m_.decoder.Decode(tile); };
     member_.cancel.ThrowIfCancelled();
     const bool in_tiles = m_.facts.tiling.For(p.width, p.height).size > 0;
     const auto on_tile = [&](int64_t done, int64_t tiles) {
@@ -381,10 +383,11 @@ class ZImagePipeline::Work {
     if (done.step % hooks.preview_every != 0 || done.step == member_.parameters.steps) return;
     if (hooks.wants_preview && !hooks.wants_preview()) return;
     // Not the latent, which is mostly noise at first, but what it seems to become.
+    const nn::PauseScope scope(leave_if_cancelled_);
     const at::Tensor clean = done.latent + done.output * done.sigma;
     if (!std::exchange(seen_, true)) {  // the true decoder on a small copy tells the map which colours this picture has
       const at::Tensor small = Shrink(clean);
-      const at::Tensor image = m_.decoder.Decode(m_.decoder.Unscale(small.to(m_.vae_device)), leave_if_cancelled_);
+      const at::Tensor image = m_.decoder.Decode(m_.decoder.Unscale(small.to(m_.vae_device)));
       m_.preview.Learn(ToState(done.step, small), ToPicture(image));
     }
     hooks.on_preview(m_.preview.Show(ToState(done.step, clean)), done.step);
@@ -392,8 +395,7 @@ class ZImagePipeline::Work {
 
   const Models& m_;
   const PaintMember& member_;
-  // A decoder takes seconds on a CPU: a cancelled picture ends between two of its stages.
-  const Tap leave_if_cancelled_ = [this](std::string_view, const at::Tensor&) { member_.cancel.ThrowIfCancelled(); };
+  const Pause leave_if_cancelled_ = LeaveIfCancelled(member_.cancel);
   std::shared_ptr<const dit::Canvas> positive_, negative_;
   sampler::Member steps_;  // as they begin
   bool seen_ = false;
@@ -463,14 +465,15 @@ void ZImagePipeline::PaintTogether(const std::vector<PaintMember>& members, cons
     return [&, canvas](const std::vector<size_t>& group, const std::vector<at::Tensor>& latents, double t) {
       std::vector<const dit::Canvas*> canvases;
       for (const size_t i : group) canvases.push_back((*works[i].*canvas)());
-      // A step takes seconds on a CPU: it ends between two blocks once nobody wants it any more.
-      const Tap leave_if_cancelled = [&](std::string_view, const at::Tensor&) {
+      // A step takes seconds on a CPU, or hours: it ends between two pieces once nobody wants it any more.
+      const Pause leave_if_cancelled = [&] {
         for (const size_t i : group) {
           if (!steps[i].cancel.IsCancelled()) return;
         }
         steps[group[0]].cancel.ThrowIfCancelled();
       };
-      return models_->dit.Velocities(latents, t, canvases, leave_if_cancelled);
+      const nn::PauseScope scope(leave_if_cancelled);
+      return models_->dit.Velocities(latents, t, canvases);
     };
   };
   const auto left = [&](size_t i, std::exception_ptr why) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/nn/pieces.h"
 #include "render_node/sampler/flow_match.h"
 
 namespace diptych::sampler {
@@ -67,7 +68,19 @@ std::vector<Evaluated> Evaluate(const std::vector<Member>& members, const std::v
 
 at::Tensor InitialNoise(uint64_t seed, int64_t channels, int64_t h, int64_t w) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
-  return at::randn({1, channels, h, w}, generator, at::TensorOptions().dtype(at::kFloat)).squeeze(0);
+  at::Tensor noise = at::empty({channels, h, w}, at::TensorOptions().dtype(at::kFloat));
+  // libtorch draws 16 values at a time where there are as many, so equal parts of a multiple of 16 are one stream.
+  constexpr int64_t kValuesOfAPiece = 1 << 22;
+  const at::Tensor values = noise.view(-1);
+  for (int64_t begin = 0; begin < values.numel(); begin += kValuesOfAPiece) {
+    const int64_t left = values.numel() - begin;
+    // What is left over may be less than 16 values, which would be drawn another way.
+    const int64_t count = left < kValuesOfAPiece + 16 ? left : kValuesOfAPiece;
+    values.narrow(0, begin, count).normal_(0, 1, generator);
+    nn::Worked(0, noise);
+    if (count == left) break;
+  }
+  return noise;
 }
 
 void Denoise(std::vector<Member>& members, const std::vector<float>& sigmas, const VelocityFunction& positive,

@@ -39,7 +39,7 @@ Receipt ReceiptOf(const FinishRequest& request) {
 }
 
 std::vector<uint8_t> FinishWithReceipt(const FinishRequest& request) {
-  const std::string png = EncodePng(request.picture, ReceiptPngText(ReceiptOf(request)));
+  const std::string png = EncodePng(request.picture, ReceiptPngText(ReceiptOf(request)), request.pause);
   return {png.begin(), png.end()};
 }
 

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "common/net/grpc_status.h"
+#include "common/net/peer.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
 #include "common/wire/machine_codec.h"
@@ -49,12 +50,6 @@ std::string PromptForLog(const JobSpec& spec, bool in_full) {
   const PromptParts& prompt = *spec.prompt;
   const std::string& words = prompt.conversation_json.empty() ? prompt.user : prompt.conversation_json;
   return in_full ? absl::StrCat("prompt \"", words, "\"") : absl::StrCat("prompt of ", words.size(), " bytes");
-}
-
-// Fairness needs a name: the host it comes from, where the client gives none. "ipv4:10.0.0.7:5123" is host 10.0.0.7.
-std::string HostOfPeer(const std::string& peer) {
-  const size_t begin = peer.find(':') + 1, end = peer.rfind(':');
-  return begin == 0 || end <= begin ? peer : peer.substr(begin, end - begin);
 }
 
 v1::Job ToProto(const Job& job, const JobQueue::Outlook& outlook) {

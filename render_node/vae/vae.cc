@@ -3,10 +3,12 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
 #include "common/nn/layers.h"
+#include "common/nn/pieces.h"
 #include "common/weights/weight_view.h"
 
 namespace diptych::vae {
@@ -16,7 +18,23 @@ namespace {
 struct Conv {
   Conv(const WeightView& w, int64_t out, int64_t in, int64_t side)
       : weight((w / "weight").Tensor({out, in, side, side})), bias((w / "bias").Tensor({out})), padding(side / 2) {}
-  at::Tensor operator()(const at::Tensor& x) const { return at::conv2d(x, weight, bias, 1, padding); }
+  // A large picture goes in strips, each with as many rows of its neighbours as its own border needs.
+  at::Tensor operator()(const at::Tensor& x) const {  // [1, in, h, w] -> [1, out, h, w]
+    const int64_t h = x.size(2);
+    const double flops_per_row = 2.0 * static_cast<double>(weight.numel()) * static_cast<double>(x.size(3));
+    const int64_t strip = nn::RowsOfAPiece(h, flops_per_row, x.device());
+    at::Tensor all;
+    for (int64_t begin = 0; begin < h; begin += strip) {
+      const int64_t rows = std::min(strip, h - begin), top = std::max<int64_t>(0, begin - padding);
+      const at::Tensor seen = strip >= h ? x : x.slice(2, top, std::min(h, begin + rows + padding));
+      at::Tensor part = at::conv2d(seen, weight, bias, 1, padding);
+      nn::Worked(flops_per_row * static_cast<double>(rows), part);
+      if (strip >= h) return part;
+      if (begin == 0) all = at::empty({1, weight.size(0), h, x.size(3)}, part.options());
+      all.narrow(2, begin, rows).copy_(part.narrow(2, begin - top, rows));
+    }
+    return all;
+  }
   const at::Tensor weight, bias;
   const int64_t padding;
 };
@@ -142,8 +160,12 @@ at::Tensor Decoder::Decode(const at::Tensor& z, const Tap& tap) const {
 
 at::Tensor ToBytes(const at::Tensor& image) {
   const at::InferenceMode no_gradients;
-  const at::Tensor unit = (image * 0.5 + 0.5).clamp_(0, 1);
-  return unit.permute({1, 2, 0}).to(at::kCPU, at::kFloat).mul(255).round_().to(at::kByte).contiguous();
+  const at::Tensor rows = image.transpose(0, 1);  // [H, 3, W]
+  return nn::ByRows(rows, 3 * nn::kFlopsPerValue * static_cast<double>(image.size(2)),
+                    [](const at::Tensor& some, int64_t) {
+                      const at::Tensor unit = (some * 0.5 + 0.5).clamp_(0, 1);
+                      return unit.transpose(1, 2).to(at::kCPU, at::kFloat).mul(255).round_().to(at::kByte).contiguous();
+                    });  // [H, W, 3]
 }
 
 }  // namespace diptych::vae

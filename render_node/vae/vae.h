@@ -13,7 +13,7 @@ class WeightView;
 
 namespace diptych::vae {
 
-// Immutable after construction; may be called from several threads.
+// Immutable after construction; may be called from several threads. What takes long pauses (common/nn/pieces.h).
 class Decoder {
  public:
   // `w` is the root of the checkpoint.

@@ -45,7 +45,7 @@ JobSpec SpecOf(const Flags& flags, double default_shift) {
 }
 
 Conditioning Encode(PromptEncoder& encoder, const PromptParts& prompt, int64_t row_limit) {
-  return encoder.Encode(FormatPrompt(prompt), {.row_limit = row_limit}, CancelToken());
+  return encoder.Encode(FormatPrompt(prompt), {.row_limit = row_limit}, {});
 }
 
 void Run(const Flags& flags) {

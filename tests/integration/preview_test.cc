@@ -66,7 +66,7 @@ class PreviewTest : public testing::Test {
     PromptParts parts;
     parts.user = prompt;
     const Conditioning conditioning =
-        encoder_->Encode(FormatPrompt(parts), {.row_limit = renderer_->facts().row_limit}, CancelToken());
+        encoder_->Encode(FormatPrompt(parts), {.row_limit = renderer_->facts().row_limit}, {});
     std::map<int32_t, Picture> previews;
     RenderHooks hooks;
     hooks.preview_every = 1;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/error/error.h"
+#include "common/nn/pieces.h"
 #include "gtest/gtest.h"
 #include "render_node/dit/context_refiner.h"
 #include "render_node/dit/dit.h"
@@ -65,6 +66,43 @@ TEST(DitParity, Bf16StaysWithinTheReferencesOwnDistanceFromFp32) {
       const double our_error = (ours - fp32).norm().item<double>(), their_error = (theirs - fp32).norm().item<double>();
       EXPECT_LE(our_error, 1.25 * their_error) << toy << " " << example;
     }
+  }
+}
+
+// As a picture of many pixels is painted: no product, norm or attention over more than a few rows at a time.
+TEST(DitParity, InPiecesItIsTheSameNetworkAndSomebodyLooksInsideEachBlock) {
+  for (const std::string toy : parity::kToys) {
+    const Loaded model(toy, at::kFloat);
+    const Golden golden(toy + "/golden_dit.safetensors");
+    int looks = 0;
+    const Pause pause = [&looks] { ++looks; };
+    const auto run = [&](double piece_flops) {
+      const nn::PauseScope scope(pause, piece_flops);
+      looks = 0;
+      return model.Run(golden, "c0", {});
+    };
+    const at::Tensor whole = run(0);
+    EXPECT_TRUE(model.Run(golden, "c0", {}).equal(whole)) << "whether somebody looks changes nothing";
+    const int64_t blocks = model.config.n_layers + 2 * model.config.n_refiner_layers;
+    const int at_least_in_a_block = looks;
+    EXPECT_GE(looks, 8 * blocks) << "after each product at least";
+    EXPECT_LE(parity::RelativeDifference(run(1), whole), 1e-5) << toy;
+    EXPECT_LE(parity::RelativeDifference(run(1), golden["c0.output"].squeeze(1)), 1e-4) << toy;
+    EXPECT_GT(looks, 2 * at_least_in_a_block) << "pieces of 16 rows";
+  }
+}
+
+TEST(DitParity, WhoLeavesInTheMiddleOfABlockStopsItThere) {
+  const Loaded model("toy_a", at::kFloat);
+  const Golden golden("toy_a/golden_dit.safetensors");
+  for (const int leave_at : {1, 5, 50}) {
+    int looks = 0;
+    const Pause pause = [&] {
+      if (++looks >= leave_at) throw Error(ErrorCode::kCancelled, "cancelled");
+    };
+    const nn::PauseScope scope(pause, 1);
+    EXPECT_THROW(model.Run(golden, "c0", {}), Error);
+    EXPECT_EQ(looks, leave_at);
   }
 }
 

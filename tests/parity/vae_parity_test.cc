@@ -2,7 +2,9 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <utility>
 
+#include "common/nn/pieces.h"
 #include "gtest/gtest.h"
 #include "render_node/vae/tiling.h"
 #include "render_node/vae/vae.h"
@@ -34,6 +36,23 @@ TEST(VaeParity, TheWholePictureEqualsDiffusersInFp32) {
     const Golden golden(toy + "/golden_vae.safetensors");
     const at::Tensor image = decoder.Decode(decoder.Unscale(golden["z"].squeeze(0)));
     EXPECT_LE(parity::RelativeDifference(image, golden["output"].squeeze(0)), 1e-4) << toy;
+  }
+}
+
+// As a large tile is decoded: convolutions in strips of a few rows.
+TEST(VaeParity, InStripsItIsTheSamePictureAndSomebodyLooksBetweenThem) {
+  for (const std::string toy : parity::kToys) {
+    const Decoder decoder = Load(toy);
+    const at::Tensor z = decoder.Unscale(Golden(toy + "/golden_vae.safetensors")["z"].squeeze(0));
+    int looks = 0;
+    const Pause pause = [&looks] { ++looks; };
+    const nn::PauseScope scope(pause);
+    const at::Tensor whole = decoder.Decode(z);
+    const int looks_at_the_whole = std::exchange(looks, 0);
+    const nn::PauseScope small(pause, 1);
+    EXPECT_LE(parity::RelativeDifference(decoder.Decode(z), whole), 1e-5) << toy;
+    EXPECT_GT(looks, 2 * looks_at_the_whole) << toy;
+    EXPECT_TRUE(ToBytes(whole).equal(((whole * 0.5 + 0.5).clamp(0, 1).permute({1, 2, 0}) * 255).round().to(at::kByte)));
   }
 }
 

@@ -61,6 +61,22 @@ std::string Foreign(int width, int height, int depth, int colour, int interlace,
   return out;
 }
 
+TEST(EncodePng, LetsSomebodyLookWhileItWritesAndEndsWhenTheyLeave) {
+  int looks = 0;
+  const Pause count = [&looks] { ++looks; };
+  const std::string png = EncodePng(Gradient(8, 640), {}, count);
+  EXPECT_EQ(looks, 10);
+  EXPECT_EQ(png, EncodePng(Gradient(8, 640), {}));
+  looks = 0;
+  EXPECT_EQ(CodeOf([&] {
+              EncodePng(Gradient(8, 640), {}, [&looks] {
+                if (++looks == 3) throw Error(ErrorCode::kCancelled, "cancelled");
+              });
+            }),
+            ErrorCode::kCancelled);
+  EXPECT_EQ(looks, 3);
+}
+
 TEST(Png, GivesBackPixelsAndText) {
   const Picture picture = Gradient(37, 21);
   const PngText text = {{"diptych", "{\"a\": 1}"},

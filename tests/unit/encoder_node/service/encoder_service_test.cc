@@ -184,7 +184,7 @@ TEST_F(EncoderServiceTest, StreamsWhatTheEncoderMadeWhole) {
     const std::string text = "<|im_start|>user\n" + prompt + "<|im_end|>\n<|im_start|>assistant\n";
     EXPECT_EQ(answer.info->formatted_text(), text);
     EXPECT_GE(answer.info->encode_ms(), 0);
-    const Conditioning made = fake->Encode(text, {}, CancelToken());
+    const Conditioning made = fake->Encode(text, {}, {});
     EXPECT_EQ(answer.conditioning->header, made.header);
     EXPECT_EQ(answer.conditioning->bytes, made.bytes);
   }
@@ -279,6 +279,26 @@ TEST_F(EncoderServiceTest, ConcurrentCallsTakeTurnsAndTheirTimesExcludeTheWait) 
     least = std::min(least, answer.info->encode_ms());
   }
   EXPECT_LT(least, 399) << "the sum of all four would mean that waiting was counted";
+}
+
+TEST_F(EncoderServiceTest, AShortPromptOfAnotherClientIsAnsweredBeforeALongOne) {
+  service.SetEncoder(fake);
+  fake->takes = milliseconds(60'000);
+  grpc::ClientContext context;
+  v1::EncodeRequest long_request = Request("long");
+  long_request.set_client("ada");
+  const auto reader = stub->Encode(&context, long_request);
+  while (fake->begun == 0) std::this_thread::sleep_for(milliseconds(1));
+  fake->takes = milliseconds(1);
+  for (const std::string client : {"bob", ""}) {  // without a name: the host that it comes from
+    v1::EncodeRequest short_request = Request("short");
+    short_request.set_client(client);
+    EXPECT_TRUE(Encode(short_request).status.ok());
+  }
+  EXPECT_EQ(fake->begun, 3);
+  EXPECT_EQ(fake->cancelled, 0);
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(EncoderServiceTest, LogsTheJobAndItsStatisticsButNotThePrompt) {

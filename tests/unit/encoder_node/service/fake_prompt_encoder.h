@@ -38,16 +38,22 @@ class FakePromptEncoder final : public PromptEncoder {
     if (weights_changed) throw Error(ErrorCode::kUnavailable, "w.safetensors: was changed while in use");
   }
 
-  Conditioning Encode(const std::string& text, const EncodeParameters& parameters, const CancelToken& cancel) override {
+  Conditioning Encode(const std::string& text, const EncodeParameters& parameters, const Pause& pause) override {
     ++begun;
     most_at_once = std::max(most_at_once.load(), ++working);
     const auto end = std::chrono::steady_clock::now() + takes.load();
-    while (std::chrono::steady_clock::now() < end && !cancel.IsCancelled()) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    try {
+      while (std::chrono::steady_clock::now() < end) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        --working;
+        if (pause) pause();
+        ++working;
+      }
+    } catch (const Error&) {
+      ++cancelled;
+      throw;
     }
     --working;
-    if (cancel.IsCancelled()) ++cancelled;
-    cancel.ThrowIfCancelled();
     if (fails) throw Error(ErrorCode::kInternal, "the weights caught fire");
     Conditioning block;
     block.header.model_fingerprint = facts_.model_fingerprint;

@@ -262,6 +262,28 @@ TEST_F(JobQueueTest, LetsAStoredJobPassThoseThatWaitForAnEncoder) {
   EXPECT_EQ(queue.NotStored().size(), 0u);
 }
 
+TEST_F(JobQueueTest, ALongEncodeOfOneClientHoldsUpNoOtherClient) {
+  FairScheduler scheduler;
+  JobQueue queue(*store_, scheduler, clock_, {.encode_ahead = 1, .encode_lanes = 1});
+  const auto submit = [&](const std::string& client) { return queue.Submit(SpecOf("words", client), {})->id; };
+  submit("ada");
+  submit("ada");
+  const ClaimedJob stuck = Claim(queue);
+  const std::string other = submit("bob");
+  std::atomic<bool> passed = false;
+  ClaimedJob claimed;
+  std::jthread lane([&] {
+    claimed = *queue.ClaimToEncode(EncodeLane::kOther);
+    passed = true;
+  });
+  std::this_thread::sleep_for(milliseconds(150));  // it looks now and then
+  EXPECT_FALSE(passed) << "the one before is not long";
+  clock_.steady_ms = clock_.steady_ms + 1000;
+  lane.join();
+  EXPECT_EQ(claimed.job.id, other) << "not the second of the client whose first is long";
+  queue.Stop();
+}
+
 // Else a prompt that ends the daemon would be blamed on whatever is painted beside it.
 TEST_F(JobQueueTest, WorksOnASuspectAloneUntilItGotFurther) {
   const std::string suspect = Submit();

@@ -239,6 +239,22 @@ TEST(Cancel, EndsAnUntiledDecodeBetweenTwoStages) {
   EXPECT_EQ(RunAfterCancel(RenderStage::kStep, "aten::upsample_nearest2d", 1), 0);
 }
 
+// The renderer looks at the token within a few operations, whatever it does: noise, tables, captions, blocks, decoder.
+TEST(Cancel, EndsAPictureWithinAFewOperationsWhereverItIs) {
+  const ZImagePipeline pipeline(Options("toy_a", /*tiled=*/true));
+  for (const char* operation : {"aten::normal_", "aten::polar", "aten::linear", "aten::bmm", "aten::conv2d"}) {
+    const CancelToken cancel;
+    CancelAt canceller(operation, 1, cancel);
+    EXPECT_THROW(pipeline.Paint(Rows("toy_a").positive, Rows("toy_a").negative,
+                                {.width = 128, .height = 128, .steps = 2, .seed = 1, .guidance_scale = 3}, {}, cancel),
+                 Error)
+        << operation;
+    if (std::string_view(operation) != "aten::bmm") {  // an attention has two
+      EXPECT_LE(canceller.after(), 1) << operation;
+    }
+  }
+}
+
 // How near two pictures are: what the rounding of larger matrix products may do, and no more.
 void ExpectNear(const Picture& found, const Picture& wanted, const std::string& what) {
   ASSERT_EQ(found.rgb.size(), wanted.rgb.size()) << what;

@@ -1,6 +1,7 @@
 #include "render_node/sampler/denoise.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
 #include <functional>
@@ -9,8 +10,10 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/nn/pieces.h"
 #include "gtest/gtest.h"
 #include "render_node/sampler/flow_match.h"
 
@@ -44,6 +47,21 @@ TEST(InitialNoise, IsTorchsStreamForTheSeed) {
   const float first[] = {1.9269153f, 1.4872841f, 0.9007172f, -2.1055210f};
   for (int i = 0; i < 4; ++i) EXPECT_NEAR(noise[i].item<float>(), first[i], 1e-6);
   EXPECT_NEAR(noise[-1].item<float>(), -2.3294172f, 1e-6);
+}
+
+// Drawn in pieces, of which the last may be short of the 16 values that libtorch draws at a time.
+TEST(InitialNoise, OfALargePictureIsOneStreamTooAndSomebodyLooksWhileItIsDrawn) {
+  int looks = 0;
+  const Pause pause = [&looks] { ++looks; };
+  const nn::PauseScope scope(pause);
+  constexpr int64_t kPiece = 1 << 22;
+  for (const auto& [width, pieces] :
+       {std::pair(kPiece + 2, 1), {kPiece + 40, 2}, {2 * kPiece, 2}, {2 * kPiece + 16, 3}}) {
+    looks = 0;
+    at::Generator generator = at::detail::createCPUGenerator(9);
+    EXPECT_TRUE(InitialNoise(9, 1, 1, width).view(-1).equal(at::randn({width}, generator))) << width;
+    EXPECT_EQ(looks, pieces) << width;
+  }
 }
 
 TEST(InitialNoise, LooksAtTheLow32BitsOfTheSeedLikeTorch) {
