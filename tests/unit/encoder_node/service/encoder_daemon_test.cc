@@ -124,7 +124,7 @@ class StubEncoder final : public PromptEncoder {
  public:
   StubEncoder() { facts_.warnings = {"there is more in this checkpoint"}; }
   const EncoderFacts& facts() const override { return facts_; }
-  Conditioning Encode(const std::string&, const EncodeParameters&, const CancelToken&) override { return {}; }
+  Conditioning Encode(const std::string&, const EncodeParameters&, const Pause&) override { return {}; }
   std::vector<int64_t> TokenIds(const std::string&) const override { return {}; }
 
  private:
