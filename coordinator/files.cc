@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "common/error/error.h"
 #include "common/file_names/temporary_name.h"
+#include "common/image/picture_file.h"
 
 namespace diptych {
 namespace {
@@ -57,6 +59,22 @@ std::error_code MakeFolders(const std::filesystem::path& folder, Readers readers
                                                       : std::make_error_code(std::errc::not_a_directory);
 }
 
+// The bytes in a file beside `path`, on disk; returns its name.
+std::filesystem::path WriteAside(const std::filesystem::path& path, std::string_view bytes, Readers readers) {
+  const std::filesystem::path partial = TemporaryBeside(path);
+  const int fd =
+      open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, readers == Readers::kOwner ? 0600 : 0666);
+  if (fd < 0) FailToWrite(path, std::strerror(errno));
+  int error = WriteAll(fd, bytes);
+  if (error == 0 && fsync(fd) != 0) error = errno;
+  if (close(fd) != 0 && error == 0) error = errno;
+  if (error != 0) {
+    unlink(partial.c_str());
+    FailToWrite(path, std::strerror(error));
+  }
+  return partial;
+}
+
 void WriteToDevice(const std::filesystem::path& path, std::string_view bytes) {
   const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (fd < 0) FailToWrite(path, std::strerror(errno));
@@ -74,21 +92,32 @@ bool IsDevice(const std::filesystem::path& path) {
          !std::filesystem::is_directory(status);
 }
 
+bool WriteNewFileAtomically(const std::filesystem::path& path, std::string_view bytes) {
+  const std::filesystem::path partial = WriteAside(path, bytes, Readers::kAsUmaskSays);
+  // Both fail where there is a file; the second is for file systems that have no such rename.
+  int error = renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
+  if (error == EINVAL || error == ENOSYS) {
+    error = link(partial.c_str(), path.c_str()) == 0 ? 0 : errno;
+    if (error == 0) unlink(partial.c_str());
+  }
+  if (error == EPERM || error == EOPNOTSUPP) {  // a file system without links either: as well as it can be done
+    struct stat there = {};
+    error = lstat(path.c_str(), &there) == 0 ? EEXIST : std::rename(partial.c_str(), path.c_str()) == 0 ? 0 : errno;
+  }
+  if (error == 0) return true;
+  unlink(partial.c_str());
+  if (error == EEXIST) return false;
+  FailToWrite(path, std::strerror(error));
+}
+
 void WriteFileAtomically(const std::filesystem::path& given, std::string_view bytes, Readers readers) {
   if (IsDevice(given)) return WriteToDevice(given, bytes);
   const std::filesystem::path path = TargetOf(given);
-  const std::filesystem::path partial = TemporaryBeside(path);
-  const int fd =
-      open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, readers == Readers::kOwner ? 0600 : 0666);
-  if (fd < 0) FailToWrite(path, std::strerror(errno));
-  int error = WriteAll(fd, bytes);
-  if (error == 0 && fsync(fd) != 0) error = errno;
-  if (close(fd) != 0 && error == 0) error = errno;
-  if (error == 0 && rename(partial.c_str(), path.c_str()) != 0) error = errno;
-  if (error != 0) {
-    unlink(partial.c_str());
-    FailToWrite(path, std::strerror(error));
-  }
+  const std::filesystem::path partial = WriteAside(path, bytes, readers);
+  if (rename(partial.c_str(), path.c_str()) == 0) return;
+  const int error = errno;
+  unlink(partial.c_str());
+  FailToWrite(path, std::strerror(error));
 }
 
 void PrepareToWrite(const std::filesystem::path& given, Readers readers) {
@@ -112,13 +141,16 @@ void PrepareToWrite(const std::filesystem::path& given, Readers readers) {
 void PrepareToWritePicture(const std::filesystem::path& given) {
   std::error_code ignored;
   if (std::filesystem::is_regular_file(given, ignored)) {
-    constexpr std::string_view kPng = "\x89PNG\r\n\x1a\n";
+    constexpr size_t kEnough = 16;
     std::ifstream file(given, std::ios::binary);
-    std::string begin(kPng.size(), '\0');
+    std::string begin(kEnough, '\0');
     file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
-    if (file.gcount() > 0 && begin != kPng) {
+    begin.resize(static_cast<size_t>(file.gcount()));
+    if (!begin.empty() && !SniffPictureFormat(begin)) {
       throw Error(ErrorCode::kInvalidArgument,
-                  given.string() + " is there already and is no PNG file; it is not overwritten, name another");
+                  given.string() +
+                      " is there already and is no picture; it is not overwritten, name another (or give "
+                      "--overwrite)");
     }
   }
   PrepareToWrite(given);

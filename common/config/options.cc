@@ -189,10 +189,10 @@ const Option<std::string> kConversation({.flag = "--conversation", .no_environme
     .programs = kCliPrompt});
 
 const Option<int64_t> kWidth({.key = "generation.width", .flag = "--width", .aliases = "-W", .default_text = "1024", .least = 16,
-    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "width of the picture",
+    .most = kLargestSide, .unit = "px", .help = "width of the picture, a multiple of 16 unless --fit says otherwise",
     .programs = kCliPicture | kPromptLine});
 const Option<int64_t> kHeight({.key = "generation.height", .flag = "--height", .aliases = "-H", .default_text = "1024", .least = 16,
-    .most = kLargestSide, .multiple = 16, .unit = "px", .help = "height of the picture",
+    .most = kLargestSide, .unit = "px", .help = "height of the picture, a multiple of 16 unless --fit says otherwise",
     .programs = kCliPicture | kPromptLine});
 const Option<std::string> kSize({.flag = "--size", .unit = "WxH",
     .help = "short for --width and --height: 1024x768", .programs = kCliPicture | kPromptLine});
@@ -282,8 +282,20 @@ const Option<bool> kJson({.flag = "--json", .default_text = "false",
 const Option<bool> kQuiet({.flag = "--quiet", .aliases = "-q", .default_text = "false",
     .help = "nothing on standard error but errors", .programs = kCliCommon});
 const Option<TextList> kOutput({.flag = "--output", .aliases = "-o,--out", .default_text = "output.png", .unit = "FILE",
-    .help = "where the picture goes; missing folders are made; repeat the flag for several pictures",
+    .help = "where the picture goes: a .png, .jpg or .webp file, a folder, or a pattern such as {date}/{seed}.png with {seed}, {index}, {prompt}, {date}, {time}, {width}, {height} and {steps}; missing folders are made; repeat the flag for several pictures",
     .programs = kCliOutput | kPromptLine});
+const Option<std::string> kFormat({.flag = "--format", .default_text = "auto", .choices = "auto,png,jpg,webp",
+    .help = "format of the file; auto: as its name says, else png", .programs = kCliOutput});
+const Option<int64_t> kQuality({.flag = "--quality", .default_text = "90", .least = 1, .most = 100,
+    .help = "quality of JPEG and WebP files", .programs = kCliOutput});
+const Option<std::string> kFit({.flag = "--fit", .default_text = "none", .choices = "none,crop,pad",
+    .help = "what becomes of sizes that are no multiple of 16: crop paints the next larger size and keeps its middle, pad paints the next smaller one and puts black edges around it; none refuses them",
+    .programs = kCliGenerate});
+const Option<bool> kNoMetadata({.flag = "--no-metadata", .default_text = "false",
+    .help = "leave out the receipt and the parameters, from which a picture is repeated", .programs = kCliOutput});
+const Option<bool> kOverwrite({.flag = "--overwrite", .default_text = "false",
+    .help = "replace whatever file is there, also under the default name, in folders and by patterns, which are numbered otherwise",
+    .programs = kCliOutput});
 const Option<std::string> kSaveEmbeddings({.flag = "--save-embeddings", .no_environment = kOneCommand,
     .unit = "FILE",
     .help = "encode only, and save the embeddings; missing folders are made", .programs = kCliGenerate});
@@ -321,14 +333,14 @@ std::span<const OptionInfo* const> AllOptions() {
       &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info,
       &kTileOverlap.info, &kUseCustomScheduler.info, &kLongPromptMode.info,
       // diptych
-      &kWidth.info, &kHeight.info, &kSize.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info, &kNegativePrompt.info,
-      &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,
+      &kWidth.info, &kHeight.info, &kSize.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info,
+      &kNegativePrompt.info, &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,
       &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kPromptFile.info,
-      &kConversation.info, &kCount.info, &kOutput.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info,
-      &kFromPicture.info, &kClient.info, &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info,
-      &kFilterStates.info, &kFilterText.info, &kFilterHours.info, &kFilterMine.info, &kSelectAll.info,
-      &kFilterLimit.info, &kForce.info, &kTimeout.info, &kJson.info, &kQuiet.info,
-      &kPrivateTorchDtype.info, &kPrivateThreads.info};
+      &kConversation.info, &kCount.info, &kOutput.info, &kFormat.info, &kQuality.info, &kFit.info, &kNoMetadata.info,
+      &kOverwrite.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info, &kFromPicture.info, &kClient.info,
+      &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info, &kFilterStates.info, &kFilterText.info,
+      &kFilterHours.info, &kFilterMine.info, &kSelectAll.info, &kFilterLimit.info, &kForce.info, &kTimeout.info,
+      &kJson.info, &kQuiet.info, &kPrivateTorchDtype.info, &kPrivateThreads.info};
   return kAll;
 }
 

@@ -119,6 +119,11 @@ extern const Option<std::string> kRender;          // kCliConnection, HOST:PORT;
 extern const Option<double> kTimeout;              // kCliConnection, seconds
 extern const Option<bool> kJson;                   // kCliJson
 extern const Option<bool> kQuiet;                  // kCliCommon
+extern const Option<std::string> kFormat;
+extern const Option<int64_t> kQuality;
+extern const Option<std::string> kFit;  // kCliGenerate
+extern const Option<bool> kNoMetadata;
+extern const Option<bool> kOverwrite;
 extern const Option<TextList> kOutput;             // kCliOutput
 extern const Option<std::string> kSaveEmbeddings;  // kCliGenerate
 

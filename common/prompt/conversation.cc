@@ -154,6 +154,18 @@ Conversation ParseConversation(std::string_view text) {
   return conversation;
 }
 
+std::string ShownPrompt(const PromptParts& prompt) {
+  if (prompt.conversation_json.empty()) return prompt.user;
+  try {
+    const Conversation conversation = ParseConversation(prompt.conversation_json);
+    for (auto message = conversation.messages.rbegin(); message != conversation.messages.rend(); ++message) {
+      if (message->role == Role::kUser) return message->content;
+    }
+  } catch (const Error&) {  // of a receipt that somebody changed: it has no text to show
+  }
+  return "";
+}
+
 std::string ConversationJson(const Conversation& conversation) {
   using nlohmann::ordered_json;
   ordered_json messages = ordered_json::array();

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/prompt/prompt_parts.h"
+
 namespace diptych {
 
 enum class Role { kSystem, kUser, kAssistant };
@@ -40,5 +42,9 @@ Conversation ParseConversation(std::string_view json);
 
 // The same form; `thinking` is left out where absent. Throws Error(kInvalidArgument) for text that is not valid UTF-8.
 std::string ConversationJson(const Conversation& conversation);
+
+// What a prompt asks for, in a line or two for people: of a conversation what the user says last. Empty for a broken
+// one.
+std::string ShownPrompt(const PromptParts& prompt);
 
 }  // namespace diptych

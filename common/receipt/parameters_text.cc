@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "common/error/error.h"
 #include "common/prompt/conversation.h"
 
 namespace diptych {
@@ -17,19 +16,6 @@ std::string Quoted(const std::string& value) {
   return value.find_first_of(",:\n") == std::string::npos ? value : nlohmann::json(value).dump();
 }
 
-// What the picture shows: of a conversation what the user said last.
-std::string Shown(const PromptParts& prompt) {
-  if (prompt.conversation_json.empty()) return prompt.user;
-  try {
-    const Conversation conversation = ParseConversation(prompt.conversation_json);
-    for (auto message = conversation.messages.rbegin(); message != conversation.messages.rend(); ++message) {
-      if (message->role == Role::kUser) return message->content;
-    }
-  } catch (const Error&) {  // of a receipt that somebody changed: it has no text to show
-  }
-  return "";
-}
-
 // A PNG text cannot hold NUL, which a prompt may.
 std::string WithoutNul(std::string text) {
   std::erase(text, '\0');
@@ -40,8 +26,9 @@ std::string WithoutNul(std::string text) {
 
 std::string ParametersText(const Receipt& receipt) {
   std::ostringstream text;
-  text << (receipt.prompt ? Shown(*receipt.prompt) : "")
-       << "\nNegative prompt: " << (receipt.negative ? Shown(*receipt.negative) : "") << "\nSteps: " << receipt.steps
+  text << (receipt.prompt ? ShownPrompt(*receipt.prompt) : "")
+       << "\nNegative prompt: " << (receipt.negative ? ShownPrompt(*receipt.negative) : "")
+       << "\nSteps: " << receipt.steps
        << ", Sampler: Euler, Schedule type: Simple, CFG scale: " << receipt.guidance_scale + 1
        << ", Shift: " << receipt.shift << ", Seed: " << receipt.seed << ", Size: " << receipt.width << "x"
        << receipt.height << ", Model hash: " << receipt.transformer_fingerprint.substr(0, kModelHashDigits)

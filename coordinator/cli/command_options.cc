@@ -12,6 +12,7 @@
 #include "common/prompt/prompt_text.h"
 #include "common/tokenizer/find_tokenizer.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/files.h"
 #include "coordinator/text_input.h"
 
 namespace diptych {
@@ -138,6 +139,10 @@ fs::path PrivateOptions::TransformerConfig() const {
 
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const fs::path& program_folder,
                                   const Receipt* receipt) {
+  if (IsDevice(options.config)) {  // read by now, and what is read twice is empty
+    throw UsageError(absl::StrCat("--config ", options.config,
+                                  " is a pipe, which the daemons of this run cannot read again; name a file"));
+  }
   std::vector<std::string> both;
   Append(both, "--config", options.config.empty() ? kNoConfig : options.config);
   Append(both, "--profile", options.profile);

@@ -14,7 +14,7 @@ constexpr ProgramMask kOnJobs = kConnected | kCliSelect | kCliCaller;
 
 constexpr std::array<CommandEntry, 12> kCommands = {{
     {"generate", "PROMPT", "make a picture and wait for it",
-     "Makes a picture from a prompt, waits for it and writes it as PNG.\n"
+     "Makes a picture from a prompt, waits for it and writes it as PNG, JPEG or WebP.\n"
      "With a renderer (--render, DIPTYCH_RENDER or the configuration file) the job goes into its queue.\n"
      "With --model-path alone, encoder and renderer are started here for this run and ended after it.\n"
      "Several pictures: --count N draws N with following seeds, --seeds 7,11,20-23 one with each of these; with\n"
@@ -22,7 +22,7 @@ constexpr std::array<CommandEntry, 12> kCommands = {{
      "Many prompts: --prompts FILE holds one a line, as it stands or as a JSON object:\n"
      "{\"prompt\": \"a red circle\", \"width\": 256, \"output\": \"circle.png\"}.\n"
      "Its other keys are flags, for this line alone. All lines are checked before the first picture is begun.\n"
-     "The PNG holds a receipt of all that made it; --from-picture repeats it.\n",
+     "The file holds a receipt of all that made it; --from-picture repeats it.\n",
      "  diptych generate \"a red circle\" --render 127.0.0.1:7872 --output circle.png\n"
      "  diptych generate \"a red circle\" --model-path models/demo --width 128 --height 128 --seed 7 --count 4\n"
      "  diptych generate --prompts prompts.jsonl --seeds 1-3 --output picture.png\n"

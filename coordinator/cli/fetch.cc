@@ -1,13 +1,15 @@
 // fetch: the pictures of jobs.
+#include <algorithm>
+#include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "common/config/options.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/job_follower.h"
-#include "coordinator/cli/output_names.h"
+#include "coordinator/cli/picture_output.h"
 #include "coordinator/cli/result_text.h"
-#include "coordinator/files.h"
 
 namespace diptych {
 namespace {
@@ -18,8 +20,8 @@ class Fetch final : public JobsCommand {
  public:
   void Configure(const Settings& settings) override {
     JobsCommand::Configure(settings);
-    outputs_ = settings.Get(options::kOutput);
-    if (pick_.names.size() == 1 && !InFolder()) NameOutputs(outputs_, 1, /*count_given=*/true);
+    wish_ = ReadOutputWish(settings);
+    if (pick_.names.size() == 1 && !InFolder()) (void)NamesOf(1);
   }
 
   int Run(Environment& environment) override {
@@ -28,15 +30,22 @@ class Fetch final : public JobsCommand {
     const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });
     const std::vector<PickedJob> jobs = FindJobs(pick_, *client, {JobView::State::kDone}, environment);
     if (jobs.empty()) return kExitDone;
-    const std::vector<fs::path> outputs = OutputsOf(jobs);
-    for (const fs::path& output : outputs) PrepareToWritePicture(output);
+    const std::vector<OutputName> names = InFolder() ? NamesInFolder(jobs) : NamesOf(jobs.size());
+    if (!NamesSayMore()) {  // else they are known with the pictures
+      for (const OutputName& name : names) PrepareOutput(name, wish_.form);
+    }
+    std::vector<fs::path> paths;
+    for (const OutputName& name : names) paths.push_back(name.path);
+    for (const std::string& note : IdleFormFlags(wish_.form, paths)) {
+      environment.err << "diptych: warning: " << note << std::endl;
+    }
     std::map<std::string, size_t> index_of;
     for (size_t i = 0; i < jobs.size(); ++i) index_of[jobs[i].id] = i;
     ForEachPicked(
         jobs, "fetched", environment,
         [&](const std::string& id) {
           const size_t index = index_of.at(id);
-          Get(id, outputs[index], *client, {.number = index + 1, .count = jobs.size()}, stop, environment);
+          Get(id, names[index], *client, {.number = index + 1, .count = jobs.size()}, stop, environment);
         },
         FailureLines(environment));
     return kExitDone;
@@ -45,18 +54,48 @@ class Fetch final : public JobsCommand {
  private:
   // A folder that is there, or a name that can be none but a folder's: each picture is called as its job.
   bool InFolder() const {
+    if (wish_.outputs.size() != 1 || NamesSayMore()) return false;
     std::error_code ignored;
-    return outputs_.size() == 1 && (outputs_[0].ends_with('/') || fs::is_directory(outputs_[0], ignored));
+    return wish_.outputs[0].ends_with('/') || fs::is_directory(wish_.outputs[0], ignored);
   }
 
-  std::vector<fs::path> OutputsOf(const std::vector<PickedJob>& jobs) const {
-    if (!InFolder()) return NameOutputs(outputs_, static_cast<int64_t>(jobs.size()), /*count_given=*/true);
-    std::vector<fs::path> outputs;
-    for (const PickedJob& job : jobs) outputs.push_back(fs::path(outputs_[0]) / (job.id + ".png"));
-    return outputs;
+  bool NamesSayMore() const {
+    return std::any_of(wish_.outputs.begin(), wish_.outputs.end(),
+                       [](const std::string& output) { return HasFields(output, "--output"); });
   }
 
-  void Get(const std::string& id, const fs::path& output, const RenderClient& client, const SeriesPlace& place,
+  std::vector<OutputName> NamesInFolder(const std::vector<PickedJob>& jobs) const {
+    std::vector<OutputName> names;
+    for (const PickedJob& job : jobs) {
+      names.push_back({fs::path(wish_.outputs[0]) / (job.id + ExtensionOf(wish_.form)),
+                       wish_.form.format.value_or(PictureFormat::kPng), /*chosen=*/false});
+    }
+    return names;
+  }
+
+  // As far as they say nothing of the pictures; the others are checked.
+  std::vector<OutputName> NamesOf(size_t count) const {
+    return NameOutputs(wish_, {{.pictures = std::vector<PictureFacts>(count), .own = {}, .place = {}}});
+  }
+
+  // Of a pattern, with what is known now.
+  OutputName NameWithFacts(const JobView& job, const SeriesPlace& place) const {
+    OutputWish wish = wish_;
+    if (wish.outputs.size() > 1) wish.outputs = {wish_.outputs[place.number - 1]};
+    const PictureFacts facts = {.index = place.number,
+                                .pictures = place.count,
+                                .seed = job.seed,
+                                .prompt = job.prompt,
+                                .width = job.width,
+                                .height = job.height,
+                                .steps = job.steps,
+                                .unix_s = std::time(nullptr)};
+    const OutputName name = NameOutputs(wish, {{.pictures = {facts}, .own = {}, .place = {}}})[0];
+    PrepareOutput(name, wish_.form);
+    return name;
+  }
+
+  void Get(const std::string& id, const OutputName& name, const RenderClient& client, const SeriesPlace& place,
            CallStop& stop, Environment& environment) const {
     WatchResult result;
     {
@@ -65,15 +104,16 @@ class Fetch final : public JobsCommand {
       result = FollowJob(client, id, options, view, environment.interrupt, &stop);
     }
     ThrowUnlessDone(result.job);
-    WriteFileAtomically(output, result.png);
+    const OutputName output = NamesSayMore() ? NameWithFacts(result.job, place) : name;
+    const std::string path = WriteOutput(output, wish_.form, result.png).string();
     if (json_) {
-      environment.out << JsonLine({{"path", output.string()}, {"job", JobJson(result.job)}}) << std::flush;
+      environment.out << JsonLine({{"path", path}, {"job", JobJson(result.job)}}) << std::flush;
     } else {
-      environment.out << output.string() << std::endl;
+      environment.out << path << std::endl;
     }
   }
 
-  std::vector<std::string> outputs_;
+  OutputWish wish_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -14,6 +15,7 @@
 #include "coordinator/cli/embedding_command.h"
 #include "coordinator/cli/job_follower.h"
 #include "coordinator/cli/output_names.h"
+#include "coordinator/cli/picture_output.h"
 #include "coordinator/cli/picture_plan.h"
 #include "coordinator/cli/picture_series.h"
 #include "coordinator/cli/private_run.h"
@@ -40,6 +42,7 @@ class Generate final : public Command {
     private_ = ReadPrivate(settings);
     picture_ = ReadPictureOptions(settings);
     json_ = settings.Get(options::kJson);
+    wish_ = ReadOutputWish(settings);
     save_embeddings_ = settings.Get(options::kSaveEmbeddings);
     RefuseEmbeddingsName(save_embeddings_);
     preview_ = settings.Get(options::kPreview);
@@ -61,11 +64,14 @@ class Generate final : public Command {
       return RunSaveEmbeddings(EmbeddingsOrder(environment.Input()), private_, environment);
     }
     const PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
-    outputs_ = NamePictures(plan, settings_->Get(options::kOutput));
+    outputs_ = NamePictures(plan, wish_, std::time(nullptr));
+    std::vector<std::filesystem::path> paths;
+    for (const OutputName& output : outputs_) paths.push_back(output.path);
+    for (const std::string& note : IdleFormFlags(wish_.form, paths)) Warn(environment, note);
     for (const std::string& note : plan.notes) Warn(environment, note);
-    for (const std::filesystem::path& output : outputs_) PrepareToWritePicture(output);
+    for (const OutputName& output : outputs_) PrepareOutput(output, wish_.form);
     // A picture that is standard output has it for itself; what is said of it goes beside.
-    if (std::any_of(outputs_.begin(), outputs_.end(), IsStandardOutput)) {
+    if (std::any_of(paths.begin(), paths.end(), IsStandardOutput)) {
       Environment beside{.out = environment.err,
                          .err = environment.err,
                          .err_columns = environment.err_columns,
@@ -130,6 +136,10 @@ class Generate final : public Command {
       Warn(environment, absl::StrCat(std::string(option.info.flag), " has no effect with --save-embeddings"));
     };
     warn(options::kOutput);
+    warn(options::kFormat);
+    warn(options::kQuality);
+    warn(options::kNoMetadata);
+    warn(options::kOverwrite);
     warn(options::kRender);
     warn(options::kCount);
     warn(options::kSeed);
@@ -178,7 +188,7 @@ class Generate final : public Command {
     jobs.Remove(id);
     ThrowUnlessDone(result.job);
     try {
-      WriteFileAtomically(outputs_[index], result.png);
+      outputs_[index].path = WriteOutput(outputs_[index], wish_.form, result.png, plan.OrderOf(index).fit);
     } catch (const Error& error) {
       if (run != nullptr) throw;
       throw Error(error.code(),
@@ -196,24 +206,31 @@ class Generate final : public Command {
     }
   }
 
+  // "512 x 304", or "500 x 300 (painted 512 x 304, crop)"
+  static std::string SizeText(const JobView& job, const std::optional<PictureFit>& fit) {
+    const std::string painted = absl::StrCat(job.width, " x ", job.height);
+    if (!fit) return painted;
+    return absl::StrCat(fit->width, " x ", fit->height, " (painted ", painted, ", ", FitModeName(fit->mode), ")");
+  }
+
   ordered_json Report(const PicturePlan& plan, size_t index, const WatchResult& result,
                       Environment& environment) const {
     const JobView& job = result.job;
     const PictureOrder& order = plan.OrderOf(index);
     ordered_json json = {{"state", std::string(JobStateText(job.state))},
                          {"id", job.id},
-                         {"path", outputs_[index].string()},
+                         {"path", outputs_[index].path.string()},
                          {"prompt", plan.PromptText(index)},
                          {"seed", job.seed},
-                         {"width", job.width},
-                         {"height", job.height},
+                         {"width", order.fit ? order.fit->width : job.width},
+                         {"height", order.fit ? order.fit->height : job.height},
                          {"steps", job.steps},
                          {"timings", TimingsJson(job.timings)},
                          {"receipt", ReceiptJson(result.png)},
                          {"error", nullptr}};
     if (!json_) {
-      environment.out << outputs_[index].string() << '\n'
-                      << "  " << job.width << " x " << job.height << ", seed " << job.seed
+      environment.out << outputs_[index].path.string() << '\n'
+                      << "  " << SizeText(job, order.fit) << ", seed " << job.seed
                       << (plan.pictures[index].seed_drawn ? " (drawn at random)" : "") << '\n'
                       << Wrapped(TimingsLine(job.timings), environment.OutColumns(), "  ") << std::endl;
     }
@@ -236,7 +253,8 @@ class Generate final : public Command {
   PrivateOptions private_;
   PictureOptions picture_;
   std::optional<Settings> settings_;
-  std::vector<std::filesystem::path> outputs_;
+  OutputWish wish_;
+  std::vector<OutputName> outputs_;
   std::string save_embeddings_;
   std::string preview_;
   bool json_ = false;

@@ -144,6 +144,33 @@ void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOption
   request.negative_conditioning = std::make_shared<const Conditioning>(std::move(saved.negative->conditioning));
 }
 
+struct RepeatedPicture {
+  Receipt receipt;
+  std::optional<PictureFit> fit;
+};
+
+RepeatedPicture ReadRepeated(const std::string& file, const InputSource& source) {
+  const std::string bytes = ReadInput(file, kMaxPictureBytes, source);
+  try {
+    const PictureText texts = ReadPictureText(bytes);
+    return {FindReceipt(texts), FindFit(texts)};
+  } catch (const Error& error) {
+    throw Error(error.code(), InputName(file) + ": " + error.what());
+  }
+}
+
+// The file's size: by flag, else that of the picture that is repeated, else what is painted.
+void PutFit(const PictureOptions& options, PictureOrder& order) {
+  PictureFit fit = order.fit.value_or(PictureFit{FitMode::kNone, order.request.width, order.request.height});
+  const bool all = !order.receipt;
+  if (options.fit != FitMode::kNone) fit.mode = options.fit;
+  if (all || options.width_given) fit.width = options.file_width;
+  if (all || options.height_given) fit.height = options.file_height;
+  order.fit.reset();
+  if (fit.mode == FitMode::kNone || (fit.width == order.request.width && fit.height == order.request.height)) return;
+  order.fit = fit;
+}
+
 }  // namespace
 
 PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive) {
@@ -176,6 +203,11 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   PictureRequest& values = result.values;
   values.width = static_cast<int32_t>(settings.Get(options::kWidth));
   values.height = static_cast<int32_t>(settings.Get(options::kHeight));
+  result.fit = ParseFitMode(settings.Get(options::kFit));
+  result.file_width = values.width;
+  result.file_height = values.height;
+  values.width = PaintedSide(values.width, result.fit, "--width");
+  values.height = PaintedSide(values.height, result.fit, "--height");
   values.steps = static_cast<int32_t>(settings.Get(options::kSteps));
   values.shift = settings.Get(options::kShift);
   values.guidance_scale = settings.Get(options::kGuidanceScale);
@@ -229,7 +261,9 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
   PictureRequest& request = order.request;
   PutLabels(options.values, request);
   if (!options.from_picture.empty()) {
-    order.receipt = ReadReceipt(options.from_picture, source);
+    RepeatedPicture picture = ReadRepeated(options.from_picture, source);
+    order.receipt = std::move(picture.receipt);
+    order.fit = picture.fit;
     const PictureRequest original = RequestOfReceipt(*order.receipt);
     request = original;
     PutLabels(options.values, request);
@@ -258,18 +292,12 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
     if (order.seed_drawn)
       request.seed = request.idempotency_key.empty() ? draw_seed() : SeedOf(request.idempotency_key);
   }
+  PutFit(options, order);
   order.seeds =
       options.seeds.empty() ? FollowingSeeds(request.seed, static_cast<uint64_t>(options.count)) : options.seeds;
   return order;
 }
 
-Receipt ReadReceipt(const std::string& file, const InputSource& source) {
-  const std::string bytes = ReadInput(file, kMaxPictureBytes, source);
-  try {
-    return FindReceipt(ReadPictureText(bytes));
-  } catch (const Error& error) {
-    throw Error(error.code(), InputName(file) + ": " + error.what());
-  }
-}
+Receipt ReadReceipt(const std::string& file, const InputSource& source) { return ReadRepeated(file, source).receipt; }
 
 }  // namespace diptych

@@ -10,6 +10,7 @@
 #include "common/config/settings.h"
 #include "common/receipt/receipt.h"
 #include "coordinator/cli/command_options.h"
+#include "coordinator/cli/picture_fit.h"
 #include "coordinator/client/job.h"
 
 namespace diptych {
@@ -17,7 +18,9 @@ namespace diptych {
 // The options of generate and submit that determine a picture, with a note of which flags were given.
 struct PictureOptions {
   PromptOptions prompt;
-  PictureRequest values;  // numbers only; the seed is separate
+  PictureRequest values;  // numbers only, the sizes as they are painted; the seed is separate
+  FitMode fit = FitMode::kNone;
+  int32_t file_width = 0, file_height = 0;  // pixels, as the user gave them
   bool width_given = false, height_given = false, steps_given = false, shift_given = false, guidance_given = false;
   bool normalization_given = false, truncation_given = false, layer_given = false, mode_given = false;
   std::optional<uint64_t> seed;
@@ -40,6 +43,7 @@ struct PictureOrder {
   bool seed_drawn = false;         // the first one, at random, since nobody gave one
   std::optional<Receipt> receipt;  // of the picture that is repeated
   bool changed = false;            // the request differs from the receipt
+  std::optional<PictureFit> fit;   // the file has another size than what is painted
   std::vector<std::string> notes;  // what the user should know, one line each
 };
 

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/options.h"
 #include "common/error/error.h"
+#include "common/prompt/conversation.h"
 #include "coordinator/cli/command.h"
-#include "coordinator/cli/output_names.h"
 #include "coordinator/cli/prompt_source.h"
 #include "coordinator/cli/seed_list.h"
 
@@ -140,12 +140,22 @@ PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings&
   return plan;
 }
 
-std::vector<std::filesystem::path> NamePictures(const PicturePlan& plan, const std::vector<std::string>& outputs) {
+std::vector<OutputName> NamePictures(const PicturePlan& plan, const OutputWish& wish, int64_t unix_s) {
   std::vector<PromptOutputs> prompts;
-  for (const PlannedPrompt& planned : plan.prompts) {
-    prompts.push_back({planned.order.seeds.size(), planned.outputs, planned.place});
+  for (const PlannedPrompt& planned : plan.prompts) prompts.push_back({{}, planned.outputs, planned.place});
+  for (size_t i = 0; i < plan.pictures.size(); ++i) {
+    const PictureOrder& order = plan.OrderOf(i);
+    const PictureRequest& request = order.request;
+    prompts[plan.pictures[i].prompt].pictures.push_back({.index = i + 1,
+                                                         .pictures = plan.pictures.size(),
+                                                         .seed = plan.pictures[i].seed,
+                                                         .prompt = request.prompt ? ShownPrompt(*request.prompt) : "",
+                                                         .width = order.fit ? order.fit->width : request.width,
+                                                         .height = order.fit ? order.fit->height : request.height,
+                                                         .steps = request.steps,
+                                                         .unix_s = unix_s});
   }
-  return NameOutputs(outputs, prompts);
+  return NameOutputs(wish, prompts);
 }
 
 }  // namespace diptych

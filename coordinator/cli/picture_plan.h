@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/config/settings.h"
 #include "coordinator/cli/environment.h"
+#include "coordinator/cli/output_names.h"
 #include "coordinator/cli/picture_order.h"
 #include "coordinator/cli/prompt_file.h"
 
@@ -55,7 +55,7 @@ PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::ve
 // with a prompt file.
 PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings& settings, Environment& environment);
 
-// Where the pictures go, by the rules of NameOutputs.
-std::vector<std::filesystem::path> NamePictures(const PicturePlan& plan, const std::vector<std::string>& outputs);
+// Where the pictures go, by the rules of NameOutputs; `unix_s` is the time for names that hold one.
+std::vector<OutputName> NamePictures(const PicturePlan& plan, const OutputWish& wish, int64_t unix_s);
 
 }  // namespace diptych

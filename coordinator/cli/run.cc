@@ -26,8 +26,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int kSizeMultiple = 16;
-
 std::string Overview() {
   std::string text =
       "Diptych: one picture made on two machines. This is the command line; diptych-encoderd and diptych-renderd do "
@@ -58,23 +56,6 @@ const CommandEntry& FindCommand(const std::string& name) {
   throw UsageError(absl::StrCat("there is no command \"", name, "\"",
                                 nearest ? absl::StrCat("; did you mean ", *nearest, "?") : "",
                                 " (diptych --help lists the commands)"));
-}
-
-// What to write instead of a size that is between two legal ones.
-std::string NearestSizes(const CLI::App& app) {
-  for (const char* flag : {"--width", "--height"}) {
-    const CLI::Option* option = app.get_option_no_throw(flag);
-    if (option == nullptr || option->count() == 0) continue;
-    int64_t size = 0;
-    if (!CLI::detail::lexical_cast(option->results().back(), size) || size <= 0 || size > options::kWidth.info.most ||
-        size % kSizeMultiple == 0) {
-      continue;
-    }
-    const int64_t below = size / kSizeMultiple * kSizeMultiple;
-    return below == 0 ? absl::StrCat("; the nearest is ", kSizeMultiple)
-                      : absl::StrCat("; the nearest are ", below, " and ", below + kSizeMultiple);
-  }
-  return "";
 }
 
 // Swallows what is written.
@@ -132,9 +113,7 @@ int RunCommand(const CommandEntry& entry, const std::vector<std::string>& argume
   }
   absl::StatusOr<Settings> settings = loader.Load();
   if (!settings.ok()) {
-    const std::string message(settings.status().message());
-    const bool about_size = message.rfind("--width", 0) == 0 || message.rfind("--height", 0) == 0;
-    throw UsageError(about_size ? message + NearestSizes(app) : message);
+    throw UsageError(std::string(settings.status().message()));
   }
   const bool quiet = settings->Get(options::kQuiet);
   for (const std::string& warning : settings->warnings()) {

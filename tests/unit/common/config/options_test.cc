@@ -74,7 +74,7 @@ TEST(OptionTable, CallsEveryPathAPath) {
 
 TEST(OptionValues, StateWhatIsLegal) {
   EXPECT_EQ(LegalValues(options::kSteps.info), "a whole number from 1 to 1000");
-  EXPECT_EQ(LegalValues(options::kWidth.info), "a whole number from 16 to 16384, a multiple of 16");
+  EXPECT_EQ(LegalValues(options::kTileSize.info), "a whole number from 64 to 16384, a multiple of 16");
   EXPECT_EQ(LegalValues(options::kSeed.info), "a whole number from 0 to 2^64 - 1");
   EXPECT_EQ(LegalValues(options::kTiledVae.info), "one of auto, on, off");
 }
@@ -96,7 +96,8 @@ TEST(OptionValues, RefuseWhatIsNotANumberInRange) {
   const std::map<const OptionInfo*, std::vector<std::string>> bad = {
       {&options::kSteps.info, {"0", "1001", "9x", "", "9.5", "1e4", "9 9", "0x9", "nine", "--9", "+-9"}},
       {&options::kSeed.info, {"-1", "18446744073709551616", "1.8446744073709552e19", "random"}},
-      {&options::kWidth.info, {"1000", "-16", "16400", "64pixels", "px", "64 x"}},
+      {&options::kTileSize.info, {"1000"}},
+      {&options::kWidth.info, {"15", "-16", "16400", "64pixels", "px", "64 x"}},
       {&options::kGuidanceScale.info, {"nan", "inf", "-0.5", "1,5"}},
       {&options::kForceThinkBlock.info, {"maybe", "2", ""}},
       {&options::kLogLevel.info, {"Info", "trace", ""}}};
@@ -133,8 +134,7 @@ TEST(OptionValues, SayWhatWouldBeRight) {
   EXPECT_EQ(refusal(options::kGuidanceScale.info, "1,5"),
             "\"1,5\" must be a number from 0 to 1000; a decimal number has a point: 1.5");
   EXPECT_EQ(refusal(options::kWidth.info, "1024x768"),
-            "\"1024x768\" must be a whole number from 16 to 16384, a multiple of 16; --size takes width and height "
-            "together");
+            "\"1024x768\" must be a whole number from 16 to 16384; --size takes width and height together");
   EXPECT_EQ(refusal(options::kSeed.info, "-1"),
             "\"-1\" must be a whole number from 0 to 2^64 - 1; leave it out for a random seed");
 }

@@ -32,6 +32,7 @@ struct Row {
   Arguments flag;
   Arguments beside = {};  // given with the flag and without
   bool slow = false;      // the renderer takes its time for every answer
+  bool occupied = false;  // a file that is no picture lies where the picture would go
 };
 
 const std::vector<Row>& Rows() {
@@ -45,6 +46,11 @@ const std::vector<Row>& Rows() {
       {options::kTimeout.info, {"--timeout", "0.1"}, {}, /*slow=*/true},
       {options::kJson.info, {"--json"}},
       {options::kOutput.info, {"--output", "FOLDER/out/other.png"}},
+      {options::kFormat.info, {"--format", "webp"}},
+      {options::kQuality.info, {"--quality", "30"}},
+      {options::kNoMetadata.info, {"--no-metadata"}},
+      {options::kFit.info, {"--fit", "crop"}, {"--width", "50"}},
+      {options::kOverwrite.info, {"--overwrite"}, {}, false, /*occupied=*/true},
 
       {options::kSystemPrompt.info, {"--system-prompt", "s"}},
       {options::kThinkingContent.info, {"--thinking-content", "t"}},
@@ -172,7 +178,7 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
 
   // Observe without the flag; once for all rows that agree in the rest, and once more to see that it stays the same.
   const std::string& Plain(const CommandEntry& entry, const Row& row) {
-    const auto [place, is_new] = plain_.try_emplace({row.beside, row.slow, RunsPrivately(entry, row)});
+    const auto [place, is_new] = plain_.try_emplace({row.beside, row.slow, row.occupied, RunsPrivately(entry, row)});
     if (is_new) {
       place->second = Observe(entry, row, false);
       EXPECT_EQ(place->second, Observe(entry, row, false)) << "differs by itself";
@@ -198,6 +204,10 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
     if (entry.name == "jobs") renderer.AddOldJobs(2, v1::JOB_STATE_DONE);
     if (row.slow) renderer.delay = std::chrono::milliseconds(400);
     std::filesystem::remove_all(folder_ / "out");
+    if (row.occupied) {
+      std::filesystem::create_directory(folder_ / "out");
+      Write("out/p.png", "buy milk\n");
+    }
     for (const char* name : {"diptych-encoderd.arguments", "diptych-renderd.arguments"})
       std::filesystem::remove(folder_ / name);
 
@@ -215,7 +225,9 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
       for (const auto& file : std::filesystem::directory_iterator(folder_ / "out"))
         files.push_back(file.path().string());
       std::sort(files.begin(), files.end());
-      for (const std::string& file : files) seen += file + "\n";
+      for (const std::string& file : files) {
+        seen += file + " of " + std::to_string(std::filesystem::file_size(file)) + " bytes\n";
+      }
     }
     seen = std::regex_replace(seen, std::regex("diptych-run-[A-Za-z0-9]{6}/state"), "STATE");
     return std::regex_replace(seen, std::regex(renderer.address.substr(renderer.address.rfind(':'))), ":PORT");
@@ -241,7 +253,7 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
   }
 
   TestFolder folder_;
-  std::map<std::tuple<Arguments, bool, bool>, std::string> plain_;
+  std::map<std::tuple<Arguments, bool, bool, bool>, std::string> plain_;
 };
 
 TEST_P(EveryFlagTest, ChangesWhatCanBeSeen) {

@@ -177,8 +177,14 @@ TEST(PicturePlan, TellsOfTheSameThingOnce) {
 
 TEST(PicturePlan, NamesItsPictures) {
   const PicturePlan plan = PlanFile("a\n{\"prompt\": \"b\", \"count\": 2, \"output\": \"x.png\"}\nc");
-  EXPECT_EQ(NamePictures(plan, {"p.png"}),
-            (std::vector<std::filesystem::path>{"p-1.png", "x-1.png", "x-2.png", "p-4.png"}));
+  const auto paths = [&](const std::string& output) {
+    std::vector<std::filesystem::path> all;
+    for (const OutputName& name : NamePictures(plan, {{output}, {}}, 0)) all.push_back(name.path);
+    return all;
+  };
+  EXPECT_EQ(paths("p.png"), (std::vector<std::filesystem::path>{"p-1.png", "x-1.png", "x-2.png", "p-4.png"}));
+  EXPECT_EQ(paths("{index}-{prompt}-{width}.png"),
+            (std::vector<std::filesystem::path>{"1-a-1024.png", "x-1.png", "x-2.png", "4-c-1024.png"}));
 }
 
 TEST(PicturePlan, HoldsALongConversationOnce) {

@@ -125,6 +125,15 @@ TEST_F(RunInputTest, SaysWhatAnInputIsThatCannotBeOne) {
   ExpectOneLineWith("holds no prompt");
 }
 
+// Its text is gone when the daemons would read it, and their settings with it.
+TEST_F(RunInputTest, RefusesAPipeForTheConfigurationOfAPrivateRun) {
+  const Piped config("[default.log]\nlevel = \"info\"\n");
+  ExpectUsage({"generate", "a cat", "--model-path", folder_.path.string(), "--config", config.name()},
+              "is a pipe, which the daemons of this run cannot read again");
+  const Piped again("[default.log]\nlevel = \"info\"\n");
+  EXPECT_EQ(RunWithRenderer({"submit", "a cat", "--config", again.name()}), kExitDone) << err_.str();
+}
+
 TEST_F(RunInputTest, RefusesAPromptGivenTwiceAndStandardInputReadTwice) {
   ExpectUsage({"submit", "a cat", "--prompt-file", "f", "--render", renderer_.address},
               "PROMPT and --prompt-file exclude each other");

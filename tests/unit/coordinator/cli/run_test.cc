@@ -112,7 +112,7 @@ TEST_F(RunTest, RefusesWrongUsageWithOneLineAndAHint) {
 
 TEST_F(RunTest, NamesTheNearestLegalSizes) {
   ExpectUsage({"generate", "x", "--width", "1000", "--render", renderer_.address}, "the nearest are 992 and 1008");
-  ExpectUsage({"generate", "x", "--height", "5", "--render", renderer_.address}, "the nearest is 16");
+  ExpectUsage({"generate", "x", "--height", "5", "--render", renderer_.address}, "a whole number from 16 to");
 }
 
 TEST_F(RunTest, TakesACommandsNameAsAPrompt) {
@@ -367,7 +367,7 @@ TEST_F(RunTest, OverwritesPicturesAndEmptyFilesAlone) {
   WriteFileAtomically(folder_ / "notes", "buy milk");
   WriteFileAtomically(folder_ / "empty", "");
   EXPECT_EQ(RunWithRenderer({"generate", "a cat", "--output", folder_ / "notes"}), kExitFailed);
-  ExpectOneLineWith("notes is there already and is no PNG file; it is not overwritten, name another");
+  ExpectOneLineWith("notes is there already and is no picture; it is not overwritten, name another");
   EXPECT_TRUE(renderer_.specs().empty());
   EXPECT_EQ(ReadBoundedFile(folder_ / "notes", 100), "buy milk");
   for (int i = 0; i < 2; ++i) {
