@@ -1,9 +1,11 @@
 #include "common/model_config/json_facts.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "common/error/error.h"
@@ -19,8 +21,11 @@ struct JsonFacts::Data {
   nlohmann::json object;
   std::string name;
 
+  mutable std::set<std::string> asked;
+
   // nullptr when missing or null.
   const nlohmann::json* Find(const std::string& key) const {
+    asked.insert(key);
     const auto found = object.find(key);
     return found == object.end() || found->is_null() ? nullptr : &*found;
   }
@@ -40,6 +45,14 @@ JsonFacts::JsonFacts(const std::string& text, const std::string& name) : data_(s
     throw Error(ErrorCode::kInvalidArgument, name + ": a number is out of range");
   }
   if (!data_->object.is_object()) throw Error(ErrorCode::kInvalidArgument, name + ": not a JSON object");
+  // diffusers notes here which keys nobody set, and takes its class's default for each of them.
+  if (const auto defaults = data_->object.find("_use_default_values"); defaults != data_->object.end()) {
+    const nlohmann::json keys = *defaults;
+    for (const nlohmann::json& key : keys) {
+      if (key.is_string()) data_->object.erase(key.get<std::string>());
+    }
+    data_->object.erase("_use_default_values");
+  }
 }
 
 JsonFacts::JsonFacts(std::unique_ptr<Data> data) : data_(std::move(data)) {}
@@ -50,7 +63,17 @@ void JsonFacts::Refuse(const std::string& key, const std::string& why) const {
   throw Error(ErrorCode::kInvalidArgument, data_->name + ": \"" + key + "\" " + why);
 }
 
+const std::string& JsonFacts::name() const { return data_->name; }
+
 bool JsonFacts::Has(const std::string& key) const { return data_->Find(key) != nullptr; }
+
+bool JsonFacts::IsEmpty() const { return data_->object.empty(); }
+
+bool JsonFacts::IsNull(const std::string& key) const {
+  data_->asked.insert(key);
+  const auto found = data_->object.find(key);
+  return found != data_->object.end() && found->is_null();
+}
 
 int64_t JsonFacts::Positive(const std::string& key) const {
   const nlohmann::json* value = data_->Find(key);
@@ -90,6 +113,25 @@ std::string JsonFacts::Text(const std::string& key) const {
   return value->get<std::string>();
 }
 
+std::string JsonFacts::Text(const std::string& key, const std::string& fallback) const {
+  return Has(key) ? Text(key) : fallback;
+}
+
+std::vector<int64_t> JsonFacts::PositiveList(const std::string& key, std::vector<int64_t> fallback) const {
+  return Has(key) ? PositiveList(key) : fallback;
+}
+
+std::vector<std::string> JsonFacts::TextList(const std::string& key) const {
+  const nlohmann::json* value = data_->Find(key);
+  if (value == nullptr) Refuse(key, "is missing");
+  std::vector<std::string> list;
+  const bool is_list = value->is_array() && std::all_of(value->begin(), value->end(),
+                                                        [](const nlohmann::json& item) { return item.is_string(); });
+  if (!is_list) Refuse(key, "must be a list of strings, found " + value->dump());
+  for (const nlohmann::json& item : *value) list.push_back(item.get<std::string>());
+  return list;
+}
+
 std::vector<int64_t> JsonFacts::PositiveList(const std::string& key) const {
   const nlohmann::json* value = data_->Find(key);
   if (value == nullptr) Refuse(key, "is missing");
@@ -127,6 +169,18 @@ void JsonFacts::RequireIfPresent(const std::string& key, bool value) const {
     Refuse(key,
            std::string("is ") + (value ? "false" : "true") + "; only " + (value ? "true" : "false") + " is supported");
   }
+}
+
+std::string JsonFacts::UnknownKeysWarning(std::span<const std::string_view> harmless) const {
+  std::string keys;
+  for (const auto& [key, value] : data_->object.items()) {
+    const bool known =
+        data_->asked.contains(key) || value.is_null() ||
+        std::find(harmless.begin(), harmless.end(), key) != harmless.end() ||
+        std::find(std::begin(kBookkeepingKeys), std::end(kBookkeepingKeys), key) != std::end(kBookkeepingKeys);
+    if (!known) keys += (keys.empty() ? "\"" : ", \"") + key + "\"";
+  }
+  return keys.empty() ? "" : data_->name + ": not known here and without effect: " + keys;
 }
 
 std::string ConfigFileOf(const std::string& checkpoint) {

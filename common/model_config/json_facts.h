@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace diptych {
@@ -17,20 +20,32 @@ class JsonFacts {
   ~JsonFacts();
   JsonFacts(JsonFacts&&) noexcept;
 
+  // The object's own name in messages: the file, for an inner object with its key.
+  const std::string& name() const;
+
   bool Has(const std::string& key) const;
+  bool IsEmpty() const;                                              // without any key
+  bool IsNull(const std::string& key) const;                         // stated, as null
   int64_t Positive(const std::string& key) const;                    // 1 to 2^31 - 1
   int64_t Positive(const std::string& key, int64_t fallback) const;  // the same, or missing
   double Number(const std::string& key) const;                       // finite
   double Number(const std::string& key, double fallback) const;
   bool Bool(const std::string& key, bool fallback) const;
   std::string Text(const std::string& key) const;
+  std::string Text(const std::string& key, const std::string& fallback) const;
   std::vector<int64_t> PositiveList(const std::string& key) const;  // not empty
+  std::vector<int64_t> PositiveList(const std::string& key, std::vector<int64_t> fallback) const;
+  std::vector<std::string> TextList(const std::string& key) const;  // may be empty
   JsonFacts Object(const std::string& key) const;
 
   // The model code supports one value of this key only.
   void Require(const std::string& key, const std::string& value) const;
   void RequireIfPresent(const std::string& key, const std::string& value) const;
   void RequireIfPresent(const std::string& key, bool value) const;
+
+  // One line naming the keys that nobody has asked for so far and that are not among `harmless`; empty: there are none.
+  // Call it last. A key whose value is null counts as missing here, too.
+  std::string UnknownKeysWarning(std::span<const std::string_view> harmless) const;
 
   [[noreturn]] void Refuse(const std::string& key, const std::string& why) const;
 
@@ -39,6 +54,10 @@ class JsonFacts {
   explicit JsonFacts(std::unique_ptr<Data> data);
   std::unique_ptr<Data> data_;
 };
+
+// Keys of files that transformers and diffusers write and that say nothing about numbers: who made it, and from what.
+inline constexpr std::string_view kBookkeepingKeys[] = {"_name_or_path",        "_class_name",   "_diffusers_version",
+                                                        "transformers_version", "architectures", "_commit_hash"};
 
 // config.json in the folder `checkpoint`, or beside the file of that name. Throws Error(kNotFound) when there is no
 // such folder or file.

@@ -164,6 +164,7 @@ Receipt ReadReceipt(const Json& json) {
     const uint64_t overlap = fields.Unsigned("tile_overlap", 0, size == 0 ? 0 : size - 1);
     receipt.tiles = {static_cast<int32_t>(size), static_cast<int32_t>(overlap)};
   }
+  if (schema >= 3) receipt.schedule = fields.Text("schedule");
   receipt.transformer_fingerprint = fields.Hash("transformer_fingerprint");
   receipt.vae_fingerprint = fields.Hash("vae_fingerprint");
   receipt.text_encoder_fingerprint = fields.OptionalHash("text_encoder_fingerprint");
@@ -178,7 +179,7 @@ Receipt ReadReceipt(const Json& json) {
 
 std::string ToJson(const Receipt& receipt) {
   OrderedJson json;
-  json["schema"] = receipt.tiles ? Receipt::kSchema : uint64_t{1};
+  json["schema"] = uint64_t{!receipt.schedule.empty() ? Receipt::kSchema : receipt.tiles ? 2u : 1u};
   json["program_version"] = receipt.program_version;
   if (receipt.prompt) json["prompt"] = PromptJson(*receipt.prompt);
   if (receipt.negative) json["negative"] = PromptJson(*receipt.negative);
@@ -198,6 +199,7 @@ std::string ToJson(const Receipt& receipt) {
     json["tile_size"] = receipt.tiles->size;
     json["tile_overlap"] = receipt.tiles->overlap;
   }
+  if (!receipt.schedule.empty()) json["schedule"] = receipt.schedule;
   json["transformer_fingerprint"] = receipt.transformer_fingerprint;
   json["vae_fingerprint"] = receipt.vae_fingerprint;
   if (!receipt.text_encoder_fingerprint.empty()) json["text_encoder_fingerprint"] = receipt.text_encoder_fingerprint;

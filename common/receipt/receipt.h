@@ -15,8 +15,9 @@
 namespace diptych {
 
 struct Receipt {
-  // Larger when a field is added that changes the picture. 1: without `tiles`. Older schemas are read.
-  static constexpr uint64_t kSchema = 2;
+  // Larger when a field is added that changes the picture. 1: without `tiles`, 2: without `schedule`. Older schemas are
+  // read, and a receipt is written in the oldest that can say it.
+  static constexpr uint64_t kSchema = 3;
 
   std::string program_version;
   // Unset: the conditioning was uploaded without a prompt; a repeat needs the embeddings whose hash is
@@ -29,6 +30,7 @@ struct Receipt {
   uint64_t seed = 0;
   int32_t steps = 0;                    // real evaluations
   double shift = 0;                     // as used, never "unset"
+  std::string schedule;                 // of the noise levels, in words; empty: Z-Image-Turbo's own
   double guidance_scale = 0;
   double cfg_normalization = 0;
   double cfg_truncation = 1;
@@ -48,7 +50,8 @@ struct Receipt {
   bool operator==(const Receipt&) const = default;
 };
 
-// One line of JSON with a fixed key order; numbers read back exactly. Of schema 1 when `tiles` is unset.
+// One line of JSON with a fixed key order; numbers read back exactly. Of schema 1 when `tiles` is unset, of schema 2
+// when `schedule` is empty.
 std::string ToJson(const Receipt& receipt);
 
 // Throws Error(kInvalidArgument) naming the field for JSON that is not a receipt, a field that is missing, unknown, of

@@ -22,6 +22,8 @@ class Bpe {
   // byte_ids: the token of each single byte. No pair may occur twice among the merges.
   Bpe(const std::array<int32_t, 256>& byte_ids, std::vector<BpeMerge> merges);
 
+  const std::vector<BpeMerge>& merges() const { return merges_; }
+
   struct Symbol {
     int32_t id;            // -1: merged into its left neighbour
     uint32_t left, right;  // neighbours by index, kNone at the ends

@@ -40,13 +40,31 @@ std::optional<TextFile> ReadTextFileIfThere(const std::filesystem::path& path) {
   return ReadTextFile(path);
 }
 
+TokenFiles ReadTokenFiles(const std::filesystem::path& folder) {
+  return {ReadTextFileIfThere(folder / "tokenizer_config.json"),
+          ReadTextFileIfThere(folder / "special_tokens_map.json"), ReadTextFileIfThere(folder / "added_tokens.json")};
+}
+
+// Those that are looked for in raw text, or in composed text; then their own text is composed, too.
+std::vector<AddedToken> TokensFor(const std::vector<AddedToken>& tokens, bool normalized) {
+  std::vector<AddedToken> chosen;
+  for (const AddedToken& token : tokens) {
+    if (token.normalized != normalized) continue;
+    chosen.push_back(token);
+    if (normalized) chosen.back().content = ComposeNfc(token.content);
+  }
+  return chosen;
+}
+
 }  // namespace
 
 BpeTokenizer::BpeTokenizer(TokenizerModel model)
     : vocabulary_(std::move(model.vocabulary)),
       vocabulary_size_(vocabulary_.size()),
-      added_tokens_(model.added_tokens),
-      bpe_(model.byte_ids, std::move(model.merges)) {
+      added_tokens_(TokensFor(model.added_tokens, /*normalized=*/false)),
+      normalized_added_tokens_(TokensFor(model.added_tokens, /*normalized=*/true)),
+      bpe_(model.byte_ids, std::move(model.merges)),
+      warnings_(std::move(model.warnings)) {
   for (AddedToken& token : model.added_tokens) {
     vocabulary_size_ = std::max(vocabulary_size_, static_cast<size_t>(token.id) + 1);
     added_by_id_.emplace(token.id, std::move(token));
@@ -60,9 +78,7 @@ BpeTokenizer BpeTokenizer::FromTokenizerJson(std::string_view json, const std::s
 BpeTokenizer BpeTokenizer::Load(const std::string& folder) {
   const std::filesystem::path path(folder);
   if (const auto file = ReadTextFileIfThere(path / "tokenizer.json")) {
-    BpeTokenizer tokenizer(ReadTokenizerJson(file->text, file->name));
-    tokenizer.files_read_ = {file->name};
-    return tokenizer;
+    return BpeTokenizer(ReadTokenizerJson(file->text, file->name, ReadTokenFiles(path)));
   }
   if (!IsThere(path / "vocab.json") || !IsThere(path / "merges.txt")) {
     std::error_code ignored;
@@ -73,14 +89,30 @@ BpeTokenizer BpeTokenizer::Load(const std::string& folder) {
     throw Error(ErrorCode::kNotFound, folder + ": no tokenizer, expected tokenizer.json, or vocab.json and merges.txt" +
                                           UnfinishedDownloadOf((path / "tokenizer.json").string()));
   }
-  const VocabFiles files{ReadTextFile(path / "vocab.json"), ReadTextFile(path / "merges.txt"),
-                         ReadTextFileIfThere(path / "tokenizer_config.json"),
-                         ReadTextFileIfThere(path / "added_tokens.json")};
-  BpeTokenizer tokenizer(ReadVocabFiles(files));
-  tokenizer.files_read_ = {files.vocab.name, files.merges.name};
-  if (files.config) tokenizer.files_read_.push_back(files.config->name);
-  if (files.added_tokens) tokenizer.files_read_.push_back(files.added_tokens->name);
-  return tokenizer;
+  return BpeTokenizer(
+      ReadVocabFiles({ReadTextFile(path / "vocab.json"), ReadTextFile(path / "merges.txt"), ReadTokenFiles(path)}));
+}
+
+std::string BpeTokenizer::Identity() const {
+  std::string text;
+  const auto add = [&](std::string_view field) { text.append(std::to_string(field.size())).append(":").append(field); };
+  const auto add_number = [&](int64_t number) { text.append(std::to_string(number)).push_back(' '); };
+  for (const std::string& token : vocabulary_) add(token);
+  text += "\nmerges ";
+  for (const BpeMerge& merge : bpe_.merges()) {
+    add_number(merge.left);
+    add_number(merge.right);
+  }
+  text += "\nadded ";
+  std::vector<const AddedToken*> added;
+  for (const auto& [id, token] : added_by_id_) added.push_back(&token);
+  std::sort(added.begin(), added.end(), [](const AddedToken* a, const AddedToken* b) { return a->id < b->id; });
+  for (const AddedToken* token : added) {  // whether it is special decides nothing here
+    add_number(token->id);
+    add(token->content);
+    for (const bool flag : {token->lstrip, token->rstrip, token->single_word, token->normalized}) add_number(flag);
+  }
+  return text;
 }
 
 std::vector<int64_t> BpeTokenizer::Encode(std::string_view text, const Pause& pause) const {
@@ -98,12 +130,18 @@ std::vector<int64_t> BpeTokenizer::Encode(std::string_view text, const Pause& pa
       continue;
     }
     const std::string composed = ComposeNfc(segment.text);
-    for (const std::string_view piece : pre_tokenizer_.Split(composed)) {
-      bpe_.Encode(piece, scratch, ids);
-      since_pause += piece.size();
-      if (pause && since_pause >= kBytesBetweenPauses) {
-        since_pause = 0;
-        pause();
+    for (const AddedTokenMatcher::Segment& part : normalized_added_tokens_.Split(composed)) {
+      if (part.id >= 0) {
+        ids.push_back(part.id);
+        continue;
+      }
+      for (const std::string_view piece : pre_tokenizer_.Split(part.text)) {
+        bpe_.Encode(piece, scratch, ids);
+        since_pause += piece.size();
+        if (pause && since_pause >= kBytesBetweenPauses) {
+          since_pause = 0;
+          pause();
+        }
       }
     }
   }

@@ -20,7 +20,7 @@ namespace diptych {
 // Immutable; all const members may run on several threads.
 class BpeTokenizer {
  public:
-  // Reads FOLDER/tokenizer.json, or vocab.json and merges.txt with the added tokens beside them (vocab_files.h).
+  // Reads FOLDER/tokenizer.json, or vocab.json and merges.txt; and the added tokens beside them (token_files.h).
   // Throws Error(kNotFound) when neither is there, Error(kDataLoss) for a damaged file, and Error(kInvalidArgument)
   // naming file and field for one that asks for another pipeline or contradicts itself.
   static BpeTokenizer Load(const std::string& folder);
@@ -40,8 +40,11 @@ class BpeTokenizer {
   // One more than the greatest id.
   size_t vocabulary_size() const { return vocabulary_size_; }
 
-  // The files that determined the tokenizer, in the order of reading; empty when it was made from text.
-  const std::vector<std::string>& FilesRead() const { return files_read_; }
+  // All that decides what a text becomes, from whatever files it was read: equal for equal tokenizers. Megabytes.
+  std::string Identity() const;
+
+  // About the files, one line each.
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
   explicit BpeTokenizer(TokenizerModel model);
@@ -49,10 +52,11 @@ class BpeTokenizer {
   std::vector<std::string> vocabulary_;  // bytes by id
   std::unordered_map<int64_t, AddedToken> added_by_id_;
   size_t vocabulary_size_ = 0;
-  AddedTokenMatcher added_tokens_;
+  AddedTokenMatcher added_tokens_;             // found in the raw text
+  AddedTokenMatcher normalized_added_tokens_;  // found in composed text
   PreTokenizer pre_tokenizer_;
   Bpe bpe_;
-  std::vector<std::string> files_read_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace diptych

@@ -115,19 +115,19 @@ std::vector<std::pair<std::string, int64_t>> ReadVocab(const JsonField& vocab) {
 }
 
 AddedToken ReadAddedToken(const JsonField& token, int64_t id) {
-  ExpectFalseIfPresent(token, {"single_word", "lstrip", "rstrip"});
-  AddedToken added{id, token.At("content").String(), false};
-  if (const auto special = token.Find("special")) added.special = special->Bool();
-  const auto normalized = token.Find("normalized");
-  if (normalized) {
-    ExpectFalse(*normalized);
-  } else if (!added.special) {  // the library's default: true for tokens that are not special
-    token.At("normalized");
-  }
+  const auto flag = [&](const char* key, bool fallback) {
+    const auto field = token.Find(key);
+    return field ? field->Bool() : fallback;
+  };
+  AddedToken added{.id = id, .content = token.At("content").String(), .special = flag("special", false)};
+  added.lstrip = flag("lstrip", false);
+  added.rstrip = flag("rstrip", false);
+  added.single_word = flag("single_word", false);
+  added.normalized = flag("normalized", !added.special);  // the library's default
   return added;
 }
 
-TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name) {
+TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name, const TokenFiles& beside) {
   const nlohmann::json json = ParseJson(text, name);
   const JsonField root(json, name);
   CheckNormalizer(root.At("normalizer"));
@@ -139,14 +139,16 @@ TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name)
   CheckModel(model);
 
   const JsonField vocab = model.At("vocab"), merges = model.At("merges");
-  TokenizerTables tables{vocab.name(), ReadVocab(vocab), merges.name(), {}, name + ": added_tokens", {}};
+  TokenizerTables tables{vocab.name(), ReadVocab(vocab), merges.name(), {}, {}};
   for (size_t i = 0; i < merges.Size(); ++i) tables.merges.push_back(ReadMerge(merges.At(i)));
+  TokenizerJsonTokens own{name + ": added_tokens", {}, root.Find("post_processor").has_value()};
   if (const auto added_tokens = root.Find("added_tokens")) {
     for (size_t i = 0; i < added_tokens->Size(); ++i) {
       const JsonField token = added_tokens->At(i);
-      tables.added_tokens.push_back(ReadAddedToken(token, token.At("id").Integer()));
+      own.tokens.push_back(ReadAddedToken(token, token.At("id").Integer()));
     }
   }
+  tables.added = CollectAddedTokens(own, beside);
   return MakeTokenizerModel(tables);
 }
 

@@ -101,17 +101,19 @@ std::vector<BpeMerge> FindMerges(const TokenizerTables& tables, const IdsByText&
 void CheckAddedTokens(const TokenizerTables& tables, const std::vector<std::string_view>& texts, const IdsByText& ids) {
   std::unordered_map<std::string_view, int64_t> by_content;
   std::unordered_map<int64_t, std::string_view> by_id;
-  for (const AddedToken& token : tables.added_tokens) {
+  for (const AddedToken& token : tables.added.tokens) {
     const auto refuse = [&](const std::string& reason) {
-      Refuse(tables.added_name,
+      Refuse(tables.added.name,
              "token " + Quote(token.content) + " with id " + std::to_string(token.id) + " " + reason);
     };
     if (token.content.empty()) refuse("has no text");
-    if (token.id < 0 || token.id > std::numeric_limits<int32_t>::max())
+    const bool gets_one = token.id == AddedToken::kNextFree;
+    if (!gets_one && (token.id < 0 || token.id > std::numeric_limits<int32_t>::max()))
       refuse("is out of range, expected 0 to 2147483647");
     if (const auto [first, is_new] = by_content.emplace(token.content, token.id); !is_new) {
       refuse("is there already with id " + std::to_string(first->second));
     }
+    if (gets_one) continue;
     if (const auto [first, is_new] = by_id.emplace(token.id, token.content); !is_new) {
       refuse("shares the id with " + Quote(first->second));
     }
@@ -124,6 +126,22 @@ void CheckAddedTokens(const TokenizerTables& tables, const std::vector<std::stri
   }
 }
 
+// Gives the tokens behind the vocabulary the ids that the tokenizers library gives them.
+void AssignIds(const std::string& name, const IdsByText& ids, TokenizerModel& model) {
+  auto next = static_cast<int64_t>(model.vocabulary.size());
+  std::string moved;
+  for (AddedToken& token : model.added_tokens) {
+    const auto found = ids.find(token.content);
+    const int64_t id = found != ids.end() ? found->second : next++;
+    if (token.id != AddedToken::kNextFree && token.id != id) {
+      moved += (moved.empty() ? "" : ", ") + Quote(token.content) + " is " + std::to_string(id) + " instead of " +
+               std::to_string(token.id);
+    }
+    token.id = id;
+  }
+  if (!moved.empty()) model.warnings.push_back(name + ": ids with a gap are counted as transformers does: " + moved);
+}
+
 }  // namespace
 
 TokenizerModel MakeTokenizerModel(const TokenizerTables& tables) {
@@ -134,7 +152,14 @@ TokenizerModel MakeTokenizerModel(const TokenizerTables& tables) {
   model.byte_ids = FindByteIds(tables.vocab_name, model.vocabulary);
   model.merges = FindMerges(tables, ids);
   CheckAddedTokens(tables, texts, ids);
-  model.added_tokens = tables.added_tokens;
+  model.added_tokens = tables.added.tokens;
+  model.warnings = tables.added.warnings;
+  const auto stated = [](const AddedToken& token) {  // those without an id come last
+    return token.id == AddedToken::kNextFree ? std::numeric_limits<int64_t>::max() : token.id;
+  };
+  std::stable_sort(model.added_tokens.begin(), model.added_tokens.end(),
+                   [&](const AddedToken& a, const AddedToken& b) { return stated(a) < stated(b); });
+  AssignIds(tables.added.name, ids, model);
   std::sort(model.added_tokens.begin(), model.added_tokens.end(),
             [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
   return model;

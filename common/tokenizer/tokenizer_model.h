@@ -9,6 +9,7 @@
 
 #include "common/tokenizer/added_tokens.h"
 #include "common/tokenizer/bpe.h"
+#include "common/tokenizer/token_files.h"
 
 namespace diptych {
 
@@ -18,21 +19,23 @@ struct TokenizerTables {
   std::vector<std::pair<std::string, int64_t>> vocab;
   std::string merges_name;
   std::vector<std::pair<std::string, std::string>> merges;
-  std::string added_name;
-  std::vector<AddedToken> added_tokens;
+  AddedTokenList added;
 };
 
 struct TokenizerModel {
   std::vector<std::string> vocabulary;   // the bytes of each token, by id
   std::array<int32_t, 256> byte_ids{};   // the token of each single byte
   std::vector<BpeMerge> merges;          // by rank
-  std::vector<AddedToken> added_tokens;  // by id; behind the vocabulary, or entries of it
+  std::vector<AddedToken> added_tokens;  // by id; behind the vocabulary without a gap, or entries of it
+  std::vector<std::string> warnings;     // one line each
 };
 
 // Throws Error(kInvalidArgument) naming file and field unless
 //   the vocabulary's ids are 0 .. n-1, each once, and every single byte has a token (so no text is ever dropped);
 //   both sides of every merge and its result are in the vocabulary, and no merge occurs twice;
 //   added tokens have text, no two share text or id, and one whose text or id is in the vocabulary agrees with it.
+// Added tokens behind the vocabulary get ids without a gap, in the order of their stated ids, as the tokenizers library
+// counts them; a warning names those for which that is another one.
 TokenizerModel MakeTokenizerModel(const TokenizerTables& tables);
 
 }  // namespace diptych

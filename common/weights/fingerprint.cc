@@ -3,30 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "common/digest/sha256.h"
-#include "common/error/error.h"
-#include "common/source_files/python_json.h"
-#include "common/weights/mapped_file.h"
 
 namespace diptych {
 namespace {
-
-// Who saved the model and in what it is meant to be computed; the tensors say what it is.
-constexpr const char* kVolatileKeys[] = {"_name_or_path", "transformers_version", "_diffusers_version", "torch_dtype",
-                                         "dtype"};
-
-std::string CanonicalConfig(const std::string& text) {
-  nlohmann::json config = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!config.is_object()) {
-    config = nlohmann::json::parse(NumbersOfPythonAsNull(text), nullptr, /*allow_exceptions=*/false);
-  }
-  if (!config.is_object()) throw Error(ErrorCode::kDataLoss, "config.json is not a JSON object");
-  for (const char* key : kVolatileKeys) config.erase(key);
-  return config.dump();  // keys sorted, no spaces
-}
 
 std::vector<std::string> HashTensors(const std::vector<const TensorEntry*>& tensors, int threads) {
   std::vector<std::string> hashes(tensors.size());
@@ -47,9 +29,8 @@ std::vector<std::string> HashTensors(const std::vector<const TensorEntry*>& tens
 
 }  // namespace
 
-std::string CheckpointFingerprint(const Checkpoint& checkpoint, const std::string& config_json_text, int threads,
+std::string CheckpointFingerprint(const Checkpoint& checkpoint, const std::string& facts, int threads,
                                   std::vector<std::string>* tensor_hashes) {
-  const std::string config = CanonicalConfig(config_json_text);  // first: a bad one fails before gigabytes are read
   std::vector<const TensorEntry*> tensors;
   for (const auto& [name, tensor] : checkpoint.tensors()) tensors.push_back(tensor.entry);
   std::vector<std::string> hashes = HashTensors(tensors, threads);
@@ -60,17 +41,8 @@ std::string CheckpointFingerprint(const Checkpoint& checkpoint, const std::strin
     digest.UpdateField(ShapeText(tensors[i]->shape));
     digest.UpdateField(hashes[i]);
   }
-  digest.UpdateField(config);
+  digest.UpdateField(facts);
   if (tensor_hashes != nullptr) *tensor_hashes = std::move(hashes);
-  return digest.HexDigest();
-}
-
-std::string FilesFingerprint(const std::vector<std::string>& paths) {
-  Sha256 digest;
-  for (const std::string& path : paths) {
-    const MappedFile file(path);
-    digest.UpdateField(Sha256Hex(file.bytes().data(), file.bytes().size()));
-  }
   return digest.HexDigest();
 }
 

@@ -127,7 +127,8 @@ std::string ToText(const std::string& address, const RendererDescription& render
                   renderer.pause ? absl::StrCat(", ", PauseText(*renderer.pause, UnixMsNow())) : "", "\n");
   absl::StrAppend(&text, "  transformer  ", renderer.transformer_fingerprint.substr(0, 16), ", takes ",
                   renderer.row_limit, " rows of ", renderer.cap_feat_dim, " values, shift ", renderer.default_shift,
-                  "\n");
+                  renderer.shift_follows_size ? " at the default size, follows the size" : "", "\n");
+  if (!renderer.schedule.empty()) absl::StrAppend(&text, "  schedule     ", renderer.schedule, "\n");
   absl::StrAppend(&text, "  vae          ", renderer.vae_fingerprint.substr(0, 16), ", up to ", renderer.max_side,
                   " px a side\n");
   if (renderer.machine) {

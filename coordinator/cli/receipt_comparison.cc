@@ -26,6 +26,14 @@ void CompareTiles(const Receipt& receipt, const RendererDescription& renderer, s
                   ", the picture was decoded " + TilesText(*receipt.tiles) + "; its bytes may differ");
 }
 
+void CompareSchedules(const std::string& wanted, const std::string& found, std::vector<std::string>& lines) {
+  if (wanted == found) return;
+  const auto text = [](const std::string& schedule) {
+    return schedule.empty() ? std::string("Z-Image-Turbo's own") : "\"" + schedule + "\"";
+  };
+  lines.push_back("the renderer's noise schedule is " + text(found) + ", the picture was made with " + text(wanted));
+}
+
 // Receipts of schema 1 do not say how the picture was decoded; that is no difference.
 void LeaveOutWhatOnlyOneKnows(const Receipt& a, const Receipt& b, nlohmann::ordered_json& json) {
   json.erase("schema");
@@ -43,6 +51,7 @@ std::vector<std::string> DifferentModels(const Receipt& receipt, const RendererD
   Compare("VAE", receipt.vae_fingerprint, renderer.vae_fingerprint, lines);
   Compare("number format", receipt.dtype, renderer.dtype, lines);
   CompareTiles(receipt, renderer, lines);
+  CompareSchedules(receipt.schedule, renderer.schedule, lines);
   const std::string& wanted = receipt.text_encoder_fingerprint;
   const auto is_same = [&](const EncoderReport& encoder) { return encoder.model_fingerprint == wanted; };
   const auto is_known = [](const EncoderReport& encoder) { return encoder.reachable; };

@@ -155,6 +155,8 @@ struct RendererDescription {
   int32_t size_multiple = 16;
   int32_t max_side = 0;  // pixels
   double default_shift = 0;
+  std::string schedule = {};        // of the noise levels, as in the receipt; empty: Z-Image-Turbo's own
+  bool shift_follows_size = false;  // default_shift is that of the default size
   std::string dtype;
   std::string device;
   int32_t threads = 0;

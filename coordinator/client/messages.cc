@@ -161,6 +161,8 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
   description.size_multiple = response.size_multiple();
   description.max_side = response.max_side();
   description.default_shift = response.default_shift();
+  description.schedule = response.schedule();
+  description.shift_follows_size = response.shift_follows_size();
   description.dtype = response.dtype();
   description.device = response.device();
   description.threads = response.threads();

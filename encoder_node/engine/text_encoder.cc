@@ -73,9 +73,9 @@ class TextEncoder : public PromptEncoder {
         dtype_(nn::ChooseDtype(options.torch_dtype, device_, at::kBFloat16)),
         threads_(nn::SetThreads(options.threads)),
         tokenizer_(BpeTokenizer::Load(options.tokenizer_path)),
-        config_text_(ReadTextFile(ConfigFileOf(options.text_encoder_path))),
         checkpoint_(Checkpoint::Open(options.text_encoder_path)),
-        config_(qwen3::Config::Parse(config_text_, ConfigFileOf(options.text_encoder_path))),
+        config_(qwen3::Config::Parse(ReadTextFile(ConfigFileOf(options.text_encoder_path)),
+                                     ConfigFileOf(options.text_encoder_path))),
         plan_(PlanLoad(options, device_, dtype_, *checkpoint_, config_)),
         weights_(checkpoint_, device_, dtype_),
         model_(weights_, config_) {
@@ -86,20 +86,23 @@ class TextEncoder : public PromptEncoder {
                                                    std::to_string(vocabulary) + " (vocab_size)");
     }
     std::vector<std::string> hashes;
-    facts_.model_fingerprint = CheckpointFingerprint(*checkpoint_, config_text_, threads_, &hashes);
+    facts_.model_fingerprint = CheckpointFingerprint(*checkpoint_, model_.config().Identity(), threads_, &hashes);
     files_.AddWeights(checkpoint_, std::move(hashes));
-    facts_.tokenizer_fingerprint = FilesFingerprint(tokenizer_.FilesRead());
+    facts_.tokenizer_fingerprint = Sha256Hex(tokenizer_.Identity());
     facts_.width = model_.config().hidden_size;
     facts_.layers = static_cast<int32_t>(model_.config().num_hidden_layers);
     facts_.dtype = dtype_ == at::kFloat ? StateDtype::kFloat32 : StateDtype::kBFloat16;
     facts_.threads = threads_;
     facts_.device = device_.is_cuda() ? "cuda" : "cpu";
     facts_.notes = {plan_.choice.line};
-    if (!plan_.choice.warning.empty()) facts_.warnings.push_back(plan_.choice.warning);
     facts_.machine = nn::DescribeMachinery(device_);
     facts_.machine.weights_copied = plan_.weights.copied;
     facts_.machine.weights_mapped = plan_.weights.mapped;
     facts_.machine.work = device_.is_cuda() ? 0 : PassBytes(config_);
+    facts_.warnings = tokenizer_.warnings();
+    if (!plan_.choice.warning.empty()) facts_.warnings.push_back(plan_.choice.warning);
+    const std::vector<std::string>& more = model_.config().warnings;
+    facts_.warnings.insert(facts_.warnings.end(), more.begin(), more.end());
     if (std::string line = weights_.UnusedWarning({"lm_head."}); !line.empty()) {  // it makes words, not states
       facts_.warnings.push_back(std::move(line));
     }
@@ -162,7 +165,6 @@ class TextEncoder : public PromptEncoder {
   const at::ScalarType dtype_;
   const int threads_;
   const BpeTokenizer tokenizer_;
-  const std::string config_text_;
   const std::shared_ptr<const Checkpoint> checkpoint_;
   const qwen3::Config config_;
   const Plan plan_;

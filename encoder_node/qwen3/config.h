@@ -3,24 +3,31 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace diptych::qwen3 {
 
 struct Config {
-  int64_t hidden_size = 0;
-  int64_t num_hidden_layers = 0;
-  int64_t num_attention_heads = 0;
-  int64_t num_key_value_heads = 0;
-  int64_t head_dim = 0;  // explicit in the file; not hidden_size / heads
-  int64_t intermediate_size = 0;
-  int64_t vocab_size = 0;
-  int64_t max_position_embeddings = 0;
+  int64_t hidden_size = 4096;
+  int64_t num_hidden_layers = 32;
+  int64_t num_attention_heads = 32;
+  int64_t num_key_value_heads = 32;
+  int64_t head_dim = 128;  // not hidden_size / heads
+  int64_t intermediate_size = 22016;
+  int64_t vocab_size = 151936;
+  int64_t max_position_embeddings = 32768;
   double rms_norm_eps = 1e-6;
-  double rope_theta = 1e6;
+  double rope_theta = 10000;
 
-  // Reads the old style (top-level rope_theta) and the new one (rope_parameters). `name` is used in messages.
-  // Throws Error(kInvalidArgument) naming the key for anything missing, out of range or that this model does not do
-  // (scaled RoPE, sliding windows, attention biases, another activation).
+  std::vector<std::string> warnings;  // one line each
+
+  // All facts in words: equal for the same model, however its file spells them.
+  std::string Identity() const;
+
+  // Reads every spelling that transformers 5.23 reads, with the defaults of its Qwen3Config: rope_theta at the top, in
+  // rope_parameters or in rope_scaling; rope_type or type; a null for num_key_value_heads. `name` is used in messages.
+  // Throws Error(kInvalidArgument) naming the key for anything out of range or that this model does not do (scaled
+  // RoPE, sliding windows, attention biases, another activation, quantised weights).
   static Config Parse(const std::string& json_text, const std::string& name);
 };
 

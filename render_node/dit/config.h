@@ -24,6 +24,8 @@ struct Config {
   double rope_theta = 256;
   double t_scale = 1000;
 
+  std::vector<std::string> warnings;  // one line each
+
   int64_t head_dim() const { return dim / n_heads; }
   int64_t ffn_dim() const { return static_cast<int64_t>(static_cast<double>(dim) / 3 * 8); }
   int64_t timestep_dim() const { return dim < 256 ? dim : 256; }  // width of the time embedding
@@ -37,8 +39,12 @@ struct Config {
     return 2 * t * d * (4 * d + 3 * static_cast<double>(ffn_dim())) + 4 * t * t * d;
   }
 
-  // Throws Error(kInvalidArgument) naming the key for anything missing or out of range, or that this model does not do
-  // (other patch sizes, grouped heads, no q/k norm).
+  // All facts in words: equal for the same model, however its file spells them.
+  std::string Identity() const;
+
+  // What the file leaves out is as in diffusers' ZImageTransformer2DModel. Throws Error(kInvalidArgument) naming the
+  // key for anything out of range or that this model does not do (other patch sizes, no q/k norm, omni, quantised
+  // weights).
   static Config Parse(const std::string& json_text, const std::string& name);
 };
 

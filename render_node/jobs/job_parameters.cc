@@ -12,7 +12,7 @@ RenderParameters RenderParametersOf(const JobSpec& spec, const RendererFacts& fa
   parameters.height = spec.height;
   parameters.steps = spec.steps;
   parameters.seed = spec.seed;
-  parameters.shift = spec.shift.value_or(facts.default_shift);
+  parameters.shift = spec.shift ? *spec.shift : DefaultShift(facts, spec.width, spec.height);
   parameters.guidance_scale = spec.guidance_scale;
   parameters.cfg_normalization = spec.cfg_normalization;
   parameters.cfg_truncation = spec.cfg_truncation == 0 ? 1 : spec.cfg_truncation;  // both mean never
@@ -48,8 +48,8 @@ std::string CheckpointDeterminants(const RenderParameters& parameters, const Ren
        << parameters.width << "\nheight " << parameters.height << "\nsteps " << parameters.steps << "\nseed "
        << parameters.seed << "\nshift " << parameters.shift << "\nguidance_scale " << parameters.guidance_scale
        << "\ncfg_normalization " << parameters.cfg_normalization << "\ncfg_truncation " << parameters.cfg_truncation
-       << "\npositive " << ConditioningHash(inputs.positive) << "\nnegative "
-       << (inputs.negative ? ConditioningHash(*inputs.negative) : "none") << "\n";
+       << "\nschedule " << sampler::ToText(facts.schedule) << "\npositive " << ConditioningHash(inputs.positive)
+       << "\nnegative " << (inputs.negative ? ConditioningHash(*inputs.negative) : "none") << "\n";
   return text.str();
 }
 

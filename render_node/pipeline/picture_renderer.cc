@@ -59,13 +59,18 @@ int32_t RendererFacts::LargestSide() const {
   return side;
 }
 
+double DefaultShift(const RendererFacts& facts, int32_t width, int32_t height) {
+  if (!facts.dynamic_shift) return facts.default_shift;
+  return facts.dynamic_shift->For(int64_t{width / facts.size_multiple} * (height / facts.size_multiple));
+}
+
 void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts) {
   CheckSide("width", parameters.width, facts);
   CheckSide("height", parameters.height, facts);
   if (parameters.steps < 1 || parameters.steps > kMaxSteps) {
     Refuse("steps " + std::to_string(parameters.steps) + " is not from 1 to " + std::to_string(kMaxSteps));
   }
-  CheckNumber("shift", parameters.shift, 0.001, 1000);
+  CheckNumber("shift", parameters.shift, kLeastShift, kMostShift);
   CheckNumber("guidance_scale", parameters.guidance_scale, 0, 1000);
   CheckNumber("cfg_normalization", parameters.cfg_normalization, 0, 1000);
   CheckNumber("cfg_truncation", parameters.cfg_truncation, 0, 1);

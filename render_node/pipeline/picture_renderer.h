@@ -17,8 +17,10 @@
 #include "common/image/picture.h"
 #include "common/memory/machine_facts.h"
 #include "common/memory/memory_facts.h"
+#include "common/model_config/model_index.h"
 #include "common/source_files/model_news.h"
 #include "render_node/pipeline/picture_memory.h"
+#include "render_node/sampler/schedule.h"
 
 namespace diptych {
 
@@ -30,11 +32,14 @@ struct RendererFacts {
   int64_t row_limit = 0;                // most rows that it takes
   int32_t size_multiple = 16;           // width and height must be multiples of this
   int32_t max_side = 0;                 // pixels
-  double default_shift = 3.0;           // of the checkpoint's scheduler
-  std::string dtype;                    // "bfloat16" or "float32"
-  std::string device;                   // "cpu" or "cuda"
-  TilingRule tiling;                    // of the VAE
-  std::vector<std::string> warnings;    // about the checkpoint, for the log; one line each
+  double default_shift = 3.0;           // of the checkpoint's scheduler, where it does not follow the size
+  std::optional<sampler::DynamicShift> dynamic_shift;  // in place of default_shift
+  sampler::Schedule schedule;                          // of the checkpoint's scheduler
+  ModelDefaults defaults;                              // from model_index.json
+  std::string dtype;                                   // "bfloat16" or "float32"
+  std::string device;                                  // "cpu" or "cuda"
+  TilingRule tiling;                                   // of the VAE
+  std::vector<std::string> warnings;                   // about the checkpoint, for the log; one line each
   int32_t threads = 0;
   std::vector<std::string> notes;  // on what was chosen, for the log; one line each
   PictureMemoryFacts picture_memory;
@@ -59,6 +64,10 @@ struct RenderParameters {
   double cfg_truncation = 1.0;     // 1: never
 };
 
+// The shift of a picture for which nobody states one.
+double DefaultShift(const RendererFacts& facts, int32_t width, int32_t height);
+
+inline constexpr double kLeastShift = 0.001, kMostShift = 1000;
 inline constexpr int32_t kMaxSteps = 1000;
 
 // Throws Error(kInvalidArgument) naming the field, its value and the limits, and Error(kFailedPrecondition) naming what

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <filesystem>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "common/concurrency/physical_cores.h"
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
+#include "common/model_config/model_index.h"
 #include "common/nn/compute.h"
 #include "common/nn/pieces.h"
 #include "common/weights/checkpoint.h"
@@ -24,20 +24,19 @@
 #include "render_node/pipeline/load_plan.h"
 #include "render_node/sampler/denoise.h"
 #include "render_node/sampler/flow_match.h"
+#include "render_node/sampler/schedule.h"
 #include "render_node/vae/tiling.h"
 #include "render_node/vae/vae.h"
 
 namespace diptych {
 namespace {
 
-namespace fs = std::filesystem;
-
-double DefaultShift(const std::string& scheduler_path) {
-  const std::string file = (fs::path(scheduler_path) / "scheduler_config.json").string();
-  if (!fs::exists(file)) return 3.0;  // what Z-Image-Turbo uses
-  const double shift = JsonFacts(ReadTextFile(file), file).Number("shift", 3.0);
-  if (!(shift > 0)) throw Error(ErrorCode::kInvalidArgument, file + ": \"shift\" must be above 0");
-  return shift;
+// A default size that this model cannot paint becomes the next smaller one.
+void FitDefaultSize(RendererFacts& facts) {
+  for (int32_t* side : {&facts.defaults.width, &facts.defaults.height}) {
+    const int32_t most = std::min(*side, facts.max_side);
+    *side = std::max(most - most % facts.size_multiple, facts.size_multiple);
+  }
 }
 
 ZImagePipeline::Source OpenSource(const std::string& path) {
@@ -188,7 +187,17 @@ struct ZImagePipeline::Models {
     facts.row_limit = config.row_limit();
     facts.size_multiple = static_cast<int32_t>(scale * dit::kPatch);
     facts.max_side = MaxSide(config, scale);
-    facts.default_shift = DefaultShift(o.scheduler_path);
+    sampler::ScheduleFacts noise = sampler::ReadSchedule(o.scheduler_path);
+    facts.default_shift = noise.shift;
+    facts.dynamic_shift = noise.dynamic;
+    facts.schedule = noise.schedule;
+    ModelIndex index = ReadModelIndex(o.model_path);
+    facts.defaults = std::move(index.defaults);
+    FitDefaultSize(facts);
+    for (const std::vector<std::string>& lines :
+         {index.warnings, noise.warnings, config.warnings, decoder.config().warnings}) {
+      facts.warnings.insert(facts.warnings.end(), lines.begin(), lines.end());
+    }
     facts.dtype = dtype == at::kFloat ? "float32" : "bfloat16";
     facts.device = device.is_cuda() ? "cuda" : "cpu";
     facts.threads = threads;
@@ -278,6 +287,8 @@ ZImagePipeline::~ZImagePipeline() = default;
 const RendererFacts& ZImagePipeline::facts() const { return models_->facts; }
 const ZImagePipeline::Source& ZImagePipeline::transformer() const { return models_->transformer; }
 const ZImagePipeline::Source& ZImagePipeline::vae() const { return models_->vae; }
+std::string ZImagePipeline::TransformerIdentity() const { return models_->config.Identity(); }
+std::string ZImagePipeline::VaeIdentity() const { return models_->decoder.config().Identity(); }
 
 // One picture on its way: all of it but the steps, which pictures take together.
 class ZImagePipeline::Work {
@@ -309,7 +320,7 @@ class ZImagePipeline::Work {
     }
     const at::Tensor start =
         hooks.resume == nullptr ? sampler::InitialNoise(p.seed, channels, h, w) : ToTensor(*hooks.resume);
-    const std::vector<float> sigmas = sampler::FlowMatchSigmas(p.steps, p.shift);
+    const std::vector<float> sigmas = sampler::FlowMatchSigmas(p.steps, p.shift, m_.facts.schedule);
     Report({.stage = RenderStage::kRefined,
             .step = first,
             .sigma = sigmas[first],
@@ -481,7 +492,7 @@ void ZImagePipeline::PaintTogether(const std::vector<PaintMember>& members, cons
     events.ended(member_of[i], {{}, std::move(why)});
   };
   const RenderParameters& p = members[member_of[0]].parameters;
-  sampler::Denoise(steps, sampler::FlowMatchSigmas(p.steps, p.shift), network(&Work::positive),
+  sampler::Denoise(steps, sampler::FlowMatchSigmas(p.steps, p.shift, models_->facts.schedule), network(&Work::positive),
                    network(&Work::negative), {.left = left, .parted = events.parted});
 
   for (size_t i = 0; i < works.size(); ++i) {

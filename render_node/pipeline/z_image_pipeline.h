@@ -40,6 +40,9 @@ class ZImagePipeline {
   };
   const Source& transformer() const;
   const Source& vae() const;
+  // What was read from the two config.json, for the fingerprints.
+  std::string TransformerIdentity() const;
+  std::string VaeIdentity() const;
 
   // positive, negative: as in PaintMember. Throws as PictureRenderer::Render.
   Picture Paint(const at::Tensor& positive, const at::Tensor& negative, const RenderParameters& parameters,

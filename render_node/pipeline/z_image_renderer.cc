@@ -23,8 +23,8 @@ namespace {
 class ZImageRenderer : public PictureRenderer {
  public:
   explicit ZImageRenderer(const ZImageOptions& options) : pipeline_(options), facts_(pipeline_.facts()) {
-    facts_.transformer_fingerprint = Register(pipeline_.transformer());
-    facts_.vae_fingerprint = Register(pipeline_.vae());
+    facts_.transformer_fingerprint = Register(pipeline_.transformer(), pipeline_.TransformerIdentity());
+    facts_.vae_fingerprint = Register(pipeline_.vae(), pipeline_.VaeIdentity());
   }
 
   void AddRead(const std::vector<FileRead>& files) { files_.AddRead(files); }
@@ -70,9 +70,10 @@ class ZImageRenderer : public PictureRenderer {
   }
 
  private:
-  std::string Register(const ZImagePipeline::Source& source) {
+  // `identity` is that of its configuration.
+  std::string Register(const ZImagePipeline::Source& source, const std::string& identity) {
     std::vector<std::string> hashes;
-    std::string fingerprint = CheckpointFingerprint(*source.weights, source.config_text, facts_.threads, &hashes);
+    std::string fingerprint = CheckpointFingerprint(*source.weights, identity, facts_.threads, &hashes);
     files_.AddWeights(source.weights, std::move(hashes));
     return fingerprint;
   }

@@ -5,11 +5,14 @@
 
 #include <vector>
 
+#include "render_node/sampler/schedule.h"
+
 namespace diptych::sampler {
 
-// steps + 1 values from 1 down to 0, fp32: base s_i = 1 - i / steps, then shift s / (1 + (shift - 1) s), then a final
-// 0. steps >= 1, shift > 0. The last digits follow diffusers >= 0.39, which forms grid and shift in fp32.
-std::vector<float> FlowMatchSigmas(int steps, double shift);
+// steps + 1 noise levels in fp32: base s_i = 1 - i / steps, then shift s / (1 + (shift - 1) s), then what the schedule
+// makes of them, then a final 0 (1 when it is inverted). steps >= 1, shift > 0. The last digits follow diffusers >=
+// 0.39, which forms grid and shift in fp32. One step alone stays at 1, where diffusers has no number for a terminal.
+std::vector<float> FlowMatchSigmas(int steps, double shift, const Schedule& schedule = {});
 
 // The time that the network is told at a sigma: (1000 - 1000 sigma) / 1000 in fp32; 0 is noise.
 float ModelTime(float sigma);

@@ -221,7 +221,10 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   RendererFacts facts = renderer->facts();
   for (const std::string& note : facts.notes) log.Info(note);
   for (const std::string& warning : facts.warnings) log.Warn(warning);
-  if (config.default_shift) facts.default_shift = *config.default_shift;
+  if (config.default_shift) {
+    facts.default_shift = *config.default_shift;
+    facts.dynamic_shift.reset();
+  }
 
   NoSource no_source;
   std::unique_ptr<EncoderPool> encoders;

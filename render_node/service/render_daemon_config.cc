@@ -74,6 +74,7 @@ absl::Status ReadRenderer(const Settings& settings, ZImageOptions* renderer) {
   renderer->vae_path = vae.empty() ? (model / "vae").string() : vae;
   const fs::path folder = model.empty() ? fs::path(transformer).parent_path() : model;
   renderer->scheduler_path = (folder / "scheduler").string();  // need not be there
+  renderer->model_path = folder.string();                      // nor its model_index.json
   renderer->device = settings.Get(options::kDitDevice);
   renderer->vae_device = settings.Get(options::kVaeDevice);
   renderer->torch_dtype = settings.Get(options::kRenderTorchDtype);

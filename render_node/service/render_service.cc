@@ -181,7 +181,9 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     response->set_row_limit(facts.row_limit);
     response->set_size_multiple(facts.size_multiple);
     response->set_max_side(facts.max_side);
-    response->set_default_shift(facts.default_shift);
+    response->set_default_shift(DefaultShift(facts, 1024, 1024));
+    response->set_schedule(sampler::ToText(facts.schedule));
+    response->set_shift_follows_size(facts.dynamic_shift.has_value());
     response->set_dtype(facts.dtype);
     response->set_device(facts.device);
     response->set_threads(facts.threads);

@@ -1,6 +1,7 @@
 #include "render_node/service/submission_reader.h"
 
 #include <algorithm>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -19,6 +20,17 @@ void CheckLayer(const std::string& field, int32_t layer) {
   throw Error(
       ErrorCode::kInvalidArgument,
       field + " " + std::to_string(layer) + " is not negative; hidden states are counted from the end, -1 is the last");
+}
+
+// Dynamic shifting is made for pictures around the size that the model was trained with; far beyond it explodes.
+void CheckDynamicShift(const JobSpec& spec, const RendererFacts& facts) {
+  if (spec.shift || !facts.dynamic_shift) return;
+  const double shift = DefaultShift(facts, spec.width, spec.height);
+  if (shift >= kLeastShift && shift <= kMostShift) return;
+  std::ostringstream text;
+  text << "the checkpoint's dynamic shifting gives " << spec.width << "x" << spec.height << " the shift " << shift
+       << ", which is not a number from " << kLeastShift << " to " << kMostShift << "; state a shift";
+  throw Error(ErrorCode::kInvalidArgument, text.str());
 }
 
 // What CheckConditioningFits looks at.
@@ -56,8 +68,9 @@ absl::Status SubmissionReader::AddSpec(const v1::JobSpec& message) {
   if (spec_) return absl::InvalidArgumentError("spec came a second time; one call submits one job");
   absl::StatusOr<JobSpec> spec = FromProto(message);
   if (!spec.ok()) return spec.status();
-  if (!spec->shift) spec->shift = facts_.default_shift;
   const absl::Status valid = Guard([&] {
+    CheckDynamicShift(*spec, facts_);
+    if (!spec->shift) spec->shift = DefaultShift(facts_, spec->width, spec->height);
     const RenderParameters parameters = RenderParametersOf(*spec, facts_);
     CheckRenderParameters(parameters, facts_);
     CheckAllowed(parameters, limits_);

@@ -25,7 +25,7 @@ struct ValidSubmission {
 // The first error ends the call: nothing of it may be used then. Not thread-safe.
 class SubmissionReader {
  public:
-  // `facts` must outlive the reader; an unset shift becomes facts.default_shift.
+  // `facts` must outlive the reader; an unset shift becomes that of the checkpoint.
   SubmissionReader(const RendererFacts& facts, int64_t prompt_byte_limit, const OperatorLimits& limits = {});
 
   //   INVALID_ARGUMENT     a message out of place, or a field of the spec out of range (named)

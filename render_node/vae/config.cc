@@ -1,17 +1,45 @@
 #include "render_node/vae/config.h"
 
+#include <sstream>
+#include <string_view>
+#include <utility>
+
 #include "common/model_config/json_facts.h"
 
 namespace diptych::vae {
+namespace {
+
+// Of the encoder, which we do not run, of how large diffusers takes a tile, and of how it holds the weights; and the
+// statistics of latents, which Z-Image's pipeline does not use.
+constexpr std::string_view kHarmless[] = {"in_channels",  "down_block_types", "use_quant_conv", "sample_size",
+                                          "force_upcast", "latents_mean",     "latents_std",    "dtype",
+                                          "torch_dtype"};
+
+// One block for each number of block_out_channels.
+void RequireUpBlocks(const JsonFacts& json, size_t levels) {
+  const std::vector<std::string> blocks =
+      json.Has("up_block_types") ? json.TextList("up_block_types") : std::vector<std::string>{"UpDecoderBlock2D"};
+  if (blocks.size() != levels) {
+    json.Refuse("up_block_types", "names " + std::to_string(blocks.size()) + " blocks" +
+                                      (json.Has("up_block_types") ? "" : " when it is missing") +
+                                      ", block_out_channels has " + std::to_string(levels) + " numbers");
+  }
+  for (const std::string& block : blocks) {
+    if (block == "UpDecoderBlock2D") continue;
+    json.Refuse("up_block_types", "names \"" + block + "\"; only \"UpDecoderBlock2D\" is supported");
+  }
+}
+
+}  // namespace
 
 Config Config::Parse(const std::string& json_text, const std::string& name) {
   const JsonFacts json(json_text, name);
   Config config;
-  config.block_out_channels = json.PositiveList("block_out_channels");
+  config.block_out_channels = json.PositiveList("block_out_channels", {64});
   config.layers_per_block = json.Positive("layers_per_block", 1);
-  config.latent_channels = json.Positive("latent_channels");
+  config.latent_channels = json.Positive("latent_channels", 4);
   config.norm_num_groups = json.Positive("norm_num_groups", 32);
-  config.scaling_factor = json.Number("scaling_factor");
+  config.scaling_factor = json.Number("scaling_factor", 0.18215);
   config.shift_factor = json.Number("shift_factor", 0);
   if (config.block_out_channels.size() > 8) json.Refuse("block_out_channels", "has more than 8 levels");
   for (const int64_t channels : config.block_out_channels) {
@@ -19,11 +47,29 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
       json.Refuse("norm_num_groups", "must divide every number of block_out_channels");
   }
   if (config.scaling_factor == 0) json.Refuse("scaling_factor", "must not be 0");
-  json.RequireIfPresent("act_fn", std::string("silu"));
+  if (const std::string act = json.Text("act_fn", "silu"); act != "silu" && act != "swish") {  // two names of one
+    json.Refuse("act_fn", "is \"" + act + "\"; only \"silu\" is supported");
+  }
   json.RequireIfPresent("mid_block_add_attention", true);
-  json.RequireIfPresent("use_post_quant_conv", false);
+  if (json.Bool("use_post_quant_conv", true)) {
+    json.Refuse("use_post_quant_conv",
+                std::string(json.Has("use_post_quant_conv") ? "is true" : "is missing, which means true") +
+                    "; only false is supported");
+  }
+  RequireUpBlocks(json, config.block_out_channels.size());
   if (json.Positive("out_channels", 3) != 3) json.Refuse("out_channels", "must be 3");
+  if (std::string line = json.UnknownKeysWarning(kHarmless); !line.empty()) config.warnings.push_back(std::move(line));
   return config;
+}
+
+std::string Config::Identity() const {
+  std::ostringstream text;
+  text.precision(17);
+  text << "autoencoder_kl decoder, block_out_channels";
+  for (const int64_t channels : block_out_channels) text << " " << channels;
+  text << ", layers_per_block " << layers_per_block << ", latent_channels " << latent_channels << ", norm_num_groups "
+       << norm_num_groups << ", scaling_factor " << scaling_factor << ", shift_factor " << shift_factor;
+  return text.str();
 }
 
 }  // namespace diptych::vae

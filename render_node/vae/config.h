@@ -15,11 +15,17 @@ struct Config {
   double scaling_factor = 1;
   double shift_factor = 0;
 
+  std::vector<std::string> warnings;  // one line each
+
   // Pixels a latent pixel stands for, per side.
   int64_t scale() const { return int64_t{1} << (block_out_channels.size() - 1); }
 
-  // Throws Error(kInvalidArgument) naming the key for anything missing or out of range, or that this model does not do
-  // (quantisation convolutions, no attention in the middle, other blocks).
+  // All facts in words: equal for the same model, however its file spells them.
+  std::string Identity() const;
+
+  // What the file leaves out is as in diffusers' AutoencoderKL. Throws Error(kInvalidArgument) naming the key for
+  // anything out of range or that this model does not do (a convolution before the decoder, no attention in the middle,
+  // other blocks).
   static Config Parse(const std::string& json_text, const std::string& name);
 };
 

@@ -10,6 +10,8 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -21,7 +23,8 @@ import numpy
 import torch
 import transformers
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
-from diffusers.pipelines.z_image.pipeline_z_image import get_default_z_image_sigmas, retrieve_timesteps
+from diffusers.pipelines.z_image.pipeline_z_image import (
+    calculate_shift, get_default_z_image_sigmas, retrieve_timesteps)
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 
@@ -55,6 +58,68 @@ def golden_tokens(folder: Path) -> None:
         cases.append({"repeat": [unit, times], "count": len(ids), "sha256": digest})
     lines = ",\n".join(json.dumps(case, ensure_ascii=True, separators=(",", ":")) for case in cases)
     (folder / "golden_tokens.json").write_text(f"[\n{lines}\n]\n")
+
+
+def added_token(content: str, **flags) -> dict:
+    return {"content": content, "lstrip": False, "rstrip": False, "single_word": False, "normalized": False,
+            "special": False, **flags}
+
+
+# Each: a merge patch of tokenizer_config.json (null removes), files beside it, texts. toy_a has the ids 0 to 999.
+ADDED_TOKEN_CASES = [
+    ({"added_tokens_decoder": {"1000": added_token("<sks>")}}, {}, ["a <sks> cat", "<sks><sks>", "a<|im_end|><sks>"]),
+    ({"added_tokens_decoder": {"1000": {"content": "<sks>"}}}, {}, ["a <sks> cat"]),
+    ({"added_tokens_decoder": {"1040": added_token("<b2>"), "1030": added_token("<a1>")}}, {}, ["<a1> <b2>"]),
+    ({"added_tokens_decoder": {
+        "1000": added_token("<l>", lstrip=True), "1001": added_token("<r>", rstrip=True),
+        "1002": added_token("<w>", single_word=True), "1003": added_token("<n\u00e9>", normalized=True),
+        "1004": added_token("<o\u0301>", normalized=True), "1005": added_token("sks", single_word=True),
+        "1006": added_token("<b>", lstrip=True, rstrip=True, special=True)}}, {},
+     ["a <l>  cat", "a \t\n <l> cat", "a <r>   cat", "<r> \u3000<l>x", "a <b> b  <b>  <b>c", "ca<w>t <w> x <w>", "<w>_", "<w>\u0301",
+      "<w>-", "\u24b6<w>", "\u00b2<w>\u00b2", "<n\u00e9> <ne\u0301>", "<o\u0301><\u00f3>", "sks sksx xsks sks", "e\u0301sks"]),
+    ({"eos_token": "<eos!>"}, {}, ["a  <eos!>  cat <|im_end|>"]),
+    ({"eos_token": {"__type": "AddedToken", "content": "<e>", "lstrip": True, "rstrip": True, "single_word": True,
+                    "normalized": False}}, {}, ["x  <e>  y", "<e>z"]),
+    ({"unk_token": "<u>", "eos_token": "<e>", "pad_token": "<p>", "bos_token": "<b>", "image_token": "<i>",
+      "additional_special_tokens": ["<x1>"]}, {}, ["<u><e><p><b><i><x1>"]),
+    ({"mask_token": "<m>", "sep_token": "<s>", "cls_token": "<c>", "extra_special_tokens": ["<x2>", "<x1>"]}, {},
+     ["<m><s><c><x1><x2>"]),
+    ({"extra_special_tokens": {"foo_token": "<x2>", "bar": "<x1>"}}, {}, ["a <x1> <x2> cat"]),
+    ({}, {"added_tokens.json": {"<sks>": 1000}}, ["a <sks> cat"]),
+    ({}, {"special_tokens_map.json": {"eos_token": "<e>"}}, ["a <e> cat"]),
+    ({"added_tokens_decoder": None}, {"added_tokens.json": {"<sks>": 1000}}, ["a <sks> <|im_end|> cat", "<think>"]),
+    ({"added_tokens_decoder": None}, {"added_tokens.json": {"<N\u00e9>": 1000}}, ["x <N\u00e9> <Ne\u0301> y"]),
+    ({"added_tokens_decoder": None}, {"special_tokens_map.json": {
+        "eos_token": {"content": "<e>", "lstrip": True, "rstrip": True, "normalized": False, "single_word": False}}},
+     ["x  <e>  y"]),
+    ({"added_tokens_decoder": None}, {"special_tokens_map.json": {"extra_special_tokens": ["<x1>"]}}, ["x <x1> y"]),
+]
+
+
+def merge_patch(target: dict, patch: dict) -> dict:
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        else:
+            target[key] = merge_patch(target.get(key, {}), value) if isinstance(value, dict) and isinstance(
+                target.get(key), dict) else value
+    return target
+
+
+def golden_added_tokens(out: Path) -> None:
+    """Ids where other files than tokenizer.json name added tokens, with toy_a's tokenizer as the start."""
+    cases = []
+    for patch, files, texts in ADDED_TOKEN_CASES:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "tokenizer"
+            shutil.copytree(out / "toy_a" / "tokenizer", folder)
+            config = folder / "tokenizer_config.json"
+            config.write_text(json.dumps(merge_patch(json.loads(config.read_text()), patch)))
+            for name, content in files.items():
+                (folder / name).write_text(json.dumps(content))
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            cases.append({"config": patch, "files": files, "texts": [[text, tokenizer(text).input_ids] for text in texts]})
+    (out / "golden_added_tokens.json").write_text("[\n" + ",\n".join(map(json.dumps, cases)) + "\n]\n")
 
 
 # ---------------------------------------------------------------- text encoder
@@ -293,6 +358,40 @@ def golden_schedule(out: Path) -> None:
     (out / "golden_schedule.json").write_text(f"[\n{lines}\n]\n")
 
 
+# What scheduler_config.json may ask for, with latent heights and widths: dynamic shifting follows their product.
+SCHEDULES = [
+    ({"shift": 3.0, "shift_terminal": 0.1}, [(128, 128)]),
+    ({"shift": 1.0, "use_karras_sigmas": True}, [(128, 128)]),
+    ({"shift": 3.0, "use_karras_sigmas": True, "sigma_min": 0.02, "sigma_max": 0.9}, [(128, 128)]),
+    ({"shift": 3.0, "use_exponential_sigmas": True}, [(128, 128)]),
+    ({"shift": 3.0, "use_beta_sigmas": True, "shift_terminal": 0.05}, [(128, 128)]),
+    ({"shift": 3.0, "invert_sigmas": True}, [(128, 128)]),
+    ({"shift": 2.0, "use_beta_sigmas": True, "invert_sigmas": True}, [(128, 128)]),
+    ({"use_dynamic_shifting": True}, [(64, 64), (128, 128), (96, 160), (16, 16)]),
+    ({"use_dynamic_shifting": True, "time_shift_type": "linear", "base_shift": 1.5, "max_shift": 4.0}, [(64, 64), (128, 128)]),
+    ({"use_dynamic_shifting": True, "base_shift": 0.6, "max_shift": 0.9, "base_image_seq_len": 64, "max_image_seq_len": 1024,
+      "use_karras_sigmas": True, "shift_terminal": 0.02}, [(64, 64), (128, 96)]),
+    ({}, [(128, 128)]),
+]
+
+
+def golden_schedule_kinds(out: Path) -> None:
+    """Sigmas of every kind of schedule as the pipeline computes them, with numbers as 32 bit patterns."""
+    lines = []
+    for config, sizes in SCHEDULES:
+        for height, width in sizes:
+            for steps in (1, 4, 9, 20):
+                if steps == 1 and "shift_terminal" in config:
+                    continue  # not a number there
+                scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
+                mu = calculate_shift((height // 2) * (width // 2), *(scheduler.config[key] for key in (
+                    "base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")))
+                retrieve_timesteps(scheduler, steps, "cpu", sigmas=get_default_z_image_sigmas(steps), mu=mu)
+                lines.append(json.dumps({"config": config, "latent": [height, width], "steps": steps,
+                                         "sigmas": bits(scheduler.sigmas)}))
+    (out / "golden_schedule_kinds.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
 def golden_noise(out: Path) -> None:
     seeds = (0, 42, 2**32 + 42, 2**63 - 1)
     save_golden(out / "golden_noise.safetensors", {f"seed.{seed}": noise((1, 16, 8, 10), seed) for seed in seeds},
@@ -349,6 +448,8 @@ def main() -> None:
         golden_vae(toy, folder)
         golden_pipeline(toy, folder)
     golden_schedule(out)
+    golden_schedule_kinds(out)
+    golden_added_tokens(out)
     golden_noise(out)
     check_no_machine_paths(out)
     report(out)

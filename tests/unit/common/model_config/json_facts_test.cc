@@ -48,6 +48,16 @@ TEST(JsonFacts, NamesFileKeyAndValueInRefusals) {
   EXPECT_NE(RefusalOf([&] { json.Number("eps"); }), "");
 }
 
+TEST(JsonFacts, NamesTheKeysThatNobodyAskedFor) {
+  const JsonFacts json(R"({"dim": 3, "zeta": 1, "alpha": 2, "note": 4, "unset": null, "_class_name": "X"})", "c.json");
+  json.Positive("dim");
+  constexpr std::string_view kHarmless[] = {"note"};
+  EXPECT_EQ(json.UnknownKeysWarning(kHarmless), "c.json: not known here and without effect: \"alpha\", \"zeta\"");
+  json.Has("zeta");
+  json.Has("alpha");
+  EXPECT_EQ(json.UnknownKeysWarning(kHarmless), "");
+}
+
 TEST(ConfigFileOf, LiesInTheFolderOrBesideTheFileOfACheckpointThatIsThere) {
   const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "json_facts_test";
   std::filesystem::create_directories(folder);

@@ -84,11 +84,23 @@ TEST(Receipt, WithoutPromptTellsOfUploadedConditioning) {
 }
 
 TEST(Receipt, RefusesASchemaThatItDoesNotKnow) {
-  EXPECT_EQ(MessageWith("schema", 3),
-            "receipt: schema 3 is not known to this version, which reads schemas up to 2; use a newer Diptych");
+  EXPECT_EQ(MessageWith("schema", 4),
+            "receipt: schema 4 is not known to this version, which reads schemas up to 3; use a newer Diptych");
   nlohmann::json json = SampleJson();
   json.erase("schema");
   EXPECT_EQ(MessageOf(json.dump()), "receipt: field \"schema\" is missing");
+}
+
+// Pictures of Z-Image-Turbo's own schedule have the receipts that they always had.
+TEST(Receipt, StatesAnotherNoiseSchedule) {
+  Receipt receipt = Sample();
+  EXPECT_FALSE(nlohmann::json::parse(ToJson(receipt)).contains("schedule"));
+  receipt.schedule = "karras, terminal 0.1";
+  const nlohmann::json json = nlohmann::json::parse(ToJson(receipt));
+  EXPECT_EQ(json.at("schema"), 3);
+  EXPECT_EQ(json.at("schedule"), "karras, terminal 0.1");
+  EXPECT_EQ(ReceiptFromJson(ToJson(receipt)), receipt);
+  EXPECT_EQ(MessageWith("schedule", "karras"), "receipt: unknown field \"schedule\"") << "of schema 2";
 }
 
 TEST(Receipt, OfSchemaOneDoesNotKnowHowThePictureWasDecoded) {

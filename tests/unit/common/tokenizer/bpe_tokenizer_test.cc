@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -137,20 +138,39 @@ TEST(BpeTokenizer, EncodesAMegabyteOfAnythingInUnderASecond) {
   }
 }
 
-TEST(BpeTokenizer, PrefersTokenizerJsonAndNamesTheFilesItRead) {
+TEST(BpeTokenizer, PrefersTokenizerJson) {
   const Folder folder("diptych_tokenizer_prefers_json");
   std::filesystem::copy_file(kSmallFile, folder / "tokenizer.json");
   std::ofstream(folder / "vocab.json") << "damaged";
   std::ofstream(folder / "merges.txt") << "damaged";
-  const BpeTokenizer tokenizer = BpeTokenizer::Load(folder.path());
-  EXPECT_EQ(tokenizer.Encode("the"), Ids{257});
-  EXPECT_EQ(tokenizer.FilesRead(), std::vector<std::string>{folder / "tokenizer.json"});
-  EXPECT_EQ(SmallTokenizer().FilesRead(), std::vector<std::string>{});
+  EXPECT_EQ(BpeTokenizer::Load(folder.path()).Encode("the"), Ids{257});
+}
 
-  const std::string old_style = DIPTYCH_SOURCE_DIR "/tests/parity/data/toy_b/tokenizer";
-  EXPECT_EQ(BpeTokenizer::Load(old_style).FilesRead(),
-            (std::vector<std::string>{old_style + "/vocab.json", old_style + "/merges.txt",
-                                      old_style + "/tokenizer_config.json"}));
+// What it is, not how the files say it.
+TEST(BpeTokenizer, IsTheSameInWhateverFilesItIsWritten) {
+  const std::string identity = SmallTokenizer().Identity();
+  const Folder folder("diptych_tokenizer_identity");
+  nlohmann::json file = nlohmann::json::parse(std::ifstream(kSmallFile));
+  std::ofstream(folder / "tokenizer.json") << file.dump(4);
+  EXPECT_EQ(BpeTokenizer::Load(folder.path()).Identity(), identity);
+
+  std::ofstream(folder / "vocab.json") << file["model"]["vocab"].dump();
+  std::ofstream merges(folder / "merges.txt");
+  for (const auto& merge : file["model"]["merges"]) {
+    merges << (merge.is_string() ? merge.get<std::string>()
+                                 : merge[0].get<std::string>() + " " + merge[1].get<std::string>())
+           << "\n";
+  }
+  merges.close();
+  nlohmann::json decoder;
+  for (const auto& token : file["added_tokens"]) decoder[std::to_string(token["id"].get<int>())] = token;
+  std::filesystem::remove(folder / "tokenizer.json");
+  std::ofstream(folder / "tokenizer_config.json") << nlohmann::json{{"added_tokens_decoder", decoder}}.dump();
+  EXPECT_EQ(BpeTokenizer::Load(folder.path()).Identity(), identity);
+
+  decoder["900"] = {{"content", "<sks>"}, {"special", false}, {"normalized", false}};
+  std::ofstream(folder / "tokenizer_config.json") << nlohmann::json{{"added_tokens_decoder", decoder}}.dump();
+  EXPECT_NE(BpeTokenizer::Load(folder.path()).Identity(), identity);
 }
 
 TEST(BpeTokenizer, SaysWhichFilesAreMissingOrWrong) {

@@ -178,15 +178,29 @@ TEST(TokenizerJson, RefusesMergesThatDoNotFitTheVocabulary) {
   EXPECT_EQ(RefusalOfValue("/model/merges/1", 7), "t.json: model.merges[1] is number, expected a string");
 }
 
-TEST(TokenizerJson, RefusesFlagsOfAddedTokensThatItDoesNotHonour) {
-  for (const std::string flag : {"normalized", "lstrip", "rstrip", "single_word"}) {
-    EXPECT_EQ(RefusalOfValue("/added_tokens/2/" + flag, true),
-              "t.json: added_tokens[2]." + flag + " is true, which is not supported; expected false");
-  }
-  // The library takes a missing `normalized` for true unless the token is special.
-  EXPECT_EQ(RefusalOfChange([](json& document) { document["added_tokens"][2].erase("normalized"); }),
-            "t.json: added_tokens[2].normalized is missing");
-  EXPECT_EQ(RefusalOfChange([](json& document) { document["added_tokens"][0].erase("normalized"); }), "accepted");
+TEST(TokenizerJson, ReadsTheFlagsOfAddedTokens) {
+  json document = SmallTokenizer();
+  document["added_tokens"][2].update({{"lstrip", true}, {"rstrip", true}, {"single_word", true}});
+  document["added_tokens"][2].erase("normalized");  // the library's default: true unless the token is special
+  document["added_tokens"][0].erase("normalized");
+  const std::vector<AddedToken> tokens = ReadTokenizerJson(document.dump(), "t.json").added_tokens;
+  EXPECT_EQ(
+      tokens[2],
+      (AddedToken{
+          .id = 267, .content = "<think>", .lstrip = true, .rstrip = true, .single_word = true, .normalized = true}));
+  EXPECT_FALSE(tokens[0].normalized);
+  EXPECT_EQ(RefusalOfValue("/added_tokens/2/lstrip", 1),
+            "t.json: added_tokens[2].lstrip is number, expected true or false");
+}
+
+TEST(TokenizerJson, CountsIdsBehindAGapAsTheLibraryDoes) {
+  json document = SmallTokenizer();
+  document["added_tokens"][2]["id"] = 300;
+  const TokenizerModel model = ReadTokenizerJson(document.dump(), "t.json");
+  EXPECT_EQ(model.added_tokens[2].id, 267);
+  ASSERT_EQ(model.warnings.size(), 1u);
+  EXPECT_EQ(model.warnings[0],
+            "t.json: added_tokens: ids with a gap are counted as transformers does: \"<think>\" is 267 instead of 300");
 }
 
 TEST(TokenizerJson, RefusesAddedTokensThatContradictEachOtherOrTheVocabulary) {

@@ -32,8 +32,7 @@ VocabFiles SmallFiles() {
       {"added_tokens_decoder", {{"258", think}, {"259", end}}}, {"eos_token", "<|im_end|>"}, {"add_bos_token", false}};
   return {{"vocab.json", vocab.dump()},
           {"merges.txt", "#version: 0.2\nt h\nth e\n"},
-          TextFile{"tokenizer_config.json", config.dump()},
-          std::nullopt};
+          {.config = TextFile{"tokenizer_config.json", config.dump()}, .special_tokens_map = {}, .added_tokens = {}}};
 }
 
 std::string RefusalOf(const VocabFiles& files, ErrorCode code = ErrorCode::kInvalidArgument) {
@@ -70,8 +69,8 @@ TEST(VocabFiles, TakeALaterLineThatBeginsWithAHashForAMerge) {
   vocab["##"] = 258;
   files.vocab.text = vocab.dump();
   files.merges.text = std::string("# #\nt h\n");
-  files.config.reset();
-  files.added_tokens = TextFile{"added_tokens.json", R"({"<think>": 259})"};
+  files.beside.config.reset();
+  files.beside.added_tokens = TextFile{"added_tokens.json", R"({"<think>": 259})"};
   EXPECT_EQ(ReadVocabFiles(files).merges[0].result, 258);
 }
 
@@ -89,26 +88,31 @@ TEST(VocabFiles, NameTheLineOfABadMerge) {
 
 TEST(VocabFiles, TakeAddedTokensFromAddedTokensJson) {
   VocabFiles files = SmallFiles();
-  files.config = TextFile{"tokenizer_config.json",
-                          R"({"eos_token": {"content": "<|im_end|>"}, "additional_special_tokens": ["<x>"]})"};
-  files.added_tokens = TextFile{"added_tokens.json", R"({"<|im_end|>": 259, "<think>": 258, "<x>": 300})"};
+  files.beside.config = TextFile{"tokenizer_config.json",
+                                 R"({"eos_token": {"content": "<|im_end|>"}, "additional_special_tokens": ["<x>"]})"};
+  files.beside.added_tokens = TextFile{"added_tokens.json", R"({"<|im_end|>": 259, "<think>": 258, "<x>": 260})"};
   EXPECT_EQ(ReadVocabFiles(files).added_tokens,
-            (std::vector<AddedToken>{{258, "<think>", false}, {259, "<|im_end|>", true}, {300, "<x>", true}}));
-  files.config.reset();
+            (std::vector<AddedToken>{{.id = 258, .content = "<think>", .normalized = true},
+                                     {.id = 259, .content = "<|im_end|>", .special = true},
+                                     {.id = 260, .content = "<x>", .special = true}}));
+  files.beside.config.reset();
   EXPECT_EQ(ReadVocabFiles(files).added_tokens.size(), 3u);
 }
 
-TEST(VocabFiles, JoinBothSourcesOfAddedTokensWhenTheyAgree) {
+TEST(VocabFiles, AddedTokensDecoderHasTheLastWord) {
   VocabFiles files = SmallFiles();
-  files.added_tokens = TextFile{"added_tokens.json", R"({"<think>": 258, "</think>": 260})"};
-  EXPECT_EQ(ReadVocabFiles(files).added_tokens.size(), 3u);
-  files.added_tokens->text = R"({"<think>": 261})";
-  EXPECT_EQ(RefusalOf(files), "added_tokens.json: [\"<think>\"] is 261, but 258 in tokenizer_config.json");
+  files.beside.added_tokens = TextFile{"added_tokens.json", R"({"<think>": 258, "</think>": 260})"};
+  const TokenizerModel model = ReadVocabFiles(files);
+  EXPECT_EQ(model.added_tokens.size(), 2u);
+  ASSERT_EQ(model.warnings.size(), 1u);
+  EXPECT_EQ(model.warnings[0],
+            "added_tokens.json: \"</think>\" are no tokens: added_tokens_decoder of tokenizer_config.json has the last "
+            "word, as in transformers");
 }
 
 TEST(VocabFiles, RefuseToGoWithoutAddedTokens) {
   VocabFiles files = SmallFiles();
-  files.config.reset();
+  files.beside.config.reset();
   EXPECT_EQ(RefusalOf(files),
             "vocab.json: no added tokens beside it, expected added_tokens_decoder in tokenizer_config.json, or "
             "added_tokens.json");
@@ -117,9 +121,9 @@ TEST(VocabFiles, RefuseToGoWithoutAddedTokens) {
 TEST(VocabFiles, RefuseOptionsThatWouldChangeTheTokens) {
   for (const std::string key : {"add_bos_token", "add_prefix_space", "split_special_tokens"}) {
     VocabFiles files = SmallFiles();
-    json config = json::parse(files.config->text);
+    json config = json::parse(files.beside.config->text);
     config[key] = true;
-    files.config->text = config.dump();
+    files.beside.config->text = config.dump();
     EXPECT_EQ(RefusalOf(files), "tokenizer_config.json: " + key + " is true, which is not supported; expected false");
   }
 }
@@ -127,7 +131,8 @@ TEST(VocabFiles, RefuseOptionsThatWouldChangeTheTokens) {
 TEST(VocabFiles, RefuseAddedTokensWithoutAnId) {
   for (const std::string key : {"x", "", "258x", " 258", "99999999999999999999"}) {
     VocabFiles files = SmallFiles();
-    files.config->text = json({{"added_tokens_decoder", {{key, {{"content", "<x>"}, {"special", true}}}}}}).dump();
+    files.beside.config->text =
+        json({{"added_tokens_decoder", {{key, {{"content", "<x>"}, {"special", true}}}}}}).dump();
     EXPECT_EQ(RefusalOf(files),
               "tokenizer_config.json: added_tokens_decoder[" + json(key).dump() + "] is not named by an id");
   }
@@ -135,7 +140,7 @@ TEST(VocabFiles, RefuseAddedTokensWithoutAnId) {
 
 TEST(VocabFiles, NameTheFileThatIsDamaged) {
   VocabFiles files = SmallFiles();
-  files.config->text.pop_back();
+  files.beside.config->text.pop_back();
   EXPECT_EQ(RefusalOf(files, ErrorCode::kDataLoss).find("tokenizer_config.json: not valid JSON: "), 0u);
   files.vocab.text.pop_back();
   EXPECT_EQ(RefusalOf(files, ErrorCode::kDataLoss).find("vocab.json: not valid JSON: "), 0u);

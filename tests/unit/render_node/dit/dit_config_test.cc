@@ -38,6 +38,34 @@ TEST(DitConfig, TakesAsManyRowsAsClientsReckonWith) {
   }
 }
 
+TEST(DitConfig, WhatIsMissingIsAsInTheClassOfDiffusers) {
+  const Config config = Config::Parse("{}", "c");
+  EXPECT_EQ(config.dim, 3840);
+  EXPECT_EQ(config.n_layers, 30);
+  EXPECT_EQ(config.row_limit(), 992);
+  ASSERT_EQ(config.warnings.size(), 1u);
+  EXPECT_NE(config.warnings[0].find("992"), std::string::npos);
+  EXPECT_EQ(Config::Parse(R"({"axes_lens": [1536, 512, 512]})", "c").Identity(),
+            Config::Parse(TurboWith("", ""), "c").Identity());
+}
+
+TEST(DitConfig, NamesWhatHasNoEffect) {
+  EXPECT_TRUE(Config::Parse(TurboWith("", ""), "c").warnings.empty());
+  EXPECT_EQ(Config::Parse(TurboWith("n_kv_heads", "10"), "c").warnings.size(), 1u);
+  const Config config = Config::Parse(TurboWith("patch_magic", "3"), "c");
+  ASSERT_EQ(config.warnings.size(), 1u);
+  EXPECT_EQ(config.warnings[0], "c: not known here and without effect: \"patch_magic\"");
+}
+
+TEST(DitConfig, WhatChangesTheModelChangesItsIdentity) {
+  const std::string identity = Config::Parse(TurboWith("", ""), "c").Identity();
+  EXPECT_EQ(Config::Parse(TurboWith("_name_or_path", "\"x\""), "c").Identity(), identity);
+  for (const auto& [key, value] :
+       {std::pair{"rope_theta", "512"}, {"t_scale", "999"}, {"axes_lens", "[1024, 512, 512]"}, {"norm_eps", "1e-6"}}) {
+    EXPECT_NE(Config::Parse(TurboWith(key, value), "c").Identity(), identity) << key;
+  }
+}
+
 TEST(DitConfig, RefusesWhatTheModelDoesNotDo) {
   for (const auto& [key, value] : {std::pair<std::string, std::string>{"all_patch_size", "[1]"},
                                    {"all_f_patch_size", "[2]"},
@@ -45,10 +73,10 @@ TEST(DitConfig, RefusesWhatTheModelDoesNotDo) {
                                    {"axes_dims", "[64, 64]"},
                                    {"axes_dims", "[31, 49, 48]"},
                                    {"axes_lens", "[33, 8, 8]"},
-                                   {"n_kv_heads", "10"},
                                    {"qk_norm", "false"},
                                    {"dim", "3841"},
                                    {"siglip_feat_dim", "1152"},
+                                   {"quantization_config", "{}"},
                                    {"dim", "\"wide\""}}) {
     EXPECT_THROW(Config::Parse(TurboWith(key, value), "c"), Error) << key << " " << value;
   }

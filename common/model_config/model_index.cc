@@ -1,0 +1,90 @@
+#include "common/model_config/model_index.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "common/model_config/json_facts.h"
+
+namespace diptych {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kParts[] = {"text_encoder", "tokenizer", "transformer", "vae"};
+
+bool IsNameOfBase(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name == "z-image" || name == "z-image-base" || name == "models--tongyi-mai--z-image" ||
+         name.ends_with("/z-image") || name.find("models--tongyi-mai--z-image/") != std::string::npos;
+}
+
+// Also of the cache of the hub, where the snapshot's own name is a hash.
+bool IsBase(const fs::path& folder, const std::string& name_or_path) {
+  if (IsNameOfBase(name_or_path)) return true;
+  std::error_code error;
+  const fs::path full = fs::canonical(folder, error);
+  if (error) return false;
+  if (IsNameOfBase(full.filename().string())) return true;
+  return std::any_of(full.begin(), full.end(), [](const fs::path& part) {
+    return part.string().starts_with("models--") && IsNameOfBase(part.string());
+  });
+}
+
+int32_t Side(const JsonFacts& json, const std::string& key, int32_t fallback) {
+  const int64_t side = json.Positive(key, fallback);
+  if (side > 16384) json.Refuse(key, "must be at most 16384");
+  return static_cast<int32_t>(side);
+}
+
+// What stands under "diptych"; `defaults` are those without it.
+ModelDefaults ReadDefaults(const JsonFacts& json, ModelDefaults defaults, std::vector<std::string>& warnings) {
+  defaults.width = Side(json, "width", defaults.width);
+  defaults.height = Side(json, "height", defaults.height);
+  const int64_t steps = json.Positive("steps", defaults.steps);
+  if (steps > 1000) json.Refuse("steps", "must be at most 1000");
+  defaults.steps = static_cast<int32_t>(steps);
+  defaults.guidance_scale = json.Number("guidance_scale", defaults.guidance_scale);
+  if (!(defaults.guidance_scale >= 0 && defaults.guidance_scale <= 1000)) {
+    json.Refuse("guidance_scale", "must be a number from 0 to 1000");
+  }
+  if (json.Has("words")) defaults.words = json.TextList("words");
+  defaults.words_described_in = json.Text("words_described_in", "");
+  if (std::string line = json.UnknownKeysWarning({}); !line.empty()) warnings.push_back(std::move(line));
+  return defaults;
+}
+
+// The scheduler's class counts more than what its own file says: diffusers loads this one with that file. Other parts
+// are what their own files say.
+void CheckScheduler(const JsonFacts& json) {
+  if (!json.Has("scheduler")) return;
+  const std::vector<std::string> scheduler = json.TextList("scheduler");
+  constexpr const char* kClass = "FlowMatchEulerDiscreteScheduler";
+  if (scheduler.size() == 2 && scheduler[1] == kClass) return;
+  json.Refuse("scheduler", "names " + (scheduler.empty() ? "nothing" : "\"" + scheduler.back() + "\"") +
+                               ", which takes other steps; only \"" + kClass + "\" is supported");
+}
+
+}  // namespace
+
+ModelIndex ReadModelIndex(const std::string& folder) {
+  ModelIndex index;
+  const fs::path file = fs::path(folder) / "model_index.json";
+  std::error_code ignored;
+  std::optional<JsonFacts> json;
+  if (!folder.empty() && fs::exists(file, ignored)) json.emplace(ReadTextFile(file.string()), file.string());
+  if (!folder.empty() && IsBase(folder, json ? json->Text("_name_or_path", "") : "")) {
+    index.defaults.steps = kBaseSteps;
+    index.defaults.guidance_scale = kBaseGuidanceScale;
+  }
+  if (!json) return index;
+  CheckScheduler(*json);
+  if (json->Has("diptych")) {
+    index.defaults = ReadDefaults(json->Object("diptych"), index.defaults, index.warnings);
+  }
+  if (std::string line = json->UnknownKeysWarning(kParts); !line.empty()) index.warnings.push_back(std::move(line));
+  return index;
+}
+
+}  // namespace diptych

@@ -1,0 +1,246 @@
+#include "common/tokenizer/token_files.h"
+
+#include <algorithm>
+#include <charconv>
+#include <initializer_list>
+#include <set>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "common/tokenizer/json_field.h"
+#include "common/tokenizer/tokenizer_json.h"
+
+namespace diptych {
+namespace {
+
+using nlohmann::json;
+
+// In this order they get ids.
+constexpr std::string_view kNamedTokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                             "pad_token", "cls_token", "mask_token"};
+
+// Members of tokenizer_config.json that say nothing about which tokens a text becomes.
+constexpr std::string_view kHarmless[] = {"chat_template",
+                                          "clean_up_tokenization_spaces",  // of decoded text
+                                          "errors",
+                                          "model_max_length",
+                                          "tokenizer_class",
+                                          "processor_class",
+                                          "name_or_path",
+                                          "special_tokens_map_file",
+                                          "tokenizer_file",
+                                          "backend",
+                                          "is_local",
+                                          "local_files_only",
+                                          "legacy",
+                                          "use_fast",
+                                          "fast_tokenizer_files",
+                                          "auto_map",
+                                          "model_input_names",
+                                          "padding_side",
+                                          "pad_to_multiple_of",
+                                          "pad_token_type_id",
+                                          "truncation_side",
+                                          "truncation_strategy",
+                                          "max_length",
+                                          "stride",
+                                          "return_token_type_ids",
+                                          "fix_mistral_regex",
+                                          "_commit_hash"};
+
+bool IsOneOf(std::span<const std::string_view> list, std::string_view key) {
+  return std::find(list.begin(), list.end(), key) != list.end();
+}
+
+AddedToken* FindToken(std::vector<AddedToken>& tokens, const std::string& content) {
+  const auto found =
+      std::find_if(tokens.begin(), tokens.end(), [&](const AddedToken& t) { return t.content == content; });
+  return found == tokens.end() ? nullptr : &*found;
+}
+
+// "<x>" or {"content": "<x>", ...}; its flags do not count.
+std::string ContentOf(const JsonField& token) {
+  return token.value().is_object() ? token.At("content").String() : token.String();
+}
+
+// added_tokens_decoder: {"151667": {"content": "<think>", ...}, ...}
+std::vector<AddedToken> ReadDecoder(const JsonField& decoder) {
+  std::vector<AddedToken> tokens;
+  decoder.ForEachMember([&](const std::string& key, const JsonField& token) {
+    int64_t id = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    if (error != std::errc() || end != key.data() + key.size()) token.Refuse("is not named by an id");
+    tokens.push_back(ReadAddedToken(token, id));
+  });
+  return tokens;
+}
+
+// The special tokens that files name, each with its text.
+struct SpecialTokens {
+  std::vector<std::pair<std::string, std::string>> named;  // "eos_token": "<|im_end|>", in the order of kNamedTokens
+  std::vector<std::string> others;
+
+  std::set<std::string> All() const {
+    std::set<std::string> all(others.begin(), others.end());
+    for (const auto& [key, content] : named) all.insert(content);
+    return all;
+  }
+};
+
+void Name(SpecialTokens& special, std::string_view key, const std::string& content) {
+  for (auto& [known, old] : special.named) {
+    if (known == key) {
+      old = content;
+      return;
+    }
+  }
+  special.named.emplace_back(key, content);
+}
+
+// The keys of a JSON object as the text has them; JsonField has them sorted.
+std::vector<std::string> KeysInOrder(const nlohmann::ordered_json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.push_back(key);
+  return keys;
+}
+
+// `object` is what `text` holds.
+void ReadSpecial(const JsonField& object, const std::string& text, SpecialTokens& special) {
+  const auto ordered = nlohmann::ordered_json::parse(text);
+  for (const std::string_view key : kNamedTokens) {
+    if (const auto token = object.Find(std::string(key))) Name(special, key, ContentOf(*token));
+  }
+  for (const std::string& key : KeysInOrder(ordered)) {
+    if (!key.ends_with("_token") || IsOneOf(kNamedTokens, key)) continue;
+    const auto token = object.Find(key);
+    if (!token) continue;
+    const bool is_token = token->value().is_string() || (token->value().is_object() && token->Find("content"));
+    if (is_token) special.others.push_back(ContentOf(*token));
+  }
+  for (const char* key : {"extra_special_tokens", "additional_special_tokens"}) {
+    const auto list = object.Find(key);
+    if (!list || list->value().empty()) continue;
+    if (list->value().is_object()) {
+      for (const std::string& name : KeysInOrder(ordered[key])) special.others.push_back(ContentOf(list->At(name)));
+    } else {
+      for (size_t i = 0; i < list->Size(); ++i) special.others.push_back(ContentOf(list->At(i)));
+    }
+    break;  // the older name counts where the newer one says nothing
+  }
+}
+
+// Options that would change what text becomes.
+void CheckOptions(const JsonField& config, bool has_post_processor) {
+  const auto expect_false = [&](std::initializer_list<const char*> keys) {
+    for (const char* key : keys) {
+      if (const auto field = config.Find(key); field && field->Bool()) {
+        field->Refuse("is true, which is not supported; expected false");
+      }
+    }
+  };
+  expect_false({"add_prefix_space", "split_special_tokens"});
+  if (!has_post_processor) expect_false({"add_bos_token", "add_eos_token"});
+}
+
+std::string UnknownMembers(const JsonField& config) {
+  std::string keys;
+  config.ForEachMember([&](const std::string& key, const JsonField& member) {
+    constexpr std::string_view kRead[] = {"added_tokens_decoder", "extra_special_tokens", "additional_special_tokens",
+                                          "add_prefix_space",     "split_special_tokens", "add_bos_token",
+                                          "add_eos_token"};
+    if (member.value().is_null() || key.ends_with("_token") || IsOneOf(kRead, key) || IsOneOf(kHarmless, key)) return;
+    keys += (keys.empty() ? "" : ", ") + Quote(key);
+  });
+  return keys;
+}
+
+// Of added_tokens.json beside a file that has the last word.
+void WarnOfIgnored(const JsonField& file, std::vector<AddedToken>& tokens, std::vector<std::string>& warnings) {
+  std::string ignored;
+  file.ForEachMember([&](const std::string& content, const JsonField&) {
+    if (FindToken(tokens, content) == nullptr) ignored += (ignored.empty() ? "" : ", ") + Quote(content);
+  });
+  if (!ignored.empty()) {
+    warnings.push_back(file.name() + ": " + ignored +
+                       " are no tokens: added_tokens_decoder of tokenizer_config.json has the last word, as in "
+                       "transformers");
+  }
+}
+
+void AddFromFile(const JsonField& file, const std::set<std::string>& special, std::vector<AddedToken>& tokens) {
+  file.ForEachMember([&](const std::string& content, const JsonField& member) {
+    const int64_t id = member.Integer();
+    if (const AddedToken* same = FindToken(tokens, content); same == nullptr) {
+      const bool is_special = special.contains(content);
+      tokens.push_back({.id = id, .content = content, .special = is_special, .normalized = !is_special});
+    } else if (same->id != id) {
+      member.Refuse("is " + std::to_string(id) + ", but " + std::to_string(same->id) + " in the other files");
+    }
+  });
+}
+
+}  // namespace
+
+AddedTokenList CollectAddedTokens(const TokenizerJsonTokens& own, const TokenFiles& files) {
+  AddedTokenList list{own.name, {}, {}};
+  SpecialTokens special;
+  std::optional<std::vector<AddedToken>> decoder;
+  if (files.config) {
+    const json object = ParseJson(files.config->text, files.config->name);
+    const JsonField config(object, files.config->name);
+    CheckOptions(config, own.has_post_processor);
+    if (const auto field = config.Find("added_tokens_decoder")) decoder = ReadDecoder(*field);
+    ReadSpecial(config, files.config->text, special);
+    if (const std::string unknown = UnknownMembers(config); !unknown.empty()) {
+      list.warnings.push_back(files.config->name + ": not known here and without effect: " + unknown);
+    }
+    if (decoder && (own.name.empty() || !decoder->empty())) list.name = files.config->name + ": added_tokens_decoder";
+  }
+  if (decoder) list.tokens = *decoder;
+  std::string alone;
+  for (const AddedToken& token : own.tokens) {
+    if (decoder && FindToken(*decoder, token.content) != nullptr) continue;
+    list.tokens.push_back(token);
+    if (decoder) alone += (alone.empty() ? "" : ", ") + Quote(token.content);
+  }
+  if (!alone.empty()) {
+    list.warnings.push_back(
+        own.name + ": " + alone +
+        " stand here alone and not in tokenizer_config.json; they are tokens here, for transformers "
+        "5 they are text");
+  }
+  if (!decoder && files.special_tokens_map) {
+    const json object = ParseJson(files.special_tokens_map->text, files.special_tokens_map->name);
+    ReadSpecial(JsonField(object, files.special_tokens_map->name), files.special_tokens_map->text, special);
+  }
+  if (files.added_tokens) {
+    const json object = ParseJson(files.added_tokens->text, files.added_tokens->name);
+    const JsonField file(object, files.added_tokens->name);
+    if (list.tokens.empty()) list.name = files.added_tokens->name;
+    if (decoder) {
+      WarnOfIgnored(file, list.tokens, list.warnings);
+    } else {
+      AddFromFile(file, special.All(), list.tokens);
+    }
+  }
+  std::stable_sort(list.tokens.begin(), list.tokens.end(),
+                   [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+  const auto add_special = [&](const std::string& content) {
+    if (content.empty()) return;
+    if (AddedToken* known = FindToken(list.tokens, content)) {
+      known->special = true;
+    } else {
+      list.tokens.push_back({.id = AddedToken::kNextFree, .content = content, .special = true});
+    }
+  };
+  for (const std::string_view key : kNamedTokens) {
+    for (const auto& [name, content] : special.named) {
+      if (name == key) add_special(content);
+    }
+  }
+  for (const std::string& content : special.others) add_special(content);
+  return list;
+}
+
+}  // namespace diptych
