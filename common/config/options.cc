@@ -188,16 +188,19 @@ const Option<std::string> kConversation({.flag = "--conversation", .no_environme
     .help = "whole conversation as JSON, in place of the prompt and its parts; -: standard input",
     .programs = kCliPrompt});
 
-const Option<int64_t> kWidth({.key = "generation.width", .flag = "--width", .aliases = "-W", .default_text = "1024", .least = 16,
-    .most = kLargestSide, .unit = "px", .help = "width of the picture, a multiple of 16 unless --fit says otherwise",
+const Option<std::optional<int64_t>> kWidth({.key = "generation.width", .flag = "--width", .aliases = "-W", .least = 16,
+    .most = kLargestSide, .unit = "px",
+    .help = "width of the picture, a multiple of 16 unless --fit says otherwise; unset: the model's own, of Z-Image-Turbo 1024",
     .programs = kCliPicture | kPromptLine});
-const Option<int64_t> kHeight({.key = "generation.height", .flag = "--height", .aliases = "-H", .default_text = "1024", .least = 16,
-    .most = kLargestSide, .unit = "px", .help = "height of the picture, a multiple of 16 unless --fit says otherwise",
+const Option<std::optional<int64_t>> kHeight({.key = "generation.height", .flag = "--height", .aliases = "-H", .least = 16,
+    .most = kLargestSide, .unit = "px",
+    .help = "height of the picture, a multiple of 16 unless --fit says otherwise; unset: the model's own, of Z-Image-Turbo 1024",
     .programs = kCliPicture | kPromptLine});
 const Option<std::string> kSize({.flag = "--size", .unit = "WxH",
     .help = "short for --width and --height: 1024x768", .programs = kCliPicture | kPromptLine});
-const Option<int64_t> kSteps({.key = "generation.num_inference_steps", .flag = "--steps", .default_text = "9",
-    .least = 1, .most = 1000, .help = "denoising steps, each one evaluation of the transformer",
+const Option<std::optional<int64_t>> kSteps({.key = "generation.num_inference_steps", .flag = "--steps", .least = 1,
+    .most = 1000,
+    .help = "denoising steps, each one evaluation of the transformer; unset: the model's own, of Z-Image-Turbo 9",
     .programs = kCliPicture | kPromptLine});
 const Option<std::optional<uint64_t>> kSeed({.flag = "--seed", .aliases = "-s", .instead = "leave it out for a random seed",
     .help = "seed of the initial noise; unset: drawn at random; of its 64 bits the noise takes the lower 32, so seeds that "
@@ -209,8 +212,9 @@ const Option<std::string> kSeeds({.flag = "--seeds", .unit = "LIST",
 const Option<std::optional<double>> kShift({.key = "scheduler.shift", .flag = "--shift", .least_number = 0.001,
     .most_number = 1000, .help = "shift of the noise schedule; unset: the checkpoint's own",
     .programs = kRenderd | kCliPicture | kPromptLine});
-const Option<double> kGuidanceScale({.key = "generation.guidance_scale", .flag = "--guidance-scale",
-    .default_text = "0", .least_number = 0, .most_number = 1000, .help = "classifier-free guidance; 0: off",
+const Option<std::optional<double>> kGuidanceScale({.key = "generation.guidance_scale", .flag = "--guidance-scale",
+    .least_number = 0, .most_number = 1000,
+    .help = "classifier-free guidance; 0: off; unset: the model's own, of Z-Image-Turbo off",
     .programs = kCliPicture | kPromptLine});
 const Option<std::string> kNegativePrompt({.key = "generation.negative_prompt", .flag = "--negative-prompt", .aliases = "--negative",
     .unit = "TEXT", .help = "what to keep away from; used with guidance", .programs = kCliPicture | kPromptLine});

@@ -83,15 +83,15 @@ extern const Option<std::string> kPromptFile;
 extern const Option<std::string> kConversation;  // a file with a JSON conversation
 
 // diptych: the rest of what determines a picture (kCliPicture).
-extern const Option<int64_t> kWidth;     // px
-extern const Option<int64_t> kHeight;    // px
-extern const Option<std::string> kSize;  // "1024x768": turned into kWidth and kHeight by SettingsLoader
-extern const Option<int64_t> kSteps;
+extern const Option<std::optional<int64_t>> kWidth;   // px; unset: the model's own, as the next three
+extern const Option<std::optional<int64_t>> kHeight;  // px
+extern const Option<std::string> kSize;               // "1024x768": turned into kWidth and kHeight by SettingsLoader
+extern const Option<std::optional<int64_t>> kSteps;
 extern const Option<std::optional<uint64_t>> kSeed;  // unset: drawn at random
 extern const Option<std::string> kSeeds;             // ParseSeeds takes it; empty: not given
 extern const Option<std::optional<double>>
     kShift;  // unset: the checkpoint's; diptych-renderd takes it too, as its default
-extern const Option<double> kGuidanceScale;
+extern const Option<std::optional<double>> kGuidanceScale;
 extern const Option<std::string> kNegativePrompt;
 extern const Option<double> kCfgNormalization;
 extern const Option<double> kCfgTruncation;

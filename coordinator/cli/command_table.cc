@@ -24,7 +24,7 @@ constexpr std::array<CommandEntry, 12> kCommands = {{
      "Its other keys are flags, for this line alone. All lines are checked before the first picture is begun.\n"
      "The file holds a receipt of all that made it; --from-picture repeats it.\n",
      "  diptych generate \"a red circle\" --render 127.0.0.1:7872 --output circle.png\n"
-     "  diptych generate \"a red circle\" --model-path models/demo --width 128 --height 128 --seed 7 --count 4\n"
+     "  diptych generate \"a red circle\" --model-path models/demo --seed 7 --count 4\n"
      "  diptych generate --prompts prompts.jsonl --seeds 1-3 --output picture.png\n"
      "  diptych generate --from-picture circle.png --steps 20 --output again.png\n"
      "  diptych generate \"a red circle\" --model-path models/demo --save-embeddings circle.safetensors\n",

@@ -153,10 +153,11 @@ class Generate final : public Command {
     environment.err << "diptych: warning: " << text << std::endl;
   }
 
-  int Make(const PicturePlan& plan, const RenderClient& client, PrivateRun* run, Environment& environment) {
+  int Make(PicturePlan plan, const RenderClient& client, PrivateRun* run, Environment& environment) {
+    const RendererDescription renderer = ValueOrThrow(client.Describe());
+    for (const std::string& note : CompletePlan(renderer.defaults, plan)) Warn(environment, note);
     const PictureOrder& first = plan.OrderOf(0);
     if (first.receipt) {
-      const RendererDescription renderer = ValueOrThrow(client.Describe());
       const bool has_encoder = first.request.conditioning == nullptr;
       for (const std::string& line : DifferentModels(*first.receipt, renderer, has_encoder)) Warn(environment, line);
     }

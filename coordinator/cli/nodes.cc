@@ -107,6 +107,14 @@ ordered_json ToJson(const std::string& address, const RendererDescription& rende
             {"size_multiple", renderer.size_multiple},
             {"max_side", renderer.max_side},
             {"default_shift", renderer.default_shift},
+            {"shift_follows_size", renderer.shift_follows_size},
+            {"schedule", renderer.schedule},
+            {"defaults",
+             {{"width", renderer.defaults.width},
+              {"height", renderer.defaults.height},
+              {"steps", renderer.defaults.steps},
+              {"guidance_scale", renderer.defaults.guidance_scale},
+              {"words", renderer.defaults.words}}},
             {"dtype", renderer.dtype},
             {"device", renderer.device},
             {"threads", renderer.threads},
@@ -128,6 +136,10 @@ std::string ToText(const std::string& address, const RendererDescription& render
   absl::StrAppend(&text, "  transformer  ", renderer.transformer_fingerprint.substr(0, 16), ", takes ",
                   renderer.row_limit, " rows of ", renderer.cap_feat_dim, " values, shift ", renderer.default_shift,
                   renderer.shift_follows_size ? " at the default size, follows the size" : "", "\n");
+  const ModelDefaultsView& defaults = renderer.defaults;
+  absl::StrAppend(
+      &text, "  made for     ", defaults.width, "x", defaults.height, ", ", defaults.steps, " steps, ",
+      defaults.guidance_scale > 0 ? absl::StrCat("guidance scale ", defaults.guidance_scale) : "no guidance", "\n");
   if (!renderer.schedule.empty()) absl::StrAppend(&text, "  schedule     ", renderer.schedule, "\n");
   absl::StrAppend(&text, "  vae          ", renderer.vae_fingerprint.substr(0, 16), ", up to ", renderer.max_side,
                   " px a side\n");

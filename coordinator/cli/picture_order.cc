@@ -83,29 +83,38 @@ std::vector<uint64_t> FollowingSeeds(uint64_t first, uint64_t count) {
   return seeds;
 }
 
-void PutNegative(const PictureOptions& options, PictureOrder& order) {
+// Guidance is known.
+void SettleNegative(PictureOrder& order) {
   PictureRequest& request = order.request;
-  // First of all: a text that is not UTF-8 is wrong usage even where it has no effect.
-  const PromptParts negative = NegativePrompt(options.negative_prompt, request.prompt);
   if (request.guidance_scale <= 0) {
     request.negative.reset();
     request.negative_conditioning.reset();
-    const auto note = [&](bool given, const OptionInfo& option) {
-      if (given) order.notes.push_back(std::string(option.flag) + " has no effect without --guidance-scale above 0");
-    };
-    note(options.negative_given, options::kNegativePrompt.info);
-    note(options.normalization_given, options::kCfgNormalization.info);
-    note(options.truncation_given, options::kCfgTruncation.info);
+    for (const std::string& flag : order.guidance_flags) {
+      order.notes.push_back(flag + " has no effect without --guidance-scale above 0");
+    }
   } else if (request.conditioning) {
     if (!request.negative_conditioning) {
       throw UsageError(
           "guidance needs negative embeddings and the file has none; save it with --guidance-scale above 0");
     }
-    if (options.negative_given)
+    if (order.negative_given)
       throw UsageError("--load-embeddings brings its own negative prompt; leave --negative-prompt out");
-  } else if (!request.negative || options.negative_given) {
-    request.negative = negative;
+  } else if (!request.negative || order.negative_given) {
+    request.negative = order.negative;
   }
+}
+
+void PutNegative(const PictureOptions& options, PictureOrder& order) {
+  // First of all: a text that is not UTF-8 is wrong usage even where it has no effect.
+  order.negative = NegativePrompt(options.negative_prompt, order.request.prompt);
+  order.negative_given = options.negative_given;
+  const auto needs_guidance = [&](bool given, const OptionInfo& option) {
+    if (given) order.guidance_flags.emplace_back(option.flag);
+  };
+  needs_guidance(options.negative_given, options::kNegativePrompt.info);
+  needs_guidance(options.normalization_given, options::kCfgNormalization.info);
+  needs_guidance(options.truncation_given, options::kCfgTruncation.info);
+  if (!order.open.guidance) SettleNegative(order);
 }
 
 // The embeddings state their prompt: with it as the label the picture is the same as if the encoder had been asked.
@@ -164,8 +173,8 @@ void PutFit(const PictureOptions& options, PictureOrder& order) {
   PictureFit fit = order.fit.value_or(PictureFit{FitMode::kNone, order.request.width, order.request.height});
   const bool all = !order.receipt;
   if (options.fit != FitMode::kNone) fit.mode = options.fit;
-  if (all || options.width_given) fit.width = options.file_width;
-  if (all || options.height_given) fit.height = options.file_height;
+  if ((all || options.width_given) && !options.open.width) fit.width = options.file_width;
+  if ((all || options.height_given) && !options.open.height) fit.height = options.file_height;
   order.fit.reset();
   if (fit.mode == FitMode::kNone || (fit.width == order.request.width && fit.height == order.request.height)) return;
   order.fit = fit;
@@ -196,21 +205,43 @@ void RefuseEmbeddingsName(const std::string& file) {
   }
 }
 
+void Complete(const ModelDefaultsView& defaults, PictureOrder& order) {
+  PictureRequest& request = order.request;
+  if (order.open.width) request.width = defaults.width;
+  if (order.open.height) request.height = defaults.height;
+  if (order.open.width && order.fit) order.fit->width = request.width;
+  if (order.open.height && order.fit) order.fit->height = request.height;
+  if (order.open.steps) request.steps = defaults.steps;
+  if (order.open.guidance) {
+    // Embeddings that were saved without guidance are painted without it.
+    const bool possible = !request.conditioning || request.negative_conditioning;
+    request.guidance_scale = possible ? defaults.guidance_scale : 0;
+    SettleNegative(order);
+  }
+  order.open = {};
+}
+
 PictureOptions ReadPictureOptions(const Settings& settings) {
   const auto given = [&](const auto& option) { return settings.OriginOf(option) == Origin::kFlag; };
   PictureOptions result;
   result.prompt = ReadPromptOptions(settings);
   PictureRequest& values = result.values;
-  values.width = static_cast<int32_t>(settings.Get(options::kWidth));
-  values.height = static_cast<int32_t>(settings.Get(options::kHeight));
   result.fit = ParseFitMode(settings.Get(options::kFit));
-  result.file_width = values.width;
-  result.file_height = values.height;
-  values.width = PaintedSide(values.width, result.fit, "--width");
-  values.height = PaintedSide(values.height, result.fit, "--height");
-  values.steps = static_cast<int32_t>(settings.Get(options::kSteps));
+  if (const auto number = settings.Get(options::kWidth)) {
+    result.file_width = static_cast<int32_t>(*number);
+    values.width = PaintedSide(result.file_width, result.fit, "--width");
+  }
+  result.open.width = !settings.Get(options::kWidth);
+  if (const auto number = settings.Get(options::kHeight)) {
+    result.file_height = static_cast<int32_t>(*number);
+    values.height = PaintedSide(result.file_height, result.fit, "--height");
+  }
+  result.open.height = !settings.Get(options::kHeight);
+  if (const auto number = settings.Get(options::kSteps)) values.steps = static_cast<int32_t>(*number);
+  result.open.steps = !settings.Get(options::kSteps);
   values.shift = settings.Get(options::kShift);
-  values.guidance_scale = settings.Get(options::kGuidanceScale);
+  values.guidance_scale = settings.Get(options::kGuidanceScale).value_or(values.guidance_scale);
+  result.open.guidance = !settings.Get(options::kGuidanceScale);
   values.cfg_normalization = settings.Get(options::kCfgNormalization);
   values.cfg_truncation = settings.Get(options::kCfgTruncation);
   values.layer = static_cast<int32_t>(settings.Get(options::kHiddenLayer));
@@ -282,6 +313,7 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
     order.changed = !SamePicture(request, original);
   } else {
     PutNumbers(options, /*all=*/true, request);
+    order.open = options.open;
     if (options.load_embeddings.empty()) {
       request.prompt = MakePrompt(prompt, options.prompt, source);
     } else {

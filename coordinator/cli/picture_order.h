@@ -15,12 +15,18 @@
 
 namespace diptych {
 
+// What nobody states, neither by flag nor in the configuration: the renderer's model says it.
+struct LeftOpen {
+  bool width = false, height = false, steps = false, guidance = false;
+};
+
 // The options of generate and submit that determine a picture, with a note of which flags were given.
 struct PictureOptions {
   PromptOptions prompt;
   PictureRequest values;  // numbers only, the sizes as they are painted; the seed is separate
+  LeftOpen open;          // among them
   FitMode fit = FitMode::kNone;
-  int32_t file_width = 0, file_height = 0;  // pixels, as the user gave them
+  int32_t file_width = 0, file_height = 0;  // pixels, as the user gave them; 0 where left open
   bool width_given = false, height_given = false, steps_given = false, shift_given = false, guidance_given = false;
   bool normalization_given = false, truncation_given = false, layer_given = false, mode_given = false;
   std::optional<uint64_t> seed;
@@ -39,6 +45,10 @@ PictureOptions ReadPictureOptions(const Settings& settings);  // throws UsageErr
 // One prompt, and every seed that it is painted with.
 struct PictureOrder {
   PictureRequest request;          // of the first picture; the others differ in their seed
+  LeftOpen open;                   // what Complete fills in
+  PromptParts negative;            // the prompt that guidance takes where there is none yet
+  bool negative_given = false;     // by flag
+  std::vector<std::string> guidance_flags;  // that were given and have an effect with guidance only
   std::vector<uint64_t> seeds;     // one a picture, at least one
   bool seed_drawn = false;         // the first one, at random, since nobody gave one
   std::optional<Receipt> receipt;  // of the picture that is repeated
@@ -50,6 +60,10 @@ struct PictureOrder {
 // The negative prompt has neither system nor thinking text, only the think block and cleaning of the positive one.
 // Throws UsageError for text that is not UTF-8.
 PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive);
+
+// Fills in what was left open, and settles the negative prompt by it. Adds to the notes. Throws UsageError where
+// guidance and embeddings do not go together.
+void Complete(const ModelDefaultsView& defaults, PictureOrder& order);
 
 // Draws a seed; smaller than 2^32, so that it is easily typed again.
 using DrawSeed = std::function<uint64_t()>;

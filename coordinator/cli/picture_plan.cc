@@ -1,9 +1,12 @@
 #include "coordinator/cli/picture_plan.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/config/options.h"
 #include "common/error/error.h"
 #include "common/prompt/conversation.h"
@@ -64,6 +67,47 @@ void TakeNotes(const PlannedPrompt& planned, std::vector<std::string>& seen, std
     seen.push_back(note);
     notes.push_back(planned.place.empty() ? note : absl::StrCat(planned.place, ": ", note));
   }
+}
+
+// The words of a text in lower case: runs of letters.
+std::vector<std::string> WordsOf(const std::string& text) {
+  std::vector<std::string> words(1);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (absl::ascii_isalpha(byte) || byte >= 0x80) {  // of other alphabets all are letters
+      words.back() += absl::ascii_tolower(byte);
+    } else if (!words.back().empty()) {
+      words.emplace_back();
+    }
+  }
+  if (words.back().empty()) words.pop_back();
+  return words;
+}
+
+// One line, or none.
+void NoteUnknownWords(const ModelDefaultsView& model, const PicturePlan& plan, std::vector<std::string>& notes) {
+  if (model.words.empty()) return;
+  constexpr size_t kMostNamed = 8;
+  const std::set<std::string> known(model.words.begin(), model.words.end());
+  std::vector<std::string> unknown;
+  for (const PlannedPrompt& planned : plan.prompts) {
+    const std::optional<PromptParts>& prompt = planned.order.request.prompt;
+    if (!prompt) continue;
+    for (const std::string& word : WordsOf(prompt->user)) {
+      const std::string quoted = absl::StrCat("\"", word, "\"");
+      if (!known.contains(word) && std::find(unknown.begin(), unknown.end(), quoted) == unknown.end()) {
+        unknown.push_back(quoted);
+      }
+    }
+  }
+  if (unknown.empty()) return;
+  const size_t more = unknown.size() - std::min(unknown.size(), kMostNamed);
+  unknown.resize(unknown.size() - more);
+  std::string note = absl::StrCat("this model does not know ", absl::StrJoin(unknown, ", "));
+  if (more > 0) absl::StrAppend(&note, " and ", more, " more words");
+  absl::StrAppend(&note, ", and paints anything for it");
+  if (!model.words_described_in.empty()) absl::StrAppend(&note, "; ", model.words_described_in, " lists its words");
+  notes.push_back(std::move(note));
 }
 
 void CheckFlagsBesideAFile(const std::optional<std::string>& prompt, const Settings& settings) {
@@ -138,6 +182,17 @@ PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings&
   PicturePlan plan = PlanPictures(prompt, lines, settings, RandomSeed, environment.Input());
   plan.notes.insert(plan.notes.begin(), notes.begin(), notes.end());
   return plan;
+}
+
+std::vector<std::string> CompletePlan(const ModelDefaultsView& defaults, PicturePlan& plan) {
+  std::vector<std::string> notes, seen;
+  for (PlannedPrompt& planned : plan.prompts) {
+    planned.order.notes.clear();  // they have been told
+    Complete(defaults, planned.order);
+    TakeNotes(planned, seen, notes);
+  }
+  NoteUnknownWords(defaults, plan, notes);
+  return notes;
 }
 
 std::vector<OutputName> NamePictures(const PicturePlan& plan, const OutputWish& wish, int64_t unix_s) {

@@ -39,8 +39,8 @@ std::string Overview() {
   absl::StrAppend(
       &text,
       "\nFirst steps:\n"
-      "  diptych generate \"a red circle\" --model-path models/demo --width 128 --height 128 --output picture.png\n"
-      "  diptych generate \"a red circle\" --render 127.0.0.1:7872 --width 128 --height 128 --output picture.png\n"
+      "  diptych generate \"a red circle\" --model-path models/demo --output picture.png\n"
+      "  diptych generate \"a red circle\" --render 127.0.0.1:7872 --output picture.png\n"
       "\ndiptych COMMAND --help shows the flags of a command; --version shows the version.\n"
       "Exit status: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted (the job is cancelled first).\n");
   return text;

@@ -33,8 +33,11 @@ class Submit final : public Command {
 
   int Run(Environment& environment) override {
     const std::unique_ptr<RenderClient> client = ConnectToRenderer(connection_);
-    const PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
+    PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
     for (const std::string& note : plan.notes) Warn(note, environment);
+    for (const std::string& note : CompletePlan(ValueOrThrow(client->Describe()).defaults, plan)) {
+      Warn(note, environment);
+    }
     const auto names_output = [](const PlannedPrompt& prompt) { return !prompt.outputs.empty(); };
     if (absl::c_any_of(plan.prompts, names_output)) Warn("submit writes no picture: output has no effect", environment);
     if (verbose_) {

@@ -146,6 +146,16 @@ struct OperatorLimitsReport {
   int64_t client_pictures = 0;  // that may wait
 };
 
+// How a renderer's model is painted with where the user says nothing.
+struct ModelDefaultsView {
+  int32_t width = 1024;  // pixels; these are Z-Image-Turbo's
+  int32_t height = 1024;
+  int32_t steps = 9;
+  double guidance_scale = 0;
+  std::vector<std::string> words = {};  // that it knows; empty: it has no such list
+  std::string words_described_in = {};  // may be empty
+};
+
 struct RendererDescription {
   std::string program_version;
   std::string transformer_fingerprint;
@@ -157,6 +167,7 @@ struct RendererDescription {
   double default_shift = 0;
   std::string schedule = {};        // of the noise levels, as in the receipt; empty: Z-Image-Turbo's own
   bool shift_follows_size = false;  // default_shift is that of the default size
+  ModelDefaultsView defaults = {};  // an older renderer does not say: Z-Image-Turbo's
   std::string dtype;
   std::string device;
   int32_t threads = 0;

@@ -163,6 +163,15 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
   description.default_shift = response.default_shift();
   description.schedule = response.schedule();
   description.shift_follows_size = response.shift_follows_size();
+  if (response.has_defaults()) {
+    const v1::ModelDefaults& defaults = response.defaults();
+    description.defaults = {.width = defaults.width(),
+                            .height = defaults.height(),
+                            .steps = defaults.steps(),
+                            .guidance_scale = defaults.guidance_scale(),
+                            .words = {defaults.words().begin(), defaults.words().end()},
+                            .words_described_in = defaults.words_described_in()};
+  }
   description.dtype = response.dtype();
   description.device = response.device();
   description.threads = response.threads();

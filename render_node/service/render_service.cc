@@ -181,7 +181,14 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     response->set_row_limit(facts.row_limit);
     response->set_size_multiple(facts.size_multiple);
     response->set_max_side(facts.max_side);
-    response->set_default_shift(DefaultShift(facts, 1024, 1024));
+    response->set_default_shift(DefaultShift(facts, facts.defaults.width, facts.defaults.height));
+    v1::ModelDefaults& defaults = *response->mutable_defaults();
+    defaults.set_width(facts.defaults.width);
+    defaults.set_height(facts.defaults.height);
+    defaults.set_steps(facts.defaults.steps);
+    defaults.set_guidance_scale(facts.defaults.guidance_scale);
+    for (const std::string& word : facts.defaults.words) defaults.add_words(word);
+    defaults.set_words_described_in(facts.defaults.words_described_in);
     response->set_schedule(sampler::ToText(facts.schedule));
     response->set_shift_follows_size(facts.dynamic_shift.has_value());
     response->set_dtype(facts.dtype);

@@ -107,8 +107,8 @@ Damage WithNumber(const std::string& file, const char* key, int64_t value, const
           {piece}};
 }
 
-Damage WithoutKey(const std::string& file, const char* key) {
-  return {file, [=](const Copy& copy, const std::string& name) { DropKey(copy, name, key); }, {file, key}};
+Damage WithoutKey(const std::string& file, const char* key, const std::string& piece) {
+  return {file, [=](const Copy& copy, const std::string& name) { DropKey(copy, name, key); }, {piece}};
 }
 
 void ExpectAllRefused(const std::string& program, const std::vector<std::string>& flags,
@@ -137,8 +137,8 @@ TEST(BadCheckpoint, IsRefusedByTheEncoder) {
        {kTextWeights, Truncate, {kTextWeights}},
        {kTextWeights, [](const Copy& copy, const std::string& name) { fs::remove(copy.File(name)); }, {"text_encoder"}},
        Broken("text_encoder/config.json"),
-       WithoutKey("text_encoder/config.json", "hidden_size"),
-       WithNumber("text_encoder/config.json", "num_hidden_layers", 1'000'000'000, "layers.3."),
+       WithoutKey("text_encoder/config.json", "hidden_size", "4096"),  // of the class
+       WithNumber("text_encoder/config.json", "num_hidden_layers", 1'000'000'000, "layer_types"),
        Broken("tokenizer/tokenizer.json"),
        {"tokenizer/tokenizer.json",
         [](const Copy& copy, const std::string& name) { fs::remove(copy.File(name)); },
@@ -152,12 +152,13 @@ TEST(BadCheckpoint, IsRefusedByTheRenderer) {
                     Shortened(kDitWeights, "layers.0.feed_forward.w1.weight", "[84, 32]", "[85, 32]"),
                     {kDitWeights, Truncate, {kDitWeights}},
                     Broken("transformer/config.json"),
-                    WithoutKey("transformer/config.json", "cap_feat_dim"),
+                    WithoutKey("transformer/config.json", "cap_feat_dim", "2560"),  // of the class
                     WithNumber("transformer/config.json", "n_layers", 1'000'000'000, "layers.2."),
                     Dropped(kVaeWeights, "decoder.conv_in.weight"),
                     Shortened(kVaeWeights, "decoder.conv_out.bias", "[2]", "[3]"),
                     {kVaeWeights, Truncate, {kVaeWeights}},
-                    WithoutKey("vae/config.json", "scaling_factor"),
+                    WithoutKey("vae/config.json", "use_post_quant_conv", "vae/config.json: \"use_post_quant_conv\""),
+                    WithNumber("scheduler/scheduler_config.json", "num_train_timesteps", 500, "num_train_timesteps"),
                     Broken("scheduler/scheduler_config.json")});
 }
 

@@ -36,6 +36,27 @@ TEST(SceneJudge, RecognisesEveryDrawnShapeInEveryPlace) {
   EXPECT_GE(drawn, 60);
 }
 
+TEST(DemoModel, PaintsItsOwnSizeAndNamesWordsThatItDoesNotKnow) {
+  const Scratch scratch;
+  for (const Arguments& where : {Arguments{"--model-path", DemoModelPath()}, Arguments{}}) {  // private, and not
+    Daemon encoder = StartEncoder(DemoModelPath());
+    Daemon renderer = StartRenderer(DemoModelPath(), encoder.address(), scratch / "state");
+    Arguments arguments = {"generate", "a lighthouse", "--output", scratch / "picture.png"};
+    const Arguments remote = {"--render", renderer.address()};
+    arguments.insert(arguments.end(), where.begin(), where.end());
+    if (where.empty()) arguments.insert(arguments.end(), remote.begin(), remote.end());
+    const Outcome outcome = Diptych(arguments);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find("diptych: warning: this model does not know \"lighthouse\", and paints anything for it; "
+                               "models/demo/README.md lists its words\n"),
+              std::string::npos)
+        << outcome.err;
+    const Picture picture = DecodePng(ReadFile(scratch / "picture.png")).picture;
+    EXPECT_EQ(picture.width, 128);
+    EXPECT_EQ(picture.height, 128);
+  }
+}
+
 // 60 single objects, 20 of them in a colour that the model never saw on that shape. The whole grammar is judged on more
 // prompts by tools/demo_model/judge.py; models/demo/README.md has the figures.
 TEST(DemoModel, ObeysHeldOutPrompts) {
@@ -50,9 +71,10 @@ TEST(DemoModel, ObeysHeldOutPrompts) {
     const nlohmann::json order = nlohmann::json::parse(line);
     const nlohmann::json spec = order["spec"], group = spec["groups"][0];
     const Outcome outcome =
-        Diptych({"generate", order["prompt"], "--render", renderer.address(), "--seed", order["seed"].dump(), "--width",
-                 "128", "--height", "128", "--steps", "9", "--output", scratch / "picture.png"});
+        Diptych({"generate", order["prompt"], "--render", renderer.address(), "--seed", order["seed"].dump(),
+                 "--output", scratch / "picture.png"});  // size and steps are the model's
     ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(outcome.err.find("does not know"), std::string::npos) << outcome.err;
     const Scene scene = MeasureScene(DecodePng(ReadFile(scratch / "picture.png")).picture);
     const SceneObject found = scene.objects.empty() ? SceneObject{} : scene.objects[0];
     const std::map<std::string, bool> answers = {

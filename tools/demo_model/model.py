@@ -6,6 +6,7 @@ pictures of one size in the modules' own dtype. check_forward() compares the two
 
 import copy
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -26,6 +27,18 @@ SHIFT = 3.0
 
 
 # ---------------------------------------------------------------- parts
+
+def words_of_grammar(captions: int = 40_000) -> list[str]:
+    """Every word that a caption may have, in lower case: what the model knows."""
+    rng = np.random.default_rng(1)
+    words = set()
+    for index in range(captions):
+        spec = random_spec(rng)
+        words |= set(re.findall("[a-z]+", caption(rng, spec).lower()))
+        if index % 4 == 0:
+            words |= set(re.findall("[a-z]+", long_caption(rng, spec).lower()))
+    return sorted(words)
+
 
 def make_tokenizer(seed: int) -> Tokenizer:
     """BPE over captions of the grammar; every word of theirs becomes few tokens, any other text falls back to bytes."""
@@ -89,7 +102,9 @@ def save_folder(folder: Path, tokenizer: Tokenizer, text_encoder: Qwen3Model, tr
         write_json(folder / name / "config.json", config)
     FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, use_dynamic_shifting=False, shift=SHIFT).save_pretrained(
         folder / "scheduler")
-    write_json(folder / "model_index.json", MODEL_INDEX)
+    write_json(folder / "model_index.json", MODEL_INDEX | {"diptych": {
+        "width": 128, "height": 128, "steps": 9, "guidance_scale": 0, "words": words_of_grammar(),
+        "words_described_in": "models/demo/README.md"}})
 
 
 # ---------------------------------------------------------------- batched forward

@@ -68,8 +68,7 @@ class SettingsTest : public testing::Test {
 
 TEST_F(SettingsTest, AreTheBuiltInDefaultsWhenNothingIsGiven) {
   const Settings settings = MustParse(kCliAll, {});
-  EXPECT_EQ(settings.Get(kSteps), 9);
-  EXPECT_EQ(settings.Get(options::kWidth), 1024);
+  EXPECT_EQ(settings.Get(kSteps), std::nullopt) << "the model says";
   EXPECT_EQ(settings.Get(options::kHiddenLayer), -2);
   EXPECT_EQ(settings.Get(options::kShift), std::nullopt);
   EXPECT_EQ(settings.Get(options::kSeed), std::nullopt);

@@ -32,8 +32,11 @@ SavedEmbeddings SmallEmbeddings() {
 
 class PictureOrderTest : public testing::Test {
  protected:
-  PictureOrder Order(const std::optional<std::string>& prompt, const Values& values) {
-    return MakeOrder(prompt, ReadPictureOptions(SettingsForTest(values)), [] { return 4711; });
+  PictureOrder Order(const std::optional<std::string>& prompt, const Values& values,
+                     const ModelDefaultsView& defaults = {}) {
+    PictureOrder order = MakeOrder(prompt, ReadPictureOptions(SettingsForTest(values)), [] { return 4711; });
+    Complete(defaults, order);
+    return order;
   }
   // A PNG with a receipt; returns its path.
   std::string Save(const Receipt& receipt) {
@@ -82,6 +85,53 @@ TEST_F(PictureOrderTest, RefusesSeedsThatRunOverTheEnd) {
 TEST_F(PictureOrderTest, LeavesTheShiftToTheCheckpointUnlessItIsGiven) {
   EXPECT_FALSE(Order("p", {}).request.shift.has_value());
   EXPECT_EQ(Order("p", {{"scheduler.shift", "2"}}).request.shift, 2.0);
+}
+
+TEST_F(PictureOrderTest, WhatNobodyStatesIsTheModels) {
+  const ModelDefaultsView base = {.width = 128, .height = 96, .steps = 50, .guidance_scale = 4};
+  const PictureRequest open = Order("p", {}, base).request;
+  EXPECT_EQ(open.width, 128);
+  EXPECT_EQ(open.height, 96);
+  EXPECT_EQ(open.steps, 50);
+  EXPECT_EQ(open.guidance_scale, 4);
+  EXPECT_EQ(open.negative, PromptParts{}) << "guidance takes the empty prompt";
+  EXPECT_EQ(Order("p", {{"--negative-prompt", "blur"}}, base).request.negative->user, "blur");
+  const PictureRequest turbo = Order("p", {}).request;
+  EXPECT_EQ(turbo.width, 1024);
+  EXPECT_EQ(turbo.steps, 9);
+  EXPECT_EQ(turbo.guidance_scale, 0);
+
+  // Flags and the configuration file say more than the model.
+  const PictureRequest stated =
+      Order("p", {{"generation.width", "512"}, {"--steps", "7"}, {"--guidance-scale", "0"}}, base).request;
+  EXPECT_EQ(stated.width, 512);
+  EXPECT_EQ(stated.height, 96);
+  EXPECT_EQ(stated.steps, 7);
+  EXPECT_EQ(stated.guidance_scale, 0);
+  EXPECT_FALSE(stated.negative);
+}
+
+TEST_F(PictureOrderTest, APictureIsRepeatedWithItsOwnNumbersWhateverTheModelIsMadeFor) {
+  const ModelDefaultsView base = {.width = 128, .height = 96, .steps = 50, .guidance_scale = 4};
+  const PictureOrder order = Order(std::nullopt, {{"--from-picture", Save(SampleReceipt())}}, base);
+  EXPECT_EQ(order.request.width, SampleReceipt().width);
+  EXPECT_EQ(order.request.steps, SampleReceipt().steps);
+  EXPECT_EQ(order.request.guidance_scale, 0);
+  EXPECT_FALSE(order.changed);
+}
+
+TEST_F(PictureOrderTest, AnotherNoiseScheduleIsAnotherPicture) {
+  Receipt receipt = SampleReceipt();
+  RendererDescription renderer;
+  renderer.transformer_fingerprint = receipt.transformer_fingerprint;
+  renderer.vae_fingerprint = receipt.vae_fingerprint;
+  renderer.dtype = receipt.dtype;
+  EXPECT_TRUE(DifferentModels(receipt, renderer, false).empty());
+  receipt.schedule = "karras";
+  EXPECT_EQ(DifferentModels(receipt, renderer, false),
+            std::vector<std::string>{"the renderer's noise schedule is Z-Image-Turbo's own, the picture was made with "
+                                     "\"karras\""});
+  EXPECT_EQ(DifferentFields(receipt, SampleReceipt()), std::vector<std::string>{"schedule"});
 }
 
 TEST_F(PictureOrderTest, SendsANegativePromptOnlyWithGuidance) {

@@ -54,6 +54,23 @@ TEST(PicturePlan, OfOnePromptHasFollowingSeedsOrThoseOfTheList) {
   EXPECT_FALSE(PlanOne({{"--seeds", "7"}}).pictures[0].seed_drawn);
 }
 
+std::vector<std::string> NotesOf(const std::string& prompt, const ModelDefaultsView& model) {
+  PicturePlan plan = PlanPictures(prompt, {}, SettingsForTest(Values{}), [] { return 100; });
+  return CompletePlan(model, plan);
+}
+
+TEST(PicturePlan, NamesWordsThatTheModelDoesNotKnow) {
+  const ModelDefaultsView demo = {.words = {"a", "red", "circle"}, .words_described_in = "models/demo/README.md"};
+  EXPECT_TRUE(NotesOf("A red, red circle!", demo).empty());
+  EXPECT_EQ(NotesOf("a lighthouse in RED, a lighthouse", demo),
+            std::vector<std::string>{"this model does not know \"lighthouse\", \"in\", and paints anything for it; "
+                                     "models/demo/README.md lists its words"});
+  EXPECT_TRUE(NotesOf("a lighthouse", {}).empty()) << "a model without a list knows all words";
+  const std::vector<std::string> many = NotesOf("b c d e f g h i j k", demo);
+  ASSERT_EQ(many.size(), 1u);
+  EXPECT_NE(many[0].find("\"i\" and 2 more words, and paints"), std::string::npos) << many[0];
+}
+
 TEST(PicturePlan, SaysWhetherAListWasAskedFor) {
   EXPECT_FALSE(PlanOne({}).is_list);
   EXPECT_TRUE(PlanOne({{"--count", "2"}}).is_list);

@@ -99,6 +99,31 @@ TEST(SubmissionReader, RefusesUploadedRowsOfMoreTokensThanAreAllowedAtTheirHeade
   EXPECT_EQ(Read(messages, {.prompt_tokens = 5}).status().code(), absl::StatusCode::kDataLoss) << "the rest is missing";
 }
 
+// Dynamic shifting is a static shift for each size; a job states its own in place of it.
+TEST(SubmissionReader, WritesTheShiftOfTheSizeDown) {
+  RendererFacts facts = SampleFacts();
+  facts.max_side = 8192;
+  facts.dynamic_shift.emplace();
+  const auto shift_of = [&](int32_t width, int32_t height, std::optional<double> stated) {
+    v1::JobSpec spec = SampleSpec();
+    spec.set_width(width);
+    spec.set_height(height);
+    if (stated) spec.set_shift(*stated);
+    SubmissionReader reader(facts, 1 << 20);
+    v1::SubmitRequest request;
+    *request.mutable_spec() = spec;
+    const absl::Status status = reader.Add(request);
+    if (!status.ok()) return std::string(status.message());
+    return std::to_string(*reader.Finish()->spec.shift);
+  };
+  EXPECT_EQ(shift_of(1024, 1024, std::nullopt), std::to_string(std::exp(1.15)));
+  EXPECT_EQ(shift_of(256, 256, std::nullopt), std::to_string(std::exp(0.5)));
+  EXPECT_EQ(shift_of(256, 256, 3.0), std::to_string(3.0));
+  EXPECT_EQ(shift_of(4096, 4096, std::nullopt),
+            "the checkpoint's dynamic shifting gives 4096x4096 the shift 103777, which is not a number from 0.001 to "
+            "1000; state a shift");
+}
+
 TEST(SubmissionReader, AnEmptyPromptIsAPrompt) {
   v1::JobSpec spec = SampleSpec();
   spec.mutable_prompt()->clear_user();
