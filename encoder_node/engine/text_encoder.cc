@@ -73,9 +73,9 @@ class TextEncoder : public PromptEncoder {
         dtype_(nn::ChooseDtype(options.torch_dtype, device_, at::kBFloat16)),
         threads_(nn::SetThreads(options.threads)),
         tokenizer_(BpeTokenizer::Load(options.tokenizer_path)),
+        config_text_(ReadTextFile(ConfigFileOf(options.text_encoder_path))),
         checkpoint_(Checkpoint::Open(options.text_encoder_path)),
-        config_(qwen3::Config::Parse(ReadTextFile(ConfigFileOf(options.text_encoder_path)),
-                                     ConfigFileOf(options.text_encoder_path))),
+        config_(qwen3::Config::Parse(config_text_, ConfigFileOf(options.text_encoder_path))),
         plan_(PlanLoad(options, device_, dtype_, *checkpoint_, config_)),
         weights_(checkpoint_, device_, dtype_),
         model_(weights_, config_) {
@@ -165,6 +165,7 @@ class TextEncoder : public PromptEncoder {
   const at::ScalarType dtype_;
   const int threads_;
   const BpeTokenizer tokenizer_;
+  const std::string config_text_;
   const std::shared_ptr<const Checkpoint> checkpoint_;
   const qwen3::Config config_;
   const Plan plan_;
