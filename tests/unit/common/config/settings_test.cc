@@ -340,14 +340,14 @@ TEST_F(SettingsTest, FindTheFileThatNobodyNames) {
   std::filesystem::create_directories(home / "diptych");
   std::ofstream(home / "diptych/diptych.toml") << "[default.generation]\nnum_inference_steps = 7\n";
   const ScopedVariable variable("XDG_CONFIG_HOME", home);
-  EXPECT_EQ(MustParse(kCliAll, {}).Get(kSteps), 9);  // DIPTYCH_CONFIG is none
+  EXPECT_EQ(MustParse(kCliAll, {}).Get(kSteps), std::nullopt);  // DIPTYCH_CONFIG is none
   unsetenv("DIPTYCH_CONFIG");
   const Settings settings = MustParse(kCliAll, {});
   EXPECT_EQ(settings.Get(kSteps), 7);
   EXPECT_EQ(settings.Get(options::kConfig), (home / "diptych/diptych.toml").string());
   EXPECT_EQ(ConfigurationLine(settings),
             "configuration file " + (home / "diptych/diptych.toml").string() + " (found there)");
-  EXPECT_EQ(MustParse(kCliAll, {"--config", "none"}).Get(kSteps), 9);
+  EXPECT_EQ(MustParse(kCliAll, {"--config", "none"}).Get(kSteps), std::nullopt);
   EXPECT_EQ(ConfigurationLine(MustParse(kCliAll, {"--config", "none"})), "no configuration file (--config)");
   EXPECT_EQ(MustParse(kCliAll, {"--config", File("[default.generation]\nnum_inference_steps = 5\n")}).Get(kSteps), 5);
   std::ofstream(home / "diptych/diptych.toml") << "[default]\nnonsense = 7\n";

@@ -12,7 +12,7 @@
 namespace diptych {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;  // the order of special tokens counts
 
 const std::string kData = DIPTYCH_SOURCE_DIR "/tests/parity/data";
 
