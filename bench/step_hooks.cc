@@ -31,7 +31,7 @@ void Print(const std::string& what, std::vector<double> ms) {
 // Saving alone, for a latent of this shape.
 void Save(CheckpointStore& store, int32_t channels, int32_t side) {
   const at::Tensor noise = sampler::InitialNoise(1, channels, side, side).contiguous();
-  Checkpoint checkpoint;
+  PictureCheckpoint checkpoint;
   checkpoint.determinants = std::string(500, 'd');
   checkpoint.latent.channels = channels;
   checkpoint.latent.height = checkpoint.latent.width = side;
