@@ -108,10 +108,10 @@ TEST(OptionValues, RefuseWhatIsNotANumberInRange) {
 
 TEST(OptionValues, TakeNumbersAsOtherProgramsWriteThem) {
   for (const char* text : {"20", "20.0", "2e1", "+20", " 20", "20 "}) {
-    EXPECT_EQ(std::get<int64_t>(ParseOption(options::kSteps.info, {text})), 20) << text;
+    EXPECT_EQ(std::get<std::optional<int64_t>>(ParseOption(options::kSteps.info, {text})), 20) << text;
   }
   for (const char* text : {"1024px", "1024 px", "1024", "1.024e3"}) {
-    EXPECT_EQ(std::get<int64_t>(ParseOption(options::kWidth.info, {text})), 1024) << text;
+    EXPECT_EQ(std::get<std::optional<int64_t>>(ParseOption(options::kWidth.info, {text})), 1024) << text;
   }
   EXPECT_EQ(std::get<double>(ParseOption(options::kTimeout.info, {"2.5s"})), 2.5);
   for (const char* text : {"1", "on", "Yes", "TRUE"}) {
@@ -152,7 +152,7 @@ TEST(OptionValues, FindBothSidesOfASize) {
 }
 
 TEST(OptionValues, WriteNumbersThatTomlReadsBackAsNumbers) {
-  EXPECT_EQ(TomlText(DefaultOf(options::kGuidanceScale.info)), "0.0");
+  EXPECT_EQ(TomlText(DefaultOf(options::kCfgNormalization.info)), "0.0");
   EXPECT_EQ(TomlText(std::string("a\"b\\c")), "\"a\\\"b\\\\c\"");
   EXPECT_EQ(TomlText(DefaultOf(options::kOutput.info)), "[\"output.png\"]");
   EXPECT_EQ(TomlText(DefaultOf(options::kShift.info)), "");
