@@ -16,6 +16,15 @@ std::string Quoted(const std::string& value) {
   return value.find_first_of(",:\n") == std::string::npos ? value : nlohmann::json(value).dump();
 }
 
+// In A1111's words. A receipt names the spacing first: "karras, sigma_min 0.1".
+std::string ScheduleType(const Receipt& receipt) {
+  const std::string spacing = receipt.schedule.substr(0, receipt.schedule.find(','));
+  if (spacing == "karras") return "Karras";
+  if (spacing == "exponential") return "Exponential";
+  if (spacing == "beta") return "Beta";
+  return "Simple";
+}
+
 // A PNG text cannot hold NUL, which a prompt may.
 std::string WithoutNul(std::string text) {
   std::erase(text, '\0');
@@ -28,10 +37,10 @@ std::string ParametersText(const Receipt& receipt) {
   std::ostringstream text;
   text << (receipt.prompt ? ShownPrompt(*receipt.prompt) : "")
        << "\nNegative prompt: " << (receipt.negative ? ShownPrompt(*receipt.negative) : "")
-       << "\nSteps: " << receipt.steps
-       << ", Sampler: Euler, Schedule type: Simple, CFG scale: " << receipt.guidance_scale + 1
-       << ", Shift: " << receipt.shift << ", Seed: " << receipt.seed << ", Size: " << receipt.width << "x"
-       << receipt.height << ", Model hash: " << receipt.transformer_fingerprint.substr(0, kModelHashDigits)
+       << "\nSteps: " << receipt.steps << ", Sampler: Euler, Schedule type: " << ScheduleType(receipt)
+       << ", CFG scale: " << receipt.guidance_scale + 1 << ", Shift: " << receipt.shift << ", Seed: " << receipt.seed
+       << ", Size: " << receipt.width << "x" << receipt.height
+       << ", Model hash: " << receipt.transformer_fingerprint.substr(0, kModelHashDigits)
        << ", Version: " << Quoted("diptych " + receipt.program_version);
   return WithoutNul(text.str());
 }

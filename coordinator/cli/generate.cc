@@ -64,7 +64,7 @@ class Generate final : public Command {
       return RunSaveEmbeddings(EmbeddingsOrder(environment.Input()), private_, environment);
     }
     const PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
-    outputs_ = NamePictures(plan, wish_, std::time(nullptr));
+    outputs_ = NamePictures(plan, wish_, began_);
     std::vector<std::filesystem::path> paths;
     for (const OutputName& output : outputs_) paths.push_back(output.path);
     for (const std::string& note : IdleFormFlags(wish_.form, paths)) Warn(environment, note);
@@ -153,9 +153,19 @@ class Generate final : public Command {
     environment.err << "diptych: warning: " << text << std::endl;
   }
 
+  // Names may hold sizes and steps, which are known now where they are the model's own.
+  void NameAnew(const PicturePlan& plan) {
+    std::vector<OutputName> names = NamePictures(plan, wish_, began_);
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (names[i] != outputs_[i]) PrepareOutput(names[i], wish_.form);
+    }
+    outputs_ = std::move(names);
+  }
+
   int Make(PicturePlan plan, const RenderClient& client, PrivateRun* run, Environment& environment) {
     const RendererDescription renderer = ValueOrThrow(client.Describe());
     for (const std::string& note : CompletePlan(renderer.defaults, plan)) Warn(environment, note);
+    NameAnew(plan);
     const PictureOrder& first = plan.OrderOf(0);
     if (first.receipt) {
       const bool has_encoder = first.request.conditioning == nullptr;
@@ -255,6 +265,7 @@ class Generate final : public Command {
   PictureOptions picture_;
   std::optional<Settings> settings_;
   OutputWish wish_;
+  const int64_t began_ = std::time(nullptr);
   std::vector<OutputName> outputs_;
   std::string save_embeddings_;
   std::string preview_;

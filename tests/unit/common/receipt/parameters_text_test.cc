@@ -194,6 +194,16 @@ TEST(ParametersText, ShowsWhatTheUserOfAConversationSaidLast) {
   EXPECT_EQ(ReadAsA1111(ParametersText(receipt))["Steps"], "9");
 }
 
+TEST(ParametersText, NamesTheScheduleAsA1111) {
+  Receipt receipt = Sample("a star");
+  for (const auto& [schedule, wanted] : {std::pair("", "Simple"), std::pair("even, terminal 0.1", "Simple"),
+                                         std::pair("karras", "Karras"), std::pair("karras, sigma_min 0.1", "Karras"),
+                                         std::pair("exponential", "Exponential"), std::pair("beta", "Beta")}) {
+    receipt.schedule = schedule;
+    EXPECT_EQ(ReadAsA1111(ParametersText(receipt))["Schedule type"], wanted) << schedule;
+  }
+}
+
 TEST(ParametersText, HoldsNoNul) { EXPECT_EQ(ParametersText(Sample(std::string("a\0b", 3))).rfind("ab\n", 0), 0u); }
 
 }  // namespace

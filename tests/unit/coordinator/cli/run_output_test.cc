@@ -148,6 +148,16 @@ TEST_F(RunOutputTest, FitsSizesThatAreNotPainted) {
   EXPECT_EQ(FindFit(ReadPictureText(Bytes("32.png"))), std::nullopt) << "nothing to fit";
 }
 
+// Which the renderer tells only when it is asked.
+TEST_F(RunOutputTest, NamesThePictureByTheModelsOwnSize) {
+  ASSERT_EQ(RunWithRenderer({"generate", "a cat", "-o", "n/{width}x{height}-{steps}.png"}), kExitDone) << err_.str();
+  const v1::JobSpec spec = renderer_.specs().at(0);
+  ASSERT_NE(spec.steps(), 0u);
+  const std::string name =
+      std::to_string(spec.width()) + "x" + std::to_string(spec.height()) + "-" + std::to_string(spec.steps()) + ".png";
+  EXPECT_EQ(Files("n"), std::vector<std::string>{name});
+}
+
 // Two commands in one folder may choose the same name before either has its picture.
 TEST_F(RunOutputTest, TakesTheNextNameWhenItsOwnWasTaken) {
   const std::string png = EncodePng({1, 1, {1, 2, 3}}, {});

@@ -81,7 +81,7 @@ TEST_F(RunTest, PrintsItsVersion) {
 
 TEST_F(RunTest, FailsWhenItsResultsCannotBeWritten) {
   out_.setstate(std::ios::badbit);  // a full disk
-  EXPECT_EQ(RunWithRenderer({"jobs"}), kExitFailed);
+  EXPECT_EQ(RunWithRenderer({"nodes"}), kExitFailed);
   ExpectOneLineWith("the results could not be written to standard output");
 }
 
