@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ Duration Split(double ms) {
   if (ms < 48 * kHour) return {absl::StrFormat(ms < 10 * kHour ? "%.1f" : "%.0f", ms / kHour), "h"};
   return {absl::StrFormat("%.0f", ms / kDay), "days"};
 }
+
+// Shorter than the seconds that a text is written in: nobody needs to be told of it.
+bool IsSoon(const std::optional<double>& ms) { return ms && *ms < 1000; }
 
 bool Waits(JobView::State state) {
   return state == JobView::State::kQueued || state == JobView::State::kEncoding || state == JobView::State::kReady;
@@ -79,7 +83,8 @@ std::string WaitText(const JobView& job, int64_t now_unix_ms) {
     if (place.pause) parts.insert(parts.begin(), absl::StrCat("the queue is ", PauseText(*place.pause, now_unix_ms)));
     if (job.detail.empty() && !place.held_up.empty()) parts.push_back(EscapeForLog(place.held_up));
     std::string turn;
-    if (job.state != JobView::State::kEncoding) {
+    const bool is_next = place.jobs_ahead == 0 && IsSoon(place.wait_ms);
+    if (job.state != JobView::State::kEncoding && !is_next) {
       turn = absl::StrCat(place.jobs_ahead, " ahead");
       if (place.others_ahead > 0) {
         absl::StrAppend(&turn, place.others_ahead == place.jobs_ahead
@@ -87,7 +92,7 @@ std::string WaitText(const JobView& job, int64_t now_unix_ms) {
                                    : absl::StrCat(" (", place.others_ahead, " of others)"));
       }
     }
-    if (place.wait_ms) {
+    if (place.wait_ms && !is_next) {
       absl::StrAppend(&turn, turn.empty() ? "" : ", ", "starts in about ", DurationText(*place.wait_ms));
       too_late = job.deadline_unix_ms > 0 && *place.wait_ms > deadline_ms;
     }
@@ -105,7 +110,7 @@ std::string StateNote(const JobView& job, int64_t now_unix_ms) {
   if (job.state == JobView::State::kDecoding && job.tiles > 0) {
     absl::StrAppend(&text, ", tile ", job.tiles_done, " of ", job.tiles);
   }
-  if (job.state == JobView::State::kDecoding && job.until_done_ms) {
+  if (job.state == JobView::State::kDecoding && job.until_done_ms && !IsSoon(job.until_done_ms)) {
     absl::StrAppend(&text, ", about ", DurationText(*job.until_done_ms), " left");
   }
   const std::string reason = WaitText(job, now_unix_ms);

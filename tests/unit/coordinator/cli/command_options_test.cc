@@ -43,7 +43,7 @@ TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {
                                                "info", "--text-encoder-path", "t", "--torch-dtype", "float32"}));
   EXPECT_EQ(plan.renderer_arguments,
             (Arguments{"--config", "none", "--model-path", "m", "--threads", "3", "--log-level", "info",
-                       "--transformer-path", "d", "--vae-path", "v", "--torch-dtype", "float32"}));
+                       "--text-encoder-path", "t", "--transformer-path", "d", "--vae-path", "v", "--torch-dtype", "float32"}));
 }
 
 const Receipt kReceipt = [] {

@@ -67,8 +67,8 @@ TEST(PromptFile, TakesTheHomeFolderForATildeInAnOutput) {
 TEST(PromptFile, TakesASizeForBothSides) {
   const PromptLine line = ParsePromptFile(R"({"prompt": "p", "size": "64x96"})", "f")[0];
   ASSERT_EQ(line.values.size(), 2u);
-  EXPECT_EQ(line.values[0], (Settings::Change{&options::kWidth.info, int64_t{64}}));
-  EXPECT_EQ(line.values[1], (Settings::Change{&options::kHeight.info, int64_t{96}}));
+  EXPECT_EQ(line.values[0], (Settings::Change{&options::kWidth.info, std::optional<int64_t>{64}}));
+  EXPECT_EQ(line.values[1], (Settings::Change{&options::kHeight.info, std::optional<int64_t>{96}}));
   EXPECT_EQ(RefusalOf(R"({"prompt": "p", "height": 64, "size": "64x96"})"),
             "f:1: \"size\" says again what another key of the line says");
   EXPECT_EQ(RefusalOf(R"({"prompt": "p", "size": 64})"), "f:1: size: 64 must be a text");
@@ -80,9 +80,9 @@ TEST(PromptFile, ReadsAnObjectBehindBlanks) {
 }
 
 TEST(PromptFile, ReadsValuesAsTheFlagsOfThatName) {
-  EXPECT_EQ(ValueOf<int64_t>("\"width\": 64"), 64);
-  EXPECT_EQ(ValueOf<double>("\"guidance_scale\": 2"), 2.0);
-  EXPECT_EQ(ValueOf<double>("\"guidance_scale\": 0.1"), 0.1);
+  EXPECT_EQ(ValueOf<std::optional<int64_t>>("\"width\": 64"), 64);
+  EXPECT_EQ(ValueOf<std::optional<double>>("\"guidance_scale\": 2"), 2.0);
+  EXPECT_EQ(ValueOf<std::optional<double>>("\"guidance_scale\": 0.1"), 0.1);
   EXPECT_EQ(ValueOf<std::optional<double>>("\"shift\": 2.5"), 2.5);
   EXPECT_EQ(ValueOf<std::optional<uint64_t>>("\"seed\": 18446744073709551615"), 18446744073709551615u);
   EXPECT_EQ(ValueOf<std::string>("\"system\": \"s\""), "s");
