@@ -89,9 +89,7 @@ TEST(BadInput, OnTheCommandLineIsWrongUsage) {
       {{"generate", "a", "cat"}, {"cat", "quotes"}},
       {{"generate"}, {"PROMPT", "missing"}},
       {{"genrate", "x"}, {"genrate", "did you mean generate?"}},
-      {{"generate", "x", "--output", "/"}, {"/", "not the name of a file"}},
-      {{"generate", "x", "--output", "/tmp"}, {"/tmp", "is a folder"}},
-      {{"watch"}, {"ID", "required"}},
+      {{"watch"}, {"ID", "missing"}},
   };
   for (const Row& row : rows) {
     const Outcome outcome = Diptych(row.arguments, {{"DIPTYCH_RENDER", "127.0.0.1:1"}});
@@ -120,7 +118,7 @@ TEST(BadInput, ThatOnlyTheDaemonsCanJudgeFailsAloneAndNamesTheLimit) {
     arguments.insert(arguments.begin() + 1, "01ARZ3NDEKTSV4RRFFQ69G5FAV");
     ExpectRefused(studio.Run(arguments), 1, {"there is no job 01ARZ3NDEKTSV4RRFFQ69G5FAV"});
     arguments[1] = "nosuchjob";
-    ExpectRefused(studio.Run(arguments), 1, {"no such job", "26"});
+    ExpectRefused(studio.Run(arguments), 1, {"there is no job nosuchjob"});
   }
   EXPECT_FALSE(std::filesystem::exists(picture));
   studio.ExpectStillWorks();

@@ -50,7 +50,7 @@ TEST_F(HoldUp, ALongPromptHoldsUpItsOwnClientAloneAndCancelEndsIt) {
   EXPECT_FALSE(user_.Fetch(other).empty());
   EXPECT_FALSE(user_.Fetch(third).empty());
   EXPECT_EQ(user_.Job(prompt)["state"], "encoding") << "the long prompt takes longer than two pictures";
-  EXPECT_EQ(user_.Run({"cancel", prompt}).status, 0);
+  EXPECT_EQ(user_.Run({"cancel", prompt, "--client", "ada"}).status, 0);
   AwaitIdle("an encode that has ended");
 }
 
