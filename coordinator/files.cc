@@ -131,6 +131,8 @@ void PrepareToWrite(const std::filesystem::path& given, Readers readers) {
   if (error) throw Error(ErrorCode::kUnavailable, "cannot make the folder " + folder.string() + ": " + error.message());
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) FailToWrite(path, "it is a folder");
+  struct stat there = {};  // the temporary name is short, the file's own may be too long
+  if (lstat(path.c_str(), &there) != 0 && errno == ENAMETOOLONG) FailToWrite(path, std::strerror(errno));
   const std::filesystem::path partial = TemporaryBeside(path);
   const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) FailToWrite(path, std::strerror(errno));

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "common/error/error.h"
 #include "coordinator/input.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
@@ -27,6 +28,12 @@ TEST(Files, TakeEveryNameThatTheFileSystemTakes) {
     EXPECT_EQ(FilesIn(folder.path), 1u) << name;
     std::filesystem::remove(folder / name);
   }
+}
+
+TEST(Files, FindsOutBeforeTheWorkThatANameIsTooLong) {
+  const TestFolder folder;
+  EXPECT_THROW(PrepareToWritePicture(folder / (std::string(252, 'y') + ".png")), Error);
+  EXPECT_EQ(FilesIn(folder.path), 0u);
 }
 
 }  // namespace
