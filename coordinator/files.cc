@@ -75,9 +75,16 @@ std::filesystem::path WriteAside(const std::filesystem::path& path, std::string_
   return partial;
 }
 
+// Opening a pipe that nobody reads would wait for ever, where no interrupt is heard.
+int OpenDevice(const std::filesystem::path& path) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) FailToWrite(path, errno == ENXIO ? "nobody reads from this pipe" : std::strerror(errno));
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+  return fd;
+}
+
 void WriteToDevice(const std::filesystem::path& path, std::string_view bytes) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) FailToWrite(path, std::strerror(errno));
+  const int fd = OpenDevice(path);
   int error = WriteAll(fd, bytes);
   if (close(fd) != 0 && error == 0) error = errno;
   if (error != 0) FailToWrite(path, std::strerror(error));

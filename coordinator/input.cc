@@ -77,7 +77,8 @@ std::string ReadAll(int fd, const std::string& name, size_t limit, const Interru
   for (size_t used = 0;;) {
     if (interrupt != nullptr) interrupt->ThrowIfRequested();
     pollfd input{.fd = fd, .events = POLLIN, .revents = 0};
-    if (poll(&input, 1, kPollMs) == 0) continue;
+    // A signal cuts the wait short; reading a pipe that nobody has opened yet would then look like its end.
+    if (const int ready = poll(&input, 1, kPollMs); ready == 0 || (ready < 0 && errno == EINTR)) continue;
     if (used == bytes.size()) bytes.resize(used + std::max(kPieceBytes, used));
     const ssize_t count = read(fd, bytes.data() + used, bytes.size() - used);
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;

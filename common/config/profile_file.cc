@@ -1,8 +1,12 @@
 #include "common/config/profile_file.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -20,6 +24,7 @@ namespace {
 
 constexpr std::string_view kInherits = "inherits";
 constexpr size_t kLargestFile = 1 << 20;  // bytes
+constexpr int kPipePatienceMs = 5000;     // for the next byte of a configuration that is a pipe
 
 using Values = std::vector<std::pair<const OptionInfo*, OptionValue>>;
 
@@ -42,13 +47,27 @@ std::string ReadFile(const std::string& path) {
   if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
     throw Error(ErrorCode::kNotFound, "the configuration file " + path + " is a folder; name the file in it");
   }
-  std::ifstream file(path, std::ios::binary);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) throw Error(ErrorCode::kNotFound, "cannot read the configuration file " + path);
   std::string text(kLargestFile + 1, '\0');
-  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad() || (file.fail() && !file.eof())) {
-    throw Error(ErrorCode::kNotFound, "cannot read the configuration file " + path);
+  size_t used = 0;
+  std::string problem;
+  while (used < text.size() && problem.empty()) {
+    pollfd input{.fd = fd, .events = POLLIN, .revents = 0};
+    const int ready = poll(&input, 1, kPipePatienceMs);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) {
+      problem = "nobody writes into the configuration file " + path + ", which is a pipe";
+      break;
+    }
+    const ssize_t count = read(fd, text.data() + used, text.size() - used);
+    if (count == 0) break;
+    if (count > 0) used += static_cast<size_t>(count);
+    if (count < 0 && errno != EINTR && errno != EAGAIN) problem = "cannot read the configuration file " + path;
   }
-  text.resize(static_cast<size_t>(file.gcount()));
+  close(fd);
+  if (!problem.empty()) throw Error(ErrorCode::kNotFound, problem);
+  text.resize(used);
   if (text.size() > kLargestFile) {
     throw Error(ErrorCode::kInvalidArgument, path + " is larger than 1 MiB, which no configuration file is");
   }

@@ -183,6 +183,12 @@ std::string JsonFacts::UnknownKeysWarning(std::span<const std::string_view> harm
   return keys.empty() ? "" : data_->name + ": not known here and without effect: " + keys;
 }
 
+std::string JsonFacts::OtherClassWarning(const std::string& read_as) const {
+  const std::string stated = Text("_class_name", read_as);
+  if (stated == read_as) return "";
+  return data_->name + ": \"_class_name\" is \"" + stated + "\"; it is read as a " + read_as;
+}
+
 std::string ConfigFileOf(const std::string& checkpoint) {
   const std::filesystem::path given(checkpoint);
   if (const std::string problem = PartProblem(checkpoint); !problem.empty()) throw Error(ErrorCode::kNotFound, problem);

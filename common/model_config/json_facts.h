@@ -47,6 +47,9 @@ class JsonFacts {
   // Call it last. A key whose value is null counts as missing here, too.
   std::string UnknownKeysWarning(std::span<const std::string_view> harmless) const;
 
+  // One line when the file says "_class_name" and that is another class than the one that it is read as; else empty.
+  std::string OtherClassWarning(const std::string& read_as) const;
+
   [[noreturn]] void Refuse(const std::string& key, const std::string& why) const;
 
  private:

@@ -83,6 +83,11 @@ ModelIndex ReadModelIndex(const std::string& folder) {
   if (json->Has("diptych")) {
     index.defaults = ReadDefaults(json->Object("diptych"), index.defaults, index.warnings);
   }
+  // Its kin (ZImageImg2ImgPipeline, ...) are made of the same parts.
+  if (std::string line = json->OtherClassWarning("ZImagePipeline");
+      !line.empty() && json->Text("_class_name").rfind("ZImage", 0) != 0) {
+    index.warnings.push_back(std::move(line));
+  }
   if (std::string line = json->UnknownKeysWarning(kParts); !line.empty()) index.warnings.push_back(std::move(line));
   return index;
 }

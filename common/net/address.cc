@@ -36,7 +36,18 @@ bool IsLoopbackNumber(const std::string& host) {
   in_addr v4;
   if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
   in6_addr v6;
-  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+  if (inet_pton(AF_INET6, host.c_str(), &v6) != 1) return false;
+  return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+
+// 127.1 and other short forms of an IPv4 address, as the system's tools take them: written in full.
+std::string InFull(const std::string& host) {
+  const bool digits_and_dots = !host.empty() && host.find('.') != std::string::npos &&
+                               host.find_first_not_of("0123456789.") == std::string::npos;
+  in_addr parsed = {};
+  char text[INET_ADDRSTRLEN] = "";
+  if (!digits_and_dots || inet_aton(host.c_str(), &parsed) == 0) return host;
+  return inet_ntop(AF_INET, &parsed, text, sizeof text);
 }
 
 bool IsHostName(const std::string& host) {
@@ -61,7 +72,7 @@ absl::StatusOr<Address> Parse(std::string_view given, int least_port) {
     address.host = host.substr(1, host.size() - 2);
     if (!IsIpv6(address.host)) return Malformed(text, "there is no IPv6 address between the brackets");
   } else {
-    address.host = host;
+    address.host = InFull(host);
     if (host.empty()) return Malformed(text, "there is no host");
     if (!IsIpv4(address.host) && !IsHostName(address.host)) {
       return Malformed(text, "the host is neither a name nor an IP address");

@@ -89,7 +89,7 @@ class Names {
         throw UsageError(absl::StrCat(what, " \"", output, "\" is a device or a pipe, and there are ", all,
                                       " pictures; name a file"));
       }
-    } else if (pattern && !FormatInName(file)) {
+    } else if (!FormatInName(file) && (pattern || (all > 1 && file.extension().empty()))) {
       file += ExtensionOf(form_);
     }
     const PictureFormat format = FormatOf(file, form_, what);

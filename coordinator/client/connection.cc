@@ -1,5 +1,6 @@
 #include "coordinator/client/connection.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/net/address.h"
@@ -10,6 +11,11 @@ namespace {
 
 std::string WithAdvice(absl::string_view message) {
   if (!absl::ConsumePrefix(&message, kNoConnection)) return std::string(message);
+  if (absl::StrContains(message, "Socket closed") || absl::StrContains(message, "Connection reset")) {
+    return absl::StrCat(message,
+                        "; something listens there and closed the connection: it may have as many connections "
+                        "as it takes (its log says so), or be no daemon of ours");
+  }
   return absl::StrCat(message, "; start the daemon there, or correct the address (diptych doctor checks both)");
 }
 

@@ -60,6 +60,9 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
   if (json.Has("quantization_config")) {
     json.Refuse("quantization_config", "is set; quantised checkpoints of this kind are not supported");
   }
+  if (std::string line = json.OtherClassWarning("ZImageTransformer2DModel"); !line.empty()) {
+    config.warnings.push_back(std::move(line));
+  }
   if (std::string line = json.UnknownKeysWarning(kHarmless); !line.empty()) config.warnings.push_back(std::move(line));
   return config;
 }

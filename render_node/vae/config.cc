@@ -58,6 +58,9 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
   }
   RequireUpBlocks(json, config.block_out_channels.size());
   if (json.Positive("out_channels", 3) != 3) json.Refuse("out_channels", "must be 3");
+  if (std::string line = json.OtherClassWarning("AutoencoderKL"); !line.empty()) {
+    config.warnings.push_back(std::move(line));
+  }
   if (std::string line = json.UnknownKeysWarning(kHarmless); !line.empty()) config.warnings.push_back(std::move(line));
   return config;
 }

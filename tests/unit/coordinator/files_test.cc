@@ -1,5 +1,9 @@
 #include "coordinator/files.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 
@@ -34,6 +38,18 @@ TEST(Files, FindsOutBeforeTheWorkThatANameIsTooLong) {
   const TestFolder folder;
   EXPECT_THROW(PrepareToWritePicture(folder / (std::string(252, 'y') + ".png")), Error);
   EXPECT_EQ(FilesIn(folder.path), 0u);
+}
+
+TEST(Files, DoNotWaitForSomebodyWhoReadsAPipe) {
+  const TestFolder folder;
+  const std::string pipe = folder / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(WriteFileAtomically(pipe, "bytes"), Error);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  WriteFileAtomically(pipe, "bytes");
+  char bytes[8];
+  EXPECT_EQ(read(reader, bytes, sizeof bytes), 5);
+  close(reader);
 }
 
 }  // namespace

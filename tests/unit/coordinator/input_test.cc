@@ -1,6 +1,8 @@
 #include "coordinator/input.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,6 +95,26 @@ TEST_F(InputTest, StopsWaitingWhenTheUserInterrupts) {
   });
   EXPECT_EQ(ErrorOf(fifo, 100, {.standard_input = 0, .interrupt = &interrupt}).code(), ErrorCode::kCancelled);
   user.join();
+}
+
+// poll() ends early then, and a pipe that nobody has opened to write looks like one that has ended.
+TEST_F(InputTest, TakesASignalForNeitherTheEndNorAnError) {
+  const std::string fifo = folder_ / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  struct sigaction heard = {}, former = {};
+  heard.sa_handler = [](int) {};
+  ASSERT_EQ(sigaction(SIGUSR1, &heard, &former), 0);
+  const pthread_t reader = pthread_self();
+  std::thread writer([&] {
+    for (int i = 0; i < 20; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      pthread_kill(reader, SIGUSR1);
+    }
+    std::ofstream(fifo) << "a red star";
+  });
+  EXPECT_EQ(ReadInput(fifo, 100), "a red star");
+  writer.join();
+  sigaction(SIGUSR1, &former, nullptr);
 }
 
 TEST_F(InputTest, ReadsStandardInput) {

@@ -1,10 +1,12 @@
 #include "common/config/profile_file.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <thread>
 
 #include "common/config/value_text.h"
 #include "common/error/error.h"
@@ -182,6 +184,13 @@ TEST_F(ProfileFile, IsReadAsWindowsWritesItOrSaysWhatIsWrong) {
 TEST_F(ProfileFile, SaysHowAListIsWritten) {
   EXPECT_EQ(MessageOf("[default.render]\nencoders = \"a:1\"\n"),
             "diptych.toml:2: render.encoders = \"a:1\" must be a list: [\"a:1\"]");
+}
+
+TEST_F(ProfileFile, MayBeAPipe) {
+  ASSERT_EQ(mkfifo(Path().c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(Path()) << "[default]\nmodel_path = \"m\"\n"; });
+  EXPECT_EQ(ReadProfile(Path(), "default").size(), 1u);
+  writer.join();
 }
 
 TEST_F(ProfileFile, IsNotAFolder) {

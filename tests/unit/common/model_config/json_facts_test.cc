@@ -58,6 +58,13 @@ TEST(JsonFacts, NamesTheKeysThatNobodyAskedFor) {
   EXPECT_EQ(json.UnknownKeysWarning(kHarmless), "");
 }
 
+TEST(JsonFacts, WarnsOfAnotherClass) {
+  EXPECT_EQ(JsonFacts(R"({"_class_name": "A"})", "c.json").OtherClassWarning("A"), "");
+  EXPECT_EQ(JsonFacts("{}", "c.json").OtherClassWarning("A"), "");
+  EXPECT_EQ(JsonFacts(R"({"_class_name": "FluxTransformer2DModel"})", "c.json").OtherClassWarning("A"),
+            "c.json: \"_class_name\" is \"FluxTransformer2DModel\"; it is read as a A");
+}
+
 TEST(ConfigFileOf, LiesInTheFolderOrBesideTheFileOfACheckpointThatIsThere) {
   const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "json_facts_test";
   std::filesystem::create_directories(folder);

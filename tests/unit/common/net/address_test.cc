@@ -13,6 +13,7 @@ TEST(Address, ReadsNamesAndBothKindsOfIp) {
   }
   EXPECT_EQ(ParseAddress("[::1]:80")->host, "::1");
   EXPECT_EQ(ParseAddress("box:80")->port, 80);
+  EXPECT_EQ(ParseAddress("127.1:80")->host, "127.0.0.1") << "as getent and ssh read it";
 }
 
 TEST(Address, SaysWhatIsWrong) {
@@ -26,7 +27,7 @@ TEST(Address, SaysWhatIsWrong) {
   EXPECT_NE(reason(":80").find("no host"), std::string::npos);
   EXPECT_NE(reason("::1:80").find("needs brackets"), std::string::npos);
   EXPECT_NE(reason("[box]:80").find("no IPv6 address"), std::string::npos);
-  EXPECT_NE(reason("1.2.3:80").find("neither a name nor an IP"), std::string::npos);
+  EXPECT_NE(reason("1.2.3.4.5:80").find("neither a name nor an IP"), std::string::npos);
   EXPECT_NE(reason("999.1.1.1:80").find("neither a name nor an IP"), std::string::npos);
   EXPECT_NE(reason("http//box:80").find("neither a name nor an IP"), std::string::npos);
   EXPECT_NE(reason("unix:/tmp/x:80").find("a socket file is not supported"), std::string::npos);
@@ -79,7 +80,8 @@ TEST(Address, PortZeroIsForListeningOnly) {
 }
 
 TEST(Address, KnowsLoopback) {
-  for (const char* text : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "LocalHost:1"}) {
+  for (const char* text : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "LocalHost:1", "127.1:1",
+                           "[::ffff:127.0.0.1]:1"}) {
     EXPECT_TRUE(IsLoopback(*ParseAddress(text))) << text;
   }
   for (const char* text : {"0.0.0.0:1", "[::]:1", "10.0.0.1:1", "128.0.0.1:1", "box:1", "localhost.example:1"}) {

@@ -43,7 +43,7 @@ TEST(OutputNames, KeepOneNameForOnePicture) { EXPECT_EQ(Paths({"a.png"}, 1), Nam
 
 TEST(OutputNames, NumberTheOnlyNameForSeveralPictures) {
   EXPECT_EQ(Paths({"out/a.b.png"}, 3), (Names{"out/a.b-1.png", "out/a.b-2.png", "out/a.b-3.png"}));
-  EXPECT_EQ(Paths({"plain"}, 2), (Names{"plain-1", "plain-2"}));
+  EXPECT_EQ(Paths({"plain"}, 2), (Names{"plain-1.png", "plain-2.png"}));
 }
 
 TEST(OutputNames, LetEveryPictureHaveItsOwn) {
