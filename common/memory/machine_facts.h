@@ -10,9 +10,9 @@
 namespace diptych {
 
 struct MachineFacts {
-  std::string libtorch;         // "1.13.1"
-  std::string blas;             // "OpenBLAS 0.3.21 for SkylakeX"; empty: not known
-  std::string gpu;              // "NVIDIA H200"; empty: none is used
+  std::string libtorch = {};    // "1.13.1"
+  std::string blas = {};        // "OpenBLAS 0.3.21 for SkylakeX"; empty: not known
+  std::string gpu = {};         // "NVIDIA H200"; empty: none is used
   uint64_t gpu_total = 0;       // bytes
   uint64_t weights_copied = 0;  // bytes of this host's memory
   uint64_t weights_mapped = 0;  // bytes in mapped files

@@ -18,11 +18,11 @@ struct LoadQuestion {
   std::string torch_dtype;  // auto, bfloat16, float32: the operator's word
   bool dit_on_gpu = false;
   bool vae_on_gpu = false;
-  PictureMemoryFacts picture;  // but for `element`
-  TilingRule tiling;
-  int32_t max_side = 0;                 // px, that the DiT takes
-  WeightNeed encoder;                   // of a text encoder on the same host; nothing: there is none
-  std::optional<MemoryRoom> host, gpu;  // nothing: unknown, and nothing is refused
+  PictureMemoryFacts picture = {};  // but for `element`
+  TilingRule tiling = {};
+  int32_t max_side = 0;                           // px, that the DiT takes
+  WeightNeed encoder = {};                        // of a text encoder on the same host; nothing: there is none
+  std::optional<MemoryRoom> host = {}, gpu = {};  // nothing: unknown, and nothing is refused
 };
 
 struct LoadPlan {

@@ -13,7 +13,7 @@ struct ZImageOptions {
   std::string transformer_path;  // folder, or a .safetensors file beside its config.json
   std::string vae_path;          // likewise
   std::string scheduler_path;    // folder; its scheduler_config.json gives the noise schedule
-  std::string model_path;        // folder; its model_index.json gives the defaults; empty: Z-Image-Turbo's
+  std::string model_path = {};   // folder; its model_index.json gives the defaults; empty: Z-Image-Turbo's
   std::string device = "auto";   // of the DiT: auto, cpu, cuda
   std::string vae_device = "auto";
   std::string torch_dtype = "auto";  // of the DiT: auto (bfloat16 on CUDA, float32 on a CPU), bfloat16, float32
