@@ -1,4 +1,6 @@
-// Tokens that are recognised in the text, before anything cuts it: <|im_end|>, <think>, ... (qwen3.md 2.6).
+// Tokens that are recognised in the text, before anything cuts it: <|im_end|>, <think>, ...
+// Source: tokenizers 0.23, AddedToken; the ids are checked against transformers by
+// tests/parity/data/golden_added_tokens.json.
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
 // What a checkpoint says about its noise schedule (scheduler/scheduler_config.json), with the meaning and the defaults
-// of diffusers' FlowMatchEulerDiscreteScheduler. Source: diffusers 0.42.1, z_image.md section 3.
+// of diffusers' FlowMatchEulerDiscreteScheduler. Source: diffusers 0.42.1, scheduling_flow_match_euler_discrete.py;
+// goldens in tests/parity/data/golden_schedule_kinds.json.
 #pragma once
 
 #include <cstdint>
