@@ -168,7 +168,10 @@ void ForEachPicked(const std::vector<PickedJob>& jobs, const std::string& done, 
     } catch (const std::exception& error) {
       if (jobs.size() == 1 || environment.interrupt.requested()) throw;
       if (failed) failed(job.id, error);
-      environment.err << "diptych: warning: " << EscapeForLog(absl::StrCat(job.id, ": ", error.what())) << std::endl;
+      const std::string why = error.what();
+      const bool names_it = why.find(job.id) != std::string::npos;
+      environment.err << "diptych: warning: " << EscapeForLog(names_it ? why : absl::StrCat(job.id, ": ", why))
+                      << std::endl;
       if (failures++ == 0) first = error.what();
     }
   }

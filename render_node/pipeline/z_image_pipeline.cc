@@ -34,6 +34,11 @@ namespace {
 // A default size that this model cannot paint becomes the next smaller one.
 void FitDefaultSize(RendererFacts& facts) {
   for (int32_t* side : {&facts.defaults.width, &facts.defaults.height}) {
+    if (*side % facts.size_multiple != 0) {
+      facts.warnings.push_back("model_index.json: \"diptych\": a side of " + std::to_string(*side) +
+                               " is no multiple of " + std::to_string(facts.size_multiple) +
+                               "; the next smaller is taken");
+    }
     const int32_t most = std::min(*side, facts.max_side);
     *side = std::max(most - most % facts.size_multiple, facts.size_multiple);
   }

@@ -24,7 +24,7 @@ TEST_F(RunJobsTest, CancelsSeveralAndGoesOnAfterAFailure) {
   EXPECT_EQ(RunWithRenderer({"cancel", "job-1", "nope", "job-3", "job-1", "--client", "ada"}), kExitFailed);
   EXPECT_EQ(out_.str(), "job-1 cancelled\njob-3 cancelled\n");
   EXPECT_EQ(err_.str(),
-            "diptych: warning: nope: there is no job nope\n"
+            "diptych: warning: there is no job nope\n"
             "diptych: error: 1 of 3 jobs could not be cancelled; the first: there is no job nope\n");
   EXPECT_EQ(renderer_.state("job-2"), "JOB_STATE_QUEUED");
   EXPECT_EQ(renderer_.asked(), (std::vector<std::string>{"cancel job-1 by ada", "cancel job-3 by ada"}));

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -49,6 +51,21 @@ struct Rows {
   }
   at::Tensor positive, negative;  // [L, cap_feat_dim]
 };
+
+TEST(Defaults, OfASizeThatCannotBePaintedAreRoundedAndThatIsSaid) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "z_image_defaults";
+  std::filesystem::create_directory(folder);
+  std::ofstream(folder / "model_index.json") << R"({"diptych": {"width": 100, "height": 64}})";
+  ZImageOptions options = Options("toy_a");
+  options.model_path = folder.string();
+  const RendererFacts facts = ZImagePipeline(options).facts();
+  EXPECT_EQ(facts.defaults.width, 96);
+  EXPECT_EQ(facts.defaults.height, 64);
+  EXPECT_EQ(std::count_if(facts.warnings.begin(), facts.warnings.end(),
+                          [](const std::string& line) { return line.find("a side of 100") != std::string::npos; }),
+            1);
+  std::filesystem::remove_all(folder);
+}
 
 TEST(Resume, MakesThePictureOfTheUninterruptedRunByteForByte) {
   for (const std::string toy : parity::kToys) {
