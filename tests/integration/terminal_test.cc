@@ -97,7 +97,9 @@ TEST_F(Terminal, ShowsABarWhereThereIsRoomAndTheNumbersInAnyCase) {
     const std::string output = Generate(columns, "xterm");
     ExpectFits(output, columns);
     // At 40 there is room beside "decoding" alone.
-    if (columns != 40) EXPECT_EQ(output.find("[##") != std::string::npos, columns == 100) << output;
+    if (columns != 40) {
+      EXPECT_EQ(output.find("[##") != std::string::npos, columns == 100) << output;
+    }
     EXPECT_NE(output.find("\x1b[K"), std::string::npos);
   }
 }
