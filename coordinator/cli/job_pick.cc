@@ -1,7 +1,6 @@
 #include "coordinator/cli/job_pick.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -20,7 +19,8 @@ namespace diptych {
 namespace {
 
 constexpr size_t kIdLength = 26;
-constexpr size_t kMostCandidates = 8;
+constexpr size_t kMostCandidates = 8;  // named
+constexpr size_t kMostCounted = 100;   // of those that a name may mean
 constexpr char kLast[] = "last";
 
 std::string Upper(std::string text) {
@@ -40,26 +40,25 @@ PickedJob Decide(const std::string& name, const ShortName& meant) {
   std::vector<std::string> first(meant.found.begin(),
                                  meant.found.begin() + std::min(kMostCandidates, meant.found.size()));
   const size_t more = meant.found.size() - first.size();
-  return {name, absl::StrCat(name, " is the beginning or end of ", meant.found.size(), " jobs: ",
-                             absl::StrJoin(first, ", "), more > 0 ? absl::StrCat(" and ", more, " more") : "")};
+  return {name, absl::StrCat(name, " is the beginning or end of ", meant.found.size(),
+                             meant.found.size() == kMostCounted ? " jobs and more: " : " jobs: ",
+                             absl::StrJoin(first, ", "), more > 0 ? " and others" : "")};
 }
 
-std::map<std::string, ShortName> LookUp(const std::set<std::string>& names, const RenderClient& client,
-                                        const Environment& environment) {
-  std::map<std::string, ShortName> meant;
-  if (names.empty()) return meant;
-  ThrowUnlessOk(client.ForEachJob({}, [&](const JobView& job) {
+ShortName LookUp(const std::string& name, const RenderClient& client, const Environment& environment) {
+  ShortName meant;
+  if (name.empty()) return meant;
+  JobSelection selection;
+  selection.id_part = Upper(name);
+  selection.page = kMostCandidates + 1;
+  ThrowUnlessOk(client.ForEachJob(selection, [&](const JobView& job) {
     environment.interrupt.ThrowIfRequested();
     const std::string id = Upper(job.id);
-    for (const std::string& name : names) {
-      const std::string wanted = Upper(name);
-      ShortName& one = meant[name];
-      if (one.exact || (!absl::StartsWith(id, wanted) && !absl::EndsWith(id, wanted))) continue;
-      one.exact = id == wanted;
-      if (one.exact) one.found.clear();
-      one.found.push_back(job.id);
-    }
-    return true;
+    if (!absl::StartsWith(id, selection.id_part) && !absl::EndsWith(id, selection.id_part)) return true;
+    meant.exact = id == selection.id_part;
+    if (meant.exact) meant.found.clear();
+    meant.found.push_back(job.id);
+    return !meant.exact && meant.found.size() < kMostCounted;
   }));
   return meant;
 }
@@ -134,19 +133,13 @@ std::vector<PickedJob> FindJobs(const JobPick& pick, const RenderClient& client,
     if (jobs.empty()) environment.err << "no jobs" << std::endl;
     return jobs;
   }
-  std::set<std::string> short_names;
-  for (const std::string& name : pick.names) {
-    if (name != kLast && name.size() < kIdLength) short_names.insert(name);
-  }
-  const std::map<std::string, ShortName> meant = LookUp(short_names, client, environment);
   std::set<std::string> seen;
   for (const std::string& name : pick.names) {
     PickedJob job;
     if (name == kLast) {
       job = Newest(pick.caller, client);
-    } else if (short_names.contains(name)) {
-      const auto found = meant.find(name);
-      job = Decide(name, found == meant.end() ? ShortName{} : found->second);
+    } else if (name.size() < kIdLength) {
+      job = Decide(name, LookUp(name, client, environment));
     } else {
       job = {Upper(name), ""};
     }

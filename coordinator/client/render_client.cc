@@ -137,6 +137,7 @@ absl::Status RenderClient::ForEachJob(const JobSelection& selection,
   if (request.states().empty()) return absl::OkStatus();  // none of the group is wanted
   request.set_client(selection.client);
   request.set_text(selection.text);
+  request.set_id_part(selection.id_part);
   request.set_accepted_from_unix_ms(selection.accepted_from_unix_ms);
   request.set_accepted_before_unix_ms(selection.accepted_before_unix_ms);
   while (true) {

@@ -34,6 +34,7 @@ struct JobSelection {
   std::string text = {};                    // part of the prompt; empty: any
   int64_t accepted_from_unix_ms = 0;        // 0: from the beginning
   int64_t accepted_before_unix_ms = 0;      // 0: to the end
+  std::string id_part = {};                 // beginning or end of the id, in capital letters; an older renderer gives all
   int32_t page = 1000;                      // jobs asked for at a time
 };
 

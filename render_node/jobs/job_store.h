@@ -24,6 +24,7 @@ struct JobFilter {
   int64_t accepted_from_ms = 0;    // unix; 0: from the beginning
   int64_t accepted_before_ms = 0;  // unix, not included; 0: to the end
   std::string text = {};           // part of the prompt's words, whatever the case of ASCII letters; empty: all
+  std::string id_part = {};        // beginning or end of the id; empty: all
 };
 
 // Whose work on a job it is. The store refuses what an attempt does that is not the job's present one.

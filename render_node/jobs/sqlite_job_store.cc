@@ -86,6 +86,11 @@ std::string ListSql(const JobFilter& filter) {
         " AND json_valid(spec) AND instr(lower(coalesce(json_extract(spec, '$.prompt.user'), '') || ' ' || "
         "coalesce(json_extract(spec, '$.prompt.conversation_json'), '')), lower(?)) > 0";
   }
+  // Ids alone are read from their own index, which is a hundredth of the jobs: milliseconds for 100 000 of them.
+  if (!filter.id_part.empty()) {
+    const std::string length = std::to_string(filter.id_part.size());
+    sql += " AND id IN (SELECT id FROM job WHERE substr(id, 1, " + length + ") = ? OR substr(id, -" + length + ") = ?)";
+  }
   // At most as many as there are states, which is what SQLite's limit on variables asks for.
   for (size_t i = 0; i < filter.states.size(); ++i) sql += i == 0 ? " AND state IN (?" : ", ?";
   if (!filter.states.empty()) sql += ")";
@@ -266,6 +271,9 @@ std::vector<Job> SqliteJobStore::List(const JobFilter& filter) {
   if (!filter.before_id.empty() && !IsJobId(filter.before_id)) {
     throw Error(ErrorCode::kInvalidArgument, "before_id is not a job id, which is 26 digits and capital letters");
   }
+  if (filter.id_part.size() > kJobIdLength) {
+    throw Error(ErrorCode::kInvalidArgument, "id_part is longer than a job id, which is 26 digits and capital letters");
+  }
   const std::lock_guard lock(sql_->lists_mutex);
   SqliteStatement statement(sql_->lists, ListSql(filter));
   SqliteQuery query(statement);
@@ -275,6 +283,7 @@ std::vector<Job> SqliteJobStore::List(const JobFilter& filter) {
   if (filter.accepted_from_ms > 0) query.Bind(filter.accepted_from_ms);
   if (filter.accepted_before_ms > 0) query.Bind(filter.accepted_before_ms);
   if (!filter.text.empty()) query.Bind(filter.text);
+  for (int end = 0; end < 2 && !filter.id_part.empty(); ++end) query.Bind(filter.id_part);
   for (const JobState state : filter.states) query.Bind(JobStateName(state));
   query.Bind(int64_t{filter.limit == 0 ? kDefaultListLimit : filter.limit});
   std::vector<Job> jobs;

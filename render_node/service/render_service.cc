@@ -37,6 +37,7 @@ absl::StatusOr<JobFilter> FilterOf(const v1::ListRequest& request) {
   filter.accepted_from_ms = request.accepted_from_unix_ms();
   filter.accepted_before_ms = request.accepted_before_unix_ms();
   filter.text = request.text();
+  filter.id_part = request.id_part();
   for (const int number : request.states()) {
     const absl::StatusOr<JobState> state = FromProto(static_cast<v1::JobState>(number));
     if (!state.ok()) return absl::InvalidArgumentError(absl::StrCat("states: ", state.status().message()));

@@ -68,6 +68,20 @@ TEST_F(RunJobsTest, TakesShortIdsThatFitOneJobAlone) {
   EXPECT_EQ(out_.str(), "job-1 cancelled\n");
 }
 
+TEST_F(RunJobsTest, ReadsNoMoreJobsThanAShortIdMayMean) {
+  renderer_.AddOldJobs(300, v1::JOB_STATE_DONE);
+  EXPECT_EQ(RunWithRenderer({"rm", "0234"}), kExitDone) << err_.str();
+  EXPECT_EQ(renderer_.listed, 1);
+  EXPECT_EQ(RunWithRenderer({"rm", "id-"}), kExitFailed);
+  ExpectOneLineWith("id- is the beginning or end of 100 jobs and more: id-0299, id-0298");
+  EXPECT_LE(renderer_.listed, 101);
+  renderer_.knows_no_id_parts = true;
+  EXPECT_EQ(RunWithRenderer({"rm", "0235"}), kExitDone) << "an older renderer, and all jobs are read";
+  EXPECT_EQ(out_.str(), "id-0235 removed\n");
+  EXPECT_EQ(RunWithRenderer({"rm", ""}), kExitFailed);
+  ExpectOneLineWith("there is no job ");
+}
+
 TEST_F(RunJobsTest, KnowsTheLastJobOfOnesOwn) {
   Submit("x", "ada");
   Submit("y", "bob");

@@ -40,11 +40,13 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::string address;
   // What the test wants it to do. Atomic, because ThreadSanitizer cannot see that gRPC orders what a test sets before a
   // call and what the call's handler reads; set the texts before the first call.
-  std::string fail_with;                     // jobs fail with this line
-  std::string fails_alone;                   // with fail_with: only this job does
-  std::atomic<bool> away = false;            // every Watch call finds nobody
-  std::atomic<bool> hang = false;            // jobs paint until they are cancelled
-  std::atomic<bool> damage_picture = false;  // the picture's bytes do not match its checksum
+  std::string fail_with;                        // jobs fail with this line
+  std::string fails_alone;                      // with fail_with: only this job does
+  std::atomic<bool> away = false;               // every Watch call finds nobody
+  std::atomic<bool> hang = false;               // jobs paint until they are cancelled
+  std::atomic<bool> knows_no_id_parts = false;  // an older renderer: lists ignore them
+  std::atomic<int> listed = 0;                  // jobs in answers to List
+  std::atomic<bool> damage_picture = false;     // the picture's bytes do not match its checksum
   std::atomic<bool> has_refused_encoder = false;
   std::string state_folder_problem;
   std::atomic<int64_t> tokens = 0, rows = 0;  // of the prompt; 0: it does not say
@@ -296,6 +298,8 @@ class FakeRenderer final : public v1::Renderer::Service {
       if (!request->client().empty() && request->client() != job->second.spec().client()) continue;
       if (request->accepted_from_unix_ms() > job->second.accepted_unix_ms()) continue;
       if (job->second.spec().prompt().user().find(request->text()) == std::string::npos) continue;
+      if (!knows_no_id_parts && !HasPart(job->first, request->id_part())) continue;
+      ++listed;
       *response->add_jobs() = job->second;
       break;
     }
@@ -303,6 +307,11 @@ class FakeRenderer final : public v1::Renderer::Service {
   }
 
  private:
+  static bool HasPart(std::string id, const std::string& part) {
+    std::transform(id.begin(), id.end(), id.begin(), [](unsigned char c) { return std::toupper(c); });
+    return id.starts_with(part) || id.ends_with(part);
+  }
+
   void Note(const std::string& what, const std::string& client, bool force) {
     asked_.push_back(what + " by " + client + (force ? ", with force" : ""));
   }

@@ -36,7 +36,8 @@ TEST_F(SqliteJobStoreTest, GivesAnAcceptedJobBackAfterReopening) {
   EXPECT_EQ(job->accepted_unix_ms, kNow);
   EXPECT_EQ(job->attempt, 0);
   EXPECT_EQ(store_->Queued(),
-            (std::vector<QueuedJob>{{.id = id, .client = "ada", .priority = 3, .work = WorkOf(spec), .encode_work = EncodeWorkOf(spec)}}));
+            (std::vector<QueuedJob>{
+                {.id = id, .client = "ada", .priority = 3, .work = WorkOf(spec), .encode_work = EncodeWorkOf(spec)}}));
 }
 
 TEST_F(SqliteJobStoreTest, LosesNothingWhenTheDaemonIsKilled) {
@@ -204,7 +205,8 @@ TEST_F(SqliteJobStoreTest, KeepsWhatALaterLifeNeeds) {
                                                        .deadline_unix_ms = kNow + 5000,
                                                        .begun = true,
                                                        .suspect = true,
-                                                       .work = WorkOf(spec), .encode_work = EncodeWorkOf(spec)}}));
+                                                       .work = WorkOf(spec),
+                                                       .encode_work = EncodeWorkOf(spec)}}));
   EXPECT_EQ(store_->Get(id)->crashes, (JobCrashes{2, 4}));
   EXPECT_EQ(store_->Get(id)->sequence, 77);
   EXPECT_EQ(store_->Get(id)->spec.timeout_ms, 5000);
@@ -291,6 +293,23 @@ TEST_F(SqliteJobStoreTest, ListsNewestFirstPageByPage) {
     store_->Accept(SpecOf("newer"), {}, kNow + 100);  // does not shift the pages that follow
   }
   EXPECT_EQ(seen, ids);
+}
+
+TEST_F(SqliteJobStoreTest, ListsByThePartOfAnId) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 3; ++i) ids.push_back(store_->Accept(SpecOf("a cat"), {}, kNow + i).id);
+  const auto list = [&](const std::string& part) { return store_->List({.id_part = part}); };
+  for (const std::string& id : ids) {
+    for (const std::string& part : {id, id.substr(id.size() - 8), id.substr(0, 25)}) {
+      const std::vector<Job> found = list(part);
+      ASSERT_GE(found.size(), 1u) << part;
+      EXPECT_EQ(std::count_if(found.begin(), found.end(), [&](const Job& job) { return job.id == id; }), 1) << part;
+    }
+  }
+  EXPECT_EQ(list(ids[0]).size(), 1u);
+  EXPECT_EQ(list(ids[0].substr(0, 1)).size(), 3u) << "the time of acceptance begins it";
+  EXPECT_EQ(list("%").size(), 0u) << "a part and no pattern";
+  EXPECT_EQ(ErrorOf([&] { list(ids[0] + "0"); })->code(), ErrorCode::kInvalidArgument);
 }
 
 TEST_F(SqliteJobStoreTest, ListsByStateAndClient) {
