@@ -1,6 +1,8 @@
-// Programs that compute wait briefly, whoever starts them and how; the library itself says what it read.
+// Programs that compute wait briefly and ask for short turns, whoever starts them and how; library and kernel
+// themselves say what they were told.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +11,8 @@
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include "common/openmp/scheduling.h"
 
 namespace diptych {
 namespace {
@@ -37,8 +41,9 @@ struct Outcome {
   }
 };
 
-// `program`: a path, or an open descriptor as "fd:NUMBER".
-Outcome Start(const std::string& program, Words arguments, Words environment) {
+// `program`: a path, or an open descriptor as "fd:NUMBER". `prepare` is called in the new process.
+Outcome Start(
+    const std::string& program, Words arguments, Words environment, void (*prepare)() = [] {}) {
   int ends[2];
   if (pipe(ends) != 0) throw std::runtime_error("pipe");
   Outcome run;
@@ -49,6 +54,7 @@ Outcome Start(const std::string& program, Words arguments, Words environment) {
     dup2(ends[1], 2);
     close(ends[0]);
     close(ends[1]);
+    prepare();
     if (program.rfind("fd:", 0) == 0) {
       fexecve(std::stoi(program.substr(3)), argv.data(), envp.data());
     } else {
@@ -120,6 +126,42 @@ TEST(ShortWaits, HoldForTheProgramsThatCompute) {
     const Outcome run = Start(program, {program, "--help"}, {kShowYourself});
     EXPECT_TRUE(run.Read("GOMP_SPINCOUNT", "10000")) << program << "\n" << run.text;
   }
+}
+
+void ChooseSlice(uint64_t nanoseconds) {
+  Scheduling scheduling;
+  ReadScheduling(scheduling);
+  scheduling.runtime = nanoseconds;
+  SetScheduling(scheduling);
+}
+
+void ChoosePolicy(int policy, int nice) {
+  Scheduling scheduling;
+  scheduling.policy = policy;
+  scheduling.nice = nice;
+  if (!SetScheduling(scheduling)) _exit(126);
+}
+
+TEST(ShortTurns, AreAskedFor) {
+  ChooseSlice(50'000'000);
+  Scheduling now;
+  ASSERT_TRUE(ReadScheduling(now));
+  ChooseSlice(0);
+  const Outcome run = Start(kProbe, {kProbe}, {}, [] { ChooseSlice(0); });
+  EXPECT_EQ(run.status, 0) << run.text;
+  if (now.runtime != 50'000'000) {
+    EXPECT_FALSE(run.Says("slice=100000")) << run.text;
+    GTEST_SKIP() << "this kernel grants no slices (Linux does from 6.12 on)";
+  }
+  EXPECT_TRUE(run.Says("slice=100000")) << run.text;
+}
+
+TEST(ShortTurns, LeavePolicyAndPriority) {
+  const Outcome batch = Start(kProbe, {kProbe}, {}, [] { ChoosePolicy(SCHED_BATCH, 7); });
+  EXPECT_TRUE(batch.Says("policy=3\nnice=7")) << batch.text;
+  const Outcome idle = Start(kProbe, {kProbe}, {}, [] { ChoosePolicy(SCHED_IDLE, 0); });
+  EXPECT_TRUE(idle.Says("policy=5")) << idle.text;
+  EXPECT_FALSE(idle.Says("slice=100000")) << idle.text;
 }
 
 }  // namespace
