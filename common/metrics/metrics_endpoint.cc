@@ -1,101 +1,34 @@
 #include "common/metrics/metrics_endpoint.h"
 
-#include <httplib.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <chrono>
+#include <exception>
 #include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/metrics/process_metrics.h"
-#include "common/net/acceptor.h"
 #include "common/net/listening_sockets.h"
+#include "prometheus/collectable.h"
 #include "prometheus/metric_family.h"
 #include "prometheus/text_serializer.h"
 
 namespace diptych {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using std::chrono::milliseconds;
+// A scraper or two, and somebody who looks.
+HttpLimits Limits() {
+  HttpLimits limits;
+  limits.connections = 32;
+  limits.connections_per_host = 16;
+  limits.requests_per_connection = 1;             // who comes every 15 s needs no place in between
+  limits.answer_time = std::chrono::seconds(10);  // Prometheus asks for so long
+  return limits;
+}
 
-constexpr int kThreads = 2;  // one scraper, and somebody who looks
-constexpr ConnectionLimits kLimits = {.in_all = 16, .per_host = 8};
-constexpr milliseconds kPatience(2000);  // for a question and its answer
-constexpr milliseconds kTick(50);        // how late the end is seen
-
-// One connection, for as long as patience lasts.
-class Connection final : public httplib::Stream {
- public:
-  Connection(int fd, const std::atomic<bool>& ending) : fd_(fd), ending_(ending) {}
-  ~Connection() override {
-    ::shutdown(fd_, SHUT_WR);
-    ::close(fd_);
-  }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  bool is_readable() const override { return Await(POLLIN); }
-  bool is_writable() const override { return Await(POLLOUT); }
-  ssize_t read(char* bytes, size_t size) override { return Await(POLLIN) ? ::recv(fd_, bytes, size, 0) : -1; }
-  ssize_t write(const char* bytes, size_t size) override {
-    return Await(POLLOUT) ? ::send(fd_, bytes, size, MSG_NOSIGNAL) : -1;
-  }
-  void get_remote_ip_and_port(std::string&, int&) const override {}
-  void get_local_ip_and_port(std::string&, int&) const override {}
-  socket_t socket() const override { return fd_; }
-
- private:
-  bool Await(short event) const {
-    pollfd ready = {fd_, event, 0};
-    while (!ending_ && Clock::now() < end_) {
-      if (::poll(&ready, 1, static_cast<int>(kTick.count())) > 0) return true;
-    }
-    return false;
-  }
-
-  const int fd_;
-  const std::atomic<bool>& ending_;
-  const Clock::time_point end_ = Clock::now() + kPatience;
-};
+constexpr int kRestPerWork = 4;  // looking the figures up costs at most a fifth of a core
 
 }  // namespace
-
-// The library's parsing and answering. Its own listener ends for ever when a connection cannot be accepted, and holds
-// any number of them in line.
-class MetricsEndpoint::Server final : public httplib::Server {
- public:
-  Server() { set_payload_max_length(1024); }
-  ~Server() override {
-    ending_ = true;
-    acceptor_.reset();
-    threads_.shutdown();
-  }
-
-  void Accept(ListeningSockets sockets) {
-    acceptor_ = std::make_unique<Acceptor>(
-        std::move(sockets),
-        AcceptorOptions{.limits = kLimits,
-                        .limits_hint = "",
-                        .serve = [this](int, int fd) { threads_.enqueue([this, fd] { Serve(fd); }); },
-                        .warn = nullptr});
-  }
-
- private:
-  void Serve(int fd) {
-    Connection connection(fd, ending_);
-    bool closed = false;
-    process_request(connection, /*close_connection=*/true, closed, nullptr);
-  }
-
-  std::atomic<bool> ending_ = false;
-  httplib::ThreadPool threads_{kThreads};
-  std::unique_ptr<Acceptor> acceptor_;
-};
 
 absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text, bool insecure) {
   if (text.empty()) return std::nullopt;
@@ -108,22 +41,74 @@ absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text,
   return *address;
 }
 
-absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(const Address& address) {
-  absl::StatusOr<ListeningSockets> sockets = ListeningSockets::Open(address, "listen for metrics", "--metrics-listen");
-  if (!sockets.ok()) return sockets.status();
-  std::unique_ptr<MetricsEndpoint> endpoint(new MetricsEndpoint(sockets->addresses().front()));
-  endpoint->server_->Accept(*std::move(sockets));
+absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(const Address& listen) {
+  std::unique_ptr<MetricsEndpoint> endpoint(new MetricsEndpoint);
+  const absl::Status status = endpoint->Serve(listen);
+  if (!status.ok()) return status;
   return endpoint;
 }
 
-MetricsEndpoint::MetricsEndpoint(const Address& address) : address_(address), server_(std::make_unique<Server>()) {
-  Add(std::make_shared<ProcessMetrics>());
-  server_->Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
-    response.set_content(Text(), "text/plain; version=0.0.4; charset=utf-8");
+MetricsEndpoint::MetricsEndpoint() { Add(std::make_shared<ProcessMetrics>()); }
+
+absl::Status MetricsEndpoint::Serve(const Address& listen) {
+  absl::StatusOr<ListeningSockets> sockets = ListeningSockets::Open(listen, "listen for metrics", "--metrics-listen");
+  if (!sockets.ok()) return sockets.status();
+  HttpRouter router;
+  router.Add({.method = "GET", .path = "/metrics", .handler = [this](const HttpRequest&, HttpReply reply) {
+                Ask(std::move(reply));
+              }});
+  absl::StatusOr<std::unique_ptr<HttpServer>> server =
+      HttpServer::Start(*std::move(sockets), std::move(router), Limits());
+  if (!server.ok()) return server.status();
+  server_ = *std::move(server);
+  worker_ = std::thread([this] { Work(); });
+  return absl::OkStatus();
+}
+
+MetricsEndpoint::~MetricsEndpoint() {
+  server_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  if (worker_.joinable()) worker_.join();
+}
+
+std::string MetricsEndpoint::UrlsText() const {
+  return absl::StrJoin(server_->addresses(), " and ", [](std::string* text, const Address& address) {
+    absl::StrAppend(text, "http://", address.ToString(), "/metrics");
   });
 }
 
-MetricsEndpoint::~MetricsEndpoint() = default;
+void MetricsEndpoint::Ask(HttpReply reply) {
+  const std::lock_guard lock(mutex_);
+  waiting_.push_back(std::move(reply));
+  changed_.notify_all();
+}
+
+void MetricsEndpoint::Work() {
+  using Clock = std::chrono::steady_clock;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
+    if (ending_) return;
+    std::vector<HttpReply> askers = std::exchange(waiting_, {});
+    lock.unlock();
+    const Clock::time_point begin = Clock::now();
+    try {
+      const std::string text = Text();
+      for (HttpReply& asker : askers) {
+        asker.Send({.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = text});
+      }
+    } catch (const std::exception&) {  // no memory: who was not answered gets 500
+    }
+    askers.clear();
+    const Clock::time_point end = Clock::now();
+    lock.lock();
+    changed_.wait_until(lock, end + kRestPerWork * (end - begin), [this] { return ending_; });
+  }
+}
 
 void MetricsEndpoint::Add(std::shared_ptr<prometheus::Collectable> figures) {
   const std::lock_guard lock(mutex_);

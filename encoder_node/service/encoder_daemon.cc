@@ -126,7 +126,7 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
                            facts.layers, facts.width, std::string(StateDtypeName(facts.dtype)), facts.device,
                            facts.threads, facts.model_fingerprint));
   log.Info(absl::StrCat("listening on ", (*runner)->AddressesText()));
-  if (endpoint) log.Info(absl::StrCat("metrics at http://", endpoint->address().ToString(), "/metrics"));
+  if (endpoint) log.Info(absl::StrCat("metrics at ", endpoint->UrlsText()));
 
   ServiceReporter reporter(log, {.status = [&] { return absl::StrCat(prompts.load(), " prompts since start"); },
                                  .is_alive = [&] { return AnswersAtAll(service) && IsReached(**runner, log); }});

@@ -323,7 +323,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
          .conditioning = [&] { return conditioning.stats(); }})) {
       endpoint->Add(figures);
     }
-    log.Info(absl::StrCat("metrics at http://", endpoint->address().ToString(), "/metrics"));
+    log.Info(absl::StrCat("metrics at ", endpoint->UrlsText()));
   }
   (*server)->SetServing(true);
   log.Info(absl::StrFormat("diptych-renderd %s: loaded in %.1f s, %s on %s with %d threads, transformer %s, VAE %s",

@@ -10,6 +10,7 @@
 
 #include "common/metrics/metric_family.h"
 #include "prometheus/collectable.h"
+#include "tests/support/raw_http.h"
 #include "tests/support/scrape.h"
 
 namespace diptych {
@@ -55,25 +56,71 @@ TEST(MetricsEndpoint, ServesNothingElse) {
   }
 }
 
-TEST(MetricsEndpoint, AnswersAgainAfterACrowdThatSaidNothing) {
+// Slow ones and silent ones, and one that asks for the same bytes again and again.
+TEST(MetricsEndpoint, AnswersBesideACrowd) {
   const auto endpoint = MetricsEndpoint::Start({"127.0.0.1", 0});
   ASSERT_TRUE(endpoint.ok()) << endpoint.status();
   const uint16_t port = (*endpoint)->address().port;
-  std::vector<int> crowd;
-  for (int i = 0; i < 40; ++i) {
-    crowd.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ASSERT_EQ(connect(crowd.back(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  const auto threads = Scrape(port).at("diptych_process_threads");
+  std::vector<RawHttp> crowd;
+  for (int i = 0; i < 300; ++i) {
+    crowd.emplace_back(port);
+    if (i % 2 == 0) crowd.back().Send("GET /metrics HTTP/1.1\r\nX: ");
   }
-  for (const int connection : crowd) close(connection);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (Scrape(port).empty() && std::chrono::steady_clock::now() < end) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  for (int i = 0; i < 10; ++i) {
+    for (RawHttp& slow : crowd) slow.Send("x");
+    const auto begin = std::chrono::steady_clock::now();
+    const std::map<std::string, double> figures = Scrape(port);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+    ASSERT_FALSE(figures.empty());
+    EXPECT_EQ(figures.at("diptych_process_threads"), threads);
   }
-  EXPECT_FALSE(Scrape(port).empty());
+  RawHttp greedy(port);
+  std::string ranges = "bytes=0-";
+  for (int i = 0; i < 2000; ++i) ranges += ",0-";
+  greedy.Send("GET /metrics HTTP/1.1\r\nRange: " + ranges + "\r\n\r\n");
+  EXPECT_LT(greedy.ReadAll().size(), 10'000u);
+  RawHttp many(port);
+  for (int i = 0; i < 100; ++i) many.Send("GET /metrics HTTP/1.1\r\n\r\n");
+  EXPECT_LT(many.ReadAll().size(), 10'000u) << "one answer a connection";
+}
+
+// However many ask, the figures are looked up for all that wait together.
+TEST(MetricsEndpoint, LooksFiguresUpForAFifthOfTheTime) {
+  class Slow final : public prometheus::Collectable {
+   public:
+    std::vector<prometheus::MetricFamily> Collect() const override {
+      ++asked;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      return {};
+    }
+    mutable std::atomic<int> asked = 0;
+  };
+  const auto endpoint = MetricsEndpoint::Start({"127.0.0.1", 0});
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  const auto figures = std::make_shared<Slow>();
+  (*endpoint)->Add(figures);
+  std::vector<RawHttp> askers;
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 12; ++i) {
+    askers.emplace_back((*endpoint)->address().port);
+    askers.back().Send("GET /metrics HTTP/1.1\r\n\r\n");
+    if (i % 4 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(150));  // not all at once
+  }
+  for (RawHttp& asker : askers) EXPECT_EQ(asker.ReadAll().rfind("HTTP/1.1 200 ", 0), 0u);
+  const auto periods = (std::chrono::steady_clock::now() - begin) / std::chrono::milliseconds(500);
+  EXPECT_LE(figures->asked, periods + 1);
+  EXPECT_LE(figures->asked, 4);
+}
+
+TEST(MetricsEndpoint, NamesEveryAddressOfItsName) {
+  const auto endpoint = MetricsEndpoint::Start({"localhost", 0});
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  const std::string port = std::to_string((*endpoint)->address().port);
+  const std::string text = (*endpoint)->UrlsText();
+  EXPECT_TRUE(text == "http://127.0.0.1:" + port + "/metrics" ||
+              text == "http://127.0.0.1:" + port + "/metrics and http://[::1]:" + port + "/metrics")
+      << text;
 }
 
 TEST(MetricsEndpoint, AsksNothingAfterItsEnd) {
