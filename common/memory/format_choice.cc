@@ -18,7 +18,8 @@ std::string Beside(uint64_t bytes) { return bytes == 0 ? "" : ", " + BytesText(b
 FormatChoice ChooseFormat(const FormatQuestion& question, const std::optional<MemoryRoom>& room) {
   const std::vector<FormatNeed>& needs = question.by_format;
   const auto fits = [&](uint64_t bytes) { return !room || bytes <= room->bytes; };
-  const auto whole = [](const FormatNeed& need) { return need.copied + need.mapped + need.work; };
+  const auto mapped = [&](const FormatNeed& need) { return room && room->without_mapped_files ? 0 : need.mapped; };
+  const auto whole = [&](const FormatNeed& need) { return need.copied + mapped(need) + need.work; };
   size_t chosen = 0;
   while (chosen < needs.size() && !fits(whole(needs[chosen]) + question.beside)) ++chosen;
   // Where it is tight the narrowest comes first.
@@ -42,7 +43,7 @@ FormatChoice ChooseFormat(const FormatQuestion& question, const std::optional<Me
                 " to compute" + Beside(question.beside);
   if (room) choice.line += "; available " + RoomText(*room);
   if (chosen > 0) choice.line += "; " + needs[0].format + " needs " + Weights(needs[0]);
-  if (room && need.mapped + need.copied + need.work > room->bytes) {
+  if (room && mapped(need) > 0 && whole(need) > room->bytes) {
     choice.warning = question.what + ": mapped files of " + BytesText(need.mapped) + ", available memory " +
                      RoomText(*room) + ": parts are read from disk again and again, which is slow";
   }

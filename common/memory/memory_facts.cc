@@ -130,8 +130,8 @@ std::vector<MemoryGroup> ReadGroups(const fs::path& root) {
 
 uint64_t Less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
-void Narrow(std::optional<MemoryRoom>* room, uint64_t bytes, const std::string& set_by) {
-  if (!*room || bytes < (*room)->bytes) *room = MemoryRoom{bytes, set_by};
+void Narrow(std::optional<MemoryRoom>* room, uint64_t bytes, const std::string& set_by, bool without_mapped = false) {
+  if (!*room || bytes < (*room)->bytes) *room = MemoryRoom{bytes, set_by, without_mapped};
 }
 
 constexpr const char* kAddressSpace = "the address-space limit (ulimit -v)";
@@ -167,7 +167,7 @@ std::optional<MemoryRoom> RoomNow(const MemoryFacts& facts) {
     Narrow(&room, Less(group.limit, Less(group.used, group.reclaimable)), NameOf(group));
   }
   if (facts.address_space_limit) {
-    Narrow(&room, Less(*facts.address_space_limit, facts.address_space_used), kAddressSpace);
+    Narrow(&room, Less(*facts.address_space_limit, facts.address_space_used), kAddressSpace, true);
   }
   if (room) room->bytes += facts.own_free;
   return room;

@@ -31,6 +31,7 @@ struct MemoryFacts {
 struct MemoryRoom {
   uint64_t bytes = 0;
   std::string set_by;  // "", or "the limit of control group /user.slice", "the address-space limit (ulimit -v)"
+  bool without_mapped_files = false;  // files that this process has mapped are taken from it already
 };
 
 // `root` stands for "/", for tests. Never throws for what it cannot read.

@@ -55,6 +55,17 @@ TEST(FormatChoice, SaysThatMappedFilesLargerThanTheMemoryAreSlow) {
   EXPECT_NE(ChooseFormat(Real(), Room(11)).warning.find("mapped files of 12.0 GB"), std::string::npos);
 }
 
+// The address space of a process: by now its files are mapped.
+TEST(FormatChoice, CountsMappedFilesOnlyOnce) {
+  MemoryRoom room = Room(3);
+  room.without_mapped_files = true;
+  FormatQuestion bfloat16 = Real();
+  bfloat16.beside = 0;
+  bfloat16.by_format.erase(bfloat16.by_format.begin());
+  EXPECT_EQ(ChooseFormat(bfloat16, room).warning, "");
+  EXPECT_NE(ChooseFormat(bfloat16, Room(3)).warning, "");
+}
+
 TEST(FormatChoice, RefusesWithBothNumbersAndTheWayOut) {
   FormatQuestion wide = Real();
   wide.by_format.pop_back();

@@ -127,6 +127,10 @@ TEST(MemoryFacts, KnowTheAddressSpaceLimit) {
   facts.address_space_used = kGiB;
   EXPECT_EQ(RoomNow(facts)->bytes, 3 * kGiB);
   EXPECT_EQ(RoomNow(facts)->set_by, "the address-space limit (ulimit -v)");
+  EXPECT_TRUE(RoomNow(facts)->without_mapped_files);
+  MemoryFacts less = facts;
+  less.available = kGiB;
+  EXPECT_FALSE(RoomNow(less)->without_mapped_files);
   EXPECT_EQ(RoomAtMost(facts)->bytes, 4 * kGiB);
   facts.own_free = kGiB;  // the allocator gives it to the next who asks
   EXPECT_EQ(RoomNow(facts)->bytes, 4 * kGiB);
