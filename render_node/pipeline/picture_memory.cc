@@ -5,28 +5,39 @@
 namespace diptych {
 namespace {
 
+// Measured with bench/picture_memory; docs/performance.md, "Memory of a picture". A CPU computes in pieces
+// (common/nn/pieces.h), so that only a part of the feed-forward's numbers and of a convolution's is alive at a time; a
+// GPU's pieces are larger than pictures, and nothing was measured there.
+
 // Numbers of the width of a token, and of the feed-forward's, that are alive at the peak of a block, and what the
-// attention's blocks of scores take. Measured with bench/picture_memory.
-constexpr uint64_t kStepWidths = 8;
+// attention's blocks of scores take.
+constexpr uint64_t kStepWidths = 7;
 constexpr uint64_t kFeedForwardWidths = 3;
 constexpr uint64_t kScoreBytes = uint64_t{64} << 20;
-// Pictures of the incoming and of the outgoing channels that are alive at the peak of a residual block.
-constexpr uint64_t kDecodeIn = 4;
-constexpr uint64_t kDecodeOut = 3;
+// Tokens of a CPU's piece of the feed-forward: 813 at Z-Image's width, all of them in a narrow model.
+constexpr uint64_t kFeedForwardTokens = 1024;
+
+// Pictures of the incoming and of the outgoing channels that are alive at the peak of a residual block, and what does
+// not grow with them.
+struct DecodePeak {
+  uint64_t in, out, fixed;
+};
+constexpr DecodePeak kInPieces = {3, 2, uint64_t{192} << 20}, kUncut = {4, 3, uint64_t{64} << 20};
 
 uint64_t Times(int64_t a, int64_t b) { return static_cast<uint64_t>(a) * static_cast<uint64_t>(b); }
 
 // fp32, whatever the DiT computes in.
 uint64_t WholeDecodeBytes(const PictureMemoryFacts& facts, int64_t width, int64_t height) {
   const std::vector<int64_t>& channels = facts.vae_channels;
+  const DecodePeak& peak = facts.vae_on_host ? kInPieces : kUncut;
   uint64_t most = 0;
   for (size_t stage = 0; stage < channels.size(); ++stage) {  // 0: at the picture's own size
     const uint64_t pixels = Times(width >> stage, height >> stage);
     const uint64_t in = static_cast<uint64_t>(channels[std::min(stage + 1, channels.size() - 1)]);
     const uint64_t out = static_cast<uint64_t>(channels[stage]);
-    most = std::max(most, 4 * pixels * (kDecodeIn * in + kDecodeOut * out));
+    most = std::max(most, 4 * pixels * (peak.in * in + peak.out * out));
   }
-  return most == 0 ? 0 : most + kScoreBytes;
+  return most + std::min(most, peak.fixed);  // a small picture is one piece
 }
 
 }  // namespace
@@ -34,10 +45,11 @@ uint64_t WholeDecodeBytes(const PictureMemoryFacts& facts, int64_t width, int64_
 uint64_t StepBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, int32_t together) {
   const int64_t tokens = (width / facts.pixels_a_token) * int64_t{height / facts.pixels_a_token} + facts.caption_rows;
   const uint64_t all = Times(tokens, together);
+  const uint64_t in_feed_forward = facts.dit_on_host ? std::min(all, kFeedForwardTokens) : all;
   // Norms, rotations and attention work in fp32 and 4 bytes a number whatever the element.
-  return all * (4 * kStepWidths * static_cast<uint64_t>(facts.dim) +
-                kFeedForwardWidths * Times(facts.ffn_dim, facts.element)) +
-         kScoreBytes + 4 * 16 * Times(facts.heads, tokens);
+  return all * 4 * kStepWidths * static_cast<uint64_t>(facts.dim) +
+         in_feed_forward * kFeedForwardWidths * Times(facts.ffn_dim, facts.element) + kScoreBytes +
+         4 * 16 * Times(facts.heads, tokens);
 }
 
 uint64_t DecodeBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, const TilingRule& tiling) {
