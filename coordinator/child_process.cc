@@ -50,7 +50,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments, const std:
   for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
 
-  const int log = open(log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const int log = open(log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (log < 0) FailToStart(arguments[0], errno);
   int output[2], failure[2];  // the second pipe closes on exec, or carries errno
   if (pipe2(output, O_CLOEXEC) != 0) {

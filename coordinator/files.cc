@@ -23,10 +23,22 @@ namespace {
   throw Error(ErrorCode::kUnavailable, "cannot write " + path.string() + ": " + reason);
 }
 
+// A folder like /tmp: a link that another user made there is not followed, as Linux itself follows none
+// (fs.protected_symlinks): it would lead to a file of ours.
+bool IsPlanted(const std::filesystem::path& link) {
+  struct stat named {
+  }, folder{};
+  const std::filesystem::path parent = link.has_parent_path() ? link.parent_path() : ".";
+  if (lstat(link.c_str(), &named) != 0 || stat(parent.c_str(), &folder) != 0) return false;
+  const bool is_shared = (folder.st_mode & S_ISVTX) != 0 && (folder.st_mode & S_IWOTH) != 0;
+  return is_shared && named.st_uid != geteuid() && named.st_uid != folder.st_uid;
+}
+
 // Where the bytes go: through symbolic links to what they name, which need not be there yet.
 std::filesystem::path TargetOf(std::filesystem::path path) {
   std::error_code error;
   for (int links = 0; links < 40 && std::filesystem::is_symlink(path, error); ++links) {
+    if (IsPlanted(path)) FailToWrite(path, "it is a symbolic link that another user put into a folder for all");
     const std::filesystem::path named = std::filesystem::read_symlink(path, error);
     if (error) break;
     path = named.is_absolute() ? named : path.parent_path() / named;
@@ -61,9 +73,7 @@ std::error_code MakeFolders(const std::filesystem::path& folder, Readers readers
 
 // The bytes in a file beside `path`, on disk; returns its name.
 std::filesystem::path WriteAside(const std::filesystem::path& path, std::string_view bytes, Readers readers) {
-  const std::filesystem::path partial = TemporaryBeside(path);
-  const int fd =
-      open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, readers == Readers::kOwner ? 0600 : 0666);
+  const auto [fd, partial] = MakeTemporaryBeside(path, readers == Readers::kOwner ? 0600 : 0666);
   if (fd < 0) FailToWrite(path, std::strerror(errno));
   int error = WriteAll(fd, bytes);
   if (error == 0 && fsync(fd) != 0) error = errno;
@@ -140,8 +150,7 @@ void PrepareToWrite(const std::filesystem::path& given, Readers readers) {
   if (std::filesystem::is_directory(path, ignored)) FailToWrite(path, "it is a folder");
   struct stat there = {};  // the temporary name is short, the file's own may be too long
   if (lstat(path.c_str(), &there) != 0 && errno == ENAMETOOLONG) FailToWrite(path, std::strerror(errno));
-  const std::filesystem::path partial = TemporaryBeside(path);
-  const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  const auto [fd, partial] = MakeTemporaryBeside(path, 0666);
   if (fd < 0) FailToWrite(path, std::strerror(errno));
   close(fd);
   unlink(partial.c_str());

@@ -1,8 +1,12 @@
 #include "common/file_names/temporary_name.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
 
 namespace diptych {
 
@@ -22,11 +26,37 @@ std::string_view CutText(std::string_view text, size_t limit) {
   return text.substr(0, end);
 }
 
+namespace {
+
+// 12 letters and digits.
+std::string ChanceText() {
+  constexpr char kAlphabet[] = "0123456789abcdefghijklmnopqrstuv";  // 32
+  constexpr size_t kLetters = 12;
+  uint8_t bytes[kLetters];
+  if (getentropy(bytes, sizeof bytes) != 0) throw std::system_error(errno, std::generic_category(), "getentropy");
+  std::string text;
+  for (const uint8_t byte : bytes) text += kAlphabet[byte % 32];
+  return text;
+}
+
+}  // namespace
+
 std::filesystem::path TemporaryBeside(const std::filesystem::path& file) {
-  const std::string name = file.filename().string(), ending = ".part-" + std::to_string(getpid());
+  const std::string name = file.filename().string(), ending = ".part-" + ChanceText();
   const size_t limit = LongestFileName(file.parent_path());
   const std::string begin(CutText(name, limit - std::min(limit, ending.size())));
   return file.parent_path() / (begin + ending);
+}
+
+NewFile MakeTemporaryBeside(const std::filesystem::path& file, unsigned mode) {
+  constexpr int kTries = 100;
+  NewFile made;
+  for (int i = 0; i < kTries; ++i) {
+    made.path = TemporaryBeside(file);
+    made.fd = open(made.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (made.fd >= 0 || errno != EEXIST) break;
+  }
+  return made;
 }
 
 }  // namespace diptych

@@ -15,7 +15,16 @@ size_t LongestFileName(const std::filesystem::path& folder);
 // At most `limit` bytes of the text, whole UTF-8 characters where it is UTF-8.
 std::string_view CutText(std::string_view text, size_t limit);
 
-// FILE.part-PID beside FILE; of a name that leaves no room for the ending as much as fits stands in front of it.
+// FILE.part-XXXXXXXXXXXX beside FILE, by chance: another user cannot have put a link there before. Of a name that
+// leaves no room for the ending as much as fits stands in front of it.
 std::filesystem::path TemporaryBeside(const std::filesystem::path& file);
+
+// A new file beside `file`, under such a name, open for writing; `mode` less the umask. -1 and errno when there can be
+// none. Neither a link nor anything else that is there already is opened.
+struct NewFile {
+  int fd = -1;
+  std::filesystem::path path = {};
+};
+NewFile MakeTemporaryBeside(const std::filesystem::path& file, unsigned mode);
 
 }  // namespace diptych

@@ -26,13 +26,12 @@ constexpr mode_t kByUmask = 0666, kOwnerAlone = 0600;
 class AtomicFile {
  public:
   // `mode`: of the new file, less the umask.
-  AtomicFile(const std::string& path, mode_t mode)
-      : path_(path), temporary_(TemporaryBeside(path).string()) {
-    std::remove(temporary_.c_str());
-    const int fd = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd >= 0) close(fd);
+  AtomicFile(const std::string& path, mode_t mode) : path_(path) {
+    const NewFile made = MakeTemporaryBeside(path, mode);
+    temporary_ = made.path.string();
+    if (made.fd >= 0) close(made.fd);
     stream_.open(temporary_, std::ios::binary | std::ios::trunc);
-    if (fd < 0 || !stream_) Fail("create");
+    if (made.fd < 0 || !stream_) Fail("create");
   }
   ~AtomicFile() {
     if (!committed_) std::remove(temporary_.c_str());
@@ -56,7 +55,7 @@ class AtomicFile {
   }
 
   const std::string path_;
-  const std::string temporary_;
+  std::string temporary_;
   std::ofstream stream_;
   bool committed_ = false;
 };

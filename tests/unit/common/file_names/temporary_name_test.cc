@@ -1,7 +1,9 @@
 #include "common/file_names/temporary_name.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <set>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -9,9 +11,13 @@
 namespace diptych {
 namespace {
 
+constexpr size_t kEnding = 18;  // ".part-" and what chance gives
+
 TEST(TemporaryName, StandsBesideTheFile) {
-  EXPECT_EQ(TemporaryBeside("/tmp/a.png"), "/tmp/a.png.part-" + std::to_string(getpid()));
-  EXPECT_EQ(TemporaryBeside("a.png"), "a.png.part-" + std::to_string(getpid()));
+  const std::string name = TemporaryBeside("/tmp/a.png");
+  EXPECT_EQ(name.rfind("/tmp/a.png.part-", 0), 0u) << name;
+  EXPECT_EQ(name.size(), std::string("/tmp/a.png").size() + kEnding);
+  EXPECT_EQ(TemporaryBeside("a.png").string().rfind("a.png.part-", 0), 0u);
 }
 
 TEST(TemporaryName, IsNoLongerThanANameMayBe) {
@@ -19,7 +25,26 @@ TEST(TemporaryName, IsNoLongerThanANameMayBe) {
   ASSERT_GE(limit, 100u);
   const std::string name = TemporaryBeside("/tmp/" + std::string(limit, 'x')).filename();
   EXPECT_EQ(name.size(), limit);
-  EXPECT_TRUE(name.ends_with(".part-" + std::to_string(getpid())));
+  EXPECT_EQ(name.find(".part-"), limit - kEnding);
+}
+
+TEST(TemporaryName, CannotBeForetold) {
+  std::set<std::string> names;
+  for (int i = 0; i < 1000; ++i) names.insert(TemporaryBeside("a.png"));
+  EXPECT_EQ(names.size(), 1000u);
+}
+
+TEST(TemporaryName, IsThatOfANewFile) {
+  const std::string folder = testing::TempDir();
+  const NewFile made = MakeTemporaryBeside(folder + "a.png", 0600);
+  ASSERT_GE(made.fd, 0);
+  struct stat facts {};
+  ASSERT_EQ(fstat(made.fd, &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0600u);
+  EXPECT_EQ(facts.st_size, 0);
+  close(made.fd);
+  unlink(made.path.c_str());
+  EXPECT_EQ(MakeTemporaryBeside(folder + "not there/a.png", 0600).fd, -1);
 }
 
 TEST(TemporaryName, AsksTheNearestFolderThatIsThere) {
