@@ -81,6 +81,17 @@ std::string PlanText(const RenderParameters& p, int first, const at::Tensor& noi
   return text.str();
 }
 
+// As 8 bits they would be black, and the picture would look like a result. What is finite is a picture, however far
+// out.
+void CheckFinite(const at::Tensor& image) {
+  const at::Tensor finite = image.isfinite();
+  if (finite.all().item<bool>()) return;
+  const int64_t all = image.numel(), bad = all - finite.sum().item<int64_t>();
+  throw Error(ErrorCode::kInternal, "the VAE gave " + std::to_string(bad) + " of " + std::to_string(all) +
+                                        " values that are no numbers: its weights hold some, or scaling_factor or "
+                                        "shift_factor of its config.json are too large");
+}
+
 Picture ToPicture(const at::Tensor& image) {  // [3, H, W] in -1..1
   const at::Tensor bytes = vae::ToBytes(image);
   Picture picture;
@@ -371,6 +382,7 @@ class ZImagePipeline::Work {
     const at::Tensor image =
         in_tiles ? vae::DecodeTiled(z, m_.decoder.config().scale(), m_.tiling, decode, member_.cancel, on_tile)
                  : decode(z);
+    CheckFinite(image);
     Picture picture = ToPicture(image);
     Report({.stage = RenderStage::kDecoded, .step = p.steps, .ms = lap.Take()});
     if (seen_) m_.preview.Learn(ToState(p.steps, latent), picture);

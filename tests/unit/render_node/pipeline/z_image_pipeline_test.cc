@@ -67,6 +67,43 @@ TEST(Defaults, OfASizeThatCannotBePaintedAreRoundedAndThatIsSaid) {
   std::filesystem::remove_all(folder);
 }
 
+// The VAE's own folder with another shift_factor.
+std::string VaeWithShift(const std::string& shift) {
+  namespace fs = std::filesystem;
+  const fs::path from = parity::DataPath("toy_a/vae"), to = fs::path(testing::TempDir()) / ("vae_shift_" + shift);
+  fs::remove_all(to);
+  fs::copy(from, to);
+  std::ifstream file(from / "config.json");
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string is = "\"shift_factor\": 0.1159";
+  text.replace(text.find(is), is.size(), "\"shift_factor\": " + shift);
+  fs::remove(to / "config.json");
+  std::ofstream(to / "config.json") << text;
+  return to.string();
+}
+
+TEST(Overflow, IsAFailureAndNoBlackPicture) {
+  const Rows rows("toy_a");
+  const RenderParameters parameters{.width = 64, .height = 32, .steps = 1, .seed = 7};
+  for (const bool tiled : {false, true}) {
+    for (const auto& [shift, fails] : {std::pair("1e308", true), std::pair("1e38", true), std::pair("1e6", false)}) {
+      ZImageOptions options = Options("toy_a", tiled);
+      options.vae_path = VaeWithShift(shift);
+      const ZImagePipeline pipeline(options);
+      try {
+        const Picture picture = pipeline.Paint(rows.positive, {}, parameters, {}, {});
+        EXPECT_FALSE(fails) << shift;
+        EXPECT_EQ(picture.width, 64) << "far out, and a picture all the same";
+      } catch (const Error& error) {
+        EXPECT_TRUE(fails) << shift << ": " << error.what();
+        EXPECT_EQ(error.code(), ErrorCode::kInternal);
+        EXPECT_NE(std::string(error.what()).find("values that are no numbers"), std::string::npos) << error.what();
+      }
+      std::filesystem::remove_all(options.vae_path);
+    }
+  }
+}
+
 TEST(Resume, MakesThePictureOfTheUninterruptedRunByteForByte) {
   for (const std::string toy : parity::kToys) {
     const Rows rows(toy);
