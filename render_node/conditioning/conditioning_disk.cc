@@ -33,7 +33,7 @@ int64_t UnixNs() {
 // Best effort: the order of a read-only folder does not survive a restart.
 void SetModificationTime(const fs::path& path, int64_t stamp) {
   const timespec times[2] = {{0, UTIME_OMIT}, {stamp / kNsPerSecond, stamp % kNsPerSecond}};
-  ::utimensat(AT_FDCWD, path.c_str(), times, 0);
+  ::utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW);
 }
 
 // Nothing wrong with the file: it may be readable in a moment.

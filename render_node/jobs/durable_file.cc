@@ -12,6 +12,15 @@
 namespace diptych {
 namespace {
 
+// No link is followed, and nothing waits for the other end of a pipe.
+constexpr int kOrdinary = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+
+void CheckIsFile(const FileDescriptor& fd, const std::filesystem::path& path) {
+  struct stat facts {};
+  if (::fstat(fd.get(), &facts) == 0 && S_ISREG(facts.st_mode)) return;
+  throw Error(ErrorCode::kDataLoss, path.string() + " is not an ordinary file");
+}
+
 constexpr std::string_view kTemporaryMark = ".unfinished.";
 
 // Deletes the temporary file unless it has become the real one.
@@ -69,6 +78,8 @@ Error SystemCallError(const std::string& what) {
     case EMFILE:
     case ENFILE:
       return Error(ErrorCode::kResourceExhausted, message);
+    case ELOOP:  // a link where there must be none
+      return Error(ErrorCode::kDataLoss, what + ": it is a symbolic link");
     case EROFS:
     case EACCES:
     case EPERM:
@@ -109,8 +120,9 @@ void ReplaceFile(const std::filesystem::path& path, const std::vector<ByteSpan>&
 }
 
 std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path) {
-  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | kOrdinary));
   if (fd.get() < 0) throw SystemCallError("cannot open " + path.string());
+  CheckIsFile(fd, path);
   const off_t size = ::lseek(fd.get(), 0, SEEK_END);
   if (size < 0) throw SystemCallError("cannot read " + path.string());
   std::vector<uint8_t> bytes(static_cast<size_t>(size));
@@ -125,7 +137,7 @@ std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path) {
 }
 
 FileDescriptor OpenToSync(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDWR | kOrdinary);
   if (fd < 0) throw SystemCallError("cannot open " + path.string());
   return FileDescriptor(fd);
 }
@@ -137,7 +149,7 @@ void SyncFile(const FileDescriptor& fd, const std::filesystem::path& path) {
 void MakePrivateFolder(const std::filesystem::path& folder) {
   if (::mkdir(folder.c_str(), 0700) == 0) return;
   if (errno == EEXIST) {
-    if (std::filesystem::is_directory(folder)) return;
+    if (std::filesystem::is_directory(std::filesystem::symlink_status(folder))) return;
     throw Error(ErrorCode::kFailedPrecondition, folder.string() + " is there and is not a folder");
   }
   throw SystemCallError("cannot make folder " + folder.string());
@@ -161,7 +173,7 @@ std::vector<std::filesystem::path> FilesOlderThan(const std::filesystem::path& f
 }
 
 bool RenewFile(const std::filesystem::path& path) {
-  if (::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0) return true;
+  if (::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) == 0) return true;
   if (errno == ENOENT) return false;
   throw SystemCallError("cannot renew " + path.string());
 }

@@ -32,11 +32,12 @@ void WriteUnreadFileDurably(const std::filesystem::path& path, const std::vector
 // of it. For what is checked when it is read and can be made again.
 void ReplaceFile(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces);
 
-// The whole file. Throws Error(kNotFound) when there is none, otherwise as above.
+// The whole file. Throws Error: kNotFound when there is none, kDataLoss for a link or what is no ordinary file,
+// otherwise as above.
 std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path);
 
 // Makes the folder for its owner alone; its parents must be there. One that is there stays as it is. Throws Error:
-// kFailedPrecondition when something else has its name, else as above.
+// kFailedPrecondition when something else has its name, a link to a folder too, else as above.
 void MakePrivateFolder(const std::filesystem::path& folder);
 
 // Makes names created in `folder` survive a power cut.

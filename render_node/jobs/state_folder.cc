@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -27,6 +28,12 @@ void MakeParents(const fs::path& folder) {
     throw Error(ErrorCode::kUnavailable,
                 "cannot make folder " + folder.parent_path().string() + ": " + error.message());
   }
+}
+
+// The state folder itself may be a link to one.
+void MakeFolder(const fs::path& root) {
+  std::error_code error;
+  if (!fs::is_directory(root, error)) MakePrivateFolder(root);
 }
 
 constexpr char kStopMark[] = "asked-to-stop";
@@ -96,16 +103,81 @@ bool IsPartOfState(const fs::path& name) {
          text == "conditioning" || text == "conditioning-store" || text == "checkpoints";
 }
 
+[[noreturn]] void Refuse(const std::string& what) { throw Error(ErrorCode::kFailedPrecondition, what); }
+
+// The state folder is read, written and emptied by name: nobody else may put names into it. Throws
+// Error(kFailedPrecondition) saying how to mend it.
+void CheckIsOurs(const fs::path& root) {
+  struct stat named {
+  }, facts{};
+  if (::lstat(root.c_str(), &named) != 0 || ::stat(root.c_str(), &facts) != 0) {
+    throw CannotUse(root, "cannot look at " + root.string());
+  }
+  const uid_t self = ::geteuid();
+  if (S_ISLNK(named.st_mode) && named.st_uid != self && named.st_uid != 0) {
+    Refuse("state folder " + root.string() + " is a symbolic link of user " + NameOf(named.st_uid) +
+           ", who may let it lead anywhere; name the folder itself");
+  }
+  if (facts.st_uid != self) {
+    Refuse("state folder " + root.string() + " belongs to user " + NameOf(facts.st_uid) +
+           ", who could change what is in it, and this daemon runs as user " + NameOf(self) +
+           "; run it as that user, or give the folder to this one (chown -R " + NameOf(self) + " " + root.string() +
+           ")");
+  }
+  if ((facts.st_mode & S_ISVTX) != 0 && (facts.st_mode & S_IWOTH) != 0) {
+    Refuse("state folder " + root.string() +
+           " is one that all users put files into; choose a folder in it, which will be this user's alone");
+  }
+}
+
+bool IsOpenedWithDatabase(const std::string& name) {
+  return name == "jobs.sqlite" || name == "jobs.sqlite-wal" || name == "jobs.sqlite-shm" ||
+         name == "jobs.sqlite-journal";
+}
+
+// What lies there under a name of ours was made by nobody else, and is what it must be: not a link to elsewhere, not a
+// pipe that never ends.
+void CheckPart(const fs::path& path) {
+  struct stat facts {};
+  const std::string name = path.string(), base = path.filename().string();
+  const bool is_of_database = base.rfind("jobs.sqlite", 0) == 0;
+  if (is_of_database && !IsOpenedWithDatabase(base)) return;  // a copy that somebody made
+  if (::lstat(path.c_str(), &facts) != 0) return;
+  const char* mend = "; see what it is, and move it away";
+  if (S_ISLNK(facts.st_mode)) Refuse(name + " is a symbolic link; the state folder's own files are no links" + mend);
+  const bool should_be_file = base == "lock" || base == kStopMark || is_of_database;
+  if (should_be_file ? !S_ISREG(facts.st_mode) : !S_ISDIR(facts.st_mode)) {
+    Refuse(name + " is there and is not a " + (should_be_file ? "file" : "folder") + mend);
+  }
+  if (facts.st_uid != ::geteuid()) {
+    Refuse(name + " belongs to user " + NameOf(facts.st_uid) + ", and this daemon runs as user " + NameOf(::geteuid()) +
+           mend + ", or give it to this user (chown)");
+  }
+  if (should_be_file && facts.st_nlink > 1) {
+    Refuse(name + " has a second name elsewhere (a hard link), and what is written to it is written there" + mend);
+  }
+}
+
+// Throws Error(kFailedPrecondition) for the first that is not ours.
+void CheckParts(const fs::path& root) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(root)) {
+    if (IsPartOfState(entry.path().filename())) CheckPart(entry.path());
+  }
+}
+
 // Takes others the right to read what earlier versions, or whoever made or copied the folder, left to the umask.
 class Closing {
  public:
+  // The folder itself: from here on nobody else puts anything into it.
   explicit Closing(const fs::path& root) : root_(root) {
     struct stat facts {};
-    if (::stat(root.c_str(), &facts) != 0) return;
-    // One like /tmp stays as it is; what is ours in it is closed all the same.
-    if ((facts.st_mode & S_ISVTX) == 0 && facts.st_uid == ::geteuid()) Close(root, facts.st_mode);
+    if (::stat(root.c_str(), &facts) == 0) Close(root, facts.st_mode);
+  }
+
+  // What is ours in it.
+  void CloseParts() {
     std::error_code error;
-    for (fs::directory_iterator entry(root, error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::directory_iterator entry(root_, error), end; !error && entry != end; entry.increment(error)) {
       if (IsPartOfState(entry->path().filename())) CloseAll(entry->path());
     }
   }
@@ -154,7 +226,7 @@ std::string Holder(int fd) {
 
 std::unique_ptr<FileDescriptor> Lock(const fs::path& root) {
   const std::string path = (root / "lock").string();
-  auto fd = std::make_unique<FileDescriptor>(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  auto fd = std::make_unique<FileDescriptor>(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (fd->get() < 0) throw CannotUse(root, "cannot open " + path);
   if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) throw NotLocal(root, "files cannot be locked there");
@@ -179,14 +251,18 @@ fs::path Normal(const fs::path& root) {
 
 StateFolder::StateFolder(const fs::path& root) : root_(Normal(root)) {
   MakeParents(root_);
-  MakePrivateFolder(root_);
+  MakeFolder(root_);
+  CheckIsOurs(root_);
+  Closing closing(root_);
+  CheckParts(root_);
   lock_ = Lock(root_);
+  closing.CloseParts();
   CheckSharedMappings(root_, *lock_);
   if (const char* system = FarFileSystem(root_)) {
     warnings_.push_back("state folder " + root_.string() + " lies on " + system +
                         ": the job store wants a local disk, elsewhere it may be slow or damaged");
   }
-  if (std::string closed = Closing(root_).Report(); !closed.empty()) warnings_.push_back(std::move(closed));
+  if (std::string closed = closing.Report(); !closed.empty()) warnings_.push_back(std::move(closed));
   for (const fs::path& part : {pictures(), conditioning(), checkpoints()}) {
     MakePrivateFolder(part);
     RemoveUnfinishedFiles(part);
@@ -196,12 +272,26 @@ StateFolder::StateFolder(const fs::path& root) : root_(Normal(root)) {
 }
 
 void StateFolder::LeaveStopMark() const {
-  const FileDescriptor mark(::open((root_ / kStopMark).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  const FileDescriptor mark(::open((root_ / kStopMark).c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 }
 
 bool StateFolder::TakeStopMark() const {
   std::error_code ignored;
   return fs::remove(root_ / kStopMark, ignored);
+}
+
+void StateFolder::CheckRoom(int64_t min_free_bytes) const {
+  struct statvfs disk {};
+  if (min_free_bytes <= 0 || ::statvfs(root_.c_str(), &disk) != 0) return;
+  constexpr int64_t kPart = 20;
+  const int64_t block = static_cast<int64_t>(disk.f_frsize);
+  const int64_t kept = std::min(min_free_bytes, static_cast<int64_t>(disk.f_blocks) * block / kPart);
+  const int64_t free = static_cast<int64_t>(disk.f_bavail) * block;
+  if (free >= kept) return;
+  throw Error(ErrorCode::kResourceExhausted,
+              "the renderer's disk is nearly full: " + std::to_string(free / 1'000'000) + " MB are free, and " +
+                  std::to_string(kept / 1'000'000) +
+                  " MB are kept for the jobs that were accepted (render.min_free_mb); no new job is taken");
 }
 
 StateFolder::Health StateFolder::health() const {

@@ -15,9 +15,10 @@ namespace diptych {
 class StateFolder {
  public:
   // Makes the folder and its parts if they are not there, takes others the right to read what is, and clears what a
-  // killed daemon left half written. Throws Error: kFailedPrecondition when another daemon uses the folder, something
-  // else than a folder has its name, or it is not on a disk that the job store works on; kUnavailable when it cannot be
-  // made or written.
+  // killed daemon left half written. Throws Error: kFailedPrecondition when another daemon uses the folder, it belongs
+  // to another user or is one like /tmp, a part of it is a link, a pipe or somebody else's, something else than a
+  // folder has its name, or it is not on a disk that the job store works on; kUnavailable when it cannot be made or
+  // written.
   explicit StateFolder(const std::filesystem::path& root);
 
   // For the log, a line each.
@@ -29,6 +30,9 @@ class StateFolder {
   };
   // Asks the disk, writes nothing.
   Health health() const;
+  // Throws Error(kResourceExhausted) when less than `min_free_bytes` of the disk, or a twentieth of a smaller one, is
+  // free: a new job would take what the accepted ones need. Asks the disk.
+  void CheckRoom(int64_t min_free_bytes) const;
 
   // Leaves a mark that the daemon was asked to stop; TakeStopMark says whether the last one left it, and removes it. A
   // mark that cannot be written is none.

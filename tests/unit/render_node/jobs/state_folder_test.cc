@@ -2,11 +2,13 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -81,15 +83,109 @@ TEST(StateFolder, ClosesWhatWasOpenToOthersAndSaysSo) {
                                       "alone now");
 }
 
-TEST(StateFolder, LeavesAFolderThatManyShareAsItIs) {
-  const Umask open_to_all(0);
+std::string RefusalOf(const std::filesystem::path& root) {
+  const auto error = ErrorOf([&] { const StateFolder folder(root); });
+  if (!error) return "";
+  EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition) << error->what();
+  return error->what();
+}
+
+TEST(StateFolder, RefusesAFolderThatManyShare) {
   const TemporaryFolder temporary;
   const std::filesystem::path root = temporary.path() / "tmp";
   std::filesystem::create_directories(root);
   ::chmod(root.c_str(), 01777);
-  const StateFolder folder(root);
+  EXPECT_TRUE(Says(RefusalOf(root), "is one that all users put files into; choose a folder in it"));
   EXPECT_EQ(ModeOf(root), 01777u);
-  EXPECT_EQ(ModeOf(root / "pictures"), 0700u);
+  EXPECT_TRUE(std::filesystem::is_empty(root)) << "nothing was put into it";
+  EXPECT_EQ(RefusalOf(root / "mine"), "");
+}
+
+// Another user, or whoever made the folder, prepared it: nothing elsewhere is written, emptied or waited for.
+TEST(StateFolder, RefusesPartsThatLeadElsewhere) {
+  using std::filesystem::path;
+  for (const char* part : {"lock", "jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm", "asked-to-stop", "pictures",
+                           "conditioning", "conditioning-store", "checkpoints"}) {
+    const TemporaryFolder temporary;
+    const path root = temporary.path() / "state", victim = temporary.path() / "victim", folder = temporary.path() / "f";
+    std::filesystem::create_directories(root);
+    std::filesystem::create_directories(folder);
+    WriteText(victim, "precious");
+    WriteText(folder / "a.unfinished.b", "precious");
+    const bool is_folder = std::string(part).find('.') == std::string::npos && std::string(part) != "lock" &&
+                           std::string(part) != "asked-to-stop";
+    std::filesystem::create_symlink(is_folder ? folder : victim, root / part);
+    EXPECT_TRUE(Says(RefusalOf(root), (root / part).string() + " is a symbolic link")) << part;
+    std::filesystem::remove(root / part);
+    ASSERT_EQ(::mkfifo((root / part).c_str(), 0600), 0);
+    EXPECT_TRUE(Says(RefusalOf(root), (root / part).string() + " is there and is not a ")) << part;
+    std::filesystem::remove(root / part);
+    if (!is_folder) {
+      std::filesystem::create_hard_link(victim, root / part);
+      EXPECT_TRUE(Says(RefusalOf(root), "has a second name elsewhere")) << part;
+      std::filesystem::remove(root / part);
+    }
+    EXPECT_EQ(ReadWholeFile(victim), BytesOf("precious")) << part;
+    EXPECT_TRUE(std::filesystem::exists(folder / "a.unfinished.b")) << part;
+    EXPECT_EQ(RefusalOf(root), "") << "mended";
+  }
+}
+
+TEST(StateFolder, MayBeALinkOfItsUser) {
+  const TemporaryFolder temporary;
+  std::filesystem::create_directories(temporary.path() / "disk");
+  std::filesystem::create_symlink(temporary.path() / "disk", temporary.path() / "state");
+  EXPECT_EQ(RefusalOf(temporary.path() / "state"), "");
+  EXPECT_TRUE(std::filesystem::exists(temporary.path() / "disk" / "pictures"));
+}
+
+TEST(StateFolder, RefusesALinkOfAnotherUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "root alone may give a link away";
+  const TemporaryFolder temporary;
+  std::filesystem::create_directories(temporary.path() / "precious");
+  std::filesystem::create_symlink(temporary.path() / "precious", temporary.path() / "state");
+  ASSERT_EQ(::lchown((temporary.path() / "state").c_str(), 1, 1), 0);
+  EXPECT_TRUE(Says(RefusalOf(temporary.path() / "state"), "is a symbolic link of user daemon"));
+  EXPECT_TRUE(std::filesystem::is_empty(temporary.path() / "precious"));
+}
+
+TEST(StateFolder, RefusesWhatBelongsToAnotherUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "root alone may give a folder away";
+  const TemporaryFolder temporary;
+  const std::filesystem::path root = temporary.path() / "state";
+  std::filesystem::create_directories(root);
+  ASSERT_EQ(::chown(root.c_str(), 1, 1), 0);
+  EXPECT_TRUE(Says(RefusalOf(root), "belongs to user daemon, who could change what is in it"));
+  EXPECT_TRUE(std::filesystem::is_empty(root));
+  ASSERT_EQ(::chown(root.c_str(), 0, 0), 0);
+  WriteText(root / "jobs.sqlite", "");
+  ASSERT_EQ(::chown((root / "jobs.sqlite").c_str(), 1, 1), 0);
+  EXPECT_TRUE(Says(RefusalOf(root), "jobs.sqlite belongs to user daemon"));
+}
+
+TEST(ReadWholeFile, FollowsNoLinkAndWaitsForNoPipe) {
+  const TemporaryFolder temporary;
+  WriteText(temporary.path() / "secret", "secret");
+  std::filesystem::create_symlink(temporary.path() / "secret", temporary.path() / "link");
+  ASSERT_EQ(::mkfifo((temporary.path() / "pipe").c_str(), 0600), 0);
+  for (const char* name : {"link", "pipe"}) {
+    const auto error = ErrorOf([&] { ReadWholeFile(temporary.path() / name); });
+    ASSERT_TRUE(error.has_value()) << name;
+    EXPECT_EQ(error->code(), ErrorCode::kDataLoss) << error->what();
+  }
+}
+
+TEST(StateFolder, TakesNoJobWhenLittleIsFree) {
+  const TemporaryFolder temporary;
+  const StateFolder folder(temporary.path() / "state");
+  folder.CheckRoom(0);
+  folder.CheckRoom(1);
+  const int64_t free = folder.health().free_bytes;
+  struct statvfs disk {};
+  ASSERT_EQ(::statvfs(temporary.path().c_str(), &disk), 0);
+  const int64_t twentieth = static_cast<int64_t>(disk.f_blocks) * static_cast<int64_t>(disk.f_frsize) / 20;
+  const auto error = ErrorOf([&] { folder.CheckRoom(std::numeric_limits<int64_t>::max()); });
+  EXPECT_EQ(error.has_value(), free < twentieth) << "no more is asked of a small disk than its twentieth";
 }
 
 TEST(StateFolder, ItsStoreIsForItsOwnerAloneWhateverTheUmaskIs) {
@@ -115,8 +211,8 @@ TEST(StateFolder, SaysWhoseItIsWhenItCannotBeUsed) {
     if (::setuid(65534) != 0) ::_exit(2);
     const auto error = ErrorOf([&] { const StateFolder folder(root); });
     ::_exit(error && Says(error->what(),
-                          "Permission denied; the state folder belongs to user daemon, and this daemon "
-                          "runs as user nobody")
+                          " belongs to user daemon, who could change what is in it, and this daemon runs as user "
+                          "nobody; run it as that user")
                 ? 0
                 : 1);
   }
