@@ -100,8 +100,15 @@ const Option<int64_t> kRenderQueueLimit({.key = "render.queue_limit", .flag = "-
     .least = 1, .most = 1'000'000, .unit = "jobs", .help = "jobs that may wait; more are refused",
     .programs = kRenderd});
 const Option<int64_t> kRenderClientQueueLimit({.key = "render.client_queue_limit", .flag = "--client-queue-limit",
-    .aliases = "--max-client-pictures", .default_text = "0", .least = 0, .most = 1'000'000, .unit = "jobs",
+    .aliases = "--max-client-pictures", .default_text = "1000", .least = 0, .most = 1'000'000, .unit = "jobs",
     .help = "jobs of one client that may wait, a picture each; 0: as many as of all", .programs = kRenderd});
+const Option<int64_t> kRenderHostQueueLimit({.key = "render.host_queue_limit", .flag = "--host-queue-limit",
+    .default_text = "2000", .least = 0, .most = 1'000'000, .unit = "jobs",
+    .help = "unfinished jobs of one host, whatever names its clients give; 0: as many as of all",
+    .programs = kRenderd});
+const Option<int64_t> kRenderHostQueueMegabytes({.key = "render.host_queue_mb", .flag = "--host-queue-mb",
+    .default_text = "1000", .least = 0, .most = 1'000'000'000, .unit = "MB",
+    .help = "prompts and embeddings of the unfinished jobs of one host; 0: no limit", .programs = kRenderd});
 const Option<int64_t> kRenderMaxPixels({.key = "render.max_pixels", .flag = "--max-pixels", .default_text = "0",
     .least = 0, .most = kLargestSide * kLargestSide, .unit = "px",
     .help = "width x height of the largest picture that is taken; 0: what the model can", .programs = kRenderd});
@@ -125,16 +132,23 @@ const Option<int64_t> kRenderBatch({.key = "render.batch", .flag = "--batch", .d
 const Option<int64_t> kRenderPreviewEvery({.key = "render.preview_every", .flag = "--preview-every",
     .default_text = "1", .least = 0, .most = 1000, .unit = "steps",
     .help = "how often a watcher who wants previews gets one; 0: never", .programs = kRenderd});
-const Option<double> kRenderKeepDays({.key = "render.keep_days", .flag = "--keep-days", .default_text = "0",
+const Option<double> kRenderKeepDays({.key = "render.keep_days", .flag = "--keep-days", .default_text = "30",
     .least_number = 0, .most_number = 36500, .unit = "days",
-    .help = "jobs that ended longer ago are forgotten with their pictures; 0: none", .programs = kRenderd});
-const Option<int64_t> kRenderKeepJobs({.key = "render.keep_jobs", .flag = "--keep-jobs", .default_text = "0",
+    .help = "jobs that ended longer ago are forgotten with their pictures; 0: no matter how long ago", .programs = kRenderd});
+const Option<int64_t> kRenderKeepJobs({.key = "render.keep_jobs", .flag = "--keep-jobs", .default_text = "100000",
     .least = 0, .most = 100'000'000, .unit = "jobs",
-    .help = "jobs that have ended and are kept; the oldest are forgotten with their pictures; 0: all",
+    .help = "jobs that have ended and are kept; the oldest of the host with most are forgotten with their pictures; 0: "
+            "all",
     .programs = kRenderd});
-const Option<int64_t> kRenderKeepMegabytes({.key = "render.keep_mb", .flag = "--keep-mb", .default_text = "0",
+const Option<int64_t> kRenderKeepMegabytes({.key = "render.keep_mb", .flag = "--keep-mb", .default_text = "20000",
     .least = 0, .most = 1'000'000'000, .unit = "MB",
-    .help = "pictures that are kept, in all; the oldest jobs are forgotten with theirs; 0: all",
+    .help = "pictures and prompts that are kept, in all; the oldest jobs of the host with most are forgotten with theirs; "
+            "0: all",
+    .programs = kRenderd});
+const Option<int64_t> kRenderMinFreeMegabytes({.key = "render.min_free_mb", .flag = "--min-free-mb",
+    .default_text = "256", .least = 0, .most = 1'000'000'000, .unit = "MB",
+    .help = "kept free on the disk of the state folder, or a twentieth of a smaller disk: no new job is taken with less; "
+            "0: nothing",
     .programs = kRenderd});
 const Option<double> kRenderStopTimeout({.key = "render.stop_timeout_s", .flag = "--stop-timeout",
     .default_text = "10", .least_number = 0, .most_number = 3600, .unit = "s",
@@ -329,9 +343,11 @@ std::span<const OptionInfo* const> AllOptions() {
       // diptych-renderd
       &kRenderListen.info, &kRenderMetricsListen.info, &kRenderConnections.info, &kRenderConnectionsPerHost.info,
       &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
-      &kRenderClientQueueLimit.info, &kRenderMaxPixels.info, &kRenderMaxSteps.info,
+      &kRenderClientQueueLimit.info, &kRenderHostQueueLimit.info, &kRenderHostQueueMegabytes.info,
+      &kRenderMaxPixels.info, &kRenderMaxSteps.info,
       &kRenderMaxPromptTokens.info, &kRenderClientWorkLimit.info, &kRenderEncodeAhead.info, &kRenderBatch.info,
       &kRenderPreviewEvery.info, &kRenderKeepDays.info, &kRenderKeepJobs.info, &kRenderKeepMegabytes.info,
+      &kRenderMinFreeMegabytes.info,
       &kRenderStopTimeout.info, &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info,
       &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info,
       &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info,

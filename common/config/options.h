@@ -51,6 +51,8 @@ extern const Option<std::string> kRenderTorchDtype;          // auto, bfloat16, 
 extern const Option<int64_t> kRenderThreads;                 // 0: physical cores
 extern const Option<int64_t> kRenderQueueLimit;              // jobs
 extern const Option<int64_t> kRenderClientQueueLimit;        // jobs; 0: none
+extern const Option<int64_t> kRenderHostQueueLimit;          // jobs; 0: none
+extern const Option<int64_t> kRenderHostQueueMegabytes;      // 0: none
 extern const Option<int64_t> kRenderMaxPixels;               // 0: none
 extern const Option<int64_t> kRenderMaxSteps;                // 0: none
 extern const Option<int64_t> kRenderMaxPromptTokens;         // 0: none
@@ -61,6 +63,7 @@ extern const Option<int64_t> kRenderPreviewEvery;            // steps; 0: never
 extern const Option<double> kRenderKeepDays;                 // 0: for ever
 extern const Option<int64_t> kRenderKeepJobs;                // 0: all
 extern const Option<int64_t> kRenderKeepMegabytes;           // 0: all
+extern const Option<int64_t> kRenderMinFreeMegabytes;        // 0: none
 extern const Option<double> kRenderStopTimeout;              // seconds
 extern const Option<double> kRenderEncodeTimeout;            // seconds
 extern const Option<double> kRenderEncoderPatience;          // seconds; 0: no end

@@ -11,4 +11,8 @@ inline std::string HostOfPeer(const std::string& peer) {
   return begin == 0 || end <= begin ? peer : peer.substr(begin, end - begin);
 }
 
+// Whose share of a limit a host takes. A host with IPv6 has as many addresses as it likes, all with the same first 64
+// bits: "[2001:db8:0:1::7]" is of "[2001:db8:0:1::/64]". An IPv4 address stands for itself, in IPv6's dress too.
+std::string NetworkOfHost(const std::string& host);
+
 }  // namespace diptych

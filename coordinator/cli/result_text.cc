@@ -89,6 +89,7 @@ ordered_json JobJson(const JobView& job) {
       {"client", job.client},
       {"priority", job.priority},
       {"prompt", job.prompt},
+      {"prompt_shortened", job.prompt_shortened},
       {"width", job.width},
       {"height", job.height},
       {"seed", job.seed},

@@ -97,6 +97,7 @@ struct JobView {
   double sigma = 0;                                       // noise level after the finished steps, while it is painted
   std::optional<double> left_ms;                          // for the steps that are left, while it is painted
   int64_t deadline_unix_ms = 0;                           // 0: none
+  bool prompt_shortened = false;                          // `prompt` is no more than its beginning
   std::string picture_sha256;                             // when done
   int64_t picture_bytes = 0;
   int32_t tiles_done = 0;  // of `tiles`, while it is decoded in tiles

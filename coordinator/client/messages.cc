@@ -142,6 +142,7 @@ JobView JobFromMessage(const v1::Job& job) {
   view.sigma = job.sigma();
   if (job.has_left_ms()) view.left_ms = job.left_ms();
   view.deadline_unix_ms = job.deadline_unix_ms();
+  view.prompt_shortened = job.prompts_shortened();
   view.picture_sha256 = job.picture_sha256();
   view.picture_bytes = job.picture_bytes();
   if (job.has_place()) view.place = PlaceFrom(job.place());

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/error/error.h"
+#include "common/file_names/temporary_name.h"
 #include "common/prompt/prompt_text.h"
 #include "common/prompt/utf8.h"
 
@@ -28,6 +29,10 @@ constexpr bool kLegal[kJobStates.size()][kJobStates.size()] = {
 [[noreturn]] void Refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
 bool IsControl(char32_t code_point) { return code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0); }
+
+auto TextsOf(auto& prompt) {
+  return std::array{&prompt.user, &prompt.system, &prompt.thinking, &prompt.assistant, &prompt.conversation_json};
+}
 
 void CheckFinite(const char* field, double value) {
   if (!std::isfinite(value)) Refuse(std::string(field) + " is not a finite number");
@@ -67,13 +72,34 @@ double EncodeWorkOf(const JobSpec& spec) {
   const auto of = [](const std::optional<PromptParts>& prompt) {
     double bytes = kTemplateBytes;
     if (!prompt) return bytes;
-    for (const std::string* part :
-         {&prompt->user, &prompt->system, &prompt->thinking, &prompt->assistant, &prompt->conversation_json}) {
-      bytes += static_cast<double>(part->size());
-    }
+    for (const std::string* part : TextsOf(*prompt)) bytes += static_cast<double>(part->size());
     return bytes;
   };
   return of(spec.prompt) + (spec.guidance_scale > 0 ? of(spec.negative) : 0);
+}
+
+int64_t PromptBytes(const JobSpec& spec) {
+  size_t bytes = 0;
+  for (const std::optional<PromptParts>* prompt : {&spec.prompt, &spec.negative}) {
+    if (!*prompt) continue;
+    for (const std::string* part : TextsOf(**prompt)) bytes += part->size();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
+bool ShortenPrompts(JobSpec& spec) {
+  bool shortened = false;
+  for (std::optional<PromptParts>* prompt : {&spec.prompt, &spec.negative}) {
+    if (!*prompt) continue;
+    size_t room = kShownPromptBytes;
+    for (std::string* part : TextsOf(**prompt)) {
+      const size_t kept = CutText(*part, room).size();
+      shortened = shortened || kept < part->size();
+      part->resize(kept);
+      room -= kept;
+    }
+  }
+  return shortened;
 }
 
 void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t prompt_byte_limit) {

@@ -130,7 +130,8 @@ struct Job {
   std::string picture;           // name in the PictureStore; set when done
   int64_t picture_bytes = 0;
   JobCrashes crashes;
-  int64_t sequence = 0;  // grows with every change that a watcher sees, also over the daemon's lives
+  int64_t sequence = 0;            // grows with every change that a watcher sees, also over the daemon's lives
+  bool prompts_shortened = false;  // the spec has no more than the beginnings of its prompts (ShortenPrompts)
 };
 
 // What painting costs beside other pictures of the same renderer, without a unit: pixels times evaluations of the
@@ -145,6 +146,14 @@ inline double WorkOf(const JobSpec& spec) {
 // What the prompts of a job cost an encoder beside others, without a unit: their bytes, and as many for the template of
 // each as it has about.
 double EncodeWorkOf(const JobSpec& spec);
+
+// Of all texts of both prompts.
+int64_t PromptBytes(const JobSpec& spec);
+
+// What lists show of a prompt, and what is kept of the prompts of a job that ended without a picture: the first bytes
+// of all its parts together, whole characters. True when anything was left out.
+inline constexpr size_t kShownPromptBytes = 4096;
+bool ShortenPrompts(JobSpec& spec);
 // Of one prompt, all its parts together.
 inline constexpr double kTemplateBytes = 64;
 
@@ -167,6 +176,8 @@ struct QueuedJob {
   bool stored = false;           // its conditioning is at hand: it needs no encoder
   double work = 1;               // PictureWork, for estimates
   double encode_work = 0;        // EncodeWorkOf, as if nothing were at hand
+  std::string host = {};         // that it came from; empty: not known
+  int64_t bytes = 0;             // of its prompts and uploads on the disk
 
   bool operator==(const QueuedJob&) const = default;
 };

@@ -75,6 +75,11 @@ std::string SpecToJson(const JobSpec& spec) {
   return json.dump();
 }
 
+std::optional<std::string> ShortenedJson(JobSpec spec) {
+  if (!ShortenPrompts(spec)) return std::nullopt;
+  return SpecToJson(spec);
+}
+
 JobSpec SpecFromJson(std::string_view text) try {
   const Json json = Json::parse(text);
   JobSpec spec;

@@ -1,6 +1,7 @@
 // A job's specification, timings and the fit of its prompts as JSON: how they lie in the store.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,8 @@ namespace diptych {
 
 // Keys are those of diptych.v1; unset optional values are left out. The texts must be UTF-8 (ValidateSpec).
 std::string SpecToJson(const JobSpec& spec);
+// With shortened prompts (ShortenPrompts); nullopt: nothing has to be left out.
+std::optional<std::string> ShortenedJson(JobSpec spec);
 std::string TimingsToJson(const JobTimings& timings);
 std::string FitsToJson(const PromptFits& fits);
 

@@ -34,6 +34,14 @@ void CheckId(const std::string& id) {
   if (!IsJobId(id)) throw Error(ErrorCode::kNotFound, "there is no such job: an id is 26 digits and capital letters");
 }
 
+int64_t BytesOf(const UploadedConditioning& uploaded) {
+  size_t bytes = 0;
+  for (const std::optional<Conditioning>* upload : {&uploaded.positive, &uploaded.negative}) {
+    if (*upload) bytes += (*upload)->bytes.size();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 std::string Seconds(double ms) { return std::to_string(std::lround(ms / 1000)) + " s"; }
 
 class QueueFull : public Error {
@@ -60,7 +68,8 @@ class QueueFull : public Error {
 // A place in the bounded queue, kept while the job is on its way to the disk.
 class JobQueue::Slot {
  public:
-  Slot(JobQueue& queue, const std::string& client) : queue_(queue), client_(client) {
+  Slot(JobQueue& queue, const std::string& client, const std::string& host, int64_t bytes)
+      : queue_(queue), client_(client), host_(host), bytes_(bytes) {
     const std::lock_guard lock(queue_.mutex_);
     if (queue_.stopping_) throw Error(ErrorCode::kUnavailable, "the render daemon is stopping; submit again later");
     // A place becomes free with every picture.
@@ -73,8 +82,9 @@ class JobQueue::Slot {
                           " are ahead of a new one",
                       retry_ms);
     }
-    int64_t& arriving = queue_.arriving_of_[client_];
-    const int64_t own = queue_.scheduler_.waiting_of(client_) + arriving;
+    const auto arriving = queue_.arriving_of_.find(client_);
+    const int64_t own =
+        queue_.scheduler_.waiting_of(client_) + (arriving == queue_.arriving_of_.end() ? 0 : arriving->second);
     if (queue_.limits_.client_waiting > 0 && own >= queue_.limits_.client_waiting) {
       throw QueueFull("client",
                       "client \"" + client_ + "\" has " + std::to_string(own) + " jobs waiting, the limit for one is " +
@@ -83,12 +93,15 @@ class JobQueue::Slot {
                           " wait or are worked on in all",
                       retry_ms);
     }
-    ++arriving;
+    CheckShare(retry_ms);
+    ++queue_.arriving_of_[client_];
     ++queue_.arriving_;
+    queue_.shares_.Reserve(host_, bytes_);
   }
   ~Slot() {
     const std::lock_guard lock(queue_.mutex_);
     --queue_.arriving_;
+    queue_.shares_.Release(host_, bytes_);
     const auto own = queue_.arriving_of_.find(client_);
     if (--own->second == 0) queue_.arriving_of_.erase(own);
   }
@@ -96,8 +109,28 @@ class JobQueue::Slot {
   Slot& operator=(const Slot&) = delete;
 
  private:
+  void CheckShare(double retry_ms) const {
+    const HostShares::Share share = queue_.shares_.Of(host_);
+    const QueueLimits& limits = queue_.limits_;
+    if (limits.host_jobs > 0 && share.jobs >= limits.host_jobs) {
+      throw QueueFull("host",
+                      "host " + host_ + " has " + std::to_string(share.jobs) +
+                          " unfinished jobs, the limit for one is " + std::to_string(limits.host_jobs) +
+                          " (render.host_queue_limit)",
+                      retry_ms);
+    }
+    if (limits.host_bytes > 0 && share.jobs > 0 && share.bytes + bytes_ > limits.host_bytes) {
+      throw QueueFull("host",
+                      "prompts and embeddings of the unfinished jobs of host " + host_ + " take " +
+                          std::to_string(share.bytes / 1'000'000) + " MB, the limit for one is " +
+                          std::to_string(limits.host_bytes / 1'000'000) + " MB (render.host_queue_mb)",
+                      retry_ms);
+    }
+  }
+
   JobQueue& queue_;
-  const std::string client_;
+  const std::string client_, host_;
+  const int64_t bytes_;
 };
 
 JobQueue::JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits,
@@ -110,14 +143,16 @@ JobQueue::JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, co
   for (const QueuedJob& job : waiting) Enqueue(job);
 }
 
-absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const UploadedConditioning& uploaded, bool stored) {
+absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const UploadedConditioning& uploaded, bool stored,
+                                              const std::string& host) {
   try {
+    const int64_t bytes = PromptBytes(spec) + BytesOf(uploaded);
     ValidateSpec(spec, uploaded.positive.has_value(), limits_.prompt_bytes);
     std::optional<Slot> slot;
     AcceptedJob accepted;
     try {
-      slot.emplace(*this, spec.client);
-      accepted = store_.Accept(spec, uploaded, clock_.UnixMs());
+      slot.emplace(*this, spec.client, host, bytes);
+      accepted = store_.Accept(spec, uploaded, clock_.UnixMs(), host);
     } catch (const QueueFull&) {  // one that was accepted already needs no place
       std::optional<std::string> known = store_.FindAccepted(spec, uploaded);
       if (!known) throw;
@@ -134,6 +169,8 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
         job.stored = stored || uploaded.positive.has_value();
         job.work = WorkOf(spec);
         job.encode_work = EncodeWorkOf(spec);
+        job.host = host;
+        job.bytes = bytes;
         Enqueue(job);
         changed_.notify_all();
       }
@@ -143,6 +180,7 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
         submitted.wait_ms = place.wait_ms;
       }
     }
+    slot.reset();  // counted as waiting by now
     // The disk is waited for while the work begins: a power cut before the answer loses a job that nobody was promised.
     try {
       store_.Sync();
@@ -193,7 +231,7 @@ absl::StatusOr<std::vector<Job>> JobQueue::List(const JobFilter& filter) {
   return Guard([&] {
     std::vector<Job> jobs = store_.List(filter);
     const std::lock_guard lock(mutex_);
-    for (Job& job : jobs) job = Fresher(std::move(job));
+    for (Job& job : jobs) Freshen(job);
     return jobs;
   });
 }
@@ -424,7 +462,9 @@ void JobQueue::Advance(Job& job, JobState to) {
     Note(job);
     if (to == JobState::kQueued) {
       Drop(job.id);
-      Enqueue(Waiting(job));
+      QueuedJob again = Waiting(job);
+      again.host = shares_.HostOf(job.id);
+      Enqueue(again);
       changed_.notify_all();
     }
   }
@@ -587,6 +627,10 @@ void JobQueue::FailUnreadable(const std::string& id, const std::string& why) {
   progress.finished_unix_ms = clock_.UnixMs();
   progress.sequence = NextSequence(0);
   store_.Transition({id}, JobState::kQueued, JobState::kFailed, progress);
+  {
+    const std::lock_guard lock(mutex_);
+    shares_.Remove(id);
+  }
   if (ended_) {
     Job failed;
     failed.id = id;
@@ -608,6 +652,7 @@ int64_t JobQueue::NextSequence(int64_t after) {
 
 void JobQueue::Enqueue(const QueuedJob& job) {
   scheduler_.Add(job);
+  shares_.Add(job.id, job.host, job.bytes);
   if (job.suspect) suspects_.insert(job.id);
   if (job.deadline_unix_ms > 0) {
     deadlines_.try_emplace(job.id, clock_.SteadyMs() + static_cast<double>(job.deadline_unix_ms - clock_.UnixMs()));
@@ -617,7 +662,10 @@ void JobQueue::Enqueue(const QueuedJob& job) {
 void JobQueue::Note(const Job& job) {
   const bool painted = job.state == JobState::kRendering || job.state == JobState::kDecoding;
   if (IsTerminal(job.state) || (painted && job.step > job.crashes.step)) suspects_.erase(job.id);
-  if (IsTerminal(job.state)) deadlines_.erase(job.id);
+  if (IsTerminal(job.state)) {
+    deadlines_.erase(job.id);
+    shares_.Remove(job.id);
+  }
   if (painted) changed_.notify_all();
 }
 
@@ -663,6 +711,21 @@ void JobQueue::Drop(const std::string& id) {
   suspects_.erase(id);
   scheduler_.Finished(found->second.job.spec.client);
   in_work_.erase(found);
+}
+
+// As Fresher, but for the specification, which a list has with shortened prompts.
+void JobQueue::Freshen(Job& listed) {
+  const auto in_work = in_work_.find(listed.id);
+  if (in_work == in_work_.end()) return;
+  Job& job = in_work->second.job;
+  if (job.sequence < listed.sequence || job.state != listed.state) return;
+  JobSpec shown = std::move(listed.spec);
+  const bool shortened = listed.prompts_shortened;
+  JobSpec whole = std::move(job.spec);  // set aside, not copied: it may be long, and others wait
+  listed = job;
+  job.spec = std::move(whole);
+  listed.spec = std::move(shown);
+  listed.prompts_shortened = shortened;
 }
 
 Job JobQueue::Fresher(Job stored) const {

@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "common/concurrency/cancel_token.h"
 #include "common/concurrency/clock.h"
+#include "render_node/jobs/host_shares.h"
 #include "render_node/jobs/job.h"
 #include "render_node/jobs/job_inputs.h"
 #include "render_node/jobs/job_store.h"
@@ -32,6 +33,8 @@ struct QueueLimits {
   int64_t waiting = 10'000;            // jobs
   int64_t prompt_bytes = 1024 * 1024;  // each prompt, all its parts together
   int64_t client_waiting = 0;          // jobs of one client; 0: no limit of its own
+  int64_t host_jobs = 0;               // unfinished ones of one host, whatever names its clients give; 0: no limit
+  int64_t host_bytes = 0;              // of their prompts and uploads; 0: no limit
   int64_t encode_ahead = 2;            // jobs encoded or ready beside the one that is painted; at least 1
   int64_t encode_lanes = 1;            // jobs that workers encode at a time; not more than encode_ahead
 };
@@ -48,7 +51,7 @@ struct SubmittedJob {
 // text.
 inline constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";
 
-// Beside it, whose limit that is: "queue" or "client".
+// Beside it, whose limit that is: "queue", "client" or "host".
 inline constexpr char kLimitPayload[] = "diptych/limit";
 
 // Who may take which job to encode.
@@ -80,17 +83,18 @@ class JobQueue {
 
   // For services. Besides the codes named: what a failing store gives (job_store.h).
 
-  // The job is on disk when this answers; work on it may have begun before. `stored`: it needs no encoder.
-  // INVALID_ARGUMENT (ValidateSpec), FAILED_PRECONDITION (idempotency key of another job), RESOURCE_EXHAUSTED (full,
-  // with kRetryAfterPayload), UNAVAILABLE (stopping).
-  absl::StatusOr<SubmittedJob> Submit(const JobSpec& spec, const UploadedConditioning& uploaded, bool stored = false);
+  // The job is on disk when this answers; work on it may have begun before. `stored`: it needs no encoder. `host`:
+  // where it comes from; empty: nobody counts. INVALID_ARGUMENT (ValidateSpec), FAILED_PRECONDITION (idempotency key of
+  // another job), RESOURCE_EXHAUSTED (full, with kRetryAfterPayload), UNAVAILABLE (stopping).
+  absl::StatusOr<SubmittedJob> Submit(const JobSpec& spec, const UploadedConditioning& uploaded, bool stored = false,
+                                      const std::string& host = "");
   // Asks for the end of a job, in whatever state, and returns it; one in a terminal state is left as it is. The answer
   // is on disk; a worker stops at its next look at the token. NOT_FOUND.
   absl::StatusOr<Job> Cancel(const std::string& id);
   // Forgets a job that has ended. NOT_FOUND, FAILED_PRECONDITION (it has not ended).
   absl::Status Delete(const std::string& id);
   absl::StatusOr<Job> Get(const std::string& id);                  // NOT_FOUND
-  absl::StatusOr<std::vector<Job>> List(const JobFilter& filter);  // INVALID_ARGUMENT
+  absl::StatusOr<std::vector<Job>> List(const JobFilter& filter);  // INVALID_ARGUMENT, CANCELLED
   // The present state at once, then the changes. NOT_FOUND.
   absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id, const WatchOptions& options = {});
 
@@ -231,6 +235,7 @@ class JobQueue {
   void Share(Sitting& sitting) const;
   double Leave(InWork& in_work);  // its sitting; what it has had of the painter's time, ms
   Job Fresher(Job stored) const;
+  void Freshen(Job& listed);
   Place PlaceLocked(const std::string& id) const;
   std::string HeldUp(bool needs_encoder) const;  // what a queued job waits for beside its turn; empty: nothing
   std::optional<double> UntilPainted(const Job& job, const InWork& in_work) const;
@@ -248,6 +253,7 @@ class JobQueue {
   Scheduler& scheduler_;
   int64_t arriving_ = 0;  // submitted and not yet in the scheduler
   std::map<std::string, int64_t> arriving_of_;
+  HostShares shares_;  // of all unfinished jobs, and of those that arrive
   std::map<std::string, InWork> in_work_;
   int64_t encoding_ = 0;                  // of in_work_
   std::map<int64_t, std::string> ready_;  // of in_work_, not held, in the order of their claims

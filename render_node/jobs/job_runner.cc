@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kPauseAfterStoreFailure{1000};
 constexpr std::chrono::milliseconds kPauseWhileUnusable{200};
+constexpr double kMostSearchMs = 1000;
 
 std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
@@ -303,8 +304,9 @@ Conditioning JobRunner::Fetch(ClaimedJob& claimed, const FetchRequest& request) 
 
 // Among the waiting jobs of an earlier life; for those that came since, Submit was told.
 void JobRunner::FindStored() {
+  const double end = parts_.clock.SteadyMs() + kMostSearchMs;  // of many long prompts; the others wait as the rest does
   for (const std::string& id : parts_.queue.NotStored()) {
-    if (parts_.queue.stopping()) return;
+    if (parts_.queue.stopping() || parts_.clock.SteadyMs() >= end) return;
     const absl::StatusOr<Job> job = parts_.queue.Get(id);
     if (job.ok() && IsStored(parts_.source, job->spec, parts_.renderer.facts())) parts_.queue.MarkStored(id);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,14 +18,16 @@ inline constexpr int32_t kDefaultListLimit = 100;
 inline constexpr int32_t kMaxListLimit = 1000;
 
 struct JobFilter {
-  int32_t limit = 0;               // 1 to kMaxListLimit; 0: kDefaultListLimit
-  std::string before_id = {};      // set: only jobs older than this one
-  std::set<JobState> states = {};  // empty: all
-  std::string client = {};         // empty: all
-  int64_t accepted_from_ms = 0;    // unix; 0: from the beginning
-  int64_t accepted_before_ms = 0;  // unix, not included; 0: to the end
-  std::string text = {};           // part of the prompt's words, whatever the case of ASCII letters; empty: all
-  std::string id_part = {};        // beginning or end of the id; empty: all
+  int32_t limit = 0;                     // 1 to kMaxListLimit; 0: kDefaultListLimit
+  std::string before_id = {};            // set: only jobs older than this one
+  std::set<JobState> states = {};        // empty: all
+  std::string client = {};               // empty: all
+  int64_t accepted_from_ms = 0;          // unix; 0: from the beginning
+  int64_t accepted_before_ms = 0;        // unix, not included; 0: to the end
+  std::string text = {};                 // part of the prompt's words, whatever the case of ASCII letters; empty: all
+  std::string id_part = {};              // beginning or end of the id; empty: all
+  int64_t bytes = 0;                     // the page ends before what is kept of its jobs comes to more; 0: never
+  std::function<bool()> abandoned = {};  // asked now and then; true ends the search with Error(kCancelled)
 };
 
 // Whose work on a job it is. The store refuses what an attempt does that is not the job's present one.
@@ -56,6 +59,8 @@ struct EndedJob {
   std::string id;
   int64_t finished_unix_ms = 0;
   int64_t picture_bytes = 0;
+  std::string host = {};   // that it came from
+  int64_t spec_bytes = 0;  // of its row, as good as all of it
 };
 
 struct AcceptedJob {
@@ -71,8 +76,10 @@ class JobStore {
   virtual ~JobStore() = default;
 
   // Stores a job as queued and returns its id; the job of an earlier call when client and idempotency key are the same.
-  // `spec` has passed ValidateSpec. Throws Error(kFailedPrecondition) when the key was used for another specification.
-  virtual AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) = 0;
+  // `spec` has passed ValidateSpec; `host` is where the job comes from. Throws Error(kFailedPrecondition) when the key
+  // was used for another specification.
+  virtual AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms,
+                             const std::string& host = "") = 0;
 
   // The job that Accept would give back for its idempotency key; nothing when it would store a new one. Throws as
   // Accept.
@@ -80,7 +87,8 @@ class JobStore {
 
   virtual std::optional<Job> Get(const std::string& id) = 0;
 
-  // Newest first. A job whose specification is damaged comes without it and with the reason as detail. Throws
+  // Newest first, with shortened prompts. A job whose specification is damaged comes without it and with the reason as
+  // detail. Whoever lists takes turns with the others who do, every few milliseconds, and holds up nobody else. Throws
   // Error(kInvalidArgument) for a limit out of range or a before_id that is no id.
   virtual std::vector<Job> List(const JobFilter& filter) = 0;
 
@@ -88,7 +96,8 @@ class JobStore {
   virtual std::vector<QueuedJob> Queued() = 0;
 
   // Moves the job on and replaces its progress; to encoding begins an attempt and counts it (the lease is then still
-  // that of the one before). Throws Error: kNotFound; kFailedPrecondition when `from` -> `to` is not legal, the job is
+  // that of the one before). Whose work is over needs its uploads no more, and one that ends without a picture keeps
+  // shortened prompts. Throws Error: kNotFound; kFailedPrecondition when `from` -> `to` is not legal, the job is
   // not in `from` or the lease is not its present one (nothing is changed then).
   virtual void Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) = 0;
 
@@ -99,7 +108,7 @@ class JobStore {
   // The jobs on which work is under way, oldest first: for the start of a daemon. A damaged one as in List.
   virtual std::vector<Job> UnderWay() = 0;
 
-  // All jobs that have ended, newest end first.
+  // All jobs that have ended, newest end first. Others use the store meanwhile.
   virtual std::vector<EndedJob> Ended() = 0;
 
   // Forgets a job that has ended, and its idempotency key. False when there is none. Throws Error(kFailedPrecondition)

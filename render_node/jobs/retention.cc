@@ -1,6 +1,9 @@
 #include "render_node/jobs/retention.h"
 
 #include <chrono>
+#include <queue>
+#include <string_view>
+#include <unordered_map>
 
 namespace diptych {
 namespace {
@@ -24,29 +27,54 @@ int64_t SweepFiles(JobStore& store, Files& files) {
 std::vector<std::string> Expired(const std::vector<EndedJob>& newest_first, const RetentionRules& rules,
                                  int64_t now_unix_ms) {
   std::vector<std::string> expired;
-  int64_t jobs = 0, bytes = 0;
+  std::unordered_map<std::string_view, std::vector<const EndedJob*>> hosts;  // the oldest last
   for (const EndedJob& job : newest_first) {
-    const bool too_old = rules.age_ms > 0 && now_unix_ms - job.finished_unix_ms > rules.age_ms;
-    const bool too_many = rules.jobs > 0 && jobs + 1 > rules.jobs;
-    const bool too_large = rules.picture_bytes > 0 && bytes + job.picture_bytes > rules.picture_bytes;
-    if (too_old || too_many || too_large) {
+    if (rules.age_ms > 0 && now_unix_ms - job.finished_unix_ms > rules.age_ms) {
       expired.push_back(job.id);
-      // What is older than one that found no room goes too: "the newest that fit" is easier to foretell.
-      if (too_large) bytes = rules.picture_bytes;
     } else {
-      ++jobs;
-      bytes += job.picture_bytes;
+      hosts[job.host].push_back(&job);
     }
   }
+  // What a job counts: one, or its bytes.
+  const auto keep_within = [&](int64_t limit, const auto& count) {
+    if (limit <= 0) return;
+    struct Part {
+      int64_t has = 0;
+      std::vector<const EndedJob*>* jobs = nullptr;
+      bool operator<(const Part& other) const { return has < other.has; }
+    };
+    std::priority_queue<Part> parts;  // the largest first
+    int64_t all = 0;
+    for (auto& [host, jobs] : hosts) {
+      Part part{0, &jobs};
+      for (const EndedJob* job : jobs) part.has += count(*job);
+      all += part.has;
+      if (!jobs.empty()) parts.push(part);
+    }
+    while (all > limit) {
+      Part part = parts.top();
+      parts.pop();
+      const EndedJob& oldest = *part.jobs->back();
+      part.jobs->pop_back();
+      part.has -= count(oldest);
+      all -= count(oldest);
+      expired.push_back(oldest.id);
+      if (!part.jobs->empty()) parts.push(part);
+    }
+  };
+  keep_within(rules.jobs, [](const EndedJob&) { return int64_t{1}; });
+  keep_within(rules.bytes, [](const EndedJob& job) { return job.picture_bytes + job.spec_bytes; });
   return expired;
 }
 
 Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, const RetentionRules& rules,
             int64_t now_unix_ms, const std::function<bool()>& stopping) {
   Swept swept;
-  if (rules.age_ms > 0 || rules.jobs > 0 || rules.picture_bytes > 0) {
+  if (rules.age_ms > 0 || rules.jobs > 0 || rules.bytes > 0) {
     for (const std::string& id : Expired(store.Ended(), rules, now_unix_ms)) {
       if (stopping()) break;  // the next life goes on
+      swept.more = swept.jobs >= kForgottenInOneGo;
+      if (swept.more) break;
       swept.jobs += store.Delete(id) ? 1 : 0;
     }
     if (swept.jobs > 0) store.Sync();

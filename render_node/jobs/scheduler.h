@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "render_node/jobs/job.h"
@@ -59,30 +60,25 @@ class Scheduler {
   virtual std::vector<std::string> NotStored() const = 0;
 };
 
-// Round-robin over clients; within a client first what was begun and interrupted, then by priority, then by age. A
-// client takes its place at the end of the round when its first job comes and after each job taken, so everybody waits
-// for at most one job of everybody else. Nobody gains by priority against another client. A client that may not begin a
-// job now keeps its turn. O(log n) but for Take, which passes over clients that may not begin one, and Ahead, which
-// looks at each client and at the jobs of its own client.
-class FairScheduler final : public Scheduler {
+// The waiting jobs of one host. Round-robin over its clients; within a client first what was begun and interrupted,
+// then by priority, then by age. A client takes its place at the end of the round when its first job comes and after
+// each job taken. Not thread-safe.
+class ClientRound {
  public:
-  // `in_work_limit`: jobs of one client in work at a time; 0: no limit.
-  explicit FairScheduler(int64_t in_work_limit = 0) : in_work_limit_(in_work_limit) {}
-  FairScheduler(const FairScheduler&) = delete;  // it points into itself
-  FairScheduler& operator=(const FairScheduler&) = delete;
+  ClientRound() = default;
+  ClientRound(const ClientRound&) = delete;  // it points into itself
+  ClientRound& operator=(const ClientRound&) = delete;
 
-  void Add(const QueuedJob& job) override;
-  std::optional<QueuedJob> Take(bool stored_only = false, const ClientChoice& of_client = {}) override;
-  void Finished(const std::string& client) override;
-  void MarkStored(const std::string& id) override;
-  bool Remove(const std::string& id) override;
-  bool Contains(const std::string& id) const override { return place_of_job_.contains(id); }
-  const QueuedJob* Find(const std::string& id) const override;
-  Sooner Ahead(const std::string& id) const override;
-  int64_t size() const override { return static_cast<int64_t>(place_of_job_.size()); }
-  int64_t waiting_of(const std::string& client) const override;
-  std::vector<int64_t> waiting_per_client() const override;
-  std::vector<std::string> NotStored() const override;
+  void Add(const QueuedJob& job);
+  std::optional<QueuedJob> Take(bool stored_only, const Scheduler::ClientChoice& of_client);
+  void MarkStored(const std::string& id);
+  void Remove(const std::string& id);  // one that is here
+  const QueuedJob* Find(const std::string& id) const;
+  Scheduler::Sooner Ahead(const std::string& id) const;
+  // The first `most` jobs that would be taken if no other came, as those of another client than the asking one.
+  Scheduler::Sooner First(int64_t most) const;
+  int64_t size() const { return static_cast<int64_t>(place_of_job_.size()); }
+  void NotStored(std::vector<std::string>& ids) const;  // appends
 
  private:
   struct Order {
@@ -103,12 +99,51 @@ class FairScheduler final : public Scheduler {
     Jobs::iterator job;
   };
 
-  bool MayBegin(const std::string& client) const;
-
-  const int64_t in_work_limit_;
   Round round_;  // the front is served next
   std::map<std::string, Round::iterator> turn_of_client_;
   std::unordered_map<std::string, Place> place_of_job_;
+};
+
+// Round-robin over hosts, and in each over its clients (ClientRound), so everybody waits for at most one job of every
+// other host, whatever names that gives, and of every other client of the own host. Nobody gains by priority against
+// another client. Who may not begin a job now keeps the turn. O(log n) but for Take, which passes over those who may
+// not begin one, and Ahead, which looks at the jobs before. Jobs of which no host is known are of one of their own.
+class FairScheduler final : public Scheduler {
+ public:
+  // `in_work_limit`: jobs of one client in work at a time; 0: no limit.
+  explicit FairScheduler(int64_t in_work_limit = 0) : in_work_limit_(in_work_limit) {}
+  FairScheduler(const FairScheduler&) = delete;  // it points into itself
+  FairScheduler& operator=(const FairScheduler&) = delete;
+
+  void Add(const QueuedJob& job) override;
+  std::optional<QueuedJob> Take(bool stored_only = false, const ClientChoice& of_client = {}) override;
+  void Finished(const std::string& client) override;
+  void MarkStored(const std::string& id) override;
+  bool Remove(const std::string& id) override;
+  bool Contains(const std::string& id) const override { return host_of_job_.contains(id); }
+  const QueuedJob* Find(const std::string& id) const override;
+  Sooner Ahead(const std::string& id) const override;
+  int64_t size() const override { return static_cast<int64_t>(host_of_job_.size()); }
+  int64_t waiting_of(const std::string& client) const override;
+  std::vector<int64_t> waiting_per_client() const override;
+  std::vector<std::string> NotStored() const override;
+
+ private:
+  struct Host {
+    explicit Host(std::string its_name) : name(std::move(its_name)) {}
+    const std::string name;
+    ClientRound clients;  // never empty
+  };
+  using Hosts = std::list<Host>;
+
+  bool MayBegin(const std::string& client) const;
+  void Forget(Hosts::iterator host, const QueuedJob& job);  // that is in its round no more
+
+  const int64_t in_work_limit_;
+  Hosts hosts_;  // the front is served next
+  std::map<std::string, Hosts::iterator> host_of_name_;
+  std::unordered_map<std::string, Hosts::iterator> host_of_job_;
+  std::map<std::string, int64_t> waiting_;  // by client; never 0
   std::map<std::string, int64_t> in_work_;  // by client; never 0
 };
 

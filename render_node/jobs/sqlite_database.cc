@@ -105,6 +105,10 @@ void SqliteStatement::Bind(int index, int64_t value) {
   if (sqlite3_bind_int64(handle_, index, value) != SQLITE_OK) database_.Fail("cannot take a number");
 }
 
+void SqliteStatement::Bind(int index, double value) {
+  if (sqlite3_bind_double(handle_, index, value) != SQLITE_OK) database_.Fail("cannot take a number");
+}
+
 void SqliteStatement::Bind(int index, std::string_view value) {
   if (sqlite3_bind_text64(handle_, index, value.data(), value.size(), SQLITE_STATIC, SQLITE_UTF8) != SQLITE_OK) {
     database_.Fail("cannot take a text");
@@ -123,6 +127,8 @@ SqliteQuery::~SqliteQuery() {
 }
 
 int64_t SqliteQuery::Integer(int column) const { return sqlite3_column_int64(statement_.handle_, column); }
+
+double SqliteQuery::Real(int column) const { return sqlite3_column_double(statement_.handle_, column); }
 
 std::string SqliteQuery::Text(int column) const {
   const unsigned char* text = sqlite3_column_text(statement_.handle_, column);

@@ -51,6 +51,7 @@ class SqliteStatement {
  private:
   friend class SqliteQuery;
   void Bind(int index, int64_t value);
+  void Bind(int index, double value);
   void Bind(int index, std::string_view value);
   bool Step();
 
@@ -71,6 +72,7 @@ class SqliteQuery {
 
   // The next parameter.
   void Bind(int64_t value) { statement_.Bind(++bound_, value); }
+  void Bind(double value) { statement_.Bind(++bound_, value); }
   void Bind(std::string_view value) { statement_.Bind(++bound_, value); }
 
   // True while there is a row to read.
@@ -82,6 +84,7 @@ class SqliteQuery {
 
   // Columns of the present row, from 0.
   int64_t Integer(int column) const;
+  double Real(int column) const;
   std::string Text(int column) const;
 
  private:

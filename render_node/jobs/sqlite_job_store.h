@@ -31,7 +31,8 @@ class SqliteJobStore final : public JobStore {
   // What was found wrong when it was opened and did not keep it from opening; empty: nothing.
   const std::string& warning() const { return warning_; }
 
-  AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms) override;
+  AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms,
+                     const std::string& host = "") override;
   std::optional<std::string> FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) override;
   std::optional<Job> Get(const std::string& id) override;
   std::vector<Job> List(const JobFilter& filter) override;
@@ -50,6 +51,20 @@ class SqliteJobStore final : public JobStore {
  private:
   struct Sql;
 
+  // Some of the ids that a list looks at, newest first.
+  struct IdBlock {
+    std::vector<std::string> ids;
+    std::string looked_until;  // the next block begins below it
+    bool is_last = true;
+  };
+
+  AcceptedJob Insert(const JobSpec& spec, const std::string& positive, const std::string& negative,
+                     int64_t upload_bytes, int64_t now_unix_ms, const std::string& host);
+  void RemoveUploads(const std::vector<std::string>& hashes) noexcept;
+  void End(const JobLease& lease, JobState from, JobState to, const JobProgress& progress);
+  [[noreturn]] void RefuseTransition(const JobLease& lease, JobState from);
+  std::vector<Job> Search(const JobFilter& filter);
+  IdBlock NextIds(const JobFilter& filter, const std::string& before, const std::string& least);
   std::optional<std::string> FindKey(const JobSpec& spec, const std::string& spec_json, const std::string& positive,
                                      const std::string& negative);
 

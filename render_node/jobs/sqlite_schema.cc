@@ -1,8 +1,12 @@
 #include "render_node/jobs/sqlite_schema.h"
 
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "common/digest/sha256.h"
 #include "common/error/error.h"
+#include "render_node/jobs/job_json.h"
 
 namespace diptych {
 namespace {
@@ -66,7 +70,56 @@ void AddPause(SqliteDatabase& database) {
   database.Execute("CREATE TABLE pause (paused_by TEXT NOT NULL, since_ms BIGINT NOT NULL)");
 }
 
-constexpr Migration kMigrations[] = {CreateVersion1, AddPromptFits, AddLeases, AddPause};
+// Where jobs come from and what they take of the disk; what the queue must know of a waiting job without reading its
+// prompts. Specifications with long prompts are in a table of their own, and their jobs have them shortened: whoever
+// goes through many jobs reads short rows. spec_sha256 is that of the whole one, empty where it was never shortened.
+void AddHosts(SqliteDatabase& database) {
+  database.Execute(R"sql(
+    CREATE TABLE long_spec (id TEXT PRIMARY KEY NOT NULL, spec TEXT NOT NULL);
+    ALTER TABLE job ADD COLUMN host TEXT NOT NULL DEFAULT '';
+    ALTER TABLE job ADD COLUMN spec_sha256 TEXT NOT NULL DEFAULT '';
+    ALTER TABLE job ADD COLUMN spec_bytes BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN upload_bytes BIGINT NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN work DOUBLE PRECISION NOT NULL DEFAULT 1;
+    ALTER TABLE job ADD COLUMN encode_work DOUBLE PRECISION NOT NULL DEFAULT 0;
+    UPDATE job SET spec_bytes = length(CAST(spec AS BLOB));
+    DROP INDEX job_by_end;
+    CREATE INDEX job_by_end ON job (finished_ms, id, state, picture_bytes, host, spec_bytes) WHERE finished_ms > 0;
+    DROP INDEX job_by_conditioning;
+    DROP INDEX job_by_negative;
+    CREATE INDEX job_by_conditioning ON job (conditioning) WHERE conditioning <> '' AND finished_ms = 0;
+    CREATE INDEX job_by_negative ON job (negative_conditioning) WHERE negative_conditioning <> '' AND finished_ms = 0;
+  )sql");
+  std::vector<std::string> ids;
+  {
+    SqliteStatement statement(database, "SELECT id FROM job WHERE finished_ms = 0 OR spec_bytes > ?");
+    SqliteQuery query(statement, int64_t{kShownPromptBytes});
+    while (query.Next()) ids.push_back(query.Text(0));
+  }
+  SqliteStatement get(database, "SELECT spec FROM job WHERE id = ?");
+  SqliteStatement keep(database, "INSERT INTO long_spec (id, spec) VALUES (?, ?)");
+  SqliteStatement change(database, "UPDATE job SET spec = ?, spec_sha256 = ?, work = ?, encode_work = ? WHERE id = ?");
+  for (const std::string& id : ids) {
+    std::string whole;
+    {
+      SqliteQuery query(get, id);
+      if (query.Next()) whole = query.Text(0);
+    }
+    try {
+      const JobSpec spec = SpecFromJson(whole);
+      const std::optional<std::string> shortened = ShortenedJson(spec);
+      if (shortened) SqliteQuery(keep, id, whole).Run();
+      SqliteQuery(change, shortened ? *shortened : whole,
+                  shortened ? Sha256Hex(whole.data(), whole.size()) : std::string(), WorkOf(spec), EncodeWorkOf(spec),
+                  id)
+          .Run();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kDataLoss) throw;  // a damaged job stays as it is
+    }
+  }
+}
+
+constexpr Migration kMigrations[] = {CreateVersion1, AddPromptFits, AddLeases, AddPause, AddHosts};
 
 bool IsEmpty(SqliteDatabase& database) { return database.Integer("SELECT count(*) FROM sqlite_master") == 0; }
 

@@ -30,6 +30,16 @@ Conditioning Parse(std::vector<uint8_t> file) {
 
 }  // namespace
 
+HeldUpload::HeldUpload(ConditioningFiles& files, std::string hash) : files_(files), hash_(std::move(hash)) {
+  const std::lock_guard lock(files_.holding_);
+  files_.held_.insert(hash_);
+}
+
+HeldUpload::~HeldUpload() {
+  const std::lock_guard lock(files_.holding_);
+  files_.held_.erase(files_.held_.find(hash_));
+}
+
 ConditioningFiles::ConditioningFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
 std::string ConditioningFiles::Save(const Conditioning& conditioning) {
@@ -66,6 +76,12 @@ Conditioning ConditioningFiles::Load(const std::string& hash) const {
   } catch (const std::exception& error) {
     throw lost(error);
   }
+}
+
+bool ConditioningFiles::RemoveUnlessHeld(const std::string& hash, const std::function<bool()>& is_needed) {
+  const std::lock_guard lock(holding_);
+  if (held_.contains(hash) || is_needed()) return false;
+  return std::filesystem::remove(folder_ / hash);
 }
 
 bool ConditioningFiles::RemoveOlderThan(const std::string& hash, std::chrono::minutes age) {

@@ -4,8 +4,10 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,21 @@ namespace diptych {
 struct UploadedConditioning {
   std::optional<Conditioning> positive;
   std::optional<Conditioning> negative;
+};
+
+class ConditioningFiles;
+
+// A file that RemoveUnlessHeld leaves alone as long as this lives.
+class HeldUpload {
+ public:
+  HeldUpload(ConditioningFiles& files, std::string hash);
+  ~HeldUpload();
+  HeldUpload(const HeldUpload&) = delete;
+  HeldUpload& operator=(const HeldUpload&) = delete;
+
+ private:
+  ConditioningFiles& files_;
+  const std::string hash_;
 };
 
 // Thread-safe.
@@ -32,6 +49,10 @@ class ConditioningFiles {
   // when it cannot be read now.
   Conditioning Load(const std::string& hash) const;
 
+  // Removes the file at once, unless somebody holds it or `is_needed` says so, which is asked while nobody can begin to
+  // hold it. False when it stays or there is none.
+  bool RemoveUnlessHeld(const std::string& hash, const std::function<bool()>& is_needed);
+
   // False when there is none that was saved longer ago.
   bool RemoveOlderThan(const std::string& hash, std::chrono::minutes age);
 
@@ -39,8 +60,12 @@ class ConditioningFiles {
   std::vector<std::string> NamesOlderThan(std::chrono::minutes age) const;
 
  private:
+  friend class HeldUpload;
+
   const std::filesystem::path folder_;
   std::mutex sweeping_;  // between a look at a file's age and what follows from it
+  std::mutex holding_;   // guards held_
+  std::multiset<std::string> held_;
 };
 
 }  // namespace diptych

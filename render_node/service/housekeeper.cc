@@ -39,6 +39,7 @@ void Housekeeper::Work() {
       }
       const Swept swept = Sweep(parts_.store, parts_.pictures, parts_.conditioning, rules, parts_.clock.UnixMs(),
                                 [&] { return parts_.queue.stopping(); });
+      if (swept.more) next_sweep_ms = parts_.clock.SteadyMs();
       if (parts_.swept && swept.jobs + swept.files > 0) parts_.swept(swept);
       if (parts_.picture_bytes) parts_.picture_bytes(parts_.pictures.Bytes());
     });

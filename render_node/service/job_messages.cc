@@ -100,6 +100,7 @@ v1::Job ToProto(const Job& job) {
   if (job.picture != job.id) message.set_picture_sha256(job.picture);
   message.set_picture_bytes(job.picture_bytes);
   message.set_detail(job.detail);
+  message.set_prompts_shortened(job.prompts_shortened);
   if (job.state == JobState::kDecoding && job.tiles > 0) {
     message.mutable_decoding()->set_tiles_done(job.tiles_done);
     message.mutable_decoding()->set_tiles(job.tiles);

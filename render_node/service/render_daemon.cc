@@ -314,6 +314,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
        .conditioning_store = [&] { return ToStatus(conditioning.stats()); },
        .state_folder = [&] { return ToStatus(folder.health()); },
+       .check_room = [&] { folder.CheckRoom(config.min_free_bytes); },
        .log_prompts = config.log_prompts,
        .refused = [&](const absl::Status& why) { metrics.Refused(why); }});
   if (endpoint) {

@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kMiB = 1 << 20;
+constexpr int64_t kMB = 1'000'000;
 
 absl::Status Named(const char* flag, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
@@ -104,6 +105,8 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   config.conditioning_disk = settings.Get(options::kRenderConditioningDisk) * kMiB;
   config.limits.waiting = settings.Get(options::kRenderQueueLimit);
   config.limits.client_waiting = settings.Get(options::kRenderClientQueueLimit);
+  config.limits.host_jobs = settings.Get(options::kRenderHostQueueLimit);
+  config.limits.host_bytes = settings.Get(options::kRenderHostQueueMegabytes) * kMB;
   config.allowed = {.pixels = settings.Get(options::kRenderMaxPixels),
                     .steps = static_cast<int32_t>(settings.Get(options::kRenderMaxSteps)),
                     .prompt_tokens = settings.Get(options::kRenderMaxPromptTokens)};
@@ -118,7 +121,8 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   config.preview_every = static_cast<int32_t>(settings.Get(options::kRenderPreviewEvery));
   config.retention.age_ms = static_cast<int64_t>(settings.Get(options::kRenderKeepDays) * 24 * 3600 * 1000);
   config.retention.jobs = settings.Get(options::kRenderKeepJobs);
-  config.retention.picture_bytes = settings.Get(options::kRenderKeepMegabytes) * 1'000'000;
+  config.retention.bytes = settings.Get(options::kRenderKeepMegabytes) * kMB;
+  config.min_free_bytes = settings.Get(options::kRenderMinFreeMegabytes) * kMB;
   config.stop_timeout = Milliseconds(settings.Get(options::kRenderStopTimeout));
   config.use_custom_scheduler = settings.Get(options::kUseCustomScheduler);
   config.default_shift = settings.Get(options::kShift);

@@ -40,6 +40,7 @@ struct RenderDaemonConfig {
   int64_t batch = 1;              // jobs that may be painted together; limits.encode_ahead is at least as many
   int32_t preview_every = 1;      // steps; 0: never
   RetentionRules retention;
+  int64_t min_free_bytes = 0;                      // of the state folder's disk, that no new job takes; 0: none
   std::chrono::milliseconds stop_timeout{10'000};  // for the step under way
   std::optional<double> default_shift;             // in place of the checkpoint's own
   bool use_custom_scheduler = false;               // asked for, to no effect; the log says so

@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kLookInterval(50);
 constexpr std::chrono::milliseconds kPlaceInterval(1000);  // at most so often a waiting job's watcher learns its place
 
 // A page of jobs stays well below the 4 MiB that a gRPC client takes by default.
-constexpr size_t kMaxListBytes = size_t{3} << 20;
+constexpr int64_t kMaxListBytes = int64_t{3} << 20;
 
 absl::Status ClientHasLeft() { return absl::CancelledError("the client has left"); }
 
@@ -230,6 +230,7 @@ grpc::Status RenderService::Submit(grpc::ServerContext* context, grpc::ServerRea
 
 absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::ServerContext* context,
                                    grpc::ServerReader<v1::SubmitRequest>* reader, v1::SubmitResponse* response) const {
+  if (parts.check_room) parts.check_room();
   SubmissionReader submission(parts.facts, parts.prompt_byte_limit, parts.limits);
   v1::SubmitRequest request;
   while (reader->Read(&request)) {
@@ -238,11 +239,13 @@ absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::Server
   if (context->IsCancelled()) return ClientHasLeft();
   const absl::StatusOr<ValidSubmission> valid = submission.Finish();
   if (!valid.ok()) return valid.status();
+  if (parts.check_room && valid->uploaded.positive) parts.check_room();
   JobSpec spec = valid->spec;
-  if (spec.client.empty()) spec.client = HostOfPeer(context->peer());
+  const std::string host = HostOfPeer(context->peer());
+  if (spec.client.empty()) spec.client = host;
   const bool stored =
       !valid->uploaded.positive && parts.source != nullptr && IsStored(*parts.source, spec, parts.facts);
-  const absl::StatusOr<SubmittedJob> job = parts.queue->Submit(spec, valid->uploaded, stored);
+  const absl::StatusOr<SubmittedJob> job = parts.queue->Submit(spec, valid->uploaded, stored, NetworkOfHost(host));
   if (!job.ok()) {
     if (const auto retry = job.status().GetPayload(kRetryAfterPayload)) {
       context->AddTrailingMetadata("retry-after-ms", std::string(*retry));
@@ -350,16 +353,24 @@ grpc::Status RenderService::Get(grpc::ServerContext*, const v1::GetRequest* requ
   });
 }
 
-grpc::Status RenderService::List(grpc::ServerContext*, const v1::ListRequest* request, v1::ListResponse* response) {
+grpc::Status RenderService::List(grpc::ServerContext* context, const v1::ListRequest* request,
+                                 v1::ListResponse* response) {
   return Answer("List", [&](const RenderServiceParts& parts) -> absl::Status {
-    const absl::StatusOr<JobFilter> filter = FilterOf(*request);
+    const std::optional<CallShares::Place> place = lists_.Take(NetworkOfHost(HostOfPeer(context->peer())));
+    if (!place) {
+      context->AddTrailingMetadata("retry-after-ms", "1000");
+      return absl::ResourceExhaustedError("others are listing jobs, as many as may at a time; try again in 1 s");
+    }
+    absl::StatusOr<JobFilter> filter = FilterOf(*request);
     if (!filter.ok()) return filter.status();
+    filter->bytes = kMaxListBytes;
+    filter->abandoned = [context] { return context->IsCancelled(); };
     const absl::StatusOr<std::vector<Job>> jobs = parts.queue->List(*filter);
     if (!jobs.ok()) return jobs.status();
-    size_t bytes = 0;
+    int64_t bytes = 0;
     for (const Job& job : *jobs) {
       v1::Job message = ToProto(job);
-      bytes += message.ByteSizeLong();
+      bytes += static_cast<int64_t>(message.ByteSizeLong());
       if (bytes > kMaxListBytes && response->jobs_size() > 0) break;  // the next page goes on from here
       *response->add_jobs() = std::move(message);
     }

@@ -18,6 +18,7 @@
 #include "render_node/jobs/operator_limits.h"
 #include "render_node/jobs/picture_store.h"
 #include "render_node/pipeline/picture_renderer.h"
+#include "render_node/service/call_shares.h"
 
 namespace diptych {
 
@@ -33,7 +34,9 @@ struct RenderServiceParts {
       encoders;  // may take as long as an encoder needs to answer; thread-safe
   std::function<v1::ConditioningStoreStatus()> conditioning_store;  // empty: there is none; thread-safe
   std::function<v1::StateFolderStatus()> state_folder;              // empty: there is none; thread-safe
-  bool log_prompts = false;                                         // in full; otherwise only their length
+  std::function<void()>
+      check_room;            // throws when no new job may be taken for lack of disk; empty: there is always room
+  bool log_prompts = false;  // in full; otherwise only their length
   std::function<void(const absl::Status&)>
       refused;  // why Submit took no job; may be empty; thread-safe, must not throw
 };
@@ -73,6 +76,7 @@ class RenderService final : public v1::Renderer::Service {
   void LogAccepted(const RenderServiceParts& parts, const SubmittedJob& job, const JobSpec& spec, bool uploaded) const;
 
   const Logger log_;
+  CallShares lists_;
   std::optional<RenderServiceParts> parts_;  // set before open_, never changed after
   std::atomic<bool> open_ = false;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "render_node/jobs/job_json.h"
 #include "render_node/jobs/sqlite_database.h"
 #include "render_node/jobs/sqlite_schema.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
@@ -36,6 +37,39 @@ TEST_F(DamagedJobStoreTest, BringsAStoreOfVersion2UpToDate) {
   EXPECT_EQ(job->picture, job->id) << "its picture was named by its id";
   EXPECT_EQ(job->spec.idempotency_key, "");
   EXPECT_GT(job->sequence, 0) << "0 tells a watcher that there is no state yet";
+}
+
+// The version before hosts were known and long prompts had a table of their own.
+TEST_F(DamagedJobStoreTest, BringsAStoreOfVersion4UpToDateWithItsLongPrompts) {
+  Close();
+  std::filesystem::remove_all(DatabasePath().parent_path());
+  folder_ = std::make_unique<StateFolder>(DatabasePath().parent_path());
+  JobSpec brief = SpecOf("a cat", "ada"), lengthy = SpecOf(std::string(100'000, 'a'), "bob");
+  lengthy.idempotency_key = "k1";
+  {
+    SqliteDatabase old(DatabasePath());
+    Migrate(old, JobStoreMigrations().first(4));
+    SqliteStatement insert(old,
+                           "INSERT INTO job (id, state, client, priority, attempt, step, accepted_ms, finished_ms, "
+                           "error_code, error, detail, conditioning, negative_conditioning, spec, timings, "
+                           "idempotency_key) VALUES (?, ?, ?, 0, 0, 0, 5, ?, '', '', '', '', '', ?, '{}', ?)");
+    SqliteQuery(insert, "01ARYZ6S410000000000000001", "queued", "ada", int64_t{0}, SpecToJson(brief), "").Run();
+    SqliteQuery(insert, "01ARYZ6S410000000000000002", "done", "bob", int64_t{9}, SpecToJson(lengthy), "k1").Run();
+    SqliteQuery(insert, "01ARYZ6S410000000000000003", "queued", "eve", int64_t{0}, "{damaged", "").Run();
+  }
+  store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(1));
+  EXPECT_EQ(store_->Get("01ARYZ6S410000000000000001")->spec, brief);
+  EXPECT_EQ(store_->Get("01ARYZ6S410000000000000002")->spec, lengthy);
+  EXPECT_EQ(store_->Accept(lengthy, {}, kNow).id, "01ARYZ6S410000000000000002");
+  const std::vector<Job> jobs = store_->List({});
+  ASSERT_EQ(jobs.size(), 3u);
+  EXPECT_EQ(jobs[1].spec.prompt->user.size(), kShownPromptBytes);
+  const std::vector<QueuedJob> queued = store_->Queued();
+  ASSERT_EQ(queued.size(), 2u);
+  EXPECT_EQ(queued[0].work, WorkOf(brief));
+  EXPECT_EQ(queued[0].encode_work, EncodeWorkOf(brief));
+  EXPECT_EQ(queued[0].host, "");
+  EXPECT_EQ(store_->Ended().size(), 1u);
 }
 
 TEST_F(DamagedJobStoreTest, RefusesAStoreOfANewerVersionAndNamesBoth) {

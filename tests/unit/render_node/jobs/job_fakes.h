@@ -105,8 +105,9 @@ class FakeRenderer final : public PictureRenderer {
 class FillableStore final : public JobStore {
  public:
   explicit FillableStore(JobStore& store) : store_(store) {}
-  AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now) override {
-    return store_.Accept(spec, uploaded, now);
+  AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now,
+                     const std::string& host = "") override {
+    return store_.Accept(spec, uploaded, now, host);
   }
   std::optional<std::string> FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) override {
     return store_.FindAccepted(spec, uploaded);

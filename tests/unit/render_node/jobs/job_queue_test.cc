@@ -147,6 +147,48 @@ TEST_F(JobQueueTest, GivesARepeatedSubmissionItsJobAlsoWhenTheQueueIsFull) {
   EXPECT_TRUE(absl::IsResourceExhausted(queue_->Submit(spec, {}).status()));
 }
 
+TEST_F(JobQueueTest, CountsTheJobsOfAHostWhateverNamesItGives) {
+  FairScheduler scheduler;
+  JobQueue queue(*store_, scheduler, clock_, {.waiting = 100, .host_jobs = 3, .encode_ahead = 100});
+  const auto submit = [&](const std::string& client, const char* host) {
+    return queue.Submit(SpecOf("a cat", client), {}, false, host);
+  };
+  std::string first = submit("name 0", "10.0.0.7")->id;
+  for (const char* name : {"name 1", "name 2"}) ASSERT_TRUE(submit(name, "10.0.0.7").ok());
+  for (int i = 3; i < 50; ++i) {
+    const absl::Status refused = submit("name " + std::to_string(i), "10.0.0.7").status();
+    ASSERT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+    EXPECT_TRUE(Says(std::string(refused.message()), "host 10.0.0.7 has 3 unfinished jobs, the limit for one is 3"))
+        << refused;
+    EXPECT_EQ(refused.GetPayload(kLimitPayload), absl::Cord("host"));
+  }
+  EXPECT_TRUE(submit("name 0", "10.0.0.8").ok()) << "another host has its own share";
+  Claim(queue);
+  EXPECT_FALSE(submit("name 3", "10.0.0.7").ok()) << "a job in work is not finished";
+  ASSERT_TRUE(queue.Cancel(first).ok());
+  EXPECT_TRUE(submit("name 3", "10.0.0.7").ok());
+  EXPECT_FALSE(submit("name 4", "10.0.0.7").ok());
+}
+
+TEST_F(JobQueueTest, CountsTheBytesOfAHostOverTheDaemonsLives) {
+  const QueueLimits limits{.waiting = 100, .host_bytes = 1000, .encode_ahead = 100};
+  std::string id;
+  {
+    FairScheduler scheduler;
+    JobQueue queue(*store_, scheduler, clock_, limits);
+    id = queue.Submit(SpecOf(std::string(600, 'x'), "ada"), {}, false, "10.0.0.7")->id;
+    const absl::Status refused = queue.Submit(SpecOf(std::string(600, 'x'), "bob"), {}, false, "10.0.0.7").status();
+    EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+    EXPECT_TRUE(queue.Submit(SpecOf("a cat", "bob"), {}, false, "10.0.0.7").ok());
+  }
+  FairScheduler scheduler;
+  JobQueue queue(*store_, scheduler, clock_, limits);
+  const absl::Status refused = queue.Submit(SpecOf(std::string(600, 'x'), "bob"), {}, false, "10.0.0.7").status();
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  ASSERT_TRUE(queue.Cancel(id).ok());
+  EXPECT_TRUE(queue.Submit(SpecOf(std::string(600, 'x'), "bob"), {}, false, "10.0.0.7").ok());
+}
+
 TEST_F(JobQueueTest, AKeyedSubmissionThatCannotBePromisedYetIsFoundByTheNextTry) {
   FillableStore broken(*store_);
   FairScheduler scheduler;

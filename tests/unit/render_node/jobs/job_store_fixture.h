@@ -58,8 +58,9 @@ class SqliteJobStoreTest : public testing::Test {
     SqliteDatabase database(DatabasePath());
     database.Execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(count) +
-        R"sql() INSERT INTO job SELECT printf('01ARYZ6S41%016d', i), 'queued', 'client' || (i % 9), 0, 0, 0, 0,
-                             0, '', '', '', '', '', '{"long_prompt_mode":"pool"}', '{}', '{}', '', 0, '', 0, 0, 0, 0 FROM n)sql");
+        R"sql() INSERT INTO job (id, state, client, priority, attempt, step, accepted_ms, finished_ms, error_code, error,
+                                 detail, conditioning, negative_conditioning, spec, timings, fits) SELECT printf('01ARYZ6S41%016d', i), 'queued', 'client' || (i % 9), 0, 0, 0, 0,
+                             0, '', '', '', '', '', '{"long_prompt_mode":"pool"}', '{}', '{}' FROM n)sql");
   }
 
   TemporaryFolder temporary_;

@@ -25,10 +25,21 @@ TEST(Retention, KeepsEverythingWithoutRules) { EXPECT_EQ(ExpiredBy({}), std::vec
 TEST(Retention, ForgetsByAgeCountAndBytes) {
   EXPECT_EQ(ExpiredBy({.age_ms = 200}), (std::vector<std::string>{"old"}));
   EXPECT_EQ(ExpiredBy({.age_ms = 199}), (std::vector<std::string>{"middle", "old"}));
-  EXPECT_EQ(ExpiredBy({.jobs = 2}), (std::vector<std::string>{"middle", "old"}));
-  EXPECT_EQ(ExpiredBy({.picture_bytes = 60}), (std::vector<std::string>{"old"}));
-  EXPECT_EQ(ExpiredBy({.picture_bytes = 59}), (std::vector<std::string>{"middle", "old"}));
-  EXPECT_EQ(ExpiredBy({.age_ms = 200, .jobs = 3, .picture_bytes = 10}), (std::vector<std::string>{"middle", "old"}));
+  EXPECT_EQ(ExpiredBy({.jobs = 2}), (std::vector<std::string>{"old", "middle"}));
+  EXPECT_EQ(ExpiredBy({.bytes = 60}), (std::vector<std::string>{"old"}));
+  EXPECT_EQ(ExpiredBy({.bytes = 59}), (std::vector<std::string>{"old", "middle"}));
+  EXPECT_EQ(ExpiredBy({.age_ms = 200, .jobs = 3, .bytes = 10}), (std::vector<std::string>{"old", "middle"}));
+}
+
+TEST(Retention, ForgetsTheJobsOfTheHostThatHasMost) {
+  std::vector<EndedJob> jobs = {{"honest new", 900, 100, "10.0.0.1", 1}};
+  for (int i = 0; i < 6; ++i) jobs.push_back({"flood " + std::to_string(i), 800 - i, 0, "10.0.0.2", 50});
+  jobs.push_back({"honest old", 1, 90, "10.0.0.1", 1});
+  EXPECT_EQ(Expired(jobs, {.jobs = 5}, 1000), (std::vector<std::string>{"flood 5", "flood 4", "flood 3"}))
+      << "the honest one's are older and stay";
+  EXPECT_EQ(Expired(jobs, {.bytes = 392}, 1000), (std::vector<std::string>{"flood 5", "flood 4"}));
+  EXPECT_EQ(Expired(jobs, {.jobs = 4, .bytes = 201}, 1000),
+            (std::vector<std::string>{"flood 5", "flood 4", "flood 3", "flood 2", "honest old"}));
 }
 
 TEST(ClockTrust, TellsNoAgesForADayAfterTheClockWasSetForward) {
@@ -85,13 +96,12 @@ TEST_F(SweepTest, RemovesTheFilesOfForgottenJobsThatNoOtherNeeds) {
   MakeAllFilesOld();
   const Swept swept = Sweep(store_, pictures_, conditioning_, {.age_ms = 200}, 1000);
   EXPECT_EQ(swept.jobs, 2);
-  EXPECT_EQ(swept.files, 2) << "picture and upload of the other";
+  EXPECT_EQ(swept.files, 1) << "picture of the other; uploads went when the jobs had ended";
   EXPECT_FALSE(store_.Get(old).has_value());
   EXPECT_FALSE(store_.Get(also_old).has_value());
   EXPECT_EQ(pictures_.Load(store_.Get(kept)->picture).size(), 4u);
-  EXPECT_TRUE(store_.LoadConditioning(kept).positive.has_value());
   EXPECT_EQ(FilesIn(folder_.pictures()), 1);
-  EXPECT_EQ(FilesIn(folder_.conditioning()), 1);
+  EXPECT_EQ(FilesIn(folder_.conditioning()), 0);
 }
 
 TEST_F(SweepTest, SparesFilesWhoseRowMayStillCome) {

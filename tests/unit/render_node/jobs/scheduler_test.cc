@@ -117,28 +117,56 @@ TEST(FairScheduler, KeepsTheTurnOfAClientThatMayNotBeginNow) {
   EXPECT_EQ(Drain(scheduler), "a2 b3");
 }
 
+// Of one host, and of several that share their clients' names.
 TEST(FairScheduler, ForetellsHowManyComeFirst) {
-  std::mt19937 random(5);
+  for (const unsigned hosts : {1u, 4u}) {
+    std::mt19937 random(5);
+    FairScheduler scheduler;
+    for (int i = 0; i < 200; ++i) {
+      const std::string id = std::to_string(1000 + i);
+      QueuedJob job{id, "client" + std::to_string(random() % 7), static_cast<int32_t>(random() % 3)};
+      job.work = 1 + static_cast<double>(random() % 10);
+      job.host = "host" + std::to_string(random() % hosts);
+      job.stored = random() % 2 == 0;
+      job.encode_work = 1 + static_cast<double>(random() % 10);
+      scheduler.Add(job);
+      if (random() % 4 == 0) scheduler.Take();
+    }
+    std::map<std::string, Scheduler::Sooner> foretold;
+    for (int i = 0; i < 200; ++i) foretold[std::to_string(1000 + i)] = scheduler.Ahead(std::to_string(1000 + i));
+    ASSERT_GT(scheduler.size(), 100);
+    Scheduler::Sooner taken;
+    while (const auto job = scheduler.Take()) {
+      EXPECT_EQ(foretold[job->id].jobs, taken.jobs) << job->id;
+      EXPECT_EQ(foretold[job->id].work, taken.work) << job->id;
+      EXPECT_EQ(foretold[job->id].encode_work, taken.encode_work) << job->id;
+      ++taken.jobs;
+      taken.work += job->work;
+      if (!job->stored) taken.encode_work += job->encode_work;
+    }
+    EXPECT_EQ(scheduler.Ahead("1000").jobs, 0);
+    EXPECT_EQ(scheduler.size(), 0);
+    EXPECT_TRUE(scheduler.waiting_per_client().empty());
+  }
+}
+
+TEST(FairScheduler, GivesAHostNoMoreTurnsForItsManyNames) {
   FairScheduler scheduler;
-  std::vector<std::string> ids;
-  for (int i = 0; i < 200; ++i) {
-    const std::string id = std::to_string(1000 + i);
-    QueuedJob job{id, "client" + std::to_string(random() % 7), static_cast<int32_t>(random() % 3)};
-    job.work = 1 + static_cast<double>(random() % 10);
+  const auto add = [&](const std::string& id, const std::string& client, const std::string& host) {
+    QueuedJob job{id, client, 0};
+    job.host = host;
     scheduler.Add(job);
-    if (random() % 4 == 0) scheduler.Take();
-  }
-  std::map<std::string, Scheduler::Sooner> foretold;
-  for (int i = 0; i < 200; ++i) foretold[std::to_string(1000 + i)] = scheduler.Ahead(std::to_string(1000 + i));
-  ASSERT_GT(scheduler.size(), 100);
-  Scheduler::Sooner taken;
-  while (const auto job = scheduler.Take()) {
-    EXPECT_EQ(foretold[job->id].jobs, taken.jobs) << job->id;
-    EXPECT_EQ(foretold[job->id].work, taken.work) << job->id;
-    ++taken.jobs;
-    taken.work += job->work;
-  }
-  EXPECT_EQ(scheduler.Ahead("1000").jobs, 0);
+  };
+  for (int i = 0; i < 1000; ++i) add("f" + std::to_string(i), "name " + std::to_string(i), "10.0.0.7");
+  add("a1", "ada", "10.0.0.8");
+  add("a2", "ada", "10.0.0.8");
+  add("b1", "bob", "10.0.0.8");
+  EXPECT_EQ(scheduler.Ahead("a1").jobs, 1);
+  EXPECT_EQ(scheduler.Ahead("a2").jobs, 5);
+  std::string order;
+  for (int i = 0; i < 7; ++i) order += scheduler.Take()->id + " ";
+  EXPECT_EQ(order, "f0 a1 f1 b1 f2 a2 f3 ");
+  EXPECT_EQ(scheduler.waiting_of("ada"), 0);
 }
 
 // Whoever waits sees every other client served at most once between two jobs of its own, and before its first.

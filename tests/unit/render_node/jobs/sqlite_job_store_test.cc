@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -14,6 +15,7 @@
 
 #include "common/conditioning/conditioning_hash.h"
 #include "gtest/gtest.h"
+#include "render_node/jobs/job_json.h"
 #include "render_node/jobs/sqlite_database.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
 #include "tests/unit/render_node/jobs/job_store_fixture.h"
@@ -35,9 +37,12 @@ TEST_F(SqliteJobStoreTest, GivesAnAcceptedJobBackAfterReopening) {
   EXPECT_EQ(job->spec, spec);
   EXPECT_EQ(job->accepted_unix_ms, kNow);
   EXPECT_EQ(job->attempt, 0);
-  EXPECT_EQ(store_->Queued(),
-            (std::vector<QueuedJob>{
-                {.id = id, .client = "ada", .priority = 3, .work = WorkOf(spec), .encode_work = EncodeWorkOf(spec)}}));
+  EXPECT_EQ(store_->Queued(), (std::vector<QueuedJob>{{.id = id,
+                                                       .client = "ada",
+                                                       .priority = 3,
+                                                       .work = WorkOf(spec),
+                                                       .encode_work = EncodeWorkOf(spec),
+                                                       .bytes = static_cast<int64_t>(SpecToJson(spec).size())}}));
 }
 
 TEST_F(SqliteJobStoreTest, LosesNothingWhenTheDaemonIsKilled) {
@@ -206,7 +211,8 @@ TEST_F(SqliteJobStoreTest, KeepsWhatALaterLifeNeeds) {
                                                        .begun = true,
                                                        .suspect = true,
                                                        .work = WorkOf(spec),
-                                                       .encode_work = EncodeWorkOf(spec)}}));
+                                                       .encode_work = EncodeWorkOf(spec),
+                                                       .bytes = static_cast<int64_t>(SpecToJson(spec).size())}}));
   EXPECT_EQ(store_->Get(id)->crashes, (JobCrashes{2, 4}));
   EXPECT_EQ(store_->Get(id)->sequence, 77);
   EXPECT_EQ(store_->Get(id)->spec.timeout_ms, 5000);
@@ -230,13 +236,16 @@ TEST_F(SqliteJobStoreTest, KnowsWhichFilesAJobStillNeeds) {
   const std::string positive = ConditioningHash(ConditioningOf(1)), negative = ConditioningHash(ConditioningOf(2));
   JobProgress progress;
   progress.picture = std::string(64, 'd');
+  progress.finished_unix_ms = kNow + 5;
+  const std::vector<std::string> names = {positive, negative, progress.picture, "stranger", ""};
   for (const auto& [from, to] : {std::pair(kQueued, kEncoding), std::pair(kEncoding, kReady),
                                  std::pair(kReady, kRendering), std::pair(kRendering, kDecoding)}) {
     store_->Transition({id}, from, to, {});
+    EXPECT_EQ(store_->Unreferenced(names), (std::vector<std::string>{progress.picture, "stranger", ""}));
   }
   store_->Transition({id}, kDecoding, kDone, progress);
-  const std::vector<std::string> names = {positive, negative, progress.picture, "stranger", ""};
-  EXPECT_EQ(store_->Unreferenced(names), (std::vector<std::string>{"stranger", ""}));
+  EXPECT_EQ(store_->Unreferenced(names), (std::vector<std::string>{positive, negative, "stranger", ""}))
+      << "rows that were uploaded are for the painter alone";
   store_->Delete(id);
   EXPECT_EQ(store_->Unreferenced(names), names);
 }
@@ -254,6 +263,171 @@ TEST_F(SqliteJobStoreTest, FindsJobsByTheirWordsAndTheirTime) {
   EXPECT_EQ(ids({.text = "%"}), std::vector<std::string>());
   EXPECT_EQ(ids({.accepted_from_ms = kNow + 1000}), (std::vector{dog}));
   EXPECT_EQ(ids({.accepted_before_ms = kNow + 1000}), (std::vector{cat}));
+}
+
+TEST_F(SqliteJobStoreTest, ListsShortenedPromptsAndGivesTheWholeOnesByName) {
+  JobSpec spec = SpecOf(std::string(kShownPromptBytes - 1, 'a') + "\xC3\xA9" + std::string(1'000'000, 'b'), "ada");
+  spec.negative = PromptOf("dogs");
+  spec.negative->system = std::string(2 * kShownPromptBytes, 'c');
+  spec.idempotency_key = "k1";
+  const std::string id = store_->Accept(spec, {}, kNow).id;
+  const std::string brief = store_->Accept(SpecOf("a cat"), {}, kNow).id;
+  Reopen();
+  EXPECT_EQ(store_->Get(id)->spec, spec);
+  EXPECT_FALSE(store_->Get(id)->prompts_shortened);
+  EXPECT_EQ(store_->Accept(spec, {}, kNow).id, id) << "the same specification, whatever the row holds of it";
+  JobSpec other = spec;
+  other.prompt->user += "b";
+  EXPECT_EQ(ErrorOf([&] { store_->Accept(other, {}, kNow); })->code(), ErrorCode::kFailedPrecondition);
+  const std::vector<Job> jobs = store_->List({});
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0].id, brief);
+  EXPECT_FALSE(jobs[0].prompts_shortened);
+  EXPECT_TRUE(jobs[1].prompts_shortened);
+  EXPECT_EQ(jobs[1].spec.prompt->user, std::string(kShownPromptBytes - 1, 'a')) << "no half character";
+  EXPECT_EQ(jobs[1].spec.negative->user, "dogs");
+  EXPECT_EQ(jobs[1].spec.negative->system, std::string(kShownPromptBytes - 4, 'c'));
+}
+
+TEST_F(SqliteJobStoreTest, KeepsNoLongPromptsOfWhatEndsWithoutAPicture) {
+  const JobSpec spec = SpecOf(std::string(100'000, 'a'));
+  for (const JobState state : {kFailed, kCancelled, kDone}) {
+    JobSpec own = spec;
+    own.idempotency_key = std::string(JobStateName(state));
+    const std::string id = store_->Accept(own, {}, kNow).id;
+    JobProgress progress;
+    progress.finished_unix_ms = kNow + 5;
+    if (state == kDone) {
+      for (const auto& [from, to] : {std::pair(kQueued, kEncoding), std::pair(kEncoding, kReady),
+                                     std::pair(kReady, kRendering), std::pair(kRendering, kDecoding)}) {
+        store_->Transition({id}, from, to, {});
+      }
+    }
+    store_->Transition({id}, state == kDone ? kDecoding : kQueued, state, progress);
+    const Job job = *store_->Get(id);
+    EXPECT_EQ(job.prompts_shortened, state != kDone);
+    EXPECT_EQ(job.spec.prompt->user.size(), state == kDone ? 100'000u : kShownPromptBytes);
+    EXPECT_EQ(store_->Accept(own, {}, kNow).id, id) << "its key is known all the same";
+    EXPECT_LT(store_->Ended()[0].spec_bytes, state == kDone ? 101'000 : 5'000);
+    store_->Delete(id);
+  }
+  Close();
+  EXPECT_EQ(SqliteDatabase(DatabasePath()).Integer("SELECT count(*) FROM long_spec"), 0);
+}
+
+TEST_F(SqliteJobStoreTest, RemovesUploadsWhenNoUnfinishedJobNeedsThem) {
+  const auto files = [&] { return std::distance(std::filesystem::directory_iterator(folder_->conditioning()), {}); };
+  JobProgress progress;
+  progress.finished_unix_ms = kNow + 5;
+  const std::string first = store_->Accept(SpecOf("a"), {ConditioningOf(1), ConditioningOf(2)}, kNow).id;
+  const std::string second = store_->Accept(SpecOf("b"), {ConditioningOf(1), {}}, kNow).id;
+  EXPECT_EQ(files(), 2);
+  store_->Transition({first}, kQueued, kCancelled, progress);
+  EXPECT_EQ(files(), 1) << "the second needs its own still";
+  EXPECT_EQ(store_->LoadConditioning(second).positive->bytes, ConditioningOf(1).bytes);
+  store_->Transition({second}, kQueued, kFailed, progress);
+  EXPECT_EQ(files(), 0);
+  JobSpec keyed = SpecOf("c");
+  keyed.idempotency_key = "k1";
+  const std::string id = store_->Accept(keyed, {ConditioningOf(3), {}}, kNow).id;
+  EXPECT_THROW(store_->Accept(keyed, {ConditioningOf(4), {}}, kNow), Error);
+  EXPECT_EQ(files(), 1) << "nothing stays of what was refused";
+  EXPECT_EQ(store_->LoadConditioning(id).positive->bytes, ConditioningOf(3).bytes);
+}
+
+// Uploads come and go with jobs that end and begin, all of the same rows: none may lose them.
+TEST_F(SqliteJobStoreTest, LeavesUploadsToThoseWhoComeWhileOthersEnd) {
+  std::vector<std::jthread> threads;
+  std::atomic<int> lost = 0;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 20; ++i) {
+        JobProgress progress;
+        progress.finished_unix_ms = kNow + 5;
+        const std::string id = store_->Accept(SpecOf("a"), {ConditioningOf(1), {}}, kNow).id;
+        if (ErrorOf([&] { store_->LoadConditioning(id); })) ++lost;
+        store_->Transition({id}, kQueued, kCancelled, progress);
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(lost, 0);
+}
+
+TEST_F(SqliteJobStoreTest, EndsAPageByItsBytesAndReadsNoMoreThanThat) {
+  const JobSpec spec = SpecOf(std::string(1'000'000, 'a'));
+  for (int i = 0; i < 60; ++i) store_->Accept(spec, {}, kNow);
+  const auto begin = std::chrono::steady_clock::now();
+  JobFilter filter{.limit = 1000, .bytes = 50'000};
+  size_t seen = 0;
+  for (;;) {
+    const std::vector<Job> jobs = store_->List(filter);
+    if (jobs.empty()) break;
+    EXPECT_LE(jobs.size(), 50'000 / kShownPromptBytes);
+    seen += jobs.size();
+    filter.before_id = jobs.back().id;
+  }
+  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  std::printf("60 jobs of 1 MB listed in %.1f ms\n", ms);
+  EXPECT_EQ(seen, 60u);
+  EXPECT_LT(ms, 1000) << "was 30 s";
+}
+
+TEST_F(SqliteJobStoreTest, FindsWordsBehindANulAndInLongPrompts) {
+  const std::string nul = store_->Accept(SpecOf(std::string("a\0needle", 8)), {}, kNow).id;
+  const std::string far = store_->Accept(SpecOf(std::string(100'000, 'x') + "Needle"), {}, kNow).id;
+  store_->Accept(SpecOf("hay"), {}, kNow);
+  std::vector<std::string> found;
+  for (const Job& job : store_->List({.text = "neEdle"})) found.push_back(job.id);
+  EXPECT_EQ(found, (std::vector{far, nul}));
+  EXPECT_EQ(store_->List({.text = std::string("\0n", 2)}).size(), 1u);
+  EXPECT_TRUE(store_->List({.text = "needle"})[0].prompts_shortened);
+}
+
+TEST_F(SqliteJobStoreTest, StopsAListThatNobodyWaitsForAnyMore) {
+  CloseWithQueuedJobs(5'000);
+  Open();
+  int asked = 0;
+  const auto error = ErrorOf([&] { store_->List({.text = "not there", .abandoned = [&] { return ++asked == 3; }}); });
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ(error->code(), ErrorCode::kCancelled);
+  EXPECT_EQ(asked, 3) << "asked between two steps of some hundred jobs";
+}
+
+TEST_F(SqliteJobStoreTest, ListsTheSameInStepsAsInOneGo) {
+  Close();
+  SqliteDatabase(DatabasePath())
+      .Execute(
+          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+          "INSERT INTO job (id, state, client, priority, attempt, step, accepted_ms, finished_ms, error_code, error, "
+          "detail, "
+          "conditioning, negative_conditioning, spec, timings) SELECT printf('01ARYZ6S41%016d', i), "
+          "CASE WHEN i % 1500 = 7 THEN 'failed' WHEN i % 3 = 0 THEN 'done' ELSE 'cancelled' END, 'client' || (i % "
+          "700), 0, 0, "
+          "0, i, 0, '', '', '', '', '', '{\"long_prompt_mode\":\"pool\"}', '{}' FROM n");
+  Open();
+  const auto count = [&](JobFilter filter) {
+    filter.limit = 700;
+    size_t all = 0;
+    std::string last = "~";
+    for (;;) {
+      const std::vector<Job> jobs = store_->List(filter);
+      if (jobs.empty()) return all;
+      for (const Job& job : jobs) {
+        EXPECT_LT(job.id, last);
+        last = job.id;
+        ++all;
+      }
+      filter.before_id = last;
+    }
+  };
+  EXPECT_EQ(count({}), 3000u);
+  EXPECT_EQ(count({.states = {kFailed}}), 2u);
+  EXPECT_EQ(count({.states = {kFailed, kDone}}), 1002u);
+  EXPECT_EQ(count({.states = {kFailed, kDone, kCancelled, kQueued}}), 3000u);
+  EXPECT_EQ(count({.states = {kDone}, .client = "client3"}), 2u);
+  EXPECT_EQ(count({.client = "client0"}), 4u);
+  EXPECT_EQ(count({.states = {kCancelled}, .accepted_from_ms = 101, .accepted_before_ms = 104}), 2u);
 }
 
 TEST_F(SqliteJobStoreTest, HasHopeForADiskThatRefusesWhateverTheReason) {

@@ -347,16 +347,45 @@ TEST_F(RenderServiceTest, PagesOfLongPromptsStaySmallEnoughToReceive) {
   renderer_.HoldBefore(0);
   std::vector<std::string> ids;
   for (int i = 0; i < 4; ++i) ids.push_back(Submit(SampleSpec(std::string(1'000'000, 'x'))));
-  ASSERT_EQ(List({}).size(), 3u);
-  std::vector<std::string> listed;
-  for (v1::ListRequest page; listed.size() < ids.size();) {
-    const std::vector<std::string> some = List(page);
-    ASSERT_FALSE(some.empty());
-    listed.insert(listed.end(), some.begin(), some.end());
-    page.set_before_id(listed.back());
+  Await(ids[0], v1::JOB_STATE_RENDERING);  // one is in work, and its prompt in memory
+  grpc::ClientContext context;
+  v1::ListResponse page;
+  ASSERT_TRUE(stub_->List(&context, {}, &page).ok());
+  ASSERT_EQ(page.jobs_size(), 4);
+  EXPECT_LT(page.ByteSizeLong(), 4 * (kShownPromptBytes + 1000));
+  for (const v1::Job& job : page.jobs()) {
+    EXPECT_TRUE(job.prompts_shortened());
+    EXPECT_EQ(job.spec().prompt().user().size(), kShownPromptBytes);
+    EXPECT_FALSE(Get(job.id()).prompts_shortened());
+    EXPECT_EQ(Get(job.id()).spec().prompt().user().size(), 1'000'000u);
   }
-  EXPECT_EQ(listed, std::vector<std::string>(ids.rbegin(), ids.rend()));
+  EXPECT_TRUE(Cancel(ids[3]).prompts_shortened() || Get(ids[3]).prompts_shortened());
   renderer_.LetGo();
+}
+
+TEST_F(RenderServiceTest, TakesNoJobWhileTheDiskIsNearlyFull) {
+  const std::string before = Submit(SampleSpec());
+  disk_is_full_ = true;
+  v1::SubmitResponse response;
+  const grpc::Status refused = RendererInTest::Submit({SpecMessage(SampleSpec())}, &response);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(refused.error_message(), "the disk is nearly full");
+  EXPECT_EQ(Watch(before).last().state(), v1::JOB_STATE_DONE) << "what was accepted goes on";
+  disk_is_full_ = false;
+  Submit(SampleSpec());
+}
+
+TEST(CallShares, AreOfEachHostAndOfAll) {
+  CallShares shares({.in_all = 3, .per_host = 2});
+  std::optional<CallShares::Place> first = shares.Take("a"), second = shares.Take("a");
+  ASSERT_TRUE(first && second);
+  EXPECT_FALSE(shares.Take("a")) << "its own are taken";
+  std::optional<CallShares::Place> third = shares.Take("b");
+  ASSERT_TRUE(third);
+  EXPECT_FALSE(shares.Take("c")) << "all are taken";
+  first.reset();
+  EXPECT_TRUE(shares.Take("c")) << "and given back at once";
+  EXPECT_TRUE(shares.Take("a"));
 }
 
 TEST_F(RenderServiceTest, TellsWhySubmissionsWereRefused) {

@@ -121,6 +121,9 @@ void RendererInTest::Open() {
     encoders[0].set_error("nobody there");
     return encoders;
   };
+  parts.check_room = [this] {
+    if (disk_is_full_) throw Error(ErrorCode::kResourceExhausted, "the disk is nearly full");
+  };
   parts.refused = [this](const absl::Status& why) {
     const std::lock_guard lock(refusals_mutex_);
     refusals_.push_back(why.code());

@@ -4,6 +4,7 @@
 #include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <memory>
@@ -95,6 +96,7 @@ class RendererInTest : public testing::Test {
   FakeRenderer renderer_;
   FakeSource source_;
   SystemClock clock_;
+  std::atomic<bool> disk_is_full_ = false;
   std::mutex refusals_mutex_;
   std::vector<absl::StatusCode> refusals_;  // what RenderServiceParts::refused was told
   std::unique_ptr<StateFolder> folder_;
