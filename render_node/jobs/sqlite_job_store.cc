@@ -232,9 +232,10 @@ struct SqliteJobStore::Sql {
                                 "WHERE id = ? AND state = ? AND attempt = coalesce(nullif(?, -1), attempt)"};
   SqliteStatement under_way{
       database, std::string(kShortJob) + "WHERE state IN ('encoding', 'ready', 'rendering', 'decoding') ORDER BY id"};
+  // "+" keeps SQLite from choosing the index by state, which it would have to sort for each piece.
   SqliteStatement ended{database,
                         "SELECT id, finished_ms, picture_bytes, host, spec_bytes FROM job WHERE finished_ms > 0 "
-                        "AND (finished_ms, id) < (?, ?) AND state IN ('done', 'failed', 'cancelled') "
+                        "AND (finished_ms, id) < (?, ?) AND +state IN ('done', 'failed', 'cancelled') "
                         "ORDER BY finished_ms DESC, id DESC LIMIT ?"};
   SqliteStatement remove{
       database,

@@ -430,6 +430,28 @@ TEST_F(SqliteJobStoreTest, ListsTheSameInStepsAsInOneGo) {
   EXPECT_EQ(count({.states = {kCancelled}, .accepted_from_ms = 101, .accepted_before_ms = 104}), 2u);
 }
 
+// Each piece from where the last one ended: a sort of all for each would take minutes.
+TEST_F(SqliteJobStoreTest, ReadsAHundredThousandEndedJobsInPieces) {
+  Close();
+  SqliteDatabase(DatabasePath())
+      .Execute(
+          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
+          "INSERT INTO job (id, state, client, priority, attempt, step, accepted_ms, finished_ms, error_code, error, "
+          "detail, conditioning, negative_conditioning, spec, timings) SELECT printf('01ARYZ6S41%016d', i), "
+          "CASE WHEN i % 3 = 0 THEN 'done' ELSE 'cancelled' END, '', 0, 0, 0, i, 1 + i / 3, '', '', '', '', '', '{}', "
+          "'{}' "
+          "FROM n");
+  Open();
+  const auto begin = std::chrono::steady_clock::now();
+  const std::vector<EndedJob> jobs = store_->Ended();
+  const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  std::printf("100000 ended jobs read in %.1f ms\n", ms);
+  ASSERT_EQ(jobs.size(), 100'000u);
+  EXPECT_EQ(jobs.front().id, "01ARYZ6S410000000000100000");
+  EXPECT_EQ(jobs.back().id, "01ARYZ6S410000000000000001");
+  EXPECT_LT(ms, 3000);
+}
+
 TEST_F(SqliteJobStoreTest, HasHopeForADiskThatRefusesWhateverTheReason) {
   const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
   rlimit old_limit{};
