@@ -74,6 +74,9 @@ if(DIPTYCH_SERVICES)
   add_library(diptych_boost INTERFACE)
   target_include_directories(diptych_boost SYSTEM INTERFACE ${DIPTYCH_BOOST_INCLUDE})
   target_link_libraries(diptych_boost INTERFACE Threads::Threads)
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")  # whose coroutines Boost 1.74 looks for under an older name
+    target_compile_definitions(diptych_boost INTERFACE BOOST_ASIO_HAS_CO_AWAIT=1 BOOST_ASIO_HAS_STD_COROUTINE=1)
+  endif()
   add_library(diptych_grpc INTERFACE)
   # Never link torch headers into a target that links this one: see docs/decisions/0002-torch-and-protobuf-apart.md.
   target_link_libraries(diptych_grpc INTERFACE PkgConfig::GRPC ${DIPTYCH_PROTOBUF_LIBRARY})

@@ -2,24 +2,24 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 
+#include "common/http/body_reader.h"
 #include "common/http/limits.h"
 #include "common/http/message.h"
 
 namespace diptych {
 
-// Reads one request with Boost.Beast, strictly: what two programs could read in two ways is refused (RFC 9112, section
-// 11.2: a line that does not end with CR LF, a folded header, Content-Length twice, in another form than digits, or
-// beside Transfer-Encoding, another transfer coding than one "chunked", chunk extensions). Trailers are dropped.
+// Reads one request, its header with Boost.Beast, strictly: what two programs could read in two ways is refused (RFC
+// 9112, section 11.2: a line that does not end with CR LF, a folded header, Content-Length twice, in another form than
+// digits, or beside Transfer-Encoding, another transfer coding than one "chunked", and what BodyReader calls
+// malformed).
 class RequestReader {
  public:
   enum class Progress { kNeedsMore, kDone, kRefused };
 
-  explicit RequestReader(const HttpLimits& limits);
-  ~RequestReader();
+  explicit RequestReader(const HttpLimits& limits) : limits_(limits) {}
 
   // Request line and headers: takes them from the front of `bytes` when they are whole. Until then `bytes` only grows
   // between two calls; whatever has come, it is not looked at twice, nor beyond the limits.
@@ -27,7 +27,7 @@ class RequestReader {
 
   // After the header; the body is not there yet.
   HttpRequest& request() { return request_; }
-  bool has_body() const { return has_body_; }
+  bool has_body() const { return chunked_ || length_ > 0; }
   bool keep_alive() const { return keep_alive_; }
   bool expects_continue() const { return expects_continue_; }  // the client waits for "100 Continue"
 
@@ -39,16 +39,15 @@ class RequestReader {
   const HttpResponse& refusal() const { return *refusal_; }
 
  private:
-  struct Parser;  // Beast's
-
   Progress Refuse(int status, std::string_view text);
   Progress Parse(std::string* bytes, size_t size);
-  Progress CheckBodyHeaders();
+  Progress CheckHeaders(bool http11);
 
   const HttpLimits limits_;
-  const std::unique_ptr<Parser> parser_;
   HttpRequest request_;
-  bool has_body_ = false;
+  bool chunked_ = false;
+  uint64_t length_ = 0;  // where it is not
+  std::optional<BodyReader> body_;
   bool keep_alive_ = false;
   bool expects_continue_ = false;
   std::optional<HttpResponse> refusal_;

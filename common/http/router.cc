@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/http/hex_digit.h"
 
 namespace diptych {
 namespace {
@@ -13,21 +14,14 @@ std::vector<std::string> Segments(std::string_view path) {
   return absl::StrSplit(std::string(path), '/');  // the first is empty: a path begins with '/'
 }
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // "a%20b" -> "a b"; none where a % has no two digits behind it, or stands for a control character.
 std::optional<std::string> Decode(std::string_view segment) {
   std::string text;
   for (size_t i = 0; i < segment.size(); ++i) {
     char c = segment[i];
     if (c == '%') {
-      const int high = i + 2 < segment.size() ? HexValue(segment[i + 1]) : -1;
-      const int low = i + 2 < segment.size() ? HexValue(segment[i + 2]) : -1;
+      const int high = i + 2 < segment.size() ? HexDigit(segment[i + 1]) : -1;
+      const int low = i + 2 < segment.size() ? HexDigit(segment[i + 2]) : -1;
       if (high < 0 || low < 0) return std::nullopt;
       c = static_cast<char>(high * 16 + low);
       i += 2;

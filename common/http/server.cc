@@ -27,6 +27,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "common/http/places.h"
 #include "common/http/reply.h"
@@ -230,6 +231,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     asio::steady_timer wait(socket_.get_executor(), limits_.answer_time);
     exchange->Open(&wait);
     answer_wait_ = &wait;
+    const absl::Cleanup end = [&] {  // whatever ends it: the timer is gone then
+      answer_wait_ = nullptr;
+      exchange->Close();
+    };
     try {
       route.handler(std::move(request), HttpReply(exchange));
     } catch (...) {  // the reply that it dropped says 500
@@ -238,7 +243,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
       error_code ignored;
       co_await wait.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
-    answer_wait_ = nullptr;
     std::optional<HttpResponse> response = exchange->Close();
     if (!response) response = HttpRefusal(503, "no answer came in time");
     co_return *std::move(response);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <exception>
 #include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -61,7 +62,11 @@ absl::Status MetricsEndpoint::Serve(const Address& listen) {
       HttpServer::Start(*std::move(sockets), std::move(router), Limits());
   if (!server.ok()) return server.status();
   server_ = *std::move(server);
-  worker_ = std::thread([this] { Work(); });
+  try {
+    worker_ = std::thread([this] { Work(); });
+  } catch (const std::system_error& why) {
+    return absl::UnavailableError(absl::StrCat("cannot serve metrics on ", address().ToString(), ": ", why.what()));
+  }
   return absl::OkStatus();
 }
 

@@ -18,17 +18,13 @@ namespace diptych {
 
 class RawHttp {
  public:
-  // Connects to 127.0.0.1, from this address. `receive_bytes`: how much it takes without being read; 0: the system's.
-  explicit RawHttp(uint16_t port, const char* from = "127.0.0.1", int receive_bytes = 0)
-      : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // Connects to this machine, from this address of it. `receive_bytes`: how much it takes without being read; 0: the
+  // system's.
+  explicit RawHttp(uint16_t port, const std::string& from = "127.0.0.1", int receive_bytes = 0) {
+    const bool v6 = from.find(':') != std::string::npos;
+    fd_ = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (receive_bytes > 0) setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    inet_pton(AF_INET, from, &address.sin_addr);
-    connected_ = bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected_ = connected_ && connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    connected_ = v6 ? ConnectV6(port) : ConnectV4(port, from);
   }
   ~RawHttp() {
     if (fd_ >= 0) close(fd_);
@@ -93,7 +89,25 @@ class RawHttp {
     return size > 0;
   }
 
-  int fd_;
+  bool ConnectV4(uint16_t port, const std::string& from) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    inet_pton(AF_INET, from.c_str(), &address.sin_addr);
+    if (bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return false;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+
+  bool ConnectV6(uint16_t port) {  // [::1] is the one there is
+    sockaddr_in6 address = {};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(port);
+    address.sin6_addr = in6addr_loopback;
+    return connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+
+  int fd_ = -1;
   bool connected_ = false;
   bool ended_ = false;
   std::string buffer_;
