@@ -80,6 +80,15 @@ std::optional<std::string> ShortenedJson(JobSpec spec) {
   return SpecToJson(spec);
 }
 
+std::optional<std::string> InsideOfJson(const std::string& text) {
+  try {
+    const std::string quoted = Json(text).dump();
+    return quoted.substr(1, quoted.size() - 2);
+  } catch (const Json::type_error&) {
+    return std::nullopt;
+  }
+}
+
 JobSpec SpecFromJson(std::string_view text) try {
   const Json json = Json::parse(text);
   JobSpec spec;

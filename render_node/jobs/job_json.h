@@ -13,6 +13,8 @@ namespace diptych {
 std::string SpecToJson(const JobSpec& spec);
 // With shortened prompts (ShortenPrompts); nullopt: nothing has to be left out.
 std::optional<std::string> ShortenedJson(JobSpec spec);
+// How the text stands inside of one of the strings of SpecToJson; nullopt for what is not UTF-8.
+std::optional<std::string> InsideOfJson(const std::string& text);
 std::string TimingsToJson(const JobTimings& timings);
 std::string FitsToJson(const PromptFits& fits);
 

@@ -382,6 +382,13 @@ TEST_F(SqliteJobStoreTest, FindsWordsBehindANulAndInLongPrompts) {
   EXPECT_EQ(found, (std::vector{far, nul}));
   EXPECT_EQ(store_->List({.text = std::string("\0n", 2)}).size(), 1u);
   EXPECT_TRUE(store_->List({.text = "needle"})[0].prompts_shortened);
+  store_->Accept(SpecOf("He said \"Ja\\\nno\" \xC3\x84"), {}, kNow);
+  for (const char* text : {"said \"ja", "\\", "ja\\\nNO", "\n", "\xC3\x84", "\xC3"}) {
+    EXPECT_EQ(store_->List({.text = text}).size(), 1u) << text;
+  }
+  for (const char* text : {"width", "user\":", "\\n", "\\\""}) {
+    EXPECT_EQ(store_->List({.text = text}).size(), 0u) << text << " is how it is stored, and nothing that was said";
+  }
 }
 
 TEST_F(SqliteJobStoreTest, StopsAListThatNobodyWaitsForAnyMore) {
