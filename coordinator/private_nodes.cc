@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/json/bounded_json.h"
 #include "coordinator/child_process.h"
 
 namespace diptych {
@@ -26,7 +26,7 @@ constexpr milliseconds kGrace(5000);
 constexpr int kWrongUsage = 2;  // exit status of a daemon that cannot do what its arguments say
 
 std::string ParseListeningLine(const std::string& line) {
-  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const auto json = JsonOrDiscarded(line);
   if (!json.is_object() || !json.contains("listening") || !json["listening"].is_string()) return "";
   return json["listening"].get<std::string>();
 }

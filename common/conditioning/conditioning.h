@@ -15,7 +15,7 @@ size_t BytesPerValue(StateDtype dtype);             // 2 or 4
 std::string_view StateDtypeName(StateDtype dtype);  // "bfloat16", "float32"
 StateDtype ParseStateDtype(std::string_view name);  // throws Error(kInvalidArgument) naming the two choices
 
-// What happens to more rows than the DiT takes (behaviours.md section 6).
+// What happens to more rows than the DiT takes (long_prompt.h says how).
 enum class LongPromptMode { kTruncate, kInterpolate, kPool, kAttentionPool };
 std::string_view LongPromptModeName(LongPromptMode mode);   // "truncate", "interpolate", "pool", "attention_pool"
 LongPromptMode ParseLongPromptMode(std::string_view name);  // throws Error(kInvalidArgument) naming the four choices

@@ -1,4 +1,4 @@
-// Fitting more rows than the DiT takes.  Source: behaviours.md section 6.
+// Fitting more rows than the DiT takes, in the four ways of llm-dit-experiments (embedding compression).
 #pragma once
 
 #include <ATen/core/Tensor.h>

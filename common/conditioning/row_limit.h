@@ -9,7 +9,7 @@ namespace diptych {
 inline constexpr int64_t kSequenceMultiple = 32;
 
 // `caption_positions`: axes_lens[0] of transformer/config.json. Positions 1 .. Lp for the padded caption and Lp + 1 for
-// the image lie below it.  Source: behaviours.md 6.1.
+// the image lie below it (diffusers transformer_z_image.py, create_coordinate_grid and patchify_and_embed).
 constexpr int64_t RowLimitOf(int64_t caption_positions) {
   return (caption_positions - 2) / kSequenceMultiple * kSequenceMultiple;
 }

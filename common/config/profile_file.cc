@@ -15,16 +15,21 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/options.h"
+#include "common/config/toml_bounds.h"
 #include "common/config/unknown_key.h"
 #include "common/config/value_text.h"
 #include "common/error/error.h"
+#include "common/file_names/temporary_name.h"
 
 namespace diptych {
 namespace {
 
 constexpr std::string_view kInherits = "inherits";
-constexpr size_t kLargestFile = 1 << 20;  // bytes
-constexpr int kPipePatienceMs = 5000;     // for the next byte of a configuration that is a pipe
+constexpr size_t kLargestFile = 128 << 10;  // bytes; the example with every key has 9 KB
+constexpr int kTickMs = 250;
+constexpr int kWriterPatienceMs = 1500;  // for somebody who opens a pipe to write into it
+constexpr int kPipePatienceMs = 20000;   // for the next byte from whoever has
+constexpr size_t kMostMistakes = 100;    // looked for; the first one is told
 
 using Values = std::vector<std::pair<const OptionInfo*, OptionValue>>;
 
@@ -52,24 +57,28 @@ std::string ReadFile(const std::string& path) {
   std::string text(kLargestFile + 1, '\0');
   size_t used = 0;
   std::string problem;
-  while (used < text.size() && problem.empty()) {
+  for (int waited_ms = 0; used < text.size() && problem.empty();) {
     pollfd input{.fd = fd, .events = POLLIN, .revents = 0};
-    const int ready = poll(&input, 1, kPipePatienceMs);
+    const int ready = poll(&input, 1, kTickMs);
     if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) {
-      problem = "nobody writes into the configuration file " + path + ", which is a pipe";
-      break;
-    }
     const ssize_t count = read(fd, text.data() + used, text.size() - used);
-    if (count == 0) break;
-    if (count > 0) used += static_cast<size_t>(count);
-    if (count < 0 && errno != EINTR && errno != EAGAIN) problem = "cannot read the configuration file " + path;
+    if (count > 0) {
+      used += static_cast<size_t>(count);
+      waited_ms = 0;
+    } else if (count == 0 && ready != 0) {
+      break;
+    } else if (count < 0 && errno != EINTR && errno != EAGAIN) {
+      problem = "cannot read the configuration file " + path;
+    } else if (waited_ms += kTickMs; waited_ms >= (count == 0 ? kWriterPatienceMs : kPipePatienceMs)) {
+      // A pipe that nobody has opened yet reads as its end, without being ready.
+      problem = "nobody writes into the configuration file " + path + ", which is a pipe";
+    }
   }
   close(fd);
   if (!problem.empty()) throw Error(ErrorCode::kNotFound, problem);
   text.resize(used);
   if (text.size() > kLargestFile) {
-    throw Error(ErrorCode::kInvalidArgument, path + " is larger than 1 MiB, which no configuration file is");
+    throw Error(ErrorCode::kInvalidArgument, path + " is larger than 128 KiB, which no configuration file is");
   }
   RemoveByteOrderMark(path, text);
   return text;
@@ -97,7 +106,9 @@ class Reader {
 
  private:
   toml::value Parse() const {
-    std::istringstream text(ReadFile(path_));
+    const std::string bytes = ReadFile(path_);
+    CheckTomlBounds(bytes, path_);
+    std::istringstream text(bytes);
     try {
       return toml::parse(text, path_);
     } catch (const toml::exception& error) {
@@ -106,18 +117,32 @@ class Reader {
       what = what.substr(0, what.find('\n'));
       if (const size_t colon = what.find(": "); colon != std::string::npos) what = what.substr(colon + 2);
       throw Error(ErrorCode::kInvalidArgument,
-                  absl::StrCat(path_, ":", error.location().line(), ": not valid TOML: ", what));
+                  absl::StrCat(path_, ":", error.location().line(), ": not valid TOML: ", Shown(what)));
+    } catch (const std::exception& error) {  // of a date or number that the library itself cannot convert
+      throw Error(ErrorCode::kInvalidArgument, absl::StrCat(path_, ": not valid TOML: ", Shown(error.what())));
     }
   }
 
+  // A text of the file in a message.
+  static std::string Shown(const std::string& text) {
+    constexpr size_t kMost = 160;
+    return text.size() <= kMost ? text : std::string(CutText(text, kMost)) + "...";
+  }
+
+  // Each costs a look at the whole file and at all keys.
+  bool HasEnoughMistakes() const { return mistakes_found_ >= kMostMistakes; }
+
   void Mistake(const toml::value& place, const std::string& message) {
+    ++mistakes_found_;
     const int64_t line = place.location().line();
     mistakes_.emplace(line, absl::StrCat(path_, ":", line, ": ", message));
   }
 
   void ReadProfileTable(const std::string& name, const toml::value& table) {
+    if (HasEnoughMistakes()) return;
     if (!table.is_table()) {
-      return Mistake(table, absl::StrCat("key \"", name, "\" stands outside of any profile; put it below [default]"));
+      return Mistake(table,
+                     absl::StrCat("key \"", Shown(name), "\" stands outside of any profile; put it below [default]"));
     }
     if (sections_.contains(name)) {
       return Mistake(table, absl::StrCat("[", name, "] is a section, not a profile; write [default.", name, "]"));
@@ -129,7 +154,7 @@ class Reader {
       } else if (value.is_table() && sections_.contains(key)) {
         for (const auto& [inner, inner_value] : value.as_table()) ReadKey(key + "." + inner, inner_value, profile);
       } else if (value.is_table() && !options_.contains(key)) {
-        Mistake(value, UnknownSectionMessage(key));
+        Mistake(value, UnknownSectionMessage(Shown(key)));
       } else {
         ReadKey(key, value, profile);
       }
@@ -143,8 +168,9 @@ class Reader {
   }
 
   void ReadKey(const std::string& key, const toml::value& value, Profile& profile) {
+    if (HasEnoughMistakes()) return;
     const auto found = options_.find(key);
-    if (found == options_.end()) return Mistake(value, UnknownKeyMessage(key));
+    if (found == options_.end()) return Mistake(value, UnknownKeyMessage(Shown(key)));
     const OptionInfo& info = *found->second;
     try {
       profile.values.emplace_back(&info, AcceptOption(info, Convert(info, value)));
@@ -209,7 +235,7 @@ class Reader {
     if (value.is_boolean()) return TomlText(value.as_boolean());
     if (value.is_integer()) return TomlText(static_cast<int64_t>(value.as_integer()));
     if (value.is_floating()) return TomlText(value.as_floating());
-    if (value.is_string()) return TomlText(value.as_string().str);
+    if (value.is_string()) return TomlText(Shown(value.as_string().str));
     if (value.is_array()) return "a list";
     if (value.is_table()) return "a table";
     return "a date or time";
@@ -220,11 +246,15 @@ class Reader {
   std::set<std::string> sections_;
   std::map<std::string, Profile> profiles_;
   std::map<int64_t, std::string> mistakes_;  // by line
+  size_t mistakes_found_ = 0;
 };
 
 std::string Names(const std::map<std::string, Profile>& profiles) {
   std::vector<std::string> names;
-  for (const auto& [name, profile] : profiles) names.push_back(name);
+  for (const auto& [name, profile] : profiles) {
+    if (names.size() < 10) names.emplace_back(CutText(name, 40));
+  }
+  if (profiles.size() > names.size()) names.emplace_back("...");
   return names.empty() ? "no profile at all" : absl::StrJoin(names, ", ");
 }
 

@@ -2,10 +2,10 @@
 
 #include <array>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "common/error/error.h"
+#include "common/json/bounded_json.h"
 #include "common/prompt/utf8.h"
 
 namespace diptych {
@@ -185,6 +185,25 @@ std::string MakeExif(const PictureText& text) {
   return out;
 }
 
+namespace {
+
+// Our JSON object; what is none has no text.
+PictureText ReadNote(std::string_view note) {
+  constexpr JsonBounds kNote{.bytes = kMostExifTextBytes, .depth = 2, .values = 1000};
+  PictureText text;
+  try {
+    const ordered_json json = ParseOrderedJson(note, kNote);
+    if (!json.is_object()) return text;
+    for (const auto& [keyword, value] : json.items()) {
+      if (value.is_string()) text.emplace_back(keyword, value.get<std::string>());
+    }
+  } catch (const JsonError&) {
+  }
+  return text;
+}
+
+}  // namespace
+
 PictureText ReadExifText(std::string_view exif) {
   const Block block(exif);
   const auto first = block.First();
@@ -192,15 +211,10 @@ PictureText ReadExifText(std::string_view exif) {
   PictureText text;
   if (!folder) return text;
   if (const auto note = block.Find(*folder, kMakerNote); note && note->substr(0, kOurNote.size()) == kOurNote) {
-    const ordered_json json = ordered_json::parse(note->substr(kOurNote.size()), nullptr, /*allow_exceptions=*/false);
-    if (json.is_object()) {
-      for (const auto& [keyword, value] : json.items()) {
-        if (value.is_string()) text.emplace_back(keyword, value.get<std::string>());
-      }
-    }
+    for (auto& entry : ReadNote(note->substr(kOurNote.size()))) text.push_back(std::move(entry));
   }
   if (const auto comment = block.Find(*folder, kUserComment);
-      comment && comment->substr(0, kUnicode.size()) == kUnicode) {
+      comment && comment->substr(0, kUnicode.size()) == kUnicode && comment->size() <= kMostExifTextBytes) {
     text.emplace_back(kParametersKeyword, Utf8(comment->substr(kUnicode.size())));
   }
   return text;

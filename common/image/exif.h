@@ -1,6 +1,7 @@
 // Texts in an EXIF block, which JPEG and WebP have in place of PNG's texts.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,9 @@ inline constexpr std::string_view kParametersKeyword = "parameters";
 // in MakerNote, behind "diptych" and a NUL. Empty when there is no text. Throws Error(kInvalidArgument) for text that
 // is not UTF-8.
 std::string MakeExif(const PictureText& text);
+
+// Of one text; a longer one is left out.
+inline constexpr size_t kMostExifTextBytes = size_t{16} << 20;
 
 // The texts that MakeExif wrote, "parameters" last, from a block of either byte order; what others wrote is left out,
 // and so is what is damaged.

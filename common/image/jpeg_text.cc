@@ -77,12 +77,17 @@ PictureText ReadJpegText(std::string_view bytes) {
   bytes.remove_prefix(kStart.size());
   PictureText text;
   std::string pieces;
+  size_t bytes_read = 0;
   for (Segment segment = TakeSegment(bytes); !segment.whole.empty(); segment = TakeSegment(bytes)) {
     if (segment.marker == kApp1 && segment.data.substr(0, kExifName.size()) == kExifName) {
-      for (auto& entry : ReadExifText(segment.data)) text.push_back(std::move(entry));
+      for (auto& entry : ReadExifText(segment.data)) {
+        bytes_read += entry.second.size();
+        text.push_back(std::move(entry));
+      }
     } else if (segment.marker == kApp11 && segment.data.substr(0, kPieceName.size()) == kPieceName) {
       pieces += segment.data.substr(kPieceName.size());
     }
+    if (bytes_read > kMostExifTextBytes || pieces.size() > 2 * kMostExifTextBytes) break;
   }
   for (auto& entry : ReadExifText(pieces)) text.push_back(std::move(entry));
   return text;

@@ -14,7 +14,7 @@ namespace diptych {
 // and what is longer still stands in several segments that only ReadJpegText knows.
 std::string WithJpegText(const std::vector<uint8_t>& jpeg, const PictureText& text);
 
-// Of any JPEG, up to its pixels. Throws Error(kDataLoss) for bytes that are no JPEG.
+// Of any JPEG, up to its pixels or to some 16 MiB of texts. Throws Error(kDataLoss) for bytes that are no JPEG.
 PictureText ReadJpegText(std::string_view bytes);
 
 }  // namespace diptych

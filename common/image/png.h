@@ -22,9 +22,10 @@ using PngText = PictureText;
 std::string EncodePng(const Picture& picture, const PngText& text, const Pause& pause = {});
 
 struct PngLimits {
-  uint32_t max_side = 16384;                // pixels; of what is decoded
-  uint64_t max_pixels = 64'000'000;         // likewise
-  size_t max_text_bytes = 8 * 1024 * 1024;  // of one text, uncompressed; a longer one is left out
+  uint32_t max_side = 16384;                     // pixels; of what is decoded
+  uint64_t max_pixels = 64'000'000;              // likewise
+  size_t max_text_bytes = 8 * 1024 * 1024;       // of one text, uncompressed; a longer one is left out
+  size_t max_all_text_bytes = 32 * 1024 * 1024;  // of all together; what comes behind is left out
   uint32_t max_text_chunks = 1000;
 };
 

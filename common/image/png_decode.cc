@@ -4,16 +4,17 @@
 #include <csetjmp>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "common/error/error.h"
 #include "common/image/exif.h"
 #include "common/image/png.h"
 #include "common/image/png_chunks.h"
+#include "common/image/png_text.h"
 
 namespace diptych {
 namespace {
 
-constexpr size_t kSignatureBytes = 8;
 constexpr uint64_t kMostDeflateShrinks = 1032;  // bytes out for a byte in; zlib's documentation
 
 // libpng reports errors by longjmp. Everything that must outlive the jump is a member here, and the functions that call
@@ -53,22 +54,6 @@ class Reader {
       rows_.push_back(picture.rgb.data() + row_bytes * static_cast<size_t>(y));
     Require(TryReadPixels());
     return picture;
-  }
-
-  PngText Text() const {
-    png_textp chunks = nullptr;
-    int count = 0;
-    png_get_text(png_, info_, &chunks, &count);
-    PngText text;
-    for (int i = 0; i < count; ++i) {
-      const png_text& chunk = chunks[i];
-      const bool utf8 =
-          chunk.compression == PNG_ITXT_COMPRESSION_NONE || chunk.compression == PNG_ITXT_COMPRESSION_zTXt;
-      const size_t length = utf8 ? chunk.itxt_length : chunk.text_length;
-      const std::string_view value(chunk.text == nullptr ? "" : chunk.text, chunk.text == nullptr ? 0 : length);
-      text.emplace_back(FromLatin1(chunk.key), utf8 ? std::string(value) : FromLatin1(value));
-    }
-    return text;
   }
 
  private:
@@ -111,7 +96,9 @@ class Reader {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_read_fn(png_, this, OnRead);
     png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // CheckSize says it better
-    png_set_chunk_cache_max(png_, limits_.max_text_chunks);
+    // Texts are read by PngTextReader, and what else stands beside the pixels (profiles, palettes that are suggested,
+    // ...) by nobody: libpng would unpack each of them whole.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_set_chunk_malloc_max(png_, limits_.max_text_bytes);
     png_read_info(png_, info_);
     return true;
@@ -152,20 +139,6 @@ class Reader {
     return true;
   }
 
-  static std::string FromLatin1(std::string_view latin1) {
-    std::string utf8;
-    for (const char c : latin1) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (byte < 0x80) {
-        utf8.push_back(c);
-      } else {
-        utf8.push_back(static_cast<char>(0xc0 | (byte >> 6)));
-        utf8.push_back(static_cast<char>(0x80 | (byte & 0x3f)));
-      }
-    }
-    return utf8;
-  }
-
   const std::string_view bytes_;
   const PngLimits limits_;
   png_structp png_;
@@ -182,27 +155,23 @@ PngFile DecodePng(std::string_view bytes, const PngLimits& limits) {
   reader.ReadHead();
   PngFile file;
   file.picture = reader.ReadPixels();
-  file.text = reader.Text();
+  PngTextReader texts(limits);
+  ForEachPngChunk(bytes, [&](const PngChunk& chunk) { texts.Take(chunk); });
+  file.text = std::move(texts.text());
   return file;
 }
 
 PngText ReadPngText(std::string_view bytes, const PngLimits& limits) {
-  // What libpng needs before a text makes sense, and every text; it reads up to the head of the pixels.
-  std::string reduced(bytes.substr(0, kSignatureBytes));
-  std::string exif;
+  PngTextReader texts(limits);
+  std::string_view exif;
   bool has_text = false;
   const bool whole = ForEachPngChunk(bytes, [&](const PngChunk& chunk) {
-    const bool is_text = IsPngText(chunk.name);
-    if (chunk.data.size() > limits.max_text_bytes) return;
-    if (is_text || chunk.name == "IHDR" || chunk.name == "PLTE") reduced += chunk.whole;
-    if (chunk.name == "eXIf") exif = chunk.data;
-    has_text = has_text || is_text || chunk.name == "eXIf";
+    texts.Take(chunk);
+    if (chunk.name == "eXIf" && chunk.data.size() <= limits.max_text_bytes) exif = chunk.data;
+    has_text = has_text || IsPngText(chunk.name) || chunk.name == "eXIf";
   });
   if (!whole && !has_text) throw Error(ErrorCode::kDataLoss, "the PNG is damaged: the file ends too early");
-  reduced += std::string_view("\0\0\0\0IDAT", 8);
-  Reader reader(reduced, limits);
-  reader.ReadHead();
-  PngText text = reader.Text();
+  PngText text = std::move(texts.text());
   for (auto& entry : ReadExifText(exif)) text.push_back(std::move(entry));
   return text;
 }

@@ -3,6 +3,8 @@
 #include <webp/encode.h>
 #include <webp/mux.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <new>
 
@@ -57,6 +59,15 @@ std::string Pixels(const Picture& picture, int quality) {
   return bytes;
 }
 
+constexpr size_t kRiffHead = 12;  // "RIFF", size of what follows, "WEBP"
+constexpr size_t kChunkHead = 8;  // name and size
+
+uint32_t LittleEndian(std::string_view bytes) {
+  uint32_t value = 0;
+  for (size_t i = 4; i > 0; --i) value = value << 8 | static_cast<uint8_t>(bytes[i - 1]);
+  return value;
+}
+
 WebPData Data(std::string_view bytes) { return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}; }
 
 }  // namespace
@@ -78,12 +89,20 @@ std::string EncodeWebp(const Picture& picture, int quality, const PictureText& t
 }
 
 PictureText ReadWebpText(std::string_view bytes) {
-  const WebPData all = Data(bytes);
-  const Mux file{WebPMuxCreate(&all, /*copy_data=*/0)};
-  if (file.mux == nullptr) throw Error(ErrorCode::kDataLoss, "these bytes are not a whole WebP");
-  WebPData chunk = {};
-  if (WebPMuxGetChunk(file.mux, "EXIF", &chunk) != WEBP_MUX_OK) return {};
-  return ReadExifText({reinterpret_cast<const char*>(chunk.bytes), chunk.size});
+  if (bytes.size() < kRiffHead || bytes.substr(0, 4) != "RIFF" || bytes.substr(8, 4) != "WEBP") {
+    throw Error(ErrorCode::kDataLoss, "these bytes are not a WebP");
+  }
+  // libwebpmux keeps an entry for every chunk of a file, and a file can have one in 8 bytes; here nothing is kept.
+  bytes = bytes.substr(0, std::min<uint64_t>(bytes.size(), uint64_t{8} + LittleEndian(bytes.substr(4))));
+  for (bytes.remove_prefix(kRiffHead); bytes.size() >= kChunkHead;) {
+    const std::string_view name = bytes.substr(0, 4);
+    const uint64_t size = LittleEndian(bytes.substr(4));
+    bytes.remove_prefix(kChunkHead);
+    if (size > bytes.size()) throw Error(ErrorCode::kDataLoss, "these bytes are not a whole WebP");
+    if (name == "EXIF") return ReadExifText(bytes.substr(0, size));
+    bytes.remove_prefix(std::min<uint64_t>(size + size % 2, bytes.size()));
+  }
+  return {};
 }
 
 }  // namespace diptych

@@ -4,12 +4,11 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "common/error/error.h"
-#include "common/error/json_mistake.h"
+#include "common/json/bounded_json.h"
 #include "common/source_files/file_kind.h"
 #include "common/source_files/model_folder.h"
 #include "common/source_files/python_json.h"
@@ -34,15 +33,13 @@ struct JsonFacts::Data {
 JsonFacts::JsonFacts(const std::string& text, const std::string& name) : data_(std::make_unique<Data>()) {
   data_->name = name;
   try {
-    data_->object = nlohmann::json::parse(text);
-  } catch (const nlohmann::json::parse_error& error) {
-    data_->object = nlohmann::json::parse(NumbersOfPythonAsNull(text), nullptr, /*allow_exceptions=*/false);
+    data_->object = ParseBoundedJson(text);
+  } catch (const JsonError& error) {
+    if (error.is_syntax()) data_->object = JsonOrDiscarded(NumbersOfPythonAsNull(text));
     if (data_->object.is_object()) return;
     const std::string kind = FileKind({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, text.size());
     if (!kind.empty()) throw Error(ErrorCode::kInvalidArgument, name + ": this is " + kind);
-    throw Error(ErrorCode::kInvalidArgument, name + ": not valid JSON: " + JsonMistake(error, text.size()));
-  } catch (const nlohmann::json::out_of_range&) {
-    throw Error(ErrorCode::kInvalidArgument, name + ": a number is out of range");
+    throw Error(ErrorCode::kInvalidArgument, name + ": " + error.what());
   }
   if (!data_->object.is_object()) throw Error(ErrorCode::kInvalidArgument, name + ": not a JSON object");
   // diffusers notes here which keys nobody set, and takes its class's default for each of them.
@@ -79,7 +76,7 @@ int64_t JsonFacts::Positive(const std::string& key) const {
   const nlohmann::json* value = data_->Find(key);
   if (value == nullptr) Refuse(key, "is missing");
   if (!value->is_number_integer() || *value < 1 || *value > std::numeric_limits<int32_t>::max()) {
-    Refuse(key, "must be a whole number from 1 to 2147483647, found " + value->dump());
+    Refuse(key, "must be a whole number from 1 to 2147483647, found " + JsonExcerpt(*value));
   }
   return value->get<int64_t>();
 }
@@ -92,7 +89,7 @@ double JsonFacts::Number(const std::string& key) const {
   const nlohmann::json* value = data_->Find(key);
   if (value == nullptr) Refuse(key, "is missing");
   if (!value->is_number() || !std::isfinite(value->get<double>())) {
-    Refuse(key, "must be a number, found " + value->dump());
+    Refuse(key, "must be a number, found " + JsonExcerpt(*value));
   }
   return value->get<double>();
 }
@@ -102,14 +99,14 @@ double JsonFacts::Number(const std::string& key, double fallback) const { return
 bool JsonFacts::Bool(const std::string& key, bool fallback) const {
   const nlohmann::json* value = data_->Find(key);
   if (value == nullptr) return fallback;
-  if (!value->is_boolean()) Refuse(key, "must be true or false, found " + value->dump());
+  if (!value->is_boolean()) Refuse(key, "must be true or false, found " + JsonExcerpt(*value));
   return value->get<bool>();
 }
 
 std::string JsonFacts::Text(const std::string& key) const {
   const nlohmann::json* value = data_->Find(key);
   if (value == nullptr) Refuse(key, "is missing");
-  if (!value->is_string()) Refuse(key, "must be a string, found " + value->dump());
+  if (!value->is_string()) Refuse(key, "must be a string, found " + JsonExcerpt(*value));
   return value->get<std::string>();
 }
 
@@ -127,7 +124,7 @@ std::vector<std::string> JsonFacts::TextList(const std::string& key) const {
   std::vector<std::string> list;
   const bool is_list = value->is_array() && std::all_of(value->begin(), value->end(),
                                                         [](const nlohmann::json& item) { return item.is_string(); });
-  if (!is_list) Refuse(key, "must be a list of strings, found " + value->dump());
+  if (!is_list) Refuse(key, "must be a list of strings, found " + JsonExcerpt(*value));
   for (const nlohmann::json& item : *value) list.push_back(item.get<std::string>());
   return list;
 }
@@ -135,11 +132,12 @@ std::vector<std::string> JsonFacts::TextList(const std::string& key) const {
 std::vector<int64_t> JsonFacts::PositiveList(const std::string& key) const {
   const nlohmann::json* value = data_->Find(key);
   if (value == nullptr) Refuse(key, "is missing");
-  if (!value->is_array() || value->empty()) Refuse(key, "must be a list of whole numbers, found " + value->dump());
+  if (!value->is_array() || value->empty())
+    Refuse(key, "must be a list of whole numbers, found " + JsonExcerpt(*value));
   std::vector<int64_t> list;
   for (const nlohmann::json& item : *value) {
     if (!item.is_number_integer() || item < 1 || item > std::numeric_limits<int32_t>::max()) {
-      Refuse(key, "must hold whole numbers of at least 1, found " + item.dump());
+      Refuse(key, "must hold whole numbers of at least 1, found " + JsonExcerpt(item));
     }
     list.push_back(item.get<int64_t>());
   }
@@ -149,7 +147,7 @@ std::vector<int64_t> JsonFacts::PositiveList(const std::string& key) const {
 JsonFacts JsonFacts::Object(const std::string& key) const {
   const nlohmann::json* value = data_->Find(key);
   if (value == nullptr) Refuse(key, "is missing");
-  if (!value->is_object()) Refuse(key, "must be an object, found " + value->dump());
+  if (!value->is_object()) Refuse(key, "must be an object, found " + JsonExcerpt(*value));
   auto inner = std::make_unique<Data>();
   inner->object = *value;
   inner->name = data_->name + ": \"" + key + "\"";
@@ -157,7 +155,7 @@ JsonFacts JsonFacts::Object(const std::string& key) const {
 }
 
 void JsonFacts::Require(const std::string& key, const std::string& value) const {
-  if (Text(key) != value) Refuse(key, "is \"" + Text(key) + "\"; only \"" + value + "\" is supported");
+  if (Text(key) != value) Refuse(key, "is " + JsonExcerpt(Text(key)) + "; only \"" + value + "\" is supported");
 }
 
 void JsonFacts::RequireIfPresent(const std::string& key, const std::string& value) const {
@@ -172,21 +170,24 @@ void JsonFacts::RequireIfPresent(const std::string& key, bool value) const {
 }
 
 std::string JsonFacts::UnknownKeysWarning(std::span<const std::string_view> harmless) const {
+  constexpr size_t kMostNamed = 20;
   std::string keys;
+  size_t unknown = 0;
   for (const auto& [key, value] : data_->object.items()) {
     const bool known =
         data_->asked.contains(key) || value.is_null() ||
         std::find(harmless.begin(), harmless.end(), key) != harmless.end() ||
         std::find(std::begin(kBookkeepingKeys), std::end(kBookkeepingKeys), key) != std::end(kBookkeepingKeys);
-    if (!known) keys += (keys.empty() ? "\"" : ", \"") + key + "\"";
+    if (!known && ++unknown <= kMostNamed) keys += (keys.empty() ? "" : ", ") + JsonExcerpt(key);
   }
+  if (unknown > kMostNamed) keys += " and " + std::to_string(unknown - kMostNamed) + " more";
   return keys.empty() ? "" : data_->name + ": not known here and without effect: " + keys;
 }
 
 std::string JsonFacts::OtherClassWarning(const std::string& read_as) const {
   const std::string stated = Text("_class_name", read_as);
   if (stated == read_as) return "";
-  return data_->name + ": \"_class_name\" is \"" + stated + "\"; it is read as a " + read_as;
+  return data_->name + ": \"_class_name\" is " + JsonExcerpt(stated) + "; it is read as a " + read_as;
 }
 
 std::string ConfigFileOf(const std::string& checkpoint) {
@@ -196,7 +197,7 @@ std::string ConfigFileOf(const std::string& checkpoint) {
 }
 
 std::string ReadTextFile(const std::string& path) {
-  constexpr int64_t kMost = 16 << 20;
+  constexpr int64_t kMost = JsonBounds{}.bytes;  // published ones have some KiB
   return ReadWholeFile(path, kMost);
 }
 

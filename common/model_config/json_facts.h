@@ -66,7 +66,7 @@ inline constexpr std::string_view kBookkeepingKeys[] = {"_name_or_path",        
 // such folder or file.
 std::string ConfigFileOf(const std::string& checkpoint);
 
-// The whole file, at most 16 MiB; throws what ReadWholeFile throws.
+// The whole file, at most 4 MiB; throws what ReadWholeFile throws.
 std::string ReadTextFile(const std::string& path);
 
 }  // namespace diptych

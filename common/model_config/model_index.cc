@@ -5,7 +5,9 @@
 #include <optional>
 #include <string_view>
 
+#include "common/error/error.h"
 #include "common/model_config/json_facts.h"
+#include "common/model_config/schedule.h"
 
 namespace diptych {
 namespace {
@@ -20,16 +22,46 @@ bool IsNameOfBase(std::string name) {
          name.ends_with("/z-image") || name.find("models--tongyi-mai--z-image/") != std::string::npos;
 }
 
-// Also of the cache of the hub, where the snapshot's own name is a hash.
-bool IsBase(const fs::path& folder, const std::string& name_or_path) {
-  if (IsNameOfBase(name_or_path)) return true;
+bool IsNameOfTurbo(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name.find("z-image-turbo") != std::string::npos || name.find("z_image_turbo") != std::string::npos;
+}
+
+// What the model may be called: what it says of itself, its folder, and in the cache of the hub, where the snapshot's
+// own name is a hash, the folder of the model.
+std::vector<std::string> NamesOf(const fs::path& folder, const std::string& name_or_path) {
+  std::vector<std::string> names = {name_or_path};
   std::error_code error;
   const fs::path full = fs::canonical(folder, error);
-  if (error) return false;
-  if (IsNameOfBase(full.filename().string())) return true;
-  return std::any_of(full.begin(), full.end(), [](const fs::path& part) {
-    return part.string().starts_with("models--") && IsNameOfBase(part.string());
-  });
+  if (error) return names;
+  names.push_back(full.filename().string());
+  for (const fs::path& part : full) {
+    if (part.string().starts_with("models--")) names.push_back(part.string());
+  }
+  return names;
+}
+
+// The published files of both differ in nothing but the weights and this number (Turbo: 3).
+bool HasShiftOfBase(const fs::path& folder) {
+  constexpr double kShiftOfBase = 6;
+  try {
+    const ScheduleFacts schedule = ReadSchedule((folder / "scheduler").string());
+    return schedule.shift == kShiftOfBase && !schedule.dynamic;
+  } catch (const Error&) {  // whoever needs the schedule says what is wrong with it
+    return false;
+  }
+}
+
+// Z-Image that is not distilled: by its name, or where that says nothing by its schedule, with a line that says so.
+bool IsBase(const fs::path& folder, const std::string& name_or_path, std::vector<std::string>& warnings) {
+  const std::vector<std::string> names = NamesOf(folder, name_or_path);
+  if (std::any_of(names.begin(), names.end(), IsNameOfBase)) return true;
+  if (std::any_of(names.begin(), names.end(), IsNameOfTurbo) || !HasShiftOfBase(folder)) return false;
+  warnings.push_back((folder / "scheduler" / "scheduler_config.json").string() +
+                     ": \"shift\" is 6, as of Z-Image, which is not distilled: " + std::to_string(kBaseSteps) +
+                     " steps and guidance scale 4 unless a job states its own; model_index.json may say otherwise "
+                     "(\"diptych\")");
+  return true;
 }
 
 int32_t Side(const JsonFacts& json, const std::string& key, int32_t fallback) {
@@ -74,7 +106,7 @@ ModelIndex ReadModelIndex(const std::string& folder) {
   std::error_code ignored;
   std::optional<JsonFacts> json;
   if (!folder.empty() && fs::exists(file, ignored)) json.emplace(ReadTextFile(file.string()), file.string());
-  if (!folder.empty() && IsBase(folder, json ? json->Text("_name_or_path", "") : "")) {
+  if (!folder.empty() && IsBase(folder, json ? json->Text("_name_or_path", "") : "", index.warnings)) {
     index.defaults.steps = kBaseSteps;
     index.defaults.guidance_scale = kBaseGuidanceScale;
   }

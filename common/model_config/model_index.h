@@ -32,7 +32,8 @@ struct ModelIndex {
 };
 
 // Reads FOLDER/model_index.json. Without the file, and for what it does not say, the defaults are Z-Image-Turbo's, or
-// those of Z-Image when the folder or the file is named so (Z-Image, models--Tongyi-MAI--Z-Image). Throws
+// those of Z-Image when the folder or the file is named so (Z-Image, models--Tongyi-MAI--Z-Image), or, under a name
+// that says nothing, when its scheduler_config.json has the shift 6 of Z-Image's (a warning says so). Throws
 // Error(kInvalidArgument) naming the key for a part of a class that we do not follow and for a default out of range.
 //   "diptych": {"width": 128, "height": 128, "steps": 9, "guidance_scale": 0,
 //               "words": ["a", "red", "circle"], "words_described_in": "README.md"}

@@ -1,4 +1,4 @@
-// From the parts of a prompt to the text that the tokenizer reads: Qwen3's chat format (behaviours.md 1.4 to 1.6).
+// From the parts of a prompt to the text that the tokenizer reads: the chat format of Qwen3's chat_template.
 #pragma once
 
 #include <string>

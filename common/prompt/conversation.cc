@@ -1,17 +1,19 @@
 #include "common/prompt/conversation.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "common/error/error.h"
-#include "common/error/json_mistake.h"
+#include "common/json/bounded_json.h"
 #include "common/prompt/prompt_text.h"
 
 namespace diptych {
 namespace {
 
 using nlohmann::json;
+
+// How long a prompt may be is for others to say.
+constexpr JsonBounds kConversation{.bytes = size_t{64} << 20};
 
 [[noreturn]] void Refuse(const std::string& field, const std::string& reason) {
   throw Error(ErrorCode::kInvalidArgument, "conversation: " + field + " " + reason);
@@ -66,7 +68,7 @@ Role ReadRole(const json& value, const std::string& field) {
   for (const Role role : {Role::kSystem, Role::kUser, Role::kAssistant}) {
     if (name == RoleName(role)) return role;
   }
-  Refuse(field, "is " + json(name).dump() + ", expected system, user or assistant");
+  Refuse(field, "is " + JsonExcerpt(name) + ", expected system, user or assistant");
 }
 
 Message ReadMessage(const json& value, const std::string& field) {
@@ -92,10 +94,10 @@ void ReadMessages(const json& messages, Conversation& conversation) {
   }
 }
 
-// ", in line 3"; empty for a text of one line. `byte` counts from 1.
+// ", in line 3"; empty for a text of one line. `byte` counts from 1; 0: not known.
 std::string LineOf(std::string_view text, size_t byte) {
-  if (text.find('\n') == text.npos) return "";
-  const std::string_view before = text.substr(0, byte == 0 ? 0 : byte - 1);
+  if (byte == 0 || text.find('\n') == text.npos) return "";
+  const std::string_view before = text.substr(0, byte - 1);
   return ", in line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n'));
 }
 
@@ -132,9 +134,10 @@ Conversation ParseConversation(std::string_view text) {
   CheckUtf8("conversation", text);
   json root;
   try {
-    root = json::parse(text);
-  } catch (const json::parse_error& error) {
-    Refuse("is not JSON:", JsonMistake(error, text.size()) + LineOf(text, error.byte));
+    root = ParseBoundedJson(text, kConversation);
+  } catch (const JsonError& error) {
+    if (error.is_syntax()) Refuse("is not JSON:", error.mistake() + LineOf(text, error.byte()));
+    throw Error(ErrorCode::kInvalidArgument, std::string("conversation: ") + error.what());
   }
   Conversation conversation;
   if (root.is_string()) return conversation.AddUser(root.get<std::string>());

@@ -1,4 +1,4 @@
-// Who says what: the turns that the chat format is made from (behaviours.md 1.1).
+// Who says what: the turns that the chat format is made from.
 #pragma once
 
 #include <optional>

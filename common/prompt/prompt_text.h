@@ -1,4 +1,4 @@
-// What happens to the words of a prompt before they are put into the chat format (behaviours.md 1.2, 1.3).
+// What happens to the words of a prompt before they are put into the chat format (cleaning as in llm-dit-experiments).
 #pragma once
 
 #include <string>

@@ -2,11 +2,11 @@
 
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/json/bounded_json.h"
 
 namespace diptych {
 namespace {
@@ -14,6 +14,7 @@ namespace {
 using Json = nlohmann::json;                 // for reading: finds a field fast among many hostile ones
 using OrderedJson = nlohmann::ordered_json;  // for writing: keeps the order
 
+constexpr JsonBounds kReceipt{.bytes = size_t{16} << 20, .depth = 8, .values = 1000};
 constexpr uint64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
 
 [[noreturn]] void Refuse(const std::string& message) {
@@ -105,7 +106,7 @@ class Fields {
   // Call it last.
   void RefuseUnknown() const {
     for (const auto& [field, value] : object_.items()) {
-      if (!asked_.contains(field)) Refuse("unknown field " + Quoted(field));
+      if (!asked_.contains(field)) Refuse("unknown field " + Quoted(field.substr(0, 200)));
     }
   }
 
@@ -215,8 +216,12 @@ std::string ToJson(const Receipt& receipt) {
 }
 
 Receipt ReceiptFromJson(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) Refuse("the text is not valid JSON");
+  Json json;
+  try {
+    json = ParseBoundedJson(text, kReceipt);
+  } catch (const JsonError& error) {
+    Refuse(error.is_syntax() ? "the text is not valid JSON" : std::string("the text ") + error.what());
+  }
   return ReadReceipt(json);
 }
 

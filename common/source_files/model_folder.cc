@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <initializer_list>
-#include <iterator>
-#include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <string_view>
 #include <vector>
 
+#include "common/error/error.h"
+#include "common/json/bounded_json.h"
 #include "common/source_files/file_kind.h"
 #include "common/source_files/read_file.h"
 
@@ -25,6 +25,15 @@ constexpr std::string_view kNoSingleFiles =
 bool IsFolder(const fs::path& path) {
   std::error_code ignored;
   return fs::is_directory(path, ignored);
+}
+
+// Of a small file that helps to say what is wrong; empty when it cannot be read.
+std::string TextOf(const fs::path& path) {
+  try {
+    return ReadWholeFile(path.string(), static_cast<int64_t>(JsonBounds{}.bytes));
+  } catch (const Error&) {
+    return "";
+  }
 }
 
 bool IsThere(const fs::path& path) {  // also a link that points nowhere
@@ -63,7 +72,7 @@ std::string ModelOf(const fs::path& cache) {
 
 // The snapshot that refs/main names, else the one that was changed last.
 std::optional<fs::path> SnapshotOf(const fs::path& cache) {
-  std::ifstream ref(cache / "refs" / "main");
+  std::istringstream ref(TextOf(cache / "refs" / "main"));
   std::string revision;
   if (ref >> revision && IsFolder(cache / "snapshots" / revision)) return cache / "snapshots" / revision;
   std::optional<fs::path> newest;
@@ -181,13 +190,11 @@ std::string FamilyNote(const std::string& part) {
   fs::path path(part);
   if (!path.has_filename()) path = path.parent_path();
   const fs::path index = (IsFolder(path) ? path.parent_path() : path.parent_path().parent_path()) / "model_index.json";
-  std::ifstream file(index);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const nlohmann::json model = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json model = JsonOrDiscarded(TextOf(index));
   if (!model.is_object() || !model.contains("_class_name") || !model["_class_name"].is_string()) return "";
   const std::string family = model["_class_name"];
   if (family.starts_with("ZImage")) return "";
-  return "; " + index.string() + " says " + nlohmann::json(family).dump(-1, ' ', true).substr(0, 100) +
+  return "; " + index.string() + " says " + JsonExcerpt(family) +
          ": another family of models; this program paints with Z-Image (ZImagePipeline)";
 }
 

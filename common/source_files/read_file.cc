@@ -26,6 +26,12 @@ struct Descriptor {
 
 }  // namespace
 
+std::string NotAFile(const std::string& path, uint32_t mode) {
+  if (S_ISDIR(mode)) return path + ": a folder, expected a file";
+  const char* what = S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : "a device";
+  return path + ": " + what + ", expected an ordinary file";
+}
+
 std::string OpenProblem(const std::string& path, int error_number) {
   std::error_code ignored;
   if (error_number == ENOENT && fs::is_symlink(path, ignored)) {
@@ -41,13 +47,12 @@ std::string ReadWholeFile(const std::string& path, int64_t most) {
   struct stat info;
   if (fstat(file.fd, &info) != 0) throw Error(ErrorCode::kNotFound, OpenProblem(path, errno));
   if (!S_ISREG(info.st_mode)) {
-    throw Error(ErrorCode::kInvalidArgument,
-                path + (S_ISDIR(info.st_mode) ? ": a folder, expected a file" : ": not an ordinary file"));
+    throw Error(ErrorCode::kInvalidArgument, NotAFile(path, info.st_mode));
   }
   if (info.st_size > most) {
-    throw Error(ErrorCode::kInvalidArgument, path + ": has " + std::to_string(info.st_size) +
-                                                 " bytes, expected a text file of at most " +
-                                                 std::to_string(most >> 20) + " MiB");
+    throw Error(ErrorCode::kInvalidArgument,
+                path + ": has " + std::to_string(info.st_size) + " bytes, expected a text file of at most " +
+                    (most >> 20 > 0 ? std::to_string(most >> 20) + " MiB" : std::to_string(most) + " bytes"));
   }
   const std::optional<FileFacts> before = FactsOf(file.fd);
   std::string text(static_cast<size_t>(info.st_size), '\0');

@@ -11,6 +11,9 @@ namespace diptych {
 // longer than `most` bytes, kUnavailable when it changes while it is read.
 std::string ReadWholeFile(const std::string& path, int64_t most);
 
+// "PATH: a FIFO, expected an ordinary file" and the like, of a file with this st_mode that is none.
+std::string NotAFile(const std::string& path, uint32_t mode);
+
 // "PATH: a link to TARGET, which is not there" or "PATH: No such file or directory": why opening it failed with
 // `error_number`.
 std::string OpenProblem(const std::string& path, int error_number);

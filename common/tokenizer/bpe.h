@@ -1,4 +1,4 @@
-// Byte-pair encoding of one piece (qwen3.md 2.5).
+// Byte-pair encoding of one piece (tokenizers, models/bpe/word.rs).
 #pragma once
 
 #include <array>

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/json/bounded_json.h"
 #include "common/prompt/prompt_text.h"
 #include "common/prompt/utf8.h"
 #include "common/source_files/file_kind.h"
@@ -25,7 +26,7 @@ constexpr size_t kMaxTextBytes = size_t{256} << 20;
 constexpr size_t kBytesBetweenPauses = size_t{64} << 10;
 
 TextFile ReadTextFile(const std::filesystem::path& path) {
-  constexpr int64_t kMost = int64_t{1} << 30;  // Qwen's has 11 MB
+  constexpr auto kMost = static_cast<int64_t>(kTokenizerJson.bytes);
   return {path.string(), ReadWholeFile(path.string(), kMost)};
 }
 
@@ -46,12 +47,12 @@ TokenFiles ReadTokenFiles(const std::filesystem::path& folder) {
 }
 
 // Those that are looked for in raw text, or in composed text; then their own text is composed, too.
-std::vector<AddedToken> TokensFor(const std::vector<AddedToken>& tokens, bool normalized) {
+std::vector<AddedToken> TokensFor(const TokenizerModel& model, bool normalized) {
   std::vector<AddedToken> chosen;
-  for (const AddedToken& token : tokens) {
+  for (const AddedToken& token : model.added_tokens) {
     if (token.normalized != normalized) continue;
     chosen.push_back(token);
-    if (normalized) chosen.back().content = ComposeNfc(token.content);
+    if (normalized && model.composes) chosen.back().content = ComposeNfc(token.content);
   }
   return chosen;
 }
@@ -61,8 +62,9 @@ std::vector<AddedToken> TokensFor(const std::vector<AddedToken>& tokens, bool no
 BpeTokenizer::BpeTokenizer(TokenizerModel model)
     : vocabulary_(std::move(model.vocabulary)),
       vocabulary_size_(vocabulary_.size()),
-      added_tokens_(TokensFor(model.added_tokens, /*normalized=*/false)),
-      normalized_added_tokens_(TokensFor(model.added_tokens, /*normalized=*/true)),
+      added_tokens_(TokensFor(model, /*normalized=*/false)),
+      normalized_added_tokens_(TokensFor(model, /*normalized=*/true)),
+      composes_(model.composes),
       bpe_(model.byte_ids, std::move(model.merges)),
       warnings_(std::move(model.warnings)) {
   for (AddedToken& token : model.added_tokens) {
@@ -112,6 +114,7 @@ std::string BpeTokenizer::Identity() const {
     add(token->content);
     for (const bool flag : {token->lstrip, token->rstrip, token->single_word, token->normalized}) add_number(flag);
   }
+  if (!composes_) text += "\nas written ";
   return text;
 }
 
@@ -129,8 +132,9 @@ std::vector<int64_t> BpeTokenizer::Encode(std::string_view text, const Pause& pa
       ids.push_back(segment.id);
       continue;
     }
-    const std::string composed = ComposeNfc(segment.text);
-    for (const AddedTokenMatcher::Segment& part : normalized_added_tokens_.Split(composed)) {
+    const std::string composed = composes_ ? ComposeNfc(segment.text) : std::string();
+    const std::string_view ordinary = composes_ ? std::string_view(composed) : segment.text;
+    for (const AddedTokenMatcher::Segment& part : normalized_added_tokens_.Split(ordinary)) {
       if (part.id >= 0) {
         ids.push_back(part.id);
         continue;

@@ -29,8 +29,8 @@ class BpeTokenizer {
   static BpeTokenizer FromTokenizerJson(std::string_view json, const std::string& name);
 
   // Token ids of the text; nothing is added in front or behind. Added tokens are found in the raw text, the rest is
-  // composed (NFC) segment by segment, split and merged. Throws Error(kInvalidArgument) for invalid UTF-8 and for more
-  // than 256 MiB. Pauses once in about 64 KiB of pieces.
+  // composed (NFC, where the files say so) segment by segment, split and merged. Throws Error(kInvalidArgument) for
+  // invalid UTF-8 and for more than 256 MiB. Pauses once in about 64 KiB of pieces.
   std::vector<int64_t> Encode(std::string_view text, const Pause& pause = {}) const;
 
   // The text of the tokens, U+FFFD where their bytes are not UTF-8. Ids without a token (unused rows of an embedding)
@@ -54,6 +54,7 @@ class BpeTokenizer {
   size_t vocabulary_size_ = 0;
   AddedTokenMatcher added_tokens_;             // found in the raw text
   AddedTokenMatcher normalized_added_tokens_;  // found in composed text
+  bool composes_;                              // ordinary text, to NFC
   PreTokenizer pre_tokenizer_;
   Bpe bpe_;
   std::vector<std::string> warnings_;

@@ -1,5 +1,5 @@
 // The printable alphabet in which byte-level vocabularies are written: one code point for each of the 256 bytes
-// (qwen3.md 2.4). Files are decoded to raw bytes when they are read; everything after that works on bytes.
+// (GPT-2's bytes_to_unicode). Files are decoded to raw bytes when they are read; everything after that works on bytes.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/error/error.h"
-#include "common/error/json_mistake.h"
+#include "common/json/bounded_json.h"
 #include "common/source_files/file_kind.h"
 
 namespace diptych {
@@ -13,20 +13,19 @@ using nlohmann::json;
 
 std::string Quote(std::string_view text) {
   constexpr size_t kLongest = 200;
-  std::string quoted = json(std::string(text)).dump(-1, ' ', true, json::error_handler_t::replace);
+  std::string quoted =
+      json(std::string(text.substr(0, kLongest + 1))).dump(-1, ' ', true, json::error_handler_t::replace);
   if (quoted.size() > kLongest) quoted = quoted.substr(0, kLongest) + "...\"";
   return quoted;
 }
 
 json ParseJson(std::string_view text, const std::string& file) {
   try {
-    return json::parse(text);
-  } catch (const json::parse_error& error) {
+    return ParseBoundedJson(text, kTokenizerJson);
+  } catch (const JsonError& error) {
     const std::string kind = FileKind({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, text.size());
     if (!kind.empty()) throw Error(ErrorCode::kDataLoss, file + ": this is " + kind);
-    throw Error(ErrorCode::kDataLoss, file + ": not valid JSON: " + JsonMistake(error, text.size()));
-  } catch (const json::out_of_range&) {
-    throw Error(ErrorCode::kDataLoss, file + ": a number is out of range");
+    throw Error(ErrorCode::kDataLoss, file + ": " + error.what());
   }
 }
 

@@ -1,4 +1,4 @@
-// Cuts text into the pieces inside which BPE merges: Qwen's regular expression (qwen3.md 2.3), through PCRE2.
+// Cuts text into the pieces inside which BPE merges: Qwen's regular expression (tokenizer.json), through PCRE2.
 #pragma once
 
 #include <memory>

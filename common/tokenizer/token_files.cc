@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "common/error/error.h"
+#include "common/json/bounded_json.h"
 #include "common/tokenizer/json_field.h"
 #include "common/tokenizer/tokenizer_json.h"
 
@@ -48,6 +50,10 @@ constexpr std::string_view kHarmless[] = {"chat_template",
                                           "return_token_type_ids",
                                           "fix_mistral_regex",
                                           "_commit_hash"};
+
+// Of which transformers makes the tokenizer that is read here: Qwen's own, and those that take tokenizer.json as it is.
+constexpr std::string_view kOurClasses[] = {"Qwen2Tokenizer", "Qwen2TokenizerFast", "PreTrainedTokenizerFast",
+                                            "TokenizersBackend"};
 
 bool IsOneOf(std::span<const std::string_view> list, std::string_view key) {
   return std::find(list.begin(), list.end(), key) != list.end();
@@ -105,9 +111,18 @@ std::vector<std::string> KeysInOrder(const nlohmann::ordered_json& object) {
   return keys;
 }
 
+// Of a text that has been parsed already.
+nlohmann::ordered_json ParseOrdered(const std::string& text, const std::string& name) {
+  try {
+    return ParseOrderedJson(text, {.bytes = kTokenizerJson.bytes});
+  } catch (const JsonError& error) {
+    throw Error(ErrorCode::kDataLoss, name + ": " + error.what());
+  }
+}
+
 // `object` is what `text` holds.
 void ReadSpecial(const JsonField& object, const std::string& text, SpecialTokens& special) {
-  const auto ordered = nlohmann::ordered_json::parse(text);
+  const nlohmann::ordered_json ordered = ParseOrdered(text, object.name());
   for (const std::string_view key : kNamedTokens) {
     if (const auto token = object.Find(std::string(key))) Name(special, key, ContentOf(*token));
   }
@@ -130,17 +145,36 @@ void ReadSpecial(const JsonField& object, const std::string& text, SpecialTokens
   }
 }
 
+// transformers 5.23 drops add_bos_token and add_eos_token where there is a tokenizer.json, and where the token that
+// would be added is null. Its Qwen2Tokenizer has <|endoftext|> for an eos_token that is not stated at all.
+void CheckWhatIsAdded(const JsonField& config, bool has_tokenizer_json, std::vector<std::string>& warnings) {
+  constexpr struct {
+    const char *key, *token;
+    bool has_default;
+  } kAdded[] = {{"add_bos_token", "bos_token", false}, {"add_eos_token", "eos_token", true}};
+  for (const auto& [key, token, has_default] : kAdded) {
+    const auto field = config.Find(key);
+    if (!field || !field->Bool()) continue;
+    const bool has_token = config.Find(token) || (has_default && !config.value().contains(token));
+    if (!has_tokenizer_json && has_token) field->Refuse("is true, which is not supported; expected false");
+    warnings.push_back(field->name() + " is true and without effect, as in transformers: " +
+                       (has_tokenizer_json ? "tokenizer.json says what is added, and adds nothing"
+                                           : std::string(token) + " names no token"));
+  }
+}
+
 // Options that would change what text becomes.
-void CheckOptions(const JsonField& config, bool has_post_processor) {
-  const auto expect_false = [&](std::initializer_list<const char*> keys) {
-    for (const char* key : keys) {
-      if (const auto field = config.Find(key); field && field->Bool()) {
-        field->Refuse("is true, which is not supported; expected false");
-      }
+void CheckOptions(const JsonField& config, bool has_tokenizer_json, std::vector<std::string>& warnings) {
+  for (const char* key : {"add_prefix_space", "split_special_tokens"}) {
+    if (const auto field = config.Find(key); field && field->Bool()) {
+      field->Refuse("is true, which is not supported; expected false");
     }
-  };
-  expect_false({"add_prefix_space", "split_special_tokens"});
-  if (!has_post_processor) expect_false({"add_bos_token", "add_eos_token"});
+  }
+  CheckWhatIsAdded(config, has_tokenizer_json, warnings);
+  if (const auto field = config.Find("tokenizer_class"); field && !IsOneOf(kOurClasses, field->String())) {
+    warnings.push_back(field->name() + " is " + Quote(field->String()) + "; it is read as " +
+                       (has_tokenizer_json ? "tokenizer.json says" : "a Qwen2Tokenizer"));
+  }
 }
 
 std::string UnknownMembers(const JsonField& config) {
@@ -182,6 +216,13 @@ void AddFromFile(const JsonField& file, const std::set<std::string>& special, st
 
 }  // namespace
 
+std::string TokenizerClassOf(const TokenFiles& files) {
+  if (!files.config) return "";
+  const json object = ParseJson(files.config->text, files.config->name);
+  const auto field = JsonField(object, files.config->name).Find("tokenizer_class");
+  return field ? field->String() : "";
+}
+
 AddedTokenList CollectAddedTokens(const TokenizerJsonTokens& own, const TokenFiles& files) {
   AddedTokenList list{own.name, {}, {}};
   SpecialTokens special;
@@ -189,7 +230,7 @@ AddedTokenList CollectAddedTokens(const TokenizerJsonTokens& own, const TokenFil
   if (files.config) {
     const json object = ParseJson(files.config->text, files.config->name);
     const JsonField config(object, files.config->name);
-    CheckOptions(config, own.has_post_processor);
+    CheckOptions(config, /*has_tokenizer_json=*/!own.name.empty(), list.warnings);
     if (const auto field = config.Find("added_tokens_decoder")) decoder = ReadDecoder(*field);
     ReadSpecial(config, files.config->text, special);
     if (const std::string unknown = UnknownMembers(config); !unknown.empty()) {

@@ -22,6 +22,9 @@ struct TokenFiles {
   std::optional<TextFile> added_tokens;        // added_tokens.json: {"<think>": 151667, ...}
 };
 
+// The class that tokenizer_config.json names ("tokenizer_class"); empty: none. Throws as CollectAddedTokens.
+std::string TokenizerClassOf(const TokenFiles& files);
+
 struct AddedTokenList {
   std::string name;                   // where they stand: file and field
   std::vector<AddedToken> tokens;     // in the order in which they get their ids
@@ -32,7 +35,6 @@ struct AddedTokenList {
 struct TokenizerJsonTokens {
   std::string name;  // file and field; empty: there is no tokenizer.json
   std::vector<AddedToken> tokens;
-  bool has_post_processor = false;  // it decides alone what is put in front and behind
 };
 
 // added_tokens_decoder of tokenizer_config.json comes first, and where it is there neither added_tokens.json nor

@@ -37,11 +37,18 @@ void AddSteps(const JsonField& step, const char* list, std::vector<JsonField>& s
   for (size_t i = 0; i < inner.Size(); ++i) AddSteps(inner.At(i), list, steps, depth + 1);
 }
 
-void CheckNormalizer(const JsonField& normalizer) {
+// Whether text is composed (NFC). Without a normaliser it is not, as in the tokenizers library, but for a tokenizer
+// that calls itself Qwen2Tokenizer: transformers gives every one of these NFC, whatever its tokenizer.json says.
+bool ReadNormalizer(const JsonField& root, const TokenFiles& beside, std::vector<std::string>& warnings) {
   std::vector<JsonField> steps;
-  AddSteps(normalizer, "normalizers", steps);
-  if (steps.empty()) normalizer.Refuse("is an empty Sequence, expected NFC");
+  if (const auto normalizer = root.Find("normalizer")) AddSteps(*normalizer, "normalizers", steps);
   for (const JsonField& step : steps) ExpectString(step.At("type"), "NFC");
+  if (!steps.empty()) return true;
+  const bool is_qwen = TokenizerClassOf(beside).starts_with("Qwen2Tokenizer");
+  warnings.push_back(root.name() + ": states no normalizer; " +
+                     (is_qwen ? "text is composed (NFC) all the same, as transformers' Qwen2Tokenizer does"
+                              : "text is not composed (NFC), unlike in Qwen's own tokenizer"));
+  return is_qwen;
 }
 
 void CheckPreTokenizer(const JsonField& pre_tokenizer) {
@@ -130,7 +137,8 @@ AddedToken ReadAddedToken(const JsonField& token, int64_t id) {
 TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name, const TokenFiles& beside) {
   const nlohmann::json json = ParseJson(text, name);
   const JsonField root(json, name);
-  CheckNormalizer(root.At("normalizer"));
+  std::vector<std::string> warnings;
+  const bool composes = ReadNormalizer(root, beside, warnings);
   CheckPreTokenizer(root.At("pre_tokenizer"));
   if (const auto post_processor = root.Find("post_processor")) CheckPostProcessor(*post_processor);
   if (const auto decoder = root.Find("decoder"))
@@ -141,7 +149,7 @@ TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name,
   const JsonField vocab = model.At("vocab"), merges = model.At("merges");
   TokenizerTables tables{vocab.name(), ReadVocab(vocab), merges.name(), {}, {}};
   for (size_t i = 0; i < merges.Size(); ++i) tables.merges.push_back(ReadMerge(merges.At(i)));
-  TokenizerJsonTokens own{name + ": added_tokens", {}, root.Find("post_processor").has_value()};
+  TokenizerJsonTokens own{name + ": added_tokens", {}};
   if (const auto added_tokens = root.Find("added_tokens")) {
     for (size_t i = 0; i < added_tokens->Size(); ++i) {
       const JsonField token = added_tokens->At(i);
@@ -149,7 +157,10 @@ TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name,
     }
   }
   tables.added = CollectAddedTokens(own, beside);
-  return MakeTokenizerModel(tables);
+  TokenizerModel made = MakeTokenizerModel(tables);
+  made.composes = composes;
+  made.warnings.insert(made.warnings.begin(), warnings.begin(), warnings.end());
+  return made;
 }
 
 }  // namespace diptych

@@ -1,4 +1,4 @@
-// tokenizer.json, as the tokenizers library writes it (qwen3.md 2.1).
+// tokenizer.json, as the tokenizers library writes it (for Qwen2Tokenizer of transformers).
 #pragma once
 
 #include <string>

@@ -27,6 +27,7 @@ struct TokenizerModel {
   std::array<int32_t, 256> byte_ids{};   // the token of each single byte
   std::vector<BpeMerge> merges;          // by rank
   std::vector<AddedToken> added_tokens;  // by id; behind the vocabulary without a gap, or entries of it
+  bool composes = true;                  // text is brought to NFC first
   std::vector<std::string> warnings;     // one line each
 };
 

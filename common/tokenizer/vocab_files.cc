@@ -11,6 +11,8 @@
 namespace diptych {
 namespace {
 
+constexpr size_t kMostMerges = 1'000'000;  // Qwen's has 151 387
+
 std::vector<std::pair<std::string, std::string>> ReadMerges(const TextFile& file) {
   std::vector<std::pair<std::string, std::string>> merges;
   std::string_view rest = file.text;
@@ -23,6 +25,10 @@ std::vector<std::pair<std::string, std::string>> ReadMerges(const TextFile& file
     if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
       throw Error(ErrorCode::kInvalidArgument, file.name + ": line " + std::to_string(line_number) + " is " +
                                                    Quote(line) + ", expected two tokens with one space between");
+    }
+    if (merges.size() == kMostMerges) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  file.name + ": has more than " + std::to_string(kMostMerges) + " merges");
     }
     merges.emplace_back(line.substr(0, space), line.substr(space + 1));
   }

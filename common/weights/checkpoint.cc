@@ -2,20 +2,22 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <regex>
 #include <vector>
 
 #include "common/error/error.h"
+#include "common/json/bounded_json.h"
 #include "common/source_files/file_kind.h"
-#include "common/weights/mapped_file.h"
-#include "common/weights/strict_json.h"
+#include "common/source_files/read_file.h"
 
 namespace diptych {
 namespace {
 
 namespace fs = std::filesystem;
+
+// The largest that are published name some 100 000 tensors in 10 MB.
+constexpr JsonBounds kIndex{.bytes = size_t{16} << 20, .depth = 16, .values = 500'000};
 
 constexpr std::string_view kFileSuffix = ".safetensors";
 constexpr std::string_view kModel = "model";                             // what transformers calls a checkpoint
@@ -103,12 +105,11 @@ bool IsPlainFileName(const std::string& name) {
 // Shards that an index lists, and the tensors that it lists in each.
 std::map<std::string, std::vector<std::string>> ShardsOf(const std::string& folder, const std::string& index_name) {
   const std::string index_path = (fs::path(folder) / index_name).string();
-  const MappedFile index_file(index_path);
-  const std::string_view text(reinterpret_cast<const char*>(index_file.bytes().data()), index_file.bytes().size());
+  const std::string text = ReadWholeFile(index_path, static_cast<int64_t>(kIndex.bytes));
   std::vector<std::string> repeated;
   nlohmann::json index;
   try {
-    index = ParseStrictJson(text, index_path, 16, &repeated);
+    index = ParseStrictJson(text, index_path, kIndex, &repeated);
   } catch (const Error& error) {
     const std::string kind = FileKind(index_path);
     if (kind.empty()) throw;
@@ -123,8 +124,8 @@ std::map<std::string, std::vector<std::string>> ShardsOf(const std::string& fold
   for (const auto& [name, value] : weight_map->items()) {
     const std::string shard = value.is_string() ? value.get<std::string>() : "";
     if (!IsPlainFileName(shard)) {
-      throw Error(ErrorCode::kDataLoss, index_path + ": weight_map names " + value.dump(-1, ' ', true).substr(0, 200) +
-                                            ", expected the name of a file beside it");
+      throw Error(ErrorCode::kDataLoss,
+                  index_path + ": weight_map names " + JsonExcerpt(value) + ", expected the name of a file beside it");
     }
     shards[shard].push_back(name);
   }

@@ -49,7 +49,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   if (file.get() < 0) ThrowSystemError(path, errno);
   struct stat info;
   if (fstat(file.get(), &info) != 0) ThrowSystemError(path, errno);
-  if (!S_ISREG(info.st_mode)) throw Error(ErrorCode::kInvalidArgument, path + ": not a regular file");
+  if (!S_ISREG(info.st_mode)) throw Error(ErrorCode::kInvalidArgument, NotAFile(path, info.st_mode));
   facts_ = FactsOf(file.get()).value_or(FileFacts());
   NoteFileRead(path, facts_);
   size_ = static_cast<size_t>(facts_.size);

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/json/bounded_json.h"
 #include "common/source_files/file_kind.h"
-#include "common/weights/strict_json.h"
 
 namespace diptych {
 namespace {
@@ -16,9 +15,11 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kLengthBytes = 8;
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the reference implementation's limit
+// The format allows 100 MB. Published checkpoints have up to some hundred KB, merged ones of many experts a few MB.
+constexpr uint64_t kMaxHeaderBytes = 16 << 20;
 constexpr size_t kMaxNameBytes = 1024;
-constexpr int kMaxHeaderDepth = 3;  // header, tensor, shape
+// Header, tensor, shape. A tensor has some nine values: about 110 000 tensors in one file.
+constexpr JsonBounds kHeader{.bytes = kMaxHeaderBytes, .depth = 3, .values = 1'000'000, .members = 250'000};
 
 struct DtypeFacts {
   Dtype dtype;
@@ -50,8 +51,7 @@ const DtypeFacts& FactsOf(Dtype dtype) {
   throw Error(ErrorCode::kDataLoss, where + ": " + problem);
 }
 
-// Foreign text for an error message: escaped and cut.
-std::string Excerpt(const json& value) { return value.dump(-1, ' ', true).substr(0, 200); }
+std::string Excerpt(const json& value) { return JsonExcerpt(value); }
 
 // A number that is not negative and fits int64.
 std::optional<int64_t> AsCount(const json& value) {
@@ -225,7 +225,7 @@ void SafetensorsFile::Read(std::span<const uint8_t> bytes) {
   }
   const std::string_view header_text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, header_bytes);
   std::vector<std::string> repeated;
-  const json header = ParseStrictJson(header_text, path_ + ": header", kMaxHeaderDepth, &repeated);
+  const json header = ParseStrictJson(header_text, path_ + ": header", kHeader, &repeated);
   if (!repeated.empty()) {
     warnings_.push_back(path_ + ": its header has " + Excerpt(repeated[0]) + " twice; the last one counts");
   }

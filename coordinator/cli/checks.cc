@@ -13,6 +13,8 @@
 #include "common/concurrency/physical_cores.h"
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
+#include "common/model_config/model_index.h"
+#include "common/model_config/schedule.h"
 #include "common/source_files/model_folder.h"
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "common/weights/checkpoint.h"
@@ -54,6 +56,13 @@ std::string MatrixUnits() {
     }
   }
   return units.empty() ? "no AVX2, AVX-512 or AMX" : units;
+}
+
+// What the daemons would warn of, for the end of a line.
+std::string Behind(const std::vector<std::string>& warnings) {
+  std::string text;
+  for (const std::string& line : warnings) absl::StrAppend(&text, "; ", line);
+  return text;
 }
 
 // Blocks of a network: tensors "layers.0.*" to "layers.<n-1>.*", n the value of `count_key` in config.json.
@@ -100,7 +109,8 @@ std::string DescribePart(const fs::path& path, const std::vector<Blocks>& blocks
       throw Error(error.code(), error.what() + FamilyNote(path.string()));
     }
   }
-  return absl::StrCat(path.string(), ": ", checkpoint->tensors().size(), " tensors, ", bytes >> 20, " MiB");
+  return absl::StrCat(path.string(), ": ", checkpoint->tensors().size(), " tensors, ", bytes >> 20, " MiB",
+                      Behind(checkpoint->warnings()));
 }
 
 int64_t ConfigNumber(const fs::path& config, const char* key) {
@@ -186,7 +196,8 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
       "own --...-path flag";
   Add(checks, "tokenizer", advice, [&] {
     const fs::path folder = options.TokenizerFolder();
-    return absl::StrCat(folder.string(), ": ", BpeTokenizer::Load(folder.string()).vocabulary_size(), " tokens");
+    const BpeTokenizer tokenizer = BpeTokenizer::Load(folder.string());
+    return absl::StrCat(folder.string(), ": ", tokenizer.vocabulary_size(), " tokens", Behind(tokenizer.warnings()));
   });
   Add(checks, "text encoder", advice, [&] { return DescribePart(text_encoder, {{"layers", "num_hidden_layers"}}); });
   Add(checks, "transformer", advice, [&] {
@@ -197,11 +208,20 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
   Add(checks, "vae", advice, [&] { return DescribePart(vae, {}); });
   // Where the renderer looks for it; it need not be there.
   const fs::path model = options.model_path.empty() ? transformer.parent_path() : fs::path(options.model_path);
-  const fs::path scheduler = model / "scheduler" / "scheduler_config.json";
-  if (std::error_code ignored; fs::exists(scheduler, ignored)) {
+  const fs::path scheduler = model / "scheduler";
+  if (std::error_code ignored; fs::exists(scheduler / "scheduler_config.json", ignored)) {
     Add(checks, "scheduler", advice, [&] {
-      JsonFacts(ReadTextFile(scheduler.string()), scheduler.string());
-      return scheduler.string();
+      const ScheduleFacts facts = ReadSchedule(scheduler.string());
+      const std::string shift = facts.dynamic ? "shift by size" : absl::StrCat("shift ", facts.shift);
+      return absl::StrCat((scheduler / "scheduler_config.json").string(), ": ", shift, Behind(facts.warnings));
+    });
+  }
+  if (std::error_code ignored; fs::exists(model / "model_index.json", ignored)) {
+    Add(checks, "made for", advice, [&] {
+      const ModelIndex index = ReadModelIndex(model.string());
+      const ModelDefaults& made_for = index.defaults;
+      return absl::StrCat((model / "model_index.json").string(), ": ", made_for.width, "x", made_for.height, ", ",
+                          made_for.steps, " steps", Behind(index.warnings));
     });
   }
   if (!fs::is_directory(text_encoder) || !fs::is_directory(transformer)) return;

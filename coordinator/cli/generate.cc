@@ -164,7 +164,7 @@ class Generate final : public Command {
 
   int Make(PicturePlan plan, const RenderClient& client, PrivateRun* run, Environment& environment) {
     const RendererDescription renderer = ValueOrThrow(client.Describe());
-    for (const std::string& note : CompletePlan(renderer.defaults, plan)) Warn(environment, note);
+    for (const std::string& note : CompletePlan(renderer, plan)) Warn(environment, note);
     NameAnew(plan);
     const PictureOrder& first = plan.OrderOf(0);
     if (first.receipt) {

@@ -1,9 +1,9 @@
 #include "coordinator/cli/picture_fit.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "common/json/bounded_json.h"
 #include "coordinator/cli/command.h"
 
 namespace diptych {
@@ -65,7 +65,7 @@ std::string FitJson(const PictureFit& fit) {
 std::optional<PictureFit> FindFit(const PictureText& texts) {
   for (const auto& [keyword, text] : texts) {
     if (keyword != kFitKeyword) continue;
-    const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+    const auto json = JsonOrDiscarded(text, {.bytes = 1000, .values = 10});
     if (!json.is_object() || !json.contains("fit") || !json["fit"].is_string()) return std::nullopt;
     PictureFit fit{.mode = ParseFitMode(json["fit"].get<std::string>()), .width = 0, .height = 0};
     for (const auto& [key, side] : {std::pair("width", &fit.width), std::pair("height", &fit.height)}) {

@@ -2,6 +2,7 @@
 
 #include <numeric>
 #include <random>
+#include <sstream>
 #include <utility>
 
 #include "common/conditioning/conditioning_hash.h"
@@ -17,7 +18,7 @@
 namespace diptych {
 namespace {
 
-constexpr size_t kMaxPictureBytes = size_t{1} << 30;
+constexpr size_t kMaxPictureBytes = size_t{128} << 20;
 constexpr size_t kMaxKeyBytes = 120;  // the renderer takes 128; of several pictures each gets a number
 
 PictureRequest RequestOfReceipt(const Receipt& receipt) {
@@ -153,6 +154,34 @@ void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOption
   request.negative_conditioning = std::make_shared<const Conditioning>(std::move(saved.negative->conditioning));
 }
 
+std::string SizeText(int32_t width, int32_t height) { return std::to_string(width) + "x" + std::to_string(height); }
+
+// The receipt's shift is that of its own size, unless somebody chose it; no receipt says which.
+void FollowSize(PictureOrder& order) {
+  PictureRequest& request = order.request;
+  const std::optional<Receipt>& receipt = order.receipt;
+  if (!receipt || order.shift_given || !request.shift) return;
+  if (request.width == receipt->width && request.height == receipt->height) return;
+  std::ostringstream shift;
+  shift << *request.shift;
+  order.notes.push_back("the shift follows the size of the picture here: it is that of " +
+                        SizeText(request.width, request.height) + ", not the picture's " + shift.str() + "; --shift " +
+                        shift.str() + " keeps it");
+  request.shift.reset();
+}
+
+// A network paints a picture that is much larger than those that it has seen for a long time, and then it is noise.
+void NoteFarSize(const ModelDefaultsView& defaults, PictureOrder& order) {
+  constexpr int64_t kMostTimes = 4;  // in pixels: twice as long and as high
+  if (order.receipt && !order.changed) return;
+  const PictureRequest& request = order.request;
+  const int64_t own = int64_t{defaults.width} * defaults.height, asked = int64_t{request.width} * request.height;
+  if (asked <= own * kMostTimes) return;
+  order.notes.push_back(SizeText(request.width, request.height) + " is far from the " +
+                        SizeText(defaults.width, defaults.height) +
+                        " that this model is made for; it may paint nothing but noise");
+}
+
 struct RepeatedPicture {
   Receipt receipt;
   std::optional<PictureFit> fit;
@@ -205,7 +234,8 @@ void RefuseEmbeddingsName(const std::string& file) {
   }
 }
 
-void Complete(const ModelDefaultsView& defaults, PictureOrder& order) {
+void Complete(const RendererDescription& renderer, PictureOrder& order) {
+  const ModelDefaultsView& defaults = renderer.defaults;
   PictureRequest& request = order.request;
   if (order.open.width) request.width = defaults.width;
   if (order.open.height) request.height = defaults.height;
@@ -219,6 +249,8 @@ void Complete(const ModelDefaultsView& defaults, PictureOrder& order) {
     SettleNegative(order);
   }
   order.open = {};
+  if (renderer.shift_follows_size) FollowSize(order);
+  NoteFarSize(defaults, order);
 }
 
 PictureOptions ReadPictureOptions(const Settings& settings) {
@@ -325,6 +357,7 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
       request.seed = request.idempotency_key.empty() ? draw_seed() : SeedOf(request.idempotency_key);
   }
   PutFit(options, order);
+  order.shift_given = options.shift_given;
   order.seeds =
       options.seeds.empty() ? FollowingSeeds(request.seed, static_cast<uint64_t>(options.count)) : options.seeds;
   return order;

@@ -44,26 +44,28 @@ PictureOptions ReadPictureOptions(const Settings& settings);  // throws UsageErr
 
 // One prompt, and every seed that it is painted with.
 struct PictureOrder {
-  PictureRequest request;          // of the first picture; the others differ in their seed
-  LeftOpen open;                   // what Complete fills in
-  PromptParts negative;            // the prompt that guidance takes where there is none yet
-  bool negative_given = false;     // by flag
+  PictureRequest request;                   // of the first picture; the others differ in their seed
+  LeftOpen open;                            // what Complete fills in
+  PromptParts negative;                     // the prompt that guidance takes where there is none yet
+  bool negative_given = false;              // by flag
   std::vector<std::string> guidance_flags;  // that were given and have an effect with guidance only
-  std::vector<uint64_t> seeds;     // one a picture, at least one
-  bool seed_drawn = false;         // the first one, at random, since nobody gave one
-  std::optional<Receipt> receipt;  // of the picture that is repeated
-  bool changed = false;            // the request differs from the receipt
-  std::optional<PictureFit> fit;   // the file has another size than what is painted
-  std::vector<std::string> notes;  // what the user should know, one line each
+  std::vector<uint64_t> seeds;              // one a picture, at least one
+  bool seed_drawn = false;                  // the first one, at random, since nobody gave one
+  std::optional<Receipt> receipt;           // of the picture that is repeated
+  bool shift_given = false;                 // by flag
+  bool changed = false;                     // the request differs from the receipt
+  std::optional<PictureFit> fit;            // the file has another size than what is painted
+  std::vector<std::string> notes;           // what the user should know, one line each
 };
 
 // The negative prompt has neither system nor thinking text, only the think block and cleaning of the positive one.
 // Throws UsageError for text that is not UTF-8.
 PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive);
 
-// Fills in what was left open, and settles the negative prompt by it. Adds to the notes. Throws UsageError where
-// guidance and embeddings do not go together.
-void Complete(const ModelDefaultsView& defaults, PictureOrder& order);
+// Fills in what was left open by what the renderer's model is made for, and settles the negative prompt by it. A
+// picture that is repeated in another size gets the shift of that size where the shift follows it. Adds to the notes,
+// also about a size that the model is not made for. Throws UsageError where guidance and embeddings do not go together.
+void Complete(const RendererDescription& renderer, PictureOrder& order);
 
 // Draws a seed; smaller than 2^32, so that it is easily typed again.
 using DrawSeed = std::function<uint64_t()>;

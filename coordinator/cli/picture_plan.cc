@@ -184,14 +184,14 @@ PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings&
   return plan;
 }
 
-std::vector<std::string> CompletePlan(const ModelDefaultsView& defaults, PicturePlan& plan) {
+std::vector<std::string> CompletePlan(const RendererDescription& renderer, PicturePlan& plan) {
   std::vector<std::string> notes, seen;
   for (PlannedPrompt& planned : plan.prompts) {
     planned.order.notes.clear();  // they have been told
-    Complete(defaults, planned.order);
+    Complete(renderer, planned.order);
     TakeNotes(planned, seen, notes);
   }
-  NoteUnknownWords(defaults, plan, notes);
+  NoteUnknownWords(renderer.defaults, plan, notes);
   return notes;
 }
 

@@ -57,7 +57,7 @@ PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings&
 
 // Fills in what was left open, as the renderer's model has it. Returns what the user should know: notes of the orders,
 // and one line for words that the model does not know. Throws as Complete.
-std::vector<std::string> CompletePlan(const ModelDefaultsView& defaults, PicturePlan& plan);
+std::vector<std::string> CompletePlan(const RendererDescription& renderer, PicturePlan& plan);
 
 // Where the pictures go, by the rules of NameOutputs; `unix_s` is the time for names that hold one.
 std::vector<OutputName> NamePictures(const PicturePlan& plan, const OutputWish& wish, int64_t unix_s);

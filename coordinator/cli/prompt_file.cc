@@ -1,7 +1,6 @@
 #include "coordinator/cli/prompt_file.h"
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -13,8 +12,8 @@
 #include "common/config/value_text.h"
 #include "common/error/error.h"
 #include "common/file_names/temporary_name.h"
+#include "common/json/bounded_json.h"
 #include "common/prompt/prompt_text.h"
-#include "common/weights/strict_json.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/seed_list.h"
 #include "coordinator/text_input.h"
@@ -27,7 +26,7 @@ using nlohmann::json;
 constexpr std::string_view kBlanks = " \t\r\v\f";
 constexpr size_t kShownBytes = 60;  // of a line in a message
 constexpr char kPrompt[] = "prompt";
-constexpr int kMaxDepth = 2;  // the object, and a list in it
+constexpr JsonBounds kLine{.depth = 2, .values = 20'000};  // the object, and a list in it
 
 std::vector<const OptionInfo*> LineOptions() {
   std::vector<const OptionInfo*> rows;
@@ -71,7 +70,7 @@ std::string ValueText(const OptionInfo& info, const json& value) {
   bool fits = value.is_number();
   if (info.type == OptionType::kBool) fits = value.is_boolean();
   if (info.type == OptionType::kText || info.type == OptionType::kTextList) fits = value.is_string();
-  if (!fits) Refuse(absl::StrCat(value.dump(), " must be ", LegalValues(info)));
+  if (!fits) Refuse(absl::StrCat(JsonExcerpt(value), " must be ", LegalValues(info)));
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -79,7 +78,7 @@ OptionValue ReadSeeds(const json& value) {
   std::vector<std::string> parts;
   for (const json& seed : value.is_array() ? value : json::array({value})) {
     if (!seed.is_number_unsigned() && !seed.is_string()) {
-      Refuse(absl::StrCat(seed.dump(), " must be a seed, or a text such as \"7,11,20-23\""));
+      Refuse(absl::StrCat(JsonExcerpt(seed), " must be a seed, or a text such as \"7,11,20-23\""));
     }
     parts.push_back(seed.is_string() ? seed.get<std::string>() : seed.dump());
   }
@@ -132,7 +131,7 @@ std::string WayOut(std::string_view text) {
 
 json ParseObject(std::string_view text) {
   try {
-    return ParseStrictJson(text, "the JSON object", kMaxDepth);
+    return ParseStrictJson(text, "the JSON object", kLine);
   } catch (const Error& error) {
     Refuse(error.what() + WayOut(text));
   }
@@ -145,14 +144,14 @@ void ReadObject(std::string_view text, PromptLine& line) {
   for (const auto& [key, value] : object.items()) {
     if (key != kPrompt) ReadKey(key, value, line);
   }
-  if (!prompt->is_string()) Refuse(absl::StrCat("prompt: ", prompt->dump(), " must be a text"));
+  if (!prompt->is_string()) Refuse(absl::StrCat("prompt: ", JsonExcerpt(*prompt), " must be a text"));
   line.prompt = prompt->get<std::string>();
 }
 
 // Of objects or texts; "[a cat]" is a prompt.
 bool IsJsonList(std::string_view text) {
   if (text[text.find_first_not_of(kBlanks)] != '[') return false;
-  const json list = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json list = JsonOrDiscarded(text, {.bytes = text.size(), .values = 1'000'000});
   return list.is_array() && !list.empty() && (list[0].is_object() || list[0].is_string());
 }
 

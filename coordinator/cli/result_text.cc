@@ -56,7 +56,7 @@ ordered_json PauseJson(const QueuePauseView& pause) {
   return {{"by", pause.by}, {"since_unix_ms", pause.since_unix_ms}};
 }
 
-// behaviours.md 6.2: r is how many tokens there are for one row.
+// r is how many tokens there are for one row, as llm-dit-experiments logs it.
 std::optional<std::string> ShortenedPrompt(const std::string& which, const PromptFitView& fit, LongPromptMode mode) {
   if (fit.rows < 1 || fit.token_count <= fit.rows) return std::nullopt;
   return absl::StrFormat("the %s was %s: %d tokens, %d rows (%s, r = %.2f)", which,

@@ -35,7 +35,7 @@ class Submit final : public Command {
     const std::unique_ptr<RenderClient> client = ConnectToRenderer(connection_);
     PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
     for (const std::string& note : plan.notes) Warn(note, environment);
-    for (const std::string& note : CompletePlan(ValueOrThrow(client->Describe()).defaults, plan)) {
+    for (const std::string& note : CompletePlan(ValueOrThrow(client->Describe()), plan)) {
       Warn(note, environment);
     }
     const auto names_output = [](const PlannedPrompt& prompt) { return !prompt.outputs.empty(); };

@@ -4,6 +4,7 @@
 
 #include "common/config/options.h"
 #include "common/error/error.h"
+#include "common/log/log.h"
 #include "common/prompt/chat_formatter.h"
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "coordinator/cli/command.h"
@@ -34,7 +35,11 @@ class Tokens final : public Command {
         FormatPrompt(MakePrompt(ReadPromptText(prompt_, *settings_, environment.Input()), parts_, environment.Input()));
     const std::string folder = private_.TokenizerFolder().string();
     if (private_.verbose()) environment.err << "tokenizer " << folder << std::endl;
-    const std::vector<int64_t> ids = BpeTokenizer::Load(folder).Encode(text);
+    const BpeTokenizer tokenizer = BpeTokenizer::Load(folder);
+    for (const std::string& line : tokenizer.warnings()) {
+      environment.err << "diptych: warning: " << EscapeForLog(line) << std::endl;
+    }
+    const std::vector<int64_t> ids = tokenizer.Encode(text);
     environment.out << JsonLine({{"text", text}, {"ids", ids}}) << std::flush;
     return kExitDone;
   }

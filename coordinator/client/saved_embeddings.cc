@@ -2,13 +2,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
+#include "common/json/bounded_json.h"
 #include "common/weights/safetensors.h"
 #include "common/weights/safetensors_writer.h"
 #include "coordinator/files.h"
@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int kSidecarVersion = 1;
-constexpr size_t kMaxSidecarBytes = 16 << 20;
-constexpr size_t kMaxPipedBytes = size_t{1} << 30;
+constexpr JsonBounds kSidecar{.bytes = size_t{16} << 20, .depth = 16, .values = 20'000};
+constexpr size_t kMaxBytes = size_t{512} << 20;  // of what is piped, and of one tensor
 constexpr std::string_view kUnknown = "<unknown>";
 constexpr char kTensor[] = "embeddings";
 constexpr char kNegativeTensor[] = "negative_embeddings";
@@ -211,6 +211,11 @@ Conditioning ReadTensor(const TensorEntry& tensor, const fs::path& path) {
     throw Error(ErrorCode::kInvalidArgument,
                 what + " have the shape " + ShapeText(tensor.shape) + ", expected [tokens, width]");
   }
+  if (tensor.byte_count > kMaxBytes) {
+    throw Error(ErrorCode::kInvalidArgument, what + " have the shape " + ShapeText(tensor.shape) + ", which is " +
+                                                 std::to_string(tensor.byte_count >> 20) + " MiB; at most " +
+                                                 std::to_string(kMaxBytes >> 20) + " MiB are read");
+  }
   Conditioning conditioning;
   conditioning.header.dtype = tensor.dtype == Dtype::BF16 ? StateDtype::kBFloat16 : StateDtype::kFloat32;
   conditioning.header.rows = tensor.shape[0];
@@ -226,7 +231,7 @@ void ReadTensors(const std::string& path, const InputSource& source, SavedEmbedd
   if (IsOrdinaryFile(path)) {
     file = SafetensorsFile::Open(path);
   } else {
-    bytes = ReadInput(path, kMaxPipedBytes, source);
+    bytes = ReadInput(path, kMaxBytes, source);
     file = SafetensorsFile::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, InputName(path));
   }
   const TensorEntry* tensor = file->Find(kTensor);
@@ -238,6 +243,16 @@ void ReadTensors(const std::string& path, const InputSource& source, SavedEmbedd
   if (negative->dtype != tensor->dtype || negative->shape[1] != tensor->shape[1]) {
     throw Error(ErrorCode::kInvalidArgument,
                 InputName(path) + ": negative_embeddings differ from embeddings in dtype or width");
+  }
+}
+
+json ReadSidecarJson(const fs::path& path, const InputSource& source) {
+  const std::string text = ReadBoundedFile(path, kSidecar.bytes, source.interrupt);
+  try {
+    return ParseBoundedJson(text, kSidecar);
+  } catch (const JsonError& error) {
+    throw Error(ErrorCode::kDataLoss,
+                path.string() + (error.is_syntax() ? " is not a JSON object" : ": " + std::string(error.what())));
   }
 }
 
@@ -285,8 +300,7 @@ SavedEmbeddings LoadEmbeddings(const std::string& file, const InputSource& sourc
   ReadTensors(path.string(), source, saved);
   const fs::path sidecar_path = SidecarPath(path);
   if (file != kStandardInput && fs::exists(sidecar_path, ignored)) {
-    json object = json::parse(ReadBoundedFile(sidecar_path, kMaxSidecarBytes, source.interrupt), nullptr,
-                              /*allow_exceptions=*/false);
+    json object = ReadSidecarJson(sidecar_path, source);
     if (!object.is_object()) throw Error(ErrorCode::kDataLoss, sidecar_path.string() + " is not a JSON object");
     const Sidecar sidecar(std::move(object), sidecar_path.string());
     ReadSidecar(sidecar, saved);

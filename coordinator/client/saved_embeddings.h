@@ -1,5 +1,5 @@
 // Conditioning in a file: FILE.safetensors with one tensor `embeddings` [tokens, width] in the encoder's dtype, and
-// FILE.json beside it with where it comes from. The keys that other programs write are kept (behaviours.md section 24);
+// FILE.json beside it with where it comes from. The keys are those of llm-dit-experiments, which reads the files, too;
 // ours come on top, and so does a second tensor, `negative_embeddings`, for guidance.
 #pragma once
 

@@ -16,7 +16,7 @@ namespace {
 using nn::Linear;
 using nn::RmsNorm;
 
-// cos and sin of pos * theta^(-2i/d), the two halves alike.  Source: qwen3.md 3.4.
+// cos and sin of pos * theta^(-2i/d), the two halves alike.  Source: Qwen3RotaryEmbedding.
 struct Rotation {
   // For positions 0 .. T-1. Angles in fp32; cos and sin rounded to the dtype of the activations.
   Rotation(int64_t tokens, const Config& config, const at::TensorOptions& activations) {

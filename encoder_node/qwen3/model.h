@@ -1,5 +1,5 @@
-// Qwen3 text model: token ids in, hidden states out.  Source: transformers modeling_qwen3.py; reference/qwen3.md
-// section 3.
+// Qwen3 text model: token ids in, hidden states out.  Source: transformers modeling_qwen3.py; goldens of toy models in
+// tests/parity/data.
 #pragma once
 
 #include <cstdint>

@@ -51,7 +51,7 @@ void LogResult(const Logger& log, const Conditioning& conditioning, double waite
   if (log.Shows(LogLevel::kDebug)) log.Debug(absl::StrCat("hidden states: ", DescribeStates(conditioning)));
 }
 
-// behaviours.md 27, for comparing encoders by eye. As good as the prompt itself.
+// For comparing encoders by eye. As good as the prompt itself.
 void LogTokens(const Logger& log, const std::vector<int64_t>& ids) {
   constexpr size_t kFirst = 20;
   log.Debug(

@@ -1,4 +1,4 @@
-// Hidden states in a few numbers, to compare two backends by eye (behaviours.md section 27).
+// Hidden states in a few numbers, to compare two backends by eye.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 #include "render_node/conditioning/conditioning_header_json.h"
 
-#include <nlohmann/json.hpp>
+#include "common/json/bounded_json.h"
 
 namespace diptych {
 
@@ -20,7 +20,7 @@ std::string ConditioningHeaderToJson(const ConditioningHeader& header) {
 }
 
 ConditioningHeader ConditioningHeaderFromJson(std::string_view text) {
-  const Json json = Json::parse(text);
+  const Json json = ParseBoundedJson(text, {.bytes = 1 << 16, .depth = 2, .values = 100});
   ConditioningHeader header;
   header.model_fingerprint = json.at("model_fingerprint").get<std::string>();
   header.tokenizer_fingerprint = json.at("tokenizer_fingerprint").get<std::string>();

@@ -12,7 +12,7 @@
 
 namespace diptych::dit {
 
-// One token's place: caption row, image row, image column (z_image.md 2.4).
+// One token's place: caption row, image row, image column (transformer_z_image.py, create_coordinate_grid).
 struct Position {
   int64_t caption = 0, row = 0, column = 0;
 };

@@ -1,5 +1,5 @@
 // From encoder rows to the caption tokens that the DiT reads. Depends on the prompt only, so it runs once per job.
-// Source: z_image.md 2.7, 2.8; diffusers transformer_z_image.py (cap_embedder, cap_pad_token, context_refiner).
+// Source: diffusers transformer_z_image.py (cap_embedder, cap_pad_token, context_refiner).
 #pragma once
 
 #include <memory>

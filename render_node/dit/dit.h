@@ -1,5 +1,5 @@
 // The Z-Image transformer: a noisy latent, a time and a refined caption in, a velocity out.
-// Source: z_image.md section 2; diffusers transformer_z_image.py.
+// Source: diffusers transformer_z_image.py.
 #pragma once
 
 #include <memory>

@@ -48,8 +48,8 @@ std::string CheckpointDeterminants(const RenderParameters& parameters, const Ren
        << parameters.width << "\nheight " << parameters.height << "\nsteps " << parameters.steps << "\nseed "
        << parameters.seed << "\nshift " << parameters.shift << "\nguidance_scale " << parameters.guidance_scale
        << "\ncfg_normalization " << parameters.cfg_normalization << "\ncfg_truncation " << parameters.cfg_truncation
-       << "\nschedule " << sampler::ToText(facts.schedule) << "\npositive " << ConditioningHash(inputs.positive)
-       << "\nnegative " << (inputs.negative ? ConditioningHash(*inputs.negative) : "none") << "\n";
+       << "\nschedule " << ToText(facts.schedule) << "\npositive " << ConditioningHash(inputs.positive) << "\nnegative "
+       << (inputs.negative ? ConditioningHash(*inputs.negative) : "none") << "\n";
   return text.str();
 }
 

@@ -18,28 +18,28 @@
 #include "common/memory/machine_facts.h"
 #include "common/memory/memory_facts.h"
 #include "common/model_config/model_index.h"
+#include "common/model_config/schedule.h"
 #include "common/source_files/model_news.h"
 #include "render_node/pipeline/picture_memory.h"
-#include "render_node/sampler/schedule.h"
 
 namespace diptych {
 
 // What is loaded; does not change while the process lives.
 struct RendererFacts {
-  std::string transformer_fingerprint;  // 64 hex digits
-  std::string vae_fingerprint;          // 64 hex digits
-  int64_t cap_feat_dim = 0;             // width of the rows that the DiT takes
-  int64_t row_limit = 0;                // most rows that it takes
-  int32_t size_multiple = 16;           // width and height must be multiples of this
-  int32_t max_side = 0;                 // pixels
-  double default_shift = 3.0;           // of the checkpoint's scheduler, where it does not follow the size
-  std::optional<sampler::DynamicShift> dynamic_shift;  // in place of default_shift
-  sampler::Schedule schedule;                          // of the checkpoint's scheduler
-  ModelDefaults defaults;                              // from model_index.json
-  std::string dtype;                                   // "bfloat16" or "float32"
-  std::string device;                                  // "cpu" or "cuda"
-  TilingRule tiling;                                   // of the VAE
-  std::vector<std::string> warnings;                   // about the checkpoint, for the log; one line each
+  std::string transformer_fingerprint;        // 64 hex digits
+  std::string vae_fingerprint;                // 64 hex digits
+  int64_t cap_feat_dim = 0;                   // width of the rows that the DiT takes
+  int64_t row_limit = 0;                      // most rows that it takes
+  int32_t size_multiple = 16;                 // width and height must be multiples of this
+  int32_t max_side = 0;                       // pixels
+  double default_shift = 3.0;                 // of the checkpoint's scheduler, where it does not follow the size
+  std::optional<DynamicShift> dynamic_shift;  // in place of default_shift
+  Schedule schedule;                          // of the checkpoint's scheduler
+  ModelDefaults defaults;                     // from model_index.json
+  std::string dtype;                          // "bfloat16" or "float32"
+  std::string device;                         // "cpu" or "cuda"
+  TilingRule tiling;                          // of the VAE
+  std::vector<std::string> warnings;          // about the checkpoint, for the log; one line each
   int32_t threads = 0;
   std::vector<std::string> notes;  // on what was chosen, for the log; one line each
   PictureMemoryFacts picture_memory;

@@ -14,6 +14,7 @@
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
 #include "common/model_config/model_index.h"
+#include "common/model_config/schedule.h"
 #include "common/nn/compute.h"
 #include "common/nn/pieces.h"
 #include "common/weights/checkpoint.h"
@@ -24,7 +25,6 @@
 #include "render_node/pipeline/load_plan.h"
 #include "render_node/sampler/denoise.h"
 #include "render_node/sampler/flow_match.h"
-#include "render_node/sampler/schedule.h"
 #include "render_node/vae/tiling.h"
 #include "render_node/vae/vae.h"
 
@@ -203,7 +203,7 @@ struct ZImagePipeline::Models {
     facts.row_limit = config.row_limit();
     facts.size_multiple = static_cast<int32_t>(scale * dit::kPatch);
     facts.max_side = MaxSide(config, scale);
-    sampler::ScheduleFacts noise = sampler::ReadSchedule(o.scheduler_path);
+    ScheduleFacts noise = ReadSchedule(o.scheduler_path);
     facts.default_shift = noise.shift;
     facts.dynamic_shift = noise.dynamic;
     facts.schedule = noise.schedule;

@@ -1,11 +1,11 @@
 // The flow-match schedule: how noise becomes data in n steps. Pure numbers.
-// Source: z_image.md section 3; behaviours.md section 7; diffusers FlowMatchEulerDiscreteScheduler with explicit
-// sigmas.
+// Source: diffusers FlowMatchEulerDiscreteScheduler with explicit sigmas; goldens in
+// tests/parity/data/golden_schedule_kinds.json.
 #pragma once
 
 #include <vector>
 
-#include "render_node/sampler/schedule.h"
+#include "common/model_config/schedule.h"
 
 namespace diptych::sampler {
 

@@ -1,4 +1,4 @@
-// Classifier-free guidance.  Source: z_image.md section 4.
+// Classifier-free guidance.  Source: diffusers pipeline_z_image.py, __call__.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -18,7 +18,7 @@ Receipt ReceiptOf(const FinishRequest& request) {
   receipt.seed = parameters.seed;
   receipt.steps = parameters.steps;
   receipt.shift = parameters.shift;
-  receipt.schedule = sampler::ToText(request.renderer.schedule);
+  receipt.schedule = ToText(request.renderer.schedule);
   receipt.guidance_scale = parameters.guidance_scale;
   receipt.cfg_normalization = parameters.cfg_normalization;
   receipt.cfg_truncation = parameters.cfg_truncation;

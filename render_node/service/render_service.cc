@@ -190,7 +190,7 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     defaults.set_guidance_scale(facts.defaults.guidance_scale);
     for (const std::string& word : facts.defaults.words) defaults.add_words(word);
     defaults.set_words_described_in(facts.defaults.words_described_in);
-    response->set_schedule(sampler::ToText(facts.schedule));
+    response->set_schedule(ToText(facts.schedule));
     response->set_shift_follows_size(facts.dynamic_shift.has_value());
     response->set_dtype(facts.dtype);
     response->set_device(facts.device);

@@ -1,5 +1,5 @@
 // Decoding a large latent in overlapping tiles, blended without seams and without a frame at the picture's border.
-// Source: behaviours.md section 10, with its corrections: no ramp on an edge that is the picture's, no duplicate tile.
+// Unlike diffusers' tiled_decode: weighted, with no ramp on an edge that is the picture's, and no tile twice.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,5 +1,5 @@
 // The decoder of the AutoencoderKL that Z-Image uses: latent in, picture out.
-// Source: z_image.md section 5; diffusers autoencoder_kl.py and vae.py.
+// Source: diffusers autoencoder_kl.py and vae.py.
 #pragma once
 
 #include <memory>

@@ -172,6 +172,7 @@ TEST(BadCheckpoint, IsSeenByTheDoctor) {
       {"text_encoder/config.json",
        [](const Copy& copy, const std::string& name) { WriteFile(copy.File(name), "{"); },
        {"config.json", "it ends too early"}},
+      WithNumber("scheduler/scheduler_config.json", "num_train_timesteps", 500, "num_train_timesteps"),
       Broken("scheduler/scheduler_config.json")};
   const Copy copy;
   ASSERT_EQ(Diptych({"doctor", "--model-path", copy.path()}).status, 0);
@@ -183,6 +184,30 @@ TEST(BadCheckpoint, IsSeenByTheDoctor) {
     for (const std::string& piece : damage.pieces) EXPECT_NE(outcome.out.find(piece), std::string::npos) << piece;
     copy.Mend(damage.file);
   }
+}
+
+// Whoever asks before they start a daemon sees what its log would say.
+TEST(BadCheckpoint, WhatIsOnlyOddIsSaidByDoctorAndTokens) {
+  const Copy copy;
+  const auto put = [&](const std::string& name, const char* key, const nlohmann::json& value) {
+    nlohmann::json config = nlohmann::json::parse(ReadFile(copy.File(name)));
+    config[key] = value;
+    WriteFile(copy.File(name), config.dump());
+  };
+  put("scheduler/scheduler_config.json", "timestep_spacing", "leading");
+  put("tokenizer/tokenizer_config.json", "add_eos_token", true);
+  put("tokenizer/tokenizer_config.json", "tokenizer_class", "LlamaTokenizerFast");
+  const Outcome doctor = Diptych({"doctor", "--model-path", copy.path()});
+  EXPECT_EQ(doctor.status, 0) << doctor.out;
+  for (const char* piece : {"without effect: \"timestep_spacing\"", "add_eos_token is true and without effect",
+                            "tokenizer_class is \"LlamaTokenizerFast\""}) {
+    EXPECT_NE(doctor.out.find(piece), std::string::npos) << piece << " is not in " << doctor.out;
+  }
+  const Outcome tokens = Diptych({"tokens", "--model-path", copy.path(), "a"});
+  EXPECT_EQ(tokens.status, 0);
+  EXPECT_EQ(nlohmann::json::parse(tokens.out)["ids"].empty(), false);
+  EXPECT_NE(tokens.err.find("diptych: warning: "), std::string::npos) << tokens.err;
+  EXPECT_NE(tokens.err.find("add_eos_token is true and without effect"), std::string::npos) << tokens.err;
 }
 
 // What people have on disk when something is not quite right; daemon, doctor and tokens say the same.

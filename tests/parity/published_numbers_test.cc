@@ -1,5 +1,5 @@
-// A DiT and a VAE whose weights come from a formula, against numbers printed in the reference page (z_image.md section
-// 11): made by other people's runs of the reference, at sizes that the toy checkpoints do not have (a DiT wider than
+// A DiT and a VAE whose weights come from a formula, against numbers that Z-Image's own code and diffusers 0.42.1 gave
+// for it on other machines: at sizes that the toy checkpoints do not have (a DiT wider than
 // its time embedding).
 #include <ATen/ATen.h>
 #include <unistd.h>

@@ -12,6 +12,7 @@
 #include "common/image/png.h"
 #include "common/image/webp.h"
 #include "gtest/gtest.h"
+#include "tests/support/child_cost.h"
 
 namespace diptych {
 namespace {
@@ -75,6 +76,59 @@ TEST(PngText, IsReadBesideChunksOfAnySizeAndKind) {
   png = WithChunk(png, Chunk("tEXt", "huge" + kNul + std::string(9 << 20, 'x')), "IEND");
   png = WithChunk(png, Chunk("tEXt", "last" + kNul + "seen"), "IEND");
   EXPECT_EQ(ReadPngText(png), (PngText{{"diptych", "receipt"}, {"last", "seen"}}));
+}
+
+// 8 MB that hold 999 texts of 8 MB each, and a profile of the same size.
+TEST(PngText, IsUnpackedWithinABoundForAllOfThem) {
+  const std::string text(((8 << 20) - 100), ' ');
+  const std::string packed = Deflated(text);
+  std::string chunks = Chunk("tEXt", "diptych" + kNul + "receipt") + Chunk("iCCP", "p" + kNul + kNul + packed);
+  for (int i = 0; i < 999; ++i) {
+    chunks += i % 2 == 0 ? Chunk("iTXt", "k" + std::to_string(i) + kNul + "\1" + kNul + kNul + kNul + packed)
+                         : Chunk("zTXt", "k" + std::to_string(i) + kNul + kNul + packed);
+  }
+  const std::string bomb = WithChunk(EncodePng(Gradient(8, 8), {}), chunks, "IDAT");
+  const PngText found = ReadPngText(bomb);
+  EXPECT_EQ(found.size(), 5u) << "what is whole and within 32 MiB";
+  EXPECT_EQ(found[0].second, "receipt");
+  for (const auto& read :
+       {std::function<void()>([&] { ReadPngText(bomb); }), std::function<void()>([&] { DecodePng(bomb); }),
+        std::function<void()>([&] { ReadPictureText(bomb); })}) {
+    const ChildCost cost = CostInChild(read);
+    EXPECT_TRUE(cost.ended && cost.refusal.empty()) << cost.refusal;
+    EXPECT_LT(cost.memory_mib, 120 * kMemoryAllowance);
+    EXPECT_LT(cost.cpu_s, 2 * kTimeAllowance);
+  }
+}
+
+// A text that is too long is not unpacked to its end, and what was unpacked of it counts.
+TEST(PngText, OfTooManyBytesIsLeftOutAndCounts) {
+  const std::string plain = EncodePng(Gradient(8, 8), {});
+  const std::string huge = Deflated(std::string(64 << 20, 'x'));
+  std::string chunks;
+  for (int i = 0; i < 200; ++i) chunks += Chunk("zTXt", "k" + kNul + kNul + huge);
+  const std::string bomb = WithChunk(plain, chunks, "IDAT");
+  const ChildCost cost = CostInChild([&] { ReadPngText(bomb); });
+  EXPECT_TRUE(cost.ended);
+  EXPECT_LT(cost.memory_mib, 60 * kMemoryAllowance);
+  EXPECT_LT(cost.cpu_s, 2 * kTimeAllowance);
+  EXPECT_TRUE(ReadPngText(bomb).empty());
+}
+
+TEST(PngText, OfADamagedChunkIsLeftOut) {
+  const std::string plain = EncodePng(Gradient(8, 8), {});
+  std::string wrong_sum = Chunk("tEXt", "a" + kNul + "x");
+  wrong_sum.back() ^= 1;
+  for (const std::string& chunk :
+       {wrong_sum, Chunk("tEXt", "no end of its keyword"), Chunk("tEXt", kNul + "x"), Chunk("zTXt", "a" + kNul),
+        Chunk("zTXt", "a" + kNul + "\1" + Deflated("x")), Chunk("zTXt", "a" + kNul + kNul + "damaged"),
+        Chunk("zTXt", "a" + kNul + kNul + Deflated(std::string(1000, 'x')).substr(0, 12)),
+        Chunk("iTXt", "a" + kNul + kNul), Chunk("iTXt", "a" + kNul + kNul + kNul + "en"),
+        Chunk("iTXt", "a" + kNul + "\2" + kNul + kNul + kNul + "x"),
+        Chunk("tEXt", std::string(80, 'k') + kNul + "x")}) {
+    EXPECT_TRUE(ReadPngText(WithChunk(plain, chunk, "IDAT")).empty());
+    EXPECT_TRUE(DecodePng(WithChunk(plain, chunk, "IDAT")).text.empty());
+  }
 }
 
 TEST(PngText, IsReadOfAPictureThatIsCutOff) {
@@ -147,6 +201,16 @@ TEST(Exif, SurvivesWhatIsDamaged) {
     changed[at] = static_cast<char>(~changed[at]);
     (void)ReadExifText(changed);
   }
+}
+
+// A chunk takes eight bytes; libwebpmux would keep some eighty for each of them.
+TEST(Webp, OfManyChunksIsReadWithoutKeepingThem) {
+  std::string file = "RIFF" + std::string(4, '\xff') + "WEBP";
+  while (file.size() < (size_t{24} << 20)) file += "junk" + std::string(4, '\0');
+  const ChildCost cost = CostInChild([&] { ReadWebpText(file); });
+  EXPECT_TRUE(cost.ended && cost.refusal.empty()) << cost.refusal;
+  EXPECT_LT(cost.memory_mib, 10 * kMemoryAllowance);
+  EXPECT_LT(cost.cpu_s, 2 * kTimeAllowance);
 }
 
 TEST(Webp, KeepsThePictureWithinItsQuality) {

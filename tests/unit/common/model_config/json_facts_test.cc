@@ -86,7 +86,7 @@ TEST(JsonFacts, RefusesWhatIsNoObject) {
   EXPECT_EQ(RefusalOf([] { JsonFacts("", "c.json"); }),
             "c.json: this is an empty file: its download has not begun, or its disk was full");
   EXPECT_TRUE(JsonFacts(R"({"a": NaN, "b": [-Infinity], "c": 1})", "c.json").Has("c")) << "as Python's json reads it";
-  EXPECT_EQ(RefusalOf([] { JsonFacts("[1e999]", "c.json"); }), "c.json: a number is out of range");
+  EXPECT_EQ(RefusalOf([] { JsonFacts("[1e999]", "c.json"); }), "c.json: not valid JSON: a number is out of range");
 }
 
 TEST(JsonFacts, RefusesAValueThatTheModelDoesNotSupport) {

@@ -71,6 +71,28 @@ TEST_F(ModelIndexTest, ZImageThatIsNotDistilledIsKnownByItsName) {
   EXPECT_EQ(Read(R"({"_name_or_path": "Tongyi-MAI/Z-Image-Turbo"})").defaults.steps, 9);
 }
 
+// The scheduler files that the two models are published with: a static shift of 6, and of 3.
+TEST_F(ModelIndexTest, ZImageThatIsNotDistilledIsKnownByItsShiftUnderAnyOtherName) {
+  const auto with_shift = [&](const std::string& scheduler, const std::string& name) {
+    fs::create_directories(root_ / name / "scheduler");
+    std::ofstream(root_ / name / "scheduler" / "scheduler_config.json") << scheduler;
+    return Read("{}", name);
+  };
+  const std::string base = R"({"_class_name": "FlowMatchEulerDiscreteScheduler", "_diffusers_version": "0.37.0.dev0",
+                               "num_train_timesteps": 1000, "use_dynamic_shifting": false, "shift": 6.0})";
+  const ModelIndex index = with_shift(base, "my-model");
+  EXPECT_EQ(index.defaults.steps, 50);
+  EXPECT_EQ(index.defaults.guidance_scale, 4);
+  ASSERT_EQ(index.warnings.size(), 1u);
+  EXPECT_NE(index.warnings[0].find("\"shift\" is 6, as of Z-Image, which is not distilled: 50 steps"),
+            std::string::npos);
+  EXPECT_TRUE(with_shift(base, "Z-Image").warnings.empty()) << "its name says it";
+  EXPECT_EQ(with_shift(base, "Z-Image-Turbo-shift-6").defaults.steps, 9) << "its name says it";
+  EXPECT_EQ(with_shift(R"({"shift": 3.0})", "my-model").defaults.steps, 9);
+  EXPECT_EQ(with_shift(R"({"shift": 6.0, "use_dynamic_shifting": true})", "my-model").defaults.steps, 9);
+  EXPECT_EQ(with_shift("damaged", "my-model").defaults.steps, 9);
+}
+
 TEST_F(ModelIndexTest, NamesWhatItDoesNotKnow) {
   const ModelIndex index = Read(R"({"safety_checker": ["x", "y"], "feature": null, "diptych": {"widht": 3}})");
   ASSERT_EQ(index.warnings.size(), 2u);

@@ -15,7 +15,7 @@ PromptParts Parts(const std::string& system, const std::string& thinking, const 
   return {.user = "P", .system = system, .thinking = thinking, .assistant = assistant, .force_think_block = force};
 }
 
-// The rows of behaviours.md 1.6, in its order.
+// What llm-dit-experiments gives for every combination of parts.
 TEST(FormatPrompt, GivesTheReferencesBytes) {
   const std::string user = kUserTurn;
   EXPECT_EQ(FormatPrompt(Parts("", "", "")), user + "<|im_start|>assistant\n");

@@ -114,5 +114,20 @@ TEST(Conversation, RefusesInvalidUtf8BothWays) {
   EXPECT_THROW(ConversationJson(Conversation().AddAssistant("", "\xC3")), Error);
 }
 
+TEST(Conversation, ThatIsNoJsonIsRefusedInOurWords) {
+  const auto refusal = [](const std::string& text) -> std::string {
+    try {
+      ParseConversation(text);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refusal(R"({"messages":[{"role":"user","content":"x"}],"k":1e999})"),
+            "conversation: is not JSON: a number is out of range");
+  EXPECT_EQ(refusal(std::string(400'000, '[')), "conversation: nested deeper than 64 levels");
+}
+
 }  // namespace
 }  // namespace diptych

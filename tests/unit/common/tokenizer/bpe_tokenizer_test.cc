@@ -10,6 +10,7 @@
 
 #include "common/error/error.h"
 #include "gtest/gtest.h"
+#include "tests/support/child_cost.h"
 #include "tests/support/cpu_time.h"
 
 namespace diptych {
@@ -188,6 +189,16 @@ TEST(BpeTokenizer, SaysWhichFilesAreMissingOrWrong) {
   std::ofstream(folder / "tokenizer.json") << "{";
   EXPECT_EQ(RefusalOf(folder.path(), ErrorCode::kDataLoss),
             (folder / "tokenizer.json") + ": not valid JSON: it ends too early");
+}
+
+TEST(BpeTokenizer, RefusesFilesOfAnotherOrderOfSizeAtOnce) {
+  std::string values = "[";
+  while (values.size() < (size_t{20} << 20)) values += "{},";
+  const std::string text = R"({"x":)" + values + "0]}";
+  const ChildCost cost = CostInChild([&] { BpeTokenizer::FromTokenizerJson(text, "t.json"); });
+  EXPECT_EQ(cost.refusal, "t.json: holds more than 1000000 values");
+  EXPECT_LT(cost.cpu_s, 1 * kTimeAllowance);
+  EXPECT_LT(cost.memory_mib, 10 * kMemoryAllowance);
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ Pieces PiecesOf(std::string_view text) {
   return pieces;
 }
 
-// qwen3.md 2.9, checked there with transformers.
+// Checked with transformers 5.23.
 TEST(PreTokenizer, GivesTheReferencesPieces) {
   EXPECT_EQ(PiecesOf("  two  spaces\n\n\tand\ttabs \n x"),
             (Pieces{" ", " two", " ", " spaces", "\n\n", "\tand", "\ttabs", " \n", " x"}));

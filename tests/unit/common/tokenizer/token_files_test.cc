@@ -93,13 +93,62 @@ TEST(TokenFiles, RefuseWhatWouldChangeTheTokensOtherwise) {
     folder.PatchConfig({{key, true}});
     EXPECT_EQ(folder.RefusalOf(), "tokenizer_config.json: " + key + " is true, which is not supported; expected false");
   }
+}
+
+// transformers 5.23 drops both keys where there is a tokenizer.json, with or without its post_processor.
+TEST(TokenFiles, SayThatNothingIsPutInFrontOrBehind) {
+  for (const bool has_post_processor : {true, false}) {
+    const TokenFolder folder;
+    folder.PatchConfig({{"add_bos_token", true}, {"bos_token", "<|im_start|>"}});
+    if (!has_post_processor) {
+      json file = folder.Read("tokenizer.json");
+      file.erase("post_processor");
+      folder.Write("tokenizer.json", file);
+    }
+    const BpeTokenizer tokenizer = folder.Load();
+    EXPECT_EQ(tokenizer.Encode("a").size(), 1u);
+    ASSERT_EQ(tokenizer.warnings().size(), 1u);
+    EXPECT_NE(tokenizer.warnings()[0].find("add_bos_token is true and without effect, as in transformers"),
+              std::string::npos)
+        << tokenizer.warnings()[0];
+  }
+}
+
+TEST(TokenFiles, NameAForeignClass) {
   const TokenFolder folder;
-  folder.PatchConfig({{"add_bos_token", true}});
-  EXPECT_EQ(folder.RefusalOf(), "accepted") << "tokenizer.json's post-processor decides";
-  json file = folder.Read("tokenizer.json");
-  file.erase("post_processor");
-  folder.Write("tokenizer.json", file);
-  EXPECT_NE(folder.RefusalOf(), "accepted");
+  for (const std::string name : {"Qwen2Tokenizer", "Qwen2TokenizerFast", "PreTrainedTokenizerFast"}) {
+    folder.PatchConfig({{"tokenizer_class", name}});
+    EXPECT_TRUE(folder.Load().warnings().empty()) << name;
+  }
+  folder.PatchConfig({{"tokenizer_class", "LlamaTokenizerFast"}});
+  const BpeTokenizer tokenizer = folder.Load();
+  ASSERT_EQ(tokenizer.warnings().size(), 1u);
+  EXPECT_NE(
+      tokenizer.warnings()[0].find("tokenizer_class is \"LlamaTokenizerFast\"; it is read as tokenizer.json says"),
+      std::string::npos)
+      << tokenizer.warnings()[0];
+}
+
+// Ids as transformers 5.23 gives them: its Qwen2Tokenizer composes always, PreTrainedTokenizerFast as the file says.
+TEST(TokenFiles, ComposeTextAsTheClassDoes) {
+  const std::string decomposed = "e\u0301", composed = "\u00e9";
+  for (const auto& [name, composes] : {std::pair("Qwen2Tokenizer", true),
+                                       {"Qwen2TokenizerFast", true},
+                                       {"PreTrainedTokenizerFast", false},
+                                       {"", false}}) {
+    const TokenFolder folder;
+    const std::string before = folder.Load().Identity();
+    json file = folder.Read("tokenizer.json");
+    file["normalizer"] = nullptr;
+    folder.Write("tokenizer.json", file);
+    folder.PatchConfig({{"tokenizer_class", *name == '\0' ? json() : json(name)}});  // null: not stated
+    const BpeTokenizer tokenizer = folder.Load();
+    EXPECT_EQ(tokenizer.Encode(decomposed) == tokenizer.Encode(composed), composes) << name;
+    EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(decomposed), false), composes ? composed : decomposed);
+    EXPECT_EQ(tokenizer.Identity() == before, composes) << "another tokenizer has another fingerprint";
+    ASSERT_EQ(tokenizer.warnings().size(), 1u);
+    EXPECT_NE(tokenizer.warnings()[0].find("states no normalizer"), std::string::npos);
+  }
 }
 
 }  // namespace

@@ -79,7 +79,7 @@ TEST(TokenizerJson, RefusesDamagedFilesNamingTheByte) {
   const std::string text = SmallTokenizer().dump();
   EXPECT_EQ(RefusalOf(text.substr(0, text.size() / 2), ErrorCode::kDataLoss).find("t.json: not valid JSON: "), 0u);
   EXPECT_EQ(RefusalOf("[]"), "t.json is array, expected an object");
-  EXPECT_EQ(RefusalOf("{}"), "t.json: normalizer is missing");
+  EXPECT_EQ(RefusalOf("{}"), "t.json: pre_tokenizer is missing");
 }
 
 TEST(TokenizerJson, RefusesAnotherModel) {
@@ -99,7 +99,7 @@ TEST(TokenizerJson, RefusesAnotherModel) {
 
 TEST(TokenizerJson, RefusesAnotherNormalizerOrDecoder) {
   EXPECT_EQ(RefusalOfValue("/normalizer/type", "NFKC"), "t.json: normalizer.type is \"NFKC\", expected \"NFC\"");
-  EXPECT_EQ(RefusalOfValue("/normalizer", nullptr), "t.json: normalizer is null, expected an object");
+  EXPECT_EQ(RefusalOfValue("/normalizer", "NFC"), "t.json: normalizer is string, expected an object");
   EXPECT_EQ(RefusalOfValue("/decoder/type", "WordPiece"),
             "t.json: decoder.type is \"WordPiece\", expected \"ByteLevel\"");
 }
@@ -230,6 +230,12 @@ TEST(TokenizerJson, OpensWhatTheReferenceOpens) {
   EXPECT_EQ(opens([](json& d) { d["decoder"] = nullptr; }), "accepted");
   EXPECT_EQ(opens([](json& d) { d["post_processor"] = nullptr; }), "accepted");
   EXPECT_EQ(opens([](json& d) { d["model"].erase("type"); }), "accepted");
+  EXPECT_EQ(opens([](json& d) { d.erase("normalizer"); }), "accepted");
+  EXPECT_EQ(opens([](json& d) { d["normalizer"] = nullptr; }), "accepted");
+  EXPECT_EQ(opens([](json& d) {
+              d["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array()}};
+            }),
+            "accepted");
   EXPECT_EQ(opens([](json& d) {
               const json normalizer = d["normalizer"];
               d["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array({normalizer})}};

@@ -119,13 +119,26 @@ TEST(VocabFiles, RefuseToGoWithoutAddedTokens) {
 }
 
 TEST(VocabFiles, RefuseOptionsThatWouldChangeTheTokens) {
-  for (const std::string key : {"add_bos_token", "add_prefix_space", "split_special_tokens"}) {
+  // Without a tokenizer.json transformers 5.23 does add these two, if it has a token for it.
+  for (const std::string key : {"add_bos_token", "add_eos_token", "add_prefix_space", "split_special_tokens"}) {
     VocabFiles files = SmallFiles();
     json config = json::parse(files.beside.config->text);
     config[key] = true;
+    config["bos_token"] = "<|im_end|>";
     files.beside.config->text = config.dump();
     EXPECT_EQ(RefusalOf(files), "tokenizer_config.json: " + key + " is true, which is not supported; expected false");
   }
+}
+
+TEST(VocabFiles, SayThatATokenThatIsNoneIsNotAdded) {
+  VocabFiles files = SmallFiles();
+  json config = json::parse(files.beside.config->text);
+  config["add_bos_token"] = true;
+  config["bos_token"] = nullptr;
+  files.beside.config->text = config.dump();
+  EXPECT_EQ(ReadVocabFiles(files).warnings,
+            std::vector<std::string>{"tokenizer_config.json: add_bos_token is true and without effect, as in "
+                                     "transformers: bos_token names no token"});
 }
 
 TEST(VocabFiles, RefuseAddedTokensWithoutAnId) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/child_cost.h"
 #include "tests/unit/common/weights/weights_support.h"
 
 namespace diptych {
@@ -125,7 +126,7 @@ TEST(Safetensors, RefusesHeaderThatIsNotOneJsonObject) {
   EXPECT_EQ(Refusal("[1]", 0), "file: header: expected a JSON object");
   EXPECT_EQ(Refusal("{} {}", 0), "file: header: not valid JSON: wrong at byte 4");
   EXPECT_EQ(Refusal("{\"w\":[[[[1]]]]}", 0), "file: header: JSON nested deeper than 3 levels");
-  EXPECT_EQ(Refusal("{\"w\":1e999}", 0), "file: header: not valid JSON");
+  EXPECT_EQ(Refusal("{\"w\":1e999}", 0), "file: header: not valid JSON: a number is out of range");
   EXPECT_EQ(Refusal("{\"\xff\":1}", 0), "file: header: not valid JSON: wrong at byte 3");
 }
 
@@ -227,10 +228,38 @@ TEST(Safetensors, SaysWhyAFileCannotBeOpened) {
   const TemporaryFolder folder;
   EXPECT_EQ(ErrorOf([&] { SafetensorsFile::Open(folder / "absent"); }),
             (folder / "absent") + ": No such file or directory");
-  EXPECT_EQ(ErrorOf([&] { SafetensorsFile::Open(folder.path()); }), folder.path() + ": not a regular file");
+  EXPECT_EQ(ErrorOf([&] { SafetensorsFile::Open(folder.path()); }), folder.path() + ": a folder, expected a file");
   WriteText(folder / "empty", "");
   EXPECT_EQ(ErrorOf([&] { SafetensorsFile::Open(folder / "empty"); }),
             (folder / "empty") + ": this is an empty file: its download has not begun, or its disk was full");
+}
+
+// A header that says nothing but names: the longest that is read, and the longest of the format.
+TEST(Safetensors, HeadersTakeMemoryAndTimeWithinABound) {
+  const auto file = [](size_t header_bytes, bool of_tensors) {
+    std::string header = "{";
+    for (size_t i = 0; header.size() + 80 < header_bytes; ++i) {
+      header += "\"" + std::to_string(i) + "\":";
+      header += of_tensors ? R"({"dtype":"U8","shape":[0],"data_offsets":[0,0]},)" : "{},";
+    }
+    header += R"("__metadata__":{}})";
+    std::string bytes(8, '\0');
+    for (size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(header.size() >> (8 * i));
+    return bytes + header;
+  };
+  for (const auto& [header_bytes, of_tensors] : {std::pair(size_t{6} << 20, true),
+                                                 {(size_t{16} << 20) - 100, true},
+                                                 {(size_t{16} << 20) - 100, false},
+                                                 {size_t{93'000'000}, true}}) {
+    const std::string bytes = file(header_bytes, of_tensors);
+    const ChildCost cost = CostInChild([&] {
+      SafetensorsFile::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, "f");
+    });
+    EXPECT_TRUE(cost.ended) << header_bytes;
+    EXPECT_LT(cost.cpu_s, 3 * kTimeAllowance) << header_bytes;
+    EXPECT_LT(cost.memory_mib, 250 * kMemoryAllowance) << header_bytes;
+    EXPECT_EQ(cost.refusal.empty(), header_bytes == size_t{6} << 20) << cost.refusal;
+  }
 }
 
 }  // namespace

@@ -35,7 +35,9 @@ class PictureOrderTest : public testing::Test {
   PictureOrder Order(const std::optional<std::string>& prompt, const Values& values,
                      const ModelDefaultsView& defaults = {}) {
     PictureOrder order = MakeOrder(prompt, ReadPictureOptions(SettingsForTest(values)), [] { return 4711; });
-    Complete(defaults, order);
+    RendererDescription renderer;
+    renderer.defaults = defaults;
+    Complete(renderer, order);
     return order;
   }
   // A PNG with a receipt; returns its path.
@@ -327,6 +329,31 @@ TEST_F(PictureOrderTest, NamesTheFieldsInWhichReceiptsDiffer) {
   EXPECT_TRUE(DifferentFields(SampleReceipt(), other).empty());
   other.seed = 1;
   EXPECT_EQ(DifferentFields(SampleReceipt(), other), std::vector<std::string>{"seed"});
+}
+
+// A receipt holds the shift of its own size, where the scheduler lets the shift follow the size.
+TEST_F(PictureOrderTest, TakesTheShiftOfTheNewSizeWhereTheShiftFollowsIt) {
+  const auto order = [&](Values values, bool follows) {
+    values.emplace_back("--from-picture", Save(SampleReceipt()));
+    PictureOrder made = MakeOrder(std::nullopt, ReadPictureOptions(SettingsForTest(values)), [] { return 4711; });
+    RendererDescription renderer;
+    renderer.defaults.width = renderer.defaults.height = 64;
+    renderer.shift_follows_size = follows;
+    Complete(renderer, made);
+    return made;
+  };
+  const PictureOrder larger = order({{"--width", "128"}}, true);
+  EXPECT_FALSE(larger.request.shift.has_value()) << "the renderer takes that of the size";
+  ASSERT_EQ(larger.notes.size(), 1u);
+  EXPECT_EQ(larger.notes[0],
+            "the shift follows the size of the picture here: it is that of 128x32, not the picture's 2.5; --shift 2.5 "
+            "keeps it");
+  for (const PictureOrder& kept :
+       {order({}, true), order({{"--width", "128"}}, false), order({{"--width", "64"}}, true),
+        order({{"--width", "128"}, {"--shift", "2.5"}}, true)}) {
+    EXPECT_EQ(kept.request.shift, 2.5);
+    EXPECT_TRUE(kept.notes.empty());
+  }
 }
 
 }  // namespace

@@ -56,7 +56,26 @@ TEST(PicturePlan, OfOnePromptHasFollowingSeedsOrThoseOfTheList) {
 
 std::vector<std::string> NotesOf(const std::string& prompt, const ModelDefaultsView& model) {
   PicturePlan plan = PlanPictures(prompt, {}, SettingsForTest(Values{}), [] { return 100; });
-  return CompletePlan(model, plan);
+  RendererDescription renderer;
+  renderer.defaults = model;
+  return CompletePlan(renderer, plan);
+}
+
+// The demo model at Z-Image-Turbo's size paints noise, for a minute.
+TEST(PicturePlan, WarnsOnceOfASizeThatTheModelIsNotMadeFor) {
+  const auto notes = [](const Values& values, int32_t own) {
+    PicturePlan plan = PlanOne(values);
+    RendererDescription renderer;
+    renderer.defaults.width = renderer.defaults.height = own;
+    return CompletePlan(renderer, plan);
+  };
+  const std::vector<std::string> far = {
+      "1024x1024 is far from the 128x128 that this model is made for; it may paint nothing but noise"};
+  EXPECT_EQ(notes({{"--width", "1024"}, {"--height", "1024"}, {"--count", "3"}}, 128), far);
+  for (const char* side : {"64", "128", "256"})
+    EXPECT_TRUE(notes({{"--width", side}, {"--height", side}}, 128).empty());
+  for (const char* side : {"64", "2048"}) EXPECT_TRUE(notes({{"--width", side}, {"--height", side}}, 1024).empty());
+  EXPECT_TRUE(notes({}, 128).empty());
 }
 
 TEST(PicturePlan, NamesWordsThatTheModelDoesNotKnow) {

@@ -41,7 +41,7 @@ at::Tensor DenoiseOne(const at::Tensor& latent, const std::vector<float>& sigmas
   return members[0].latent;
 }
 
-// First and last values of torch.randn(1, 16, 128, 128) with a CPU generator (z_image.md 8.5).
+// First and last values of torch.randn(1, 16, 128, 128) with a CPU generator (torch 2.11).
 TEST(InitialNoise, IsTorchsStreamForTheSeed) {
   const at::Tensor noise = InitialNoise(42, 16, 128, 128).flatten();
   const float first[] = {1.9269153f, 1.4872841f, 0.9007172f, -2.1055210f};

@@ -1,4 +1,4 @@
-#include "render_node/sampler/schedule.h"
+#include "common/model_config/schedule.h"
 
 #include <cmath>
 #include <cstring>

@@ -95,7 +95,7 @@ TEST(RandomCheckpoint, HoldsTheSameTensorsInShards) {
   }
 }
 
-// Tensor and parameter counts of the published models: reference z_image.md 1.2 and 1.6, qwen3.md 1.4.
+// Tensor and parameter counts of the published Z-Image-Turbo, its VAE and Qwen3-4B.
 TEST(RandomCheckpoint, HasEveryTensorOfTheFullSizeModels) {
   Sizes sizes;
   sizes.text = {.hidden = 2560,

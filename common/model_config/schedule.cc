@@ -1,4 +1,4 @@
-#include "render_node/sampler/schedule.h"
+#include "common/model_config/schedule.h"
 
 #include <cmath>
 #include <filesystem>
@@ -7,7 +7,7 @@
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
 
-namespace diptych::sampler {
+namespace diptych {
 namespace {
 
 constexpr const char* kClass = "FlowMatchEulerDiscreteScheduler";
@@ -160,4 +160,4 @@ ScheduleFacts ReadSchedule(const std::string& folder) {
   return ParseSchedule(ReadTextFile(file.string()), file.string());
 }
 
-}  // namespace diptych::sampler
+}  // namespace diptych

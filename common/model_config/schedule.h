@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace diptych::sampler {
+namespace diptych {
 
 // How the steps lie between the first noise level and the last.
 enum class Spacing { kEven, kKarras, kExponential, kBeta };
@@ -53,4 +53,4 @@ ScheduleFacts ParseSchedule(const std::string& json_text, const std::string& nam
 // The file of this folder; of a folder without one Z-Image-Turbo's schedule.
 ScheduleFacts ReadSchedule(const std::string& folder);
 
-}  // namespace diptych::sampler
+}  // namespace diptych
