@@ -20,10 +20,10 @@ constexpr size_t kMostOrderedMembers = 5000;  // 12 million comparisons
 }
 
 template <typename Json>
-Json Parse(std::string_view text, const JsonBounds& bounds, const typename Json::parser_callback_t& visit = nullptr) {
+Json Parse(std::string_view text, const JsonBounds& bounds) {
   CheckJsonBounds(text, bounds);
   try {
-    return Json::parse(text.begin(), text.end(), visit);
+    return Json::parse(text);
   } catch (const typename Json::parse_error& error) {
     // Bytes count from 1.
     BadSyntax(error.byte > text.size() ? "it ends too early" : "wrong at byte " + std::to_string(error.byte),
@@ -35,33 +35,48 @@ Json Parse(std::string_view text, const JsonBounds& bounds, const typename Json:
   }
 }
 
-// Which keys come twice. A level is an open object or list.
-class RepeatedKeys {
+// Which keys come twice, by events. The library's parser with a callback would do, but looks at all members of the
+// parent again whenever an object or list ends.
+class RepeatedKeys final : public json::json_sax_t {
  public:
   RepeatedKeys(const std::string& what, std::vector<std::string>* allowed) : what_(what), allowed_(allowed) {}
 
-  bool Visit(json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) keys_.emplace_back();
-    if (event == json::parse_event_t::object_end || event == json::parse_event_t::array_end) keys_.pop_back();
-    if (event == json::parse_event_t::key) VisitKey(value);
-    return true;
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return Open(); }
+  bool end_object() override { return Close(); }
+  bool start_array(size_t) override { return Open(); }
+  bool end_array() override { return Close(); }
+  bool parse_error(size_t, const std::string&, const json::exception&) override { return false; }  // has parsed before
+
+  bool key(string_t& key) override {
+    if (keys_.size() == 1) outermost_ = key;
+    if (keys_.back().insert(key).second) return true;
+    if (allowed_ != nullptr && (keys_.size() == 1 || outermost_ == "__metadata__" || outermost_ == "weight_map")) {
+      allowed_->push_back(key);
+      return true;
+    }
+    throw Error(ErrorCode::kDataLoss, what_ + ": key " + JsonExcerpt(key) + " appears twice");
   }
 
  private:
-  void VisitKey(json& value) {
-    const auto& key = value.get_ref<const std::string&>();
-    if (keys_.size() == 1) outermost_ = key;
-    if (keys_.back().insert(key).second) return;
-    if (allowed_ != nullptr && (keys_.size() == 1 || outermost_ == "__metadata__" || outermost_ == "weight_map")) {
-      allowed_->push_back(key);
-      return;
-    }
-    throw Error(ErrorCode::kDataLoss, what_ + ": key " + JsonExcerpt(value) + " appears twice");
+  bool Open() {
+    keys_.emplace_back();
+    return true;
+  }
+  bool Close() {
+    keys_.pop_back();
+    return true;
   }
 
   const std::string& what_;
   std::vector<std::string>* const allowed_;
-  std::vector<std::unordered_set<std::string>> keys_;  // of each level
+  std::vector<std::unordered_set<std::string>> keys_;  // of each object or list that is open
   std::string outermost_;                              // the last key of the outermost object
 };
 
@@ -118,14 +133,14 @@ json JsonOrDiscarded(std::string_view text, const JsonBounds& bounds) {
 
 json ParseStrictJson(std::string_view text, const std::string& what, const JsonBounds& bounds,
                      std::vector<std::string>* repeated) {
-  RepeatedKeys keys(what, repeated);
-  const auto visit = [&](int, json::parse_event_t event, json& value) { return keys.Visit(event, value); };
   json parsed;
   try {
-    parsed = Parse<json>(text, bounds, visit);
+    parsed = Parse<json>(text, bounds);
   } catch (const JsonError& error) {
     throw Error(ErrorCode::kDataLoss, what + ": " + error.what());
   }
+  RepeatedKeys keys(what, repeated);
+  json::sax_parse(text, &keys);
   if (!parsed.is_object()) throw Error(ErrorCode::kDataLoss, what + ": expected a JSON object");
   return parsed;
 }

@@ -72,9 +72,11 @@ TEST(BoundedJson, CostsNoMoreThanTheBoundsSay) {
     for (int i = 0; i < 4990; ++i) objects += ",\"" + std::to_string(100'000 + i) + "\":0";
     objects += "},";
   }
-  const std::string all[] = {objects + "0]",members + "\"\":0}",
+  const std::string all[] = {objects + "0]",
+                             members + "\"\":0}",
                              "[" + Repeated("{},", 199'000) + "0]",
                              Repeated("[", 2'000'000) + Repeated("]", 2'000'000),
+                             "[" + Repeated("{},", 99'000) + "0]",
                              Repeated("[[[[[],[],[],[],[]]]],", 180'000),
                              "\"" + std::string((size_t{4} << 20) - 2, 'x') + "\"",
                              "{" + Repeated("\"a\":1,", 199'000) + "\"a\":1}"};

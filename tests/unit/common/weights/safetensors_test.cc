@@ -117,7 +117,7 @@ TEST(Safetensors, RefusesBytesBehindTheLastTensor) {
 
 TEST(Safetensors, RefusesHeaderLengthBeyondTheLimit) {
   EXPECT_EQ(ErrorOf([] { ParseText(std::string(8, '\x7f') + "{}"); }),
-            "file: header length 9187201950435737471 exceeds 100000000; is this a safetensors file?");
+            "file: header length 9187201950435737471 exceeds 16777216; is this a safetensors file?");
 }
 
 TEST(Safetensors, RefusesHeaderThatIsNotOneJsonObject) {
@@ -125,7 +125,7 @@ TEST(Safetensors, RefusesHeaderThatIsNotOneJsonObject) {
   EXPECT_EQ(Refusal("", 0), "file: header: not valid JSON: it ends too early");
   EXPECT_EQ(Refusal("[1]", 0), "file: header: expected a JSON object");
   EXPECT_EQ(Refusal("{} {}", 0), "file: header: not valid JSON: wrong at byte 4");
-  EXPECT_EQ(Refusal("{\"w\":[[[[1]]]]}", 0), "file: header: JSON nested deeper than 3 levels");
+  EXPECT_EQ(Refusal("{\"w\":[[[[1]]]]}", 0), "file: header: nested deeper than 3 levels");
   EXPECT_EQ(Refusal("{\"w\":1e999}", 0), "file: header: not valid JSON: a number is out of range");
   EXPECT_EQ(Refusal("{\"\xff\":1}", 0), "file: header: not valid JSON: wrong at byte 3");
 }

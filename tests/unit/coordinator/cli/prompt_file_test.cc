@@ -108,7 +108,7 @@ TEST(PromptFile, SaysInWhichLineItIsWrong) {
        {std::pair("{\"prompt\": \"a\"} {}", "f:1: the JSON object: not valid JSON: wrong at byte 17; "),
         std::pair("{\n\"prompt\": \"a\"}", "f:1: the JSON object: not valid JSON: it ends too early; "),
         std::pair("{\"prompt\": \"a\", \"prompt\": \"b\"}", "f:1: the JSON object: key \"prompt\" appears twice; "),
-        std::pair("{\"prompt\": [[1]]}", "f:1: the JSON object: JSON nested deeper than 2 levels; "),
+        std::pair("{\"prompt\": [[1]]}", "f:1: the JSON object: nested deeper than 2 levels; "),
         std::pair("{\"width\": 64}", "f:1: the JSON object has no key \"prompt\"; ")}) {
     EXPECT_EQ(RefusalOf(text).rfind(std::string(reason) + "a JSON object stands whole on one line, ", 0), 0u)
         << RefusalOf(text);
