@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kOwnNeed = 40;              // beside what is open when the daemon begins to listen
 constexpr int64_t kFewest = 4;                // connections, however little that leaves
+constexpr int64_t kOfAConnection = 3;         // its socket, and the pair through which gRPC has it (net/gate.h)
 constexpr rlim_t kMostDescriptors = 1 << 20;  // where the hard limit is no limit
 
 int64_t OpenDescriptors() {
@@ -38,7 +39,7 @@ ConnectionLimits WithinDescriptorLimit(const ConnectionLimits& wanted, const Log
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return wanted;
   const auto descriptors = static_cast<int64_t>(limit.rlim_cur);
-  const int64_t room = std::max(descriptors - OpenDescriptors() - kOwnNeed, kFewest);
+  const int64_t room = std::max((descriptors - OpenDescriptors() - kOwnNeed) / kOfAConnection, kFewest);
   if (room >= wanted.in_all) return wanted;
   log.Warn(absl::StrCat("at most ", room, " connections at a time, not ", wanted.in_all, ": this process may have ",
                         descriptors, " file descriptors (ulimit -Hn; LimitNOFILE= in a unit)"));

@@ -4,6 +4,7 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include "common/net/compression.h"
 #include "common/net/grpc_library.h"
 
 namespace diptych {
@@ -19,6 +20,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Address& address) {
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit: an encode is silent while it computes
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1000);  // an address that has changed is found soon
+  AcceptNoCompression(&arguments);
   return grpc::CreateCustomChannel(address.ToString(), grpc::InsecureChannelCredentials(), arguments);
 }
 

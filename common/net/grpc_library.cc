@@ -1,6 +1,7 @@
 #include "common/net/grpc_library.h"
 
 #include <grpc/grpc.h>
+#include <grpc/support/log.h>
 
 #include <cstdlib>
 
@@ -17,6 +18,9 @@ const bool names_are_the_systems = setenv("GRPC_DNS_RESOLVER", "native", /*overw
 void KeepGrpcInitialized() {
   static const bool kept = [] {
     (void)names_are_the_systems;
+    // What peers do wrong is answered to them, and said where it matters to us; gRPC's own lines would let them fill
+    // our stderr. Who has set GRPC_VERBOSITY wants to see them.
+    if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
     grpc_init();  // never matched by grpc_shutdown
     return true;
   }();

@@ -3,6 +3,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "common/net/compression.h"
 #include "common/net/grpc_library.h"
 #include "common/net/listening_sockets.h"
 #include "common/net/port_check.h"
@@ -17,7 +19,9 @@
 namespace diptych {
 namespace {
 
-void Configure(grpc::ServerBuilder* builder) {
+constexpr int kMostThreads = 96;
+
+void Configure(grpc::ServerBuilder* builder, const ServerOptions& options) {
   // Whoever connects and says nothing is let go.
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
@@ -26,9 +30,16 @@ void Configure(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Clients ping every 10 s while a call is silent (channel.cc); more often than every 5 s is abuse.
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
+  // A client with nothing to ask connects again when it has.
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 30 * 60 * 1000);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(options.traffic.streams));
+  builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8192);
   // Chunks are at most 1 MiB. A prompt that is too long shall be refused by the service, which says what would be
   // right.
   builder->SetMaxReceiveMessageSize(16 << 20);
+  AcceptNoCompression(builder);
+  // Of the calls that hold a thread. One more is RESOURCE_EXHAUSTED.
+  builder->SetResourceQuota(grpc::ResourceQuota("diptych").SetMaxThreads(kMostThreads));
 }
 
 }  // namespace
@@ -44,7 +55,7 @@ absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(const Address&
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  Configure(&builder);
+  Configure(&builder, options);
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> door =
       builder.experimental().AddExternalConnectionAcceptor(
           grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
@@ -57,18 +68,22 @@ absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(const Address&
   if (server == nullptr) return absl::InternalError("the server cannot be built");
   std::unique_ptr<ServerRunner> runner(new ServerRunner(sockets->addresses(), std::move(names), std::move(server)));
   runner->SetServing(false);
+  runner->gate_ = std::make_unique<Gate>(
+      GateOptions{.traffic = options.traffic,
+                  .unfinished_bytes = options.unfinished_bytes,
+                  .serve = [door = std::shared_ptr(std::move(door))](int listening, int connection) {
+                    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+                    parameters.listener_fd = listening;
+                    parameters.fd = connection;
+                    door->HandleNewConnection(&parameters);
+                  }});
   runner->acceptor_ = std::make_unique<Acceptor>(
       *std::move(sockets),
-      AcceptorOptions{.limits = options.connections,
-                      .limits_hint = options.connections_hint,
-                      .serve =
-                          [door = std::shared_ptr(std::move(door))](int listening, int connection) {
-                            grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
-                            parameters.listener_fd = listening;
-                            parameters.fd = connection;
-                            door->HandleNewConnection(&parameters);
-                          },
-                      .warn = options.warn});
+      AcceptorOptions{
+          .limits = options.connections,
+          .limits_hint = options.connections_hint,
+          .serve = [gate = runner->gate_.get()](int listening, int connection) { gate->Admit(listening, connection); },
+          .warn = options.warn});
   return runner;
 }
 
@@ -109,6 +124,7 @@ void ServerRunner::Shutdown(std::chrono::milliseconds grace) {
   }
   server_->Shutdown(std::chrono::system_clock::now() + grace);
   server_->Wait();
+  gate_.reset();
 }
 
 }  // namespace diptych

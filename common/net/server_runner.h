@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "common/net/acceptor.h"
 #include "common/net/address.h"
+#include "common/net/gate.h"
 
 namespace diptych {
 
@@ -24,13 +25,17 @@ struct NamedService {
 
 struct ServerOptions {
   ConnectionLimits connections;
-  std::string connections_hint = {};  // which settings these are, for the log
+  TrafficLimits traffic = {};
+  int64_t unfinished_bytes = 64 << 20;  // of messages that have begun, of all connections together
+  std::string connections_hint = {};    // which settings these are, for the log
   // That connections were closed at once; seldom more than one line in 10 s. On a thread of the runner's.
   std::function<void(const std::string& text)> warn = {};
 };
 
 // Runs from Start to Shutdown. Thread-safe. Connections are accepted by our own Acceptor (acceptor.h) and handed to
-// gRPC: gRPC's own listener stops for ever when descriptors run out once (1.51, tcp_server_posix.cc).
+// gRPC through a Gate (gate.h): gRPC's own listener stops for ever when descriptors run out once (1.51,
+// tcp_server_posix.cc), and it has no limits of its own for much that a peer can do. A compressed message is refused,
+// with UNIMPLEMENTED, before a byte is unpacked.
 class ServerRunner {
  public:
   // Listens at once; every service is NOT_SERVING until SetServing(true).
@@ -63,6 +68,7 @@ class ServerRunner {
   const std::vector<Address> addresses_;
   const std::vector<std::string> names_;
   const std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Gate> gate_;  // none before Start's end, nor after Shutdown
   std::mutex door_mutex_;
   std::unique_ptr<Acceptor> acceptor_;  // none after Shutdown
 };

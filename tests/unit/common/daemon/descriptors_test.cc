@@ -38,7 +38,7 @@ TEST_F(Descriptors, TheSoftLimitBecomesTheHardOne) {
 TEST_F(Descriptors, ConnectionsLeaveRoomForFiles) {
   SetSoftLimit(120);
   const ConnectionLimits less = Within({.in_all = 1024, .per_host = 256});
-  EXPECT_LT(less.in_all, 80);
+  EXPECT_LT(less.in_all, 30) << "a connection takes three";
   EXPECT_GE(less.in_all, 4);
   EXPECT_EQ(less.per_host, less.in_all);
   EXPECT_NE(lines_.str().find("connections at a time, not 1024: this process may have 120 file descriptors"),
@@ -47,7 +47,7 @@ TEST_F(Descriptors, ConnectionsLeaveRoomForFiles) {
 }
 
 TEST_F(Descriptors, WhatFitsStaysAsItIs) {
-  SetSoftLimit(300);
+  SetSoftLimit(500);
   const ConnectionLimits same = Within({.in_all = 100, .per_host = 7});
   EXPECT_EQ(same.in_all, 100);
   EXPECT_EQ(same.per_host, 7);

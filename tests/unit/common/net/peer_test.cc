@@ -8,6 +8,8 @@ namespace {
 TEST(Peer, IsTheHostThatItComesFrom) {
   EXPECT_EQ(HostOfPeer("ipv4:10.0.0.7:5123"), "10.0.0.7");
   EXPECT_EQ(HostOfPeer("ipv6:%5B::1%5D:5123"), "%5B::1%5D");
+  EXPECT_EQ(HostOfPeer("unix-abstract:diptych/0123456789abcdef/10.0.0.7"), "10.0.0.7");
+  EXPECT_EQ(HostOfPeer("unix-abstract:diptych/0123456789abcdef/2001:db8::7"), "2001:db8::7");
 }
 
 TEST(Peer, TakesTheShareOfItsNetwork) {

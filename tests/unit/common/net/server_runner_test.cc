@@ -1,9 +1,12 @@
 #include "common/net/server_runner.h"
 
 #include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/server_builder.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,9 +20,11 @@
 #include "common/net/channel.h"
 #include "common/net/host_lookup.h"
 #include "common/net/listening_sockets.h"
+#include "common/net/peer.h"
 #include "common/net/port_check.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "tests/support/raw_http2.h"
 
 namespace diptych {
 namespace {
@@ -221,6 +226,133 @@ TEST(ServerRunner, ServesAgainWhenConnectionsThatSaidNothingAreGone) {
   v1::DescribeEncoderResponse response;
   const grpc::Status status = v1::Encoder::NewStub(MakeChannel(runner->address()))->Describe(&context, {}, &response);
   EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST(ServerRunner, NoServerTakesACompressedMessage) {
+  Fixture f;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + seconds(20));
+  context.set_wait_for_ready(true);
+  context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+  v1::EncodeRequest request;
+  request.mutable_prompt()->set_user(std::string(100'000, ' '));
+  const auto channel = grpc::CreateChannel(f.runner->address().ToString(), grpc::InsecureChannelCredentials());
+  v1::EncodeResponse response;
+  const auto reader = v1::Encoder::NewStub(channel)->Encode(&context, request);
+  EXPECT_FALSE(reader->Read(&response));
+  const grpc::Status status = reader->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << status.error_message();
+  EXPECT_NE(status.error_message().find("ompress"), std::string::npos) << status.error_message();
+}
+
+TEST(ServerRunner, NoChannelTakesACompressedMessage) {
+  class Compressing final : public v1::Encoder::Service {
+    grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeEncoderRequest*,
+                          v1::DescribeEncoderResponse* response) override {
+      context->set_compression_algorithm(GRPC_COMPRESS_GZIP);
+      response->set_device(std::string(1 << 20, ' '));
+      return grpc::Status::OK;
+    }
+  } service;
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const auto server = builder.BuildAndStart();
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + seconds(20));
+  context.set_wait_for_ready(true);
+  v1::DescribeEncoderResponse response;
+  const grpc::Status status =
+      v1::Encoder::NewStub(MakeChannel({"127.0.0.1", static_cast<uint16_t>(port)}))->Describe(&context, {}, &response);
+  EXPECT_TRUE(!status.ok() || response.device().size() < (1 << 20));
+  EXPECT_FALSE(status.ok()) << "the peer could not compress, or it was unpacked";
+}
+
+TEST(ServerRunner, ACallKnowsTheHostOfItsPeer) {
+  class Telling final : public v1::Encoder::Service {
+    grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeEncoderRequest*,
+                          v1::DescribeEncoderResponse* response) override {
+      response->set_device(HostOfPeer(context->peer()));
+      response->set_program_version(context->peer());
+      return grpc::Status::OK;
+    }
+  } service;
+  for (const std::string host : {"127.0.0.1", "::1"}) {
+    const auto runner = ServerRunner::Start({host, 0}, {{v1::Encoder::service_full_name(), &service}});
+    if (!runner.ok()) continue;  // no IPv6 here
+    std::string first;
+    for (int connection = 0; connection < 2; ++connection) {
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + seconds(20));
+      context.set_wait_for_ready(true);
+      grpc::ChannelArguments own;
+      own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+      const auto channel =
+          grpc::CreateCustomChannel((*runner)->address().ToString(), grpc::InsecureChannelCredentials(), own);
+      v1::DescribeEncoderResponse response;
+      const grpc::Status status = v1::Encoder::NewStub(channel)->Describe(&context, {}, &response);
+      ASSERT_TRUE(status.ok()) << status.error_message();
+      EXPECT_EQ(response.device(), host) << response.program_version();
+      EXPECT_NE(response.program_version(), first) << "connections are told apart";
+      first = response.program_version();
+    }
+  }
+}
+
+TEST(ServerRunner, WhoSpeaksAnotherProtocolIsLetGoAtOnce) {
+  Fixture f;
+  const SocketAddress there = LookUp(f.runner->address())->front();
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(connect(fd, there.get(), there.size), 0);
+  const std::string request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  ASSERT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+  pollfd ended = {fd, POLLIN, 0};
+  EXPECT_EQ(poll(&ended, 1, 20'000), 1);
+  char byte;
+  EXPECT_LE(recv(fd, &byte, 1, 0), 0) << "a byte was answered";
+  close(fd);
+  v1::DescribeEncoderResponse response;
+  EXPECT_TRUE(f.Describe(&response).ok());
+}
+
+TEST(ServerRunner, HeadersWithoutEndCloseTheirConnectionAndNoOther) {
+  Fixture f;
+  RawHttp2 attacker(f.runner->address());
+  // A literal header of which a gigabyte is announced (RFC 7541, 5.2).
+  const std::string begin =
+      RawHttp2::CallHeaders("/diptych.v1.Encoder/Describe") + std::string("\x10\x01x\x7f\x81\xff\xff\xff\x03", 9);
+  attacker.Send(RawHttp2::FrameOf(Http2Frame::kHeaders, 0, 1, begin));
+  int64_t sent = 0;
+  while (sent < (64 << 20) &&
+         attacker.Send(RawHttp2::FrameOf(Http2Frame::kContinuation, 0, 1, std::string(8000, 'v')))) {
+    sent += 8000;
+  }
+  EXPECT_TRUE(attacker.IsClosedWithin(seconds(20)));
+  EXPECT_LT(sent, 64 << 20);
+  v1::DescribeEncoderResponse response;
+  EXPECT_TRUE(f.Describe(&response).ok());
+}
+
+TEST(ServerRunner, TheOneThatHoldsMostOfUnfinishedMessagesIsLetGoWhenTheyAreTooMuch) {
+  SlowEncoder service;
+  const auto runner = *ServerRunner::Start({"127.0.0.1", 0}, {{v1::Encoder::service_full_name(), &service}},
+                                           {.connections = {}, .unfinished_bytes = 100'000});
+  RawHttp2 modest(runner->address()), greedy(runner->address()), late(runner->address());
+  const auto send = [](RawHttp2& connection, size_t bytes) {
+    const std::string part = RawHttp2::MessageOf(std::string(1 << 20, 'z')).substr(0, bytes);
+    const uint32_t stream = connection.Open("/diptych.v1.Encoder/Encode");
+    for (size_t at = 0; at < part.size(); at += 10'000) {
+      connection.Send(RawHttp2::FrameOf(Http2Frame::kData, 0, stream, part.substr(at, 10'000)));
+    }
+  };
+  send(modest, 30'000);
+  send(greedy, 60'000);
+  EXPECT_FALSE(greedy.IsClosedWithin(milliseconds(200)));
+  send(late, 40'000);
+  EXPECT_TRUE(greedy.IsClosedWithin(seconds(20)));
+  EXPECT_FALSE(modest.IsClosedWithin(milliseconds(100)));
+  EXPECT_FALSE(late.IsClosedWithin(milliseconds(1)));
 }
 
 TEST(ServerRunner, ShutdownLetsACallFinishWithinItsGrace) {
