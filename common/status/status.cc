@@ -3,6 +3,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace diptych {
 namespace {
@@ -43,6 +44,11 @@ absl::Status StatusOfCurrentException() {
     return ToStatus(error);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("out of memory");
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::resource_unavailable_try_again) {  // std::thread's
+      return absl::UnavailableError(std::string("the system gives no more threads now: ") + error.what());
+    }
+    return absl::InternalError(error.what());
   } catch (const std::exception& error) {
     const std::string line = FirstLine(error.what());
     if (line.find("out of memory") != std::string::npos || line.find("can't allocate memory") != std::string::npos) {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "common/conditioning/token_limit.h"
@@ -37,6 +39,26 @@ struct NotStoredAfterAll {};
 
 // A full or locked disk may be better in a moment; anything else will not.
 bool MayPass(ErrorCode code) { return code == ErrorCode::kResourceExhausted || code == ErrorCode::kUnavailable; }
+
+// A thread or memory that the system does not give now, and may later: how many times a job may wait for it, and why.
+struct Shortage {
+  std::optional<int> patience;  // none: for ever
+  std::string reason;
+};
+constexpr int kPatienceWithMemory = 5;  // a job that is too large for this machine must end at some time
+
+std::optional<Shortage> ShortageOfCurrentException() {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return Shortage{kPatienceWithMemory, "there is no memory left now"};
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::resource_unavailable_try_again) return std::nullopt;
+    return Shortage{std::nullopt, "the system gives no more threads now"};
+  } catch (...) {
+    return std::nullopt;
+  }
+}
 
 // What the times were when the step ended that the checkpoint holds.
 void TakeRenderTimings(std::string_view json, JobTimings& timings) {
@@ -124,7 +146,7 @@ void JobRunner::Encode(ClaimedJob& claimed) {
     job.timings = job.timings.WaitAlone();
     Settle(job, JobState::kQueued);
   } catch (...) {
-    Settle(job, OutcomeOfCurrentException(job, claimed.cancel));
+    if (!WaitsAgain(job, claimed.cancel)) Settle(job, OutcomeOfCurrentException(job, claimed.cancel));
   }
 }
 
@@ -191,7 +213,9 @@ void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
       members.push_back({inputs.positive, inputs.negative ? &*inputs.negative : nullptr, easel->parameters,
                          HooksOf(*easel), own.cancel});
     } catch (...) {
-      Settle(easel->claimed.job, OutcomeOfCurrentException(easel->claimed.job, own.cancel));
+      if (!WaitsAgain(easel->claimed.job, own.cancel)) {
+        Settle(easel->claimed.job, OutcomeOfCurrentException(easel->claimed.job, own.cancel));
+      }
       continue;
     }
     easels.push_back(std::move(easel));
@@ -217,6 +241,7 @@ void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
       job.detail = FirstLine(error.what());
       Settle(job, JobState::kQueued);
     } catch (...) {
+      if (WaitsAgain(easel.claimed.job, easel.claimed.cancel)) return;
       Settle(easel.claimed.job, OutcomeOfCurrentException(easel.claimed.job, easel.claimed.cancel));
     }
   };
@@ -280,6 +305,7 @@ void JobRunner::Finish(Painted& painted) {
     job.picture_bytes = static_cast<int64_t>(png.size());
     job.timings.total_ms = static_cast<double>(std::max<int64_t>(0, parts_.clock.UnixMs() - job.accepted_unix_ms));
   } catch (...) {
+    if (WaitsAgain(job, cancel)) return;
     outcome = OutcomeOfCurrentException(job, cancel);
   }
   Settle(job, outcome);
@@ -391,6 +417,28 @@ void JobRunner::SaveCheckpoint(const Job& job, const std::string& determinants, 
   }
 }
 
+// Inside a catch block only: for want of a thread or of memory the job waits again, from its last checkpoint, as it
+// does for a full disk. False: that was not the matter, or it has waited often enough.
+bool JobRunner::WaitsAgain(Job& job, const CancelToken& cancel) {
+  const std::optional<Shortage> shortage = ShortageOfCurrentException();
+  if (!shortage || cancel.IsCancelled() || parts_.queue.stopping()) return false;
+  if (shortage->patience) {
+    const std::lock_guard lock(shortages_mutex_);
+    if (++shortages_[job.id] > *shortage->patience) {
+      shortages_.erase(job.id);
+      return false;
+    }
+  }
+  job.detail = shortage->reason;
+  parts_.queue.Report(job);
+  if (parts_.events.short_of) parts_.events.short_of(job, shortage->reason);
+  parts_.queue.WaitForStop(parts_.shortage_pause);
+  job.step = 0;
+  job.timings = job.timings.WaitAlone();
+  Settle(job, JobState::kQueued);
+  return true;
+}
+
 // Call it inside a catch block only.
 JobState JobRunner::OutcomeOfCurrentException(Job& job, const CancelToken& cancel) const {
   const absl::Status status = StatusOfCurrentException();
@@ -419,6 +467,10 @@ void JobRunner::Settle(Job& job, JobState outcome) {
     if (parts_.events.store_failed) parts_.events.store_failed(job.id, stored);
   }
   if (job.state == JobState::kQueued) return;
+  {
+    const std::lock_guard lock(shortages_mutex_);
+    shortages_.erase(job.id);
+  }
   // One that stays is removed at the next start.
   if (IsTerminal(job.state)) Guard([&] { parts_.checkpoints.Remove(job.id); }).IgnoreError();
   parts_.queue.Release(job.id);

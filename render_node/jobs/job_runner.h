@@ -2,11 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -56,6 +58,8 @@ struct JobRunnerEvents {
   std::function<void(const Job&, const std::string& why)> checkpoint_failed;  // cannot be written or used; work goes on
   // The worker tries again. `job_id`: whose work it holds up; empty: none's in particular.
   std::function<void(const std::string& job_id, const absl::Status&)> store_failed;
+  // The job waits again, for a thread or memory that the system does not give now.
+  std::function<void(const Job&, const std::string& why)> short_of;
   // For each job of the batch that is still painted; BatchEvents says what.
   std::function<void(const Job&, size_t together, const absl::Status& why)> parted;
 };
@@ -71,11 +75,12 @@ struct JobRunnerParts {
   const Clock& clock;
   PictureFinisher finish;
   JobRunnerEvents events = {};
-  PreviewEncoder preview = {};       // empty: no previews
-  int32_t preview_every = 1;         // steps
-  std::string program_version = {};  // part of what a checkpoint belongs to
-  int64_t batch = 1;                 // jobs that may be painted together
-  int64_t max_prompt_tokens = 0;     // of OperatorLimits; 0: no limit
+  PreviewEncoder preview = {};                     // empty: no previews
+  int32_t preview_every = 1;                       // steps
+  std::string program_version = {};                // part of what a checkpoint belongs to
+  int64_t batch = 1;                               // jobs that may be painted together
+  int64_t max_prompt_tokens = 0;                   // of OperatorLimits; 0: no limit
+  std::chrono::milliseconds shortage_pause{1000};  // before a job that the system had nothing for waits again
 };
 
 // A job that fails, by whatever exception, fails alone with a code and one line. A full or locked disk costs no job,
@@ -118,6 +123,7 @@ class JobRunner {
   RenderHooks HooksOf(Easel& easel);
   std::optional<PictureCheckpoint> LoadCheckpoint(Job& job, const std::string& determinants);
   void SaveCheckpoint(const Job& job, const std::string& determinants, const LatentState& latent);
+  bool WaitsAgain(Job& job, const CancelToken& cancel);
   JobState OutcomeOfCurrentException(Job& job, const CancelToken& cancel) const;
   void Settle(Job& job, JobState outcome);
   void SyncOutcome(const std::string& job_id);
@@ -128,6 +134,9 @@ class JobRunner {
   const JobRunnerParts parts_;
   std::atomic<bool> searched_ = false;  // for stored conditioning, since an encoder last answered
   std::vector<std::thread> threads_;
+
+  std::mutex shortages_mutex_;
+  std::map<std::string, int> shortages_;  // by job: how often it has waited for one
 
   std::mutex painted_mutex_;  // guards the two below
   std::condition_variable painted_changed_;

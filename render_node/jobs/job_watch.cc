@@ -13,6 +13,7 @@ void JobFeed::Publish(const Job& job) {
     if (!IsTerminal(job.state) && (ended_ || job.sequence <= latest_.sequence)) return;
     latest_ = job;
     ended_ = ended_ || IsTerminal(job.state);
+    TellLocked();
   }
   changed_.notify_all();
 }
@@ -23,6 +24,7 @@ void JobFeed::Publish(JobPreview preview) {
     const std::lock_guard lock(mutex_);
     if (ended_) return;
     preview_ = std::move(shared);
+    TellLocked();
   }
   changed_.notify_all();
 }
@@ -31,8 +33,13 @@ void JobFeed::End() {
   {
     const std::lock_guard lock(mutex_);
     ended_ = true;
+    TellLocked();
   }
   changed_.notify_all();
+}
+
+void JobFeed::TellLocked() {
+  for (const auto& [watch, news] : listeners_) news();
 }
 
 bool JobFeed::ended() const {
@@ -50,15 +57,20 @@ JobWatch::JobWatch(std::shared_ptr<JobFeed> feed, const WatchOptions& options)
       previews_(options.previews),
       seen_(options.after_sequence),
       seen_preview_(options.after_sequence) {
-  if (!previews_) return;
   const std::lock_guard lock(feed_->mutex_);
-  ++feed_->preview_watchers_;
+  if (previews_) ++feed_->preview_watchers_;
+  if (options.news) feed_->listeners_.emplace(this, options.news);
 }
 
 JobWatch::~JobWatch() {
-  if (!previews_) return;
   const std::lock_guard lock(feed_->mutex_);
-  --feed_->preview_watchers_;
+  if (previews_) --feed_->preview_watchers_;
+  feed_->listeners_.erase(this);
+}
+
+Job JobWatch::Latest() const {
+  const std::lock_guard lock(feed_->mutex_);
+  return feed_->latest_;
 }
 
 JobWatch::Outcome JobWatch::Next(std::chrono::milliseconds patience, Job* job) {

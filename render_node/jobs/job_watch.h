@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,6 +22,8 @@ struct JobPreview {
   std::vector<uint8_t> jpeg;
 };
 
+class JobWatch;
+
 // The latest state and preview of one job, shared by all its watchers. Publishing never waits for a watcher: who is
 // slow sees the latest and misses those between. Thread-safe.
 class JobFeed {
@@ -37,17 +40,23 @@ class JobFeed {
  private:
   friend class JobWatch;
 
+  void TellLocked();
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Job latest_;  // sequence 0: none yet
   std::shared_ptr<const JobPreview> preview_;
   int preview_watchers_ = 0;
+  std::map<const JobWatch*, std::function<void()>> listeners_;
   bool ended_ = false;
 };
 
 struct WatchOptions {
   int64_t after_sequence = 0;  // what the watcher has seen already of this job
   bool previews = false;
+  // Something is new, or the feed has ended: Next with no patience finds it. On the thread that publishes, with the
+  // feed locked: it must neither wait nor call the watch. May be empty.
+  std::function<void()> news = {};
 };
 
 // One watcher's view. For one thread at a time; may outlive the queue it came from.
@@ -66,6 +75,8 @@ class JobWatch {
   };
   Outcome Next(std::chrono::milliseconds patience, Job* job);
   const JobPreview& preview() const { return *preview_; }
+  // The latest state once more; there has been one.
+  Job Latest() const;
 
  private:
   const std::shared_ptr<JobFeed> feed_;

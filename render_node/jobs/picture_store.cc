@@ -34,6 +34,10 @@ std::vector<uint8_t> PictureStore::Load(const std::string& name) const {
   return png;
 }
 
+std::unique_ptr<PictureFile> PictureStore::Open(const std::string& name) const {
+  return std::make_unique<PictureFile>(PathOf(name), IsSha256Hex(name) ? name : "");
+}
+
 bool PictureStore::Has(const std::string& name) const { return std::filesystem::exists(PathOf(name)); }
 
 bool PictureStore::Renew(const std::string& name) {

@@ -4,9 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
+
+#include "render_node/jobs/picture_file.h"
 
 namespace diptych {
 
@@ -24,6 +27,9 @@ class PictureStore {
   // `name` as a job has it (stores of version 2 and before named pictures by job id). Throws Error: kNotFound when
   // there is none, kDataLoss when the bytes are not those of the name.
   std::vector<uint8_t> Load(const std::string& name) const;
+
+  // The same, to be read piece by piece.
+  std::unique_ptr<PictureFile> Open(const std::string& name) const;
 
   bool Has(const std::string& name) const;
 

@@ -14,7 +14,7 @@ namespace diptych {
 class CallShares {
  public:
   struct Limits {
-    int64_t in_all = 32;
+    int64_t in_all = 16;
     int64_t per_host = 8;
   };
 

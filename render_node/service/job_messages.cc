@@ -110,6 +110,13 @@ v1::Job ToProto(const Job& job) {
   return message;
 }
 
+v1::Job ToProto(const Job& job, const JobQueue::Outlook& outlook) {
+  v1::Job message = ToProto(job);
+  if (outlook.until_done_ms) message.set_until_done_ms(*outlook.until_done_ms);
+  if (outlook.place) *message.mutable_place() = ToProto(*outlook.place);
+  return message;
+}
+
 v1::QueuePause ToProto(const QueuePause& pause) {
   v1::QueuePause message;
   message.set_by(pause.by);

@@ -12,6 +12,7 @@ v1::JobState ToProto(JobState state);
 v1::JobSpec ToProto(const JobSpec& spec);
 v1::JobTimings ToProto(const JobTimings& timings);
 v1::Job ToProto(const Job& job);
+v1::Job ToProto(const Job& job, const JobQueue::Outlook& outlook);
 v1::QueuePause ToProto(const QueuePause& pause);
 v1::QueuePlace ToProto(const JobQueue::Place& place);
 

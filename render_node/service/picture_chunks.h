@@ -2,21 +2,20 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "diptych/v1/render.pb.h"
+#include "render_node/jobs/picture_file.h"
 
 namespace diptych {
 
-inline constexpr int64_t kMaxPictureChunkBytes = int64_t{1} << 20;
+// Less than the wire allows: many watchers may be slow at the same time, and each holds a piece.
+inline constexpr int64_t kPictureChunkBytes = int64_t{256} << 10;
 
-// DATA_LOSS unless the bytes begin and end as a PNG does: a file that was cut short is not sent.
-absl::Status CheckWholePng(const std::vector<uint8_t>& png);
+// DATA_LOSS unless the bytes begin and end as a PNG does: a file that was cut short is not sent. Throws Error.
+absl::Status CheckWholePng(const PictureFile& png);
 
-// Hands the pieces to `write`, in order, each with the size and the SHA-256 of the whole; `write` returns false when
-// the other side has gone: CANCELLED then.
-absl::Status SendPicture(const std::vector<uint8_t>& png, const std::function<bool(const v1::PictureChunk&)>& write);
+// The piece that begins there, with the size and the SHA-256 of the whole. Throws Error as PictureFile::Read does.
+v1::PictureChunk PictureChunkAt(const PictureFile& png, int64_t offset);
 
 }  // namespace diptych

@@ -154,6 +154,10 @@ JobRunnerEvents LoggedAndCounted(const Logger& log, RenderMetrics& metrics) {
             const Logger line = job_id.empty() ? log : log.ForJob(job_id);
             line.Error(absl::StrCat("the job store fails: ", status.message()));
           },
+      .short_of =
+          [log](const Job& job, const std::string& why) {
+            log.ForJob(job.id).Warn(absl::StrCat(why, "; it waits and is begun again"));
+          },
       .parted =
           [log](const Job& job, size_t together, const absl::Status& why) {
             log.ForJob(job.id).Warn(absl::StrCat("cannot be painted together with all of its batch; goes on at most ",
@@ -312,6 +316,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .facts = facts,
        .limits = config.allowed,
        .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
+       .known_encoders = [&] { return encoders ? ToStatuses(encoders->Known()) : std::vector<v1::EncoderStatus>(); },
        .conditioning_store = [&] { return ToStatus(conditioning.stats()); },
        .state_folder = [&] { return ToStatus(folder.health()); },
        .check_room = [&] { folder.CheckRoom(config.min_free_bytes); },

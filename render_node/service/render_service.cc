@@ -1,6 +1,6 @@
 #include "render_node/service/render_service.h"
 
-#include <chrono>
+#include <memory>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -12,22 +12,15 @@
 #include "common/wire/machine_codec.h"
 #include "render_node/jobs/job_parameters.h"
 #include "render_node/service/job_messages.h"
-#include "render_node/service/picture_chunks.h"
-#include "render_node/service/submission_reader.h"
+#include "render_node/service/service_status.h"
+#include "render_node/service/submit_call.h"
+#include "render_node/service/watch_call.h"
 
 namespace diptych {
 namespace {
 
-// How soon a call notices that its client has left.
-constexpr std::chrono::milliseconds kLookInterval(50);
-constexpr std::chrono::milliseconds kPlaceInterval(1000);  // at most so often a waiting job's watcher learns its place
-
 // A page of jobs stays well below the 4 MiB that a gRPC client takes by default.
 constexpr int64_t kMaxListBytes = int64_t{3} << 20;
-
-absl::Status ClientHasLeft() { return absl::CancelledError("the client has left"); }
-
-absl::Status Stopping() { return absl::UnavailableError("the render daemon is stopping; try again when it is back"); }
 
 absl::StatusOr<JobFilter> FilterOf(const v1::ListRequest& request) {
   JobFilter filter;
@@ -53,23 +46,7 @@ std::string PromptForLog(const JobSpec& spec, bool in_full) {
   return in_full ? absl::StrCat("prompt \"", words, "\"") : absl::StrCat("prompt of ", words.size(), " bytes");
 }
 
-v1::Job ToProto(const Job& job, const JobQueue::Outlook& outlook) {
-  v1::Job message = ToProto(job);
-  if (outlook.until_done_ms) message.set_until_done_ms(*outlook.until_done_ms);
-  if (outlook.place) *message.mutable_place() = ToProto(*outlook.place);
-  return message;
-}
-
-// What a watcher shall learn though the job itself has not moved. Estimates run down by themselves.
-bool IsNews(const v1::Job& told, const v1::Job& now) {
-  const v1::QueuePlace &a = told.place(), &b = now.place();
-  const bool same = told.has_place() == now.has_place() && a.jobs_ahead() == b.jobs_ahead() &&
-                    a.others_ahead() == b.others_ahead() && a.held_up() == b.held_up() &&
-                    a.has_pause() == b.has_pause() && a.has_wait_ms() == b.has_wait_ms();
-  return !same || (now.state() == v1::JOB_STATE_DECODING && now.has_until_done_ms());
-}
-
-absl::StatusOr<std::string> CallerOf(const std::string& client, const grpc::ServerContext& context) {
+absl::StatusOr<std::string> CallerOf(const std::string& client, const grpc::ServerContextBase& context) {
   if (absl::Status s = Guard([&] { CheckClientName(client); }); !s.ok()) return s;
   return client.empty() ? HostOfPeer(context.peer()) : client;
 }
@@ -96,54 +73,19 @@ absl::StatusOr<JobOwner> OwnerFor(const Request& request, JobQueue& queue, std::
   return JobOwner{absl::StrCat("\"", caller, "\", who is not its client \"", job->spec.client, "\" (force)")};
 }
 
-// Writes what the watcher has not seen and every change until a terminal state, and returns the last.
-absl::StatusOr<Job> FollowJob(JobQueue& queue, const v1::WatchRequest& request, const grpc::ServerContext& context,
-                              const std::function<bool(const v1::WatchResponse&)>& send) {
-  const std::string& id = request.id();
-  absl::StatusOr<std::unique_ptr<JobWatch>> watch =
-      queue.Watch(id, {.after_sequence = request.after_sequence(), .previews = request.previews()});
-  if (!watch.ok()) return watch.status();
-  v1::WatchResponse response;
-  auto next_look = std::chrono::steady_clock::now();
-  const auto write = [&](const Job& job) {
-    *response.mutable_job() = ToProto(job, queue.OutlookOf(job));
-    next_look = std::chrono::steady_clock::now() + kPlaceInterval;
-    return send(response);
-  };
-  Job job;
-  for (bool ended = false; !ended;) {
-    if (context.IsCancelled()) return ClientHasLeft();
-    switch ((*watch)->Next(kLookInterval, &job)) {
-      case JobWatch::Outcome::kNothingNew: {  // while it waits, others come and go
-        if (job.id.empty() || std::chrono::steady_clock::now() < next_look) continue;
-        next_look += kPlaceInterval;
-        if (!IsNews(response.job(), ToProto(job, queue.OutlookOf(job)))) continue;
-        break;
-      }
-      case JobWatch::Outcome::kJob:
-        ended = IsTerminal(job.state);
-        break;
-      case JobWatch::Outcome::kPreview: {
-        const JobPreview& preview = (*watch)->preview();
-        response.mutable_preview()->set_step(preview.step);
-        response.mutable_preview()->set_sequence(preview.sequence);
-        response.mutable_preview()->set_jpeg(preview.jpeg.data(), preview.jpeg.size());
-        if (!send(response)) return ClientHasLeft();
-        continue;
-      }
-      case JobWatch::Outcome::kEnded: {
-        // Without a terminal state: the daemon stops, or the job failed in a way that only the store knows.
-        if (queue.stopping()) return Stopping();
-        absl::StatusOr<Job> stored = queue.Get(id);
-        if (!stored.ok()) return stored.status();
-        job = *std::move(stored);
-        ended = true;
-        if (job.sequence == request.after_sequence()) return job;  // it has been seen
-      }
-    }
-    if (!write(job)) return ClientHasLeft();
-  }
-  return job;
+// A call that ends before it has begun.
+template <typename Reactor>
+class RefusedCall final : public Reactor {
+ public:
+  explicit RefusedCall(const grpc::Status& status) { this->Finish(status); }
+
+ private:
+  void OnDone() override { delete this; }
+};
+
+absl::Status TooMany(const char* calls) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("there are as many calls of ", calls, " as there may be; try again when one has ended"));
 }
 
 }  // namespace
@@ -157,21 +99,27 @@ grpc::Status RenderService::Answer(const char* method,
                                    const std::function<absl::Status(const RenderServiceParts&)>& work) const {
   absl::Status status;
   try {
-    if (!open_.load(std::memory_order_acquire)) {
-      status = absl::UnavailableError("the render daemon is still loading its model; try again in some seconds");
-    } else if (parts_->queue->stopping()) {
-      status = Stopping();
-    } else {
-      status = work(*parts_);
-    }
+    status = Readiness();
+    if (status.ok()) status = work(*parts_);
   } catch (...) {
     status = StatusOfCurrentException();
   }
+  return Told(method, status);
+}
+
+absl::Status RenderService::Readiness() const {
+  if (!open_.load(std::memory_order_acquire)) {
+    return absl::UnavailableError("the render daemon is still loading its model; try again in some seconds");
+  }
+  return parts_->queue->stopping() ? IsStopping() : absl::OkStatus();
+}
+
+grpc::Status RenderService::Told(const char* method, const absl::Status& status) const {
   if (absl::IsInternal(status)) log_.Error(absl::StrCat(method, ": ", status.message()));
   return ToGrpcStatus(status);
 }
 
-grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRendererRequest*,
+grpc::Status RenderService::Describe(grpc::ServerContextBase*, const v1::DescribeRendererRequest*,
                                      v1::DescribeRendererResponse* response) {
   return Answer("Describe", [&](const RenderServiceParts& parts) {
     const RendererFacts& facts = parts.facts;
@@ -205,7 +153,17 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
     response->set_queued(static_cast<int32_t>(parts.queue->waiting()));
     response->set_running(static_cast<int32_t>(parts.queue->running()));
     if (const std::optional<QueuePause> pause = parts.queue->pause()) *response->mutable_pause() = ToProto(*pause);
-    for (v1::EncoderStatus& encoder : parts.encoders()) *response->add_encoders() = std::move(encoder);
+    {
+      std::unique_lock asks(asking_encoders_, std::defer_lock);
+      if (parts.known_encoders) {
+        (void)asks.try_lock();
+      } else {
+        asks.lock();
+      }
+      for (v1::EncoderStatus& encoder : asks.owns_lock() ? parts.encoders() : parts.known_encoders()) {
+        *response->add_encoders() = std::move(encoder);
+      }
+    }
     if (parts.conditioning_store) *response->mutable_conditioning_store() = parts.conditioning_store();
     if (parts.state_folder) *response->mutable_state_folder() = parts.state_folder();
     *response->mutable_machine() = ToProto(facts.machine, ReadMemoryFacts());
@@ -214,32 +172,35 @@ grpc::Status RenderService::Describe(grpc::ServerContext*, const v1::DescribeRen
   });
 }
 
-grpc::Status RenderService::Submit(grpc::ServerContext* context, grpc::ServerReader<v1::SubmitRequest>* reader,
-                                   v1::SubmitResponse* response) {
-  return Answer("Submit", [&](const RenderServiceParts& parts) {
-    absl::Status status;
-    try {
-      status = Accept(parts, context, reader, response);
-    } catch (...) {
-      status = StatusOfCurrentException();
-    }
+grpc::ServerReadReactor<v1::SubmitRequest>* RenderService::Submit(grpc::CallbackServerContext* context,
+                                                                  v1::SubmitResponse* response) {
+  using Refused = RefusedCall<grpc::ServerReadReactor<v1::SubmitRequest>>;
+  if (const absl::Status ready = Readiness(); !ready.ok()) return new Refused(Told("Submit", ready));
+  const RenderServiceParts& parts = *parts_;
+  const auto ended = [this, &parts](const absl::Status& status) {
     if (!status.ok() && parts.refused) parts.refused(status);
-    return status;
-  });
+    return Told("Submit", status);
+  };
+  const auto call = std::make_shared<SubmitCall>(
+      SubmitRoom{.submits = submits_,
+                 .uploads = uploads_,
+                 .message_within = room_.submit_message_within,
+                 .whole_within = room_.submit_within},
+      std::make_unique<SubmissionReader>(parts.facts, parts.prompt_byte_limit, parts.limits), context,
+      [this, &parts, context, response](SubmissionReader& submission) {
+        return Accept(parts, context, submission, response);
+      },
+      ended);
+  if (!submits_.Enter(call)) return new Refused(ended(TooMany("Submit")));
+  call->Begin();
+  return call.get();
 }
 
-absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::ServerContext* context,
-                                   grpc::ServerReader<v1::SubmitRequest>* reader, v1::SubmitResponse* response) const {
+absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::ServerContextBase* context,
+                                   SubmissionReader& submission, v1::SubmitResponse* response) const {
   if (parts.check_room) parts.check_room();
-  SubmissionReader submission(parts.facts, parts.prompt_byte_limit, parts.limits);
-  v1::SubmitRequest request;
-  while (reader->Read(&request)) {
-    if (absl::Status s = submission.Add(request); !s.ok()) return s;
-  }
-  if (context->IsCancelled()) return ClientHasLeft();
   const absl::StatusOr<ValidSubmission> valid = submission.Finish();
   if (!valid.ok()) return valid.status();
-  if (parts.check_room && valid->uploaded.positive) parts.check_room();
   JobSpec spec = valid->spec;
   const std::string host = HostOfPeer(context->peer());
   if (spec.client.empty()) spec.client = host;
@@ -272,27 +233,19 @@ void RenderService::LogAccepted(const RenderServiceParts& parts, const Submitted
                                         uploaded ? ", uploaded conditioning" : "", ", jobs ahead: ", job.jobs_ahead));
 }
 
-grpc::Status RenderService::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
-                                  grpc::ServerWriter<v1::WatchResponse>* writer) {
-  return Answer("Watch", [&](const RenderServiceParts& parts) -> absl::Status {
-    // At once, for a watcher to whom there is nothing to say yet.
-    context->AddInitialMetadata("watching", "1");
-    writer->SendInitialMetadata();
-    v1::WatchResponse response;
-    const absl::StatusOr<Job> job = FollowJob(*parts.queue, *request, *context,
-                                              [&](const v1::WatchResponse& event) { return writer->Write(event); });
-    if (!job.ok()) return job.status();
-    if (job->state != JobState::kDone || !request->picture()) return absl::OkStatus();
-    const std::vector<uint8_t> png = parts.pictures->Load(job->picture);
-    if (absl::Status s = CheckWholePng(png); !s.ok()) return s;
-    return SendPicture(png, [&](const v1::PictureChunk& chunk) {
-      *response.mutable_picture() = chunk;
-      return writer->Write(response);
-    });
-  });
+grpc::ServerWriteReactor<v1::WatchResponse>* RenderService::Watch(grpc::CallbackServerContext* context,
+                                                                  const v1::WatchRequest* request) {
+  using Refused = RefusedCall<grpc::ServerWriteReactor<v1::WatchResponse>>;
+  if (const absl::Status ready = Readiness(); !ready.ok()) return new Refused(Told("Watch", ready));
+  const auto call = std::make_shared<WatchCall>(
+      WatchRoom{.watchers = watchers_, .unread = unread_, .write_within = room_.watcher_takes_within}, *parts_->queue,
+      *parts_->pictures, context, *request, [this](const absl::Status& status) { return Told("Watch", status); });
+  if (!watchers_.Enter(call)) return new Refused(Told("Watch", TooMany("Watch")));
+  call->Begin();
+  return call.get();
 }
 
-grpc::Status RenderService::Cancel(grpc::ServerContext*, const v1::CancelRequest* request,
+grpc::Status RenderService::Cancel(grpc::ServerContextBase*, const v1::CancelRequest* request,
                                    v1::CancelResponse* response) {
   return Answer("Cancel", [&](const RenderServiceParts& parts) {
     const absl::StatusOr<JobOwner> owner = OwnerFor(*request, *parts.queue, "cancel");
@@ -307,7 +260,7 @@ grpc::Status RenderService::Cancel(grpc::ServerContext*, const v1::CancelRequest
   });
 }
 
-grpc::Status RenderService::Delete(grpc::ServerContext*, const v1::DeleteRequest* request, v1::DeleteResponse*) {
+grpc::Status RenderService::Delete(grpc::ServerContextBase*, const v1::DeleteRequest* request, v1::DeleteResponse*) {
   return Answer("Delete", [&](const RenderServiceParts& parts) {
     const absl::StatusOr<JobOwner> owner = OwnerFor(*request, *parts.queue, "remove");
     if (!owner.ok()) return owner.status();
@@ -317,7 +270,7 @@ grpc::Status RenderService::Delete(grpc::ServerContext*, const v1::DeleteRequest
   });
 }
 
-grpc::Status RenderService::Pause(grpc::ServerContext* context, const v1::PauseRequest* request,
+grpc::Status RenderService::Pause(grpc::ServerContextBase* context, const v1::PauseRequest* request,
                                   v1::PauseResponse* response) {
   return Answer("Pause", [&](const RenderServiceParts& parts) {
     const absl::StatusOr<std::string> by = CallerOf(request->client(), *context);
@@ -331,7 +284,7 @@ grpc::Status RenderService::Pause(grpc::ServerContext* context, const v1::PauseR
   });
 }
 
-grpc::Status RenderService::Resume(grpc::ServerContext* context, const v1::ResumeRequest* request,
+grpc::Status RenderService::Resume(grpc::ServerContextBase* context, const v1::ResumeRequest* request,
                                    v1::ResumeResponse* response) {
   return Answer("Resume", [&](const RenderServiceParts& parts) {
     const absl::StatusOr<std::string> by = CallerOf(request->client(), *context);
@@ -345,7 +298,7 @@ grpc::Status RenderService::Resume(grpc::ServerContext* context, const v1::Resum
   });
 }
 
-grpc::Status RenderService::Get(grpc::ServerContext*, const v1::GetRequest* request, v1::GetResponse* response) {
+grpc::Status RenderService::Get(grpc::ServerContextBase*, const v1::GetRequest* request, v1::GetResponse* response) {
   return Answer("Get", [&](const RenderServiceParts& parts) {
     const absl::StatusOr<Job> job = parts.queue->Get(request->id());
     if (job.ok()) *response->mutable_job() = ToProto(*job, parts.queue->OutlookOf(*job));
@@ -353,7 +306,7 @@ grpc::Status RenderService::Get(grpc::ServerContext*, const v1::GetRequest* requ
   });
 }
 
-grpc::Status RenderService::List(grpc::ServerContext* context, const v1::ListRequest* request,
+grpc::Status RenderService::List(grpc::ServerContextBase* context, const v1::ListRequest* request,
                                  v1::ListResponse* response) {
   return Answer("List", [&](const RenderServiceParts& parts) -> absl::Status {
     const std::optional<CallShares::Place> place = lists_.Take(NetworkOfHost(HostOfPeer(context->peer())));

@@ -3,15 +3,20 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "common/log/log.h"
+#include "common/net/byte_room.h"
+#include "common/net/call_pool.h"
+#include "common/net/held_call.h"
 #include "diptych/v1/render.grpc.pb.h"
 #include "render_node/conditioning/conditioning_source.h"
 #include "render_node/jobs/job_queue.h"
@@ -19,6 +24,7 @@
 #include "render_node/jobs/picture_store.h"
 #include "render_node/pipeline/picture_renderer.h"
 #include "render_node/service/call_shares.h"
+#include "render_node/service/submission_reader.h"
 
 namespace diptych {
 
@@ -32,6 +38,8 @@ struct RenderServiceParts {
   OperatorLimits limits;
   std::function<std::vector<v1::EncoderStatus>()>
       encoders;  // may take as long as an encoder needs to answer; thread-safe
+  std::function<std::vector<v1::EncoderStatus>()>
+      known_encoders;  // at once, as they last answered; empty: there is none
   std::function<v1::ConditioningStoreStatus()> conditioning_store;  // empty: there is none; thread-safe
   std::function<v1::StateFolderStatus()> state_folder;              // empty: there is none; thread-safe
   std::function<void()>
@@ -41,44 +49,102 @@ struct RenderServiceParts {
       refused;  // why Submit took no job; may be empty; thread-safe, must not throw
 };
 
-// Thread-safe; gRPC calls the methods on threads of its own. No exception leaves them. UNAVAILABLE from all until Open,
-// and once the queue is stopping.
-class RenderService final : public v1::Renderer::Service {
+// How many and how much peers may hold, and for how long.
+struct RenderRoom {
+  int64_t upload_bytes = 160 << 20;  // of jobs that are not accepted yet, all together; a Submit counts twice its size
+  int64_t unread_bytes = 64 << 20;   // written to watchers, and not taken by them; each message counts twice
+  HeldLimits submits = {};
+  HeldLimits watchers = {};
+  std::chrono::milliseconds submit_message_within{30'000};
+  std::chrono::milliseconds submit_within{600'000};
+  std::chrono::milliseconds watcher_takes_within{30'000};
+};
+
+// Thread-safe. No call has a thread of its own: what is to do for it is done on those of a pool, in turns between the
+// peers. No exception leaves the methods. UNAVAILABLE from all until Open, and once the queue is stopping.
+class RenderService final : public v1::Renderer::CallbackService {
  public:
-  explicit RenderService(Logger log) : log_(std::move(log)) {}
+  explicit RenderService(Logger log, const RenderRoom& room = {}) : log_(std::move(log)), room_(room) {}
 
   // From now on calls are answered. Once.
   void Open(RenderServiceParts parts);
 
-  grpc::Status Describe(grpc::ServerContext* context, const v1::DescribeRendererRequest* request,
-                        v1::DescribeRendererResponse* response) override;
-  grpc::Status Submit(grpc::ServerContext* context, grpc::ServerReader<v1::SubmitRequest>* reader,
-                      v1::SubmitResponse* response) override;
-  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
-                     grpc::ServerWriter<v1::WatchResponse>* writer) override;
-  grpc::Status Cancel(grpc::ServerContext* context, const v1::CancelRequest* request,
-                      v1::CancelResponse* response) override;
-  grpc::Status Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
-                      v1::DeleteResponse* response) override;
-  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request, v1::GetResponse* response) override;
-  grpc::Status Pause(grpc::ServerContext* context, const v1::PauseRequest* request,
-                     v1::PauseResponse* response) override;
-  grpc::Status Resume(grpc::ServerContext* context, const v1::ResumeRequest* request,
-                      v1::ResumeResponse* response) override;
-  grpc::Status List(grpc::ServerContext* context, const v1::ListRequest* request, v1::ListResponse* response) override;
+  grpc::ServerReadReactor<v1::SubmitRequest>* Submit(grpc::CallbackServerContext* context,
+                                                     v1::SubmitResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchResponse>* Watch(grpc::CallbackServerContext* context,
+                                                     const v1::WatchRequest* request) override;
+  grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context, const v1::DescribeRendererRequest* request,
+                                     v1::DescribeRendererResponse* response) override {
+    return Run(&RenderService::Describe, context, request, response);
+  }
+  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context, const v1::CancelRequest* request,
+                                   v1::CancelResponse* response) override {
+    return Run(&RenderService::Cancel, context, request, response);
+  }
+  grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context, const v1::DeleteRequest* request,
+                                   v1::DeleteResponse* response) override {
+    return Run(&RenderService::Delete, context, request, response);
+  }
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
+                                v1::GetResponse* response) override {
+    return Run(&RenderService::Get, context, request, response);
+  }
+  grpc::ServerUnaryReactor* Pause(grpc::CallbackServerContext* context, const v1::PauseRequest* request,
+                                  v1::PauseResponse* response) override {
+    return Run(&RenderService::Pause, context, request, response);
+  }
+  grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext* context, const v1::ResumeRequest* request,
+                                   v1::ResumeResponse* response) override {
+    return Run(&RenderService::Resume, context, request, response);
+  }
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context, const v1::ListRequest* request,
+                                 v1::ListResponse* response) override {
+    return Run(&RenderService::List, context, request, response);
+  }
+
+  // What these answer, on the caller's thread.
+  grpc::Status Describe(grpc::ServerContextBase* context, const v1::DescribeRendererRequest* request,
+                        v1::DescribeRendererResponse* response);
+  grpc::Status Cancel(grpc::ServerContextBase* context, const v1::CancelRequest* request, v1::CancelResponse* response);
+  grpc::Status Delete(grpc::ServerContextBase* context, const v1::DeleteRequest* request, v1::DeleteResponse* response);
+  grpc::Status Get(grpc::ServerContextBase* context, const v1::GetRequest* request, v1::GetResponse* response);
+  grpc::Status Pause(grpc::ServerContextBase* context, const v1::PauseRequest* request, v1::PauseResponse* response);
+  grpc::Status Resume(grpc::ServerContextBase* context, const v1::ResumeRequest* request, v1::ResumeResponse* response);
+  grpc::Status List(grpc::ServerContextBase* context, const v1::ListRequest* request, v1::ListResponse* response);
 
  private:
   // Runs `work` on the parts, if calls are answered now.
   grpc::Status Answer(const char* method, const std::function<absl::Status(const RenderServiceParts&)>& work) const;
-  // What Submit does. May throw.
-  absl::Status Accept(const RenderServiceParts& parts, grpc::ServerContext* context,
-                      grpc::ServerReader<v1::SubmitRequest>* reader, v1::SubmitResponse* response) const;
+  // Why no call is answered now, if so.
+  absl::Status Readiness() const;
+  // As the client is told; what is INTERNAL is logged.
+  grpc::Status Told(const char* method, const absl::Status& status) const;
+  template <typename Request, typename Response>
+  grpc::ServerUnaryReactor* Run(grpc::Status (RenderService::*method)(grpc::ServerContextBase*, const Request*,
+                                                                      Response*),
+                                grpc::CallbackServerContext* context, const Request* request, Response* response) {
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    calls_.Run(context->peer(), [this, method, context, request, response, reactor] {
+      reactor->Finish(context->IsCancelled() ? grpc::Status::CANCELLED : (this->*method)(context, request, response));
+    });
+    return reactor;
+  }
+  // What Submit does in the end. May throw.
+  absl::Status Accept(const RenderServiceParts& parts, grpc::ServerContextBase* context, SubmissionReader& submission,
+                      v1::SubmitResponse* response) const;
   void LogAccepted(const RenderServiceParts& parts, const SubmittedJob& job, const JobSpec& spec, bool uploaded) const;
 
   const Logger log_;
   CallShares lists_;
+  const RenderRoom room_;
   std::optional<RenderServiceParts> parts_;  // set before open_, never changed after
   std::atomic<bool> open_ = false;
+  std::mutex asking_encoders_;  // one call at a time waits for them
+  ByteRoom uploads_{room_.upload_bytes};
+  ByteRoom unread_{room_.unread_bytes};
+  CallPool calls_;
+  HeldCalls submits_{calls_, room_.submits};
+  HeldCalls watchers_{calls_, room_.watchers};
 };
 
 }  // namespace diptych

@@ -72,7 +72,8 @@ class JobRunnerTest : public testing::Test {
                                                          .events = events,
                                                          .preview = preview_,
                                                          .batch = batch_,
-                                                         .max_prompt_tokens = max_prompt_tokens_});
+                                                         .max_prompt_tokens = max_prompt_tokens_,
+                                                         .shortage_pause = std::chrono::milliseconds(5)});
   }
   std::string Submit(const JobSpec& spec, const UploadedConditioning& uploaded = {}) {
     return queue_->Submit(spec, uploaded)->id;

@@ -211,6 +211,30 @@ TEST_F(JobRunnerTest, FailsOneJobAloneWhateverItThrows) {
   EXPECT_EQ(stray.error_code, "CANCELLED");
 }
 
+TEST_F(JobRunnerTest, WaitsAgainWhenTheSystemHasNoThreadOrNoMemoryForIt) {
+  std::atomic<int> left = 12;
+  const auto thread_fails = [&left] {
+    if (--left >= 0) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+  };
+  source_.on_fetch = [&](const FetchRequest&, const CancelToken&, const auto&) {
+    if (left > 8) thread_fails();
+  };
+  std::atomic<int> no_memory = 2;
+  renderer_.on_step = [&](int32_t, uint8_t) {
+    if (left > 4) thread_fails();
+    if (--no_memory >= 0) throw std::bad_alloc();
+  };
+  finish_ = [&](const FinishRequest& request) {
+    thread_fails();
+    return request.picture.rgb;
+  };
+  Start();
+  const Job job = Ended(Submit(SpecOf("a job that was accepted")));
+  EXPECT_EQ(job.state, kDone) << job.error;
+  EXPECT_LT(left, 0);
+  EXPECT_EQ(job.detail, "");
+}
+
 TEST_F(JobRunnerTest, WaitsWhileTheRenderersWeightsAreNotThoseThatWereLoaded) {
   const std::string why = "w.safetensors: was changed while in use";
   const auto await_detail = [&](const std::string& id) {

@@ -82,13 +82,13 @@ std::vector<FetchRequest> FakeSource::requests() const {
   return requests_;
 }
 
-RendererInTest::RendererInTest() : root_(NewFolder()) {
+RendererInTest::RendererInTest(const RenderRoom& room) : root_(NewFolder()) {
   folder_ = std::make_unique<StateFolder>(root_);
   store_ = std::make_unique<SqliteJobStore>(*folder_, SystemRandom());
   pictures_ = std::make_unique<PictureStore>(folder_->pictures());
   checkpoints_ = std::make_unique<CheckpointStore>(folder_->checkpoints());
   queue_ = std::make_unique<JobQueue>(*store_, scheduler_, clock_, QueueLimits{.client_waiting = 500});
-  service_ = std::make_unique<RenderService>(*MakeLogger("test", LogLevel::kError));
+  service_ = std::make_unique<RenderService>(*MakeLogger("test", LogLevel::kError), room);
   absl::StatusOr<std::unique_ptr<ServerRunner>> server =
       ServerRunner::Start({"127.0.0.1", 0}, {{v1::Renderer::service_full_name(), service_.get()}});
   if (!server.ok()) throw std::runtime_error(server.status().ToString());

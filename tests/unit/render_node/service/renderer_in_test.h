@@ -76,7 +76,7 @@ struct Watched {
 
 class RendererInTest : public testing::Test {
  protected:
-  RendererInTest();
+  explicit RendererInTest(const RenderRoom& room = {});
   ~RendererInTest() override;
 
   void Open();         // the model is loaded

@@ -1,0 +1,129 @@
+// What clients may hold of a render service, over a real connection.
+#include <thread>
+
+#include "tests/support/raw_http2.h"
+#include "tests/unit/render_node/service/renderer_in_test.h"
+
+namespace diptych {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+v1::SubmitRequest SpecOf(size_t prompt_bytes) {
+  v1::SubmitRequest request;
+  *request.mutable_spec() = SampleSpec();
+  request.mutable_spec()->mutable_prompt()->set_user(std::string(prompt_bytes, 'p'));
+  return request;
+}
+
+class RoomTest : public RendererInTest {
+ protected:
+  explicit RoomTest(const RenderRoom& room) : RendererInTest(room) { Open(); }
+
+  // A Submit whose client sends its first message and then nothing.
+  struct HalfOpen {
+    HalfOpen(v1::Renderer::Stub& stub, size_t prompt_bytes) {
+      context.set_deadline(std::chrono::system_clock::now() + seconds(20));
+      context.set_wait_for_ready(true);
+      writer = stub.Submit(&context, &response);
+      writer->Write(SpecOf(prompt_bytes));
+    }
+    grpc::ClientContext context;
+    v1::SubmitResponse response;
+    std::unique_ptr<grpc::ClientWriter<v1::SubmitRequest>> writer;
+  };
+};
+
+class ImpatientTest : public RoomTest {
+ protected:
+  ImpatientTest() : RoomTest({.submit_message_within = milliseconds(300), .watcher_takes_within = milliseconds(300)}) {}
+};
+
+TEST_F(ImpatientTest, ASubmitThatDoesNotGoOnEnds) {
+  HalfOpen call(*stub_, 10);
+  const grpc::Status status = call.writer->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED) << status.error_message();
+  EXPECT_NE(status.error_message().find("no message of this Submit came"), std::string::npos) << status.error_message();
+  EXPECT_TRUE(store_->Queued().empty());
+}
+
+TEST_F(ImpatientTest, AWatcherThatTakesNothingIsLetGo) {
+  renderer_.HoldBefore(0);
+  v1::SubmitResponse response;
+  ASSERT_TRUE(Submit({SpecOf(900'000)}, &response).ok());
+  RawHttp2 watcher(server_->address());  // opens no window beyond the first 65535 bytes
+  v1::WatchRequest request;
+  request.set_id(response.id());
+  const uint32_t stream = watcher.Call("/diptych.v1.Renderer/Watch", RawHttp2::MessageOf(request.SerializeAsString()));
+  bool ended = false;
+  for (const RawHttp2::Answer& answer : watcher.Read(seconds(20), stream)) {
+    ended = ended ||
+            (answer.head.stream == stream && (answer.head.ends_stream() || answer.head.type == Http2Frame::kRstStream));
+  }
+  EXPECT_TRUE(ended);
+  renderer_.LetGo();
+}
+
+class SmallTest : public RoomTest {
+ protected:
+  SmallTest()
+      : RoomTest({.upload_bytes = 100'000, .submits = {.in_all = 3, .per_host = 3}, .watchers = {.per_host = 2}}) {}
+};
+
+TEST_F(SmallTest, AnUnfinishedSubmitThatIsSilentGivesWayToOneThatNeedsItsRoom) {
+  HalfOpen first(*stub_, 40'000);
+  std::this_thread::sleep_for(milliseconds(1100));
+  v1::SubmitResponse response;
+  const grpc::Status status = Submit({SpecOf(40'000)}, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  const grpc::Status gone = first.writer->Finish();
+  EXPECT_EQ(gone.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << gone.error_message();
+}
+
+TEST_F(SmallTest, AnUnfinishedSubmitThatIsSilentGivesWayToOneMoreCall) {
+  HalfOpen first(*stub_, 10), second(*stub_, 10), third(*stub_, 10);
+  std::this_thread::sleep_for(milliseconds(1100));
+  v1::SubmitResponse response;
+  const grpc::Status status = Submit({SpecOf(10)}, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST_F(SmallTest, WhatNeverFitsIsRefused) {
+  v1::SubmitResponse response;
+  const grpc::Status status = Submit({SpecOf(60'000)}, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(status.error_message(),
+            "a Submit of more than 50000 bytes is not taken; a conditioning of fewer rows would be");
+}
+
+TEST_F(SmallTest, AHostHasSoManyWatchersAndNoMore) {
+  renderer_.HoldBefore(0);
+  const std::string id = RendererInTest::Submit(SampleSpec());
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::WatchResponse>>> readers;
+  const auto watch = [&] {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    contexts.back()->set_deadline(std::chrono::system_clock::now() + seconds(20));
+    v1::WatchRequest request;
+    request.set_id(id);
+    readers.push_back(stub_->Watch(contexts.back().get(), request));
+    v1::WatchResponse response;
+    return readers.back()->Read(&response);
+  };
+  EXPECT_TRUE(watch());
+  EXPECT_TRUE(watch());
+  EXPECT_FALSE(watch());
+  EXPECT_EQ(readers.back()->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  contexts.front()->TryCancel();
+  readers.front()->Finish();
+  const auto end = std::chrono::steady_clock::now() + seconds(20);
+  bool again = false;
+  while (!again && std::chrono::steady_clock::now() < end) again = watch();
+  EXPECT_TRUE(again) << "when one has left";
+  for (const auto& context : contexts) context->TryCancel();
+  renderer_.LetGo();
+}
+
+}  // namespace
+}  // namespace diptych
