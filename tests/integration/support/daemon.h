@@ -24,6 +24,8 @@ class Daemon {
 
   int Stop();   // SIGTERM; the exit status
   void Kill();  // SIGKILL
+  void Signal(int number) { process_.Signal(number); }
+  int pid() const { return process_.pid(); }
 
  private:
   Process process_;

@@ -26,6 +26,7 @@ class Process {
   Process& operator=(Process&&) = delete;
 
   void Signal(int number);
+  int pid() const { return pid_; }
   bool IsRunning();
 
   // The exit status, or 128 + signal. Throws std::runtime_error with what the program said when it does not end in
