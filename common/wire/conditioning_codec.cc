@@ -37,10 +37,7 @@ absl::Status CheckLimits(const ConditioningHeader& header) {
   if (absl::Status s = CheckRange("rows x width", header.rows * header.width, 1, kMaxConditioningValues); !s.ok()) {
     return s;
   }
-  if (header.token_count < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("conditioning stream: token_count ", header.token_count, " is negative"));
-  }
+  if (absl::Status s = CheckRange("token_count", header.token_count, 0, kMaxConditioningTokens); !s.ok()) return s;
   if (absl::Status s = CheckOptionalDigest("model_fingerprint", header.model_fingerprint); !s.ok()) return s;
   if (absl::Status s = CheckOptionalDigest("tokenizer_fingerprint", header.tokenizer_fingerprint); !s.ok()) return s;
   return CheckOptionalDigest("text_sha256", header.text_sha256);

@@ -16,6 +16,7 @@ namespace diptych {
 
 inline constexpr int64_t kMaxChunkBytes = int64_t{1} << 20;
 inline constexpr int64_t kMaxConditioningRows = 65536;
+inline constexpr int64_t kMaxConditioningTokens = int64_t{1} << 30;
 inline constexpr int64_t kMaxConditioningWidth = 65536;
 inline constexpr int64_t kMaxConditioningValues = int64_t{1} << 27;  // rows x width
 

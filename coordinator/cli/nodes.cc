@@ -161,6 +161,7 @@ std::string ToText(const std::string& address, const RendererDescription& render
     if (encoder.reachable) {
       absl::StrAppend(&text, encoder.model_fingerprint.substr(0, 16), ", rows of ", encoder.width, " values");
       if (encoder.in_flight > 0) absl::StrAppend(&text, ", encodes ", encoder.in_flight, " now");
+      if (!encoder.error.empty()) absl::StrAppend(&text, "; ", encoder.error);
       text += "\n";
     } else {
       const bool is_refused = encoder.state == "refused";  // and the error says so

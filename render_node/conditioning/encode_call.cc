@@ -3,14 +3,16 @@
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "common/digest/sha256.h"
 #include "common/net/grpc_status.h"
 #include "common/net/poller.h"
-#include "common/wire/conditioning_codec.h"
+#include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
 #include "common/wire/prompt_codec.h"
 
@@ -21,68 +23,71 @@ namespace {
 // that is not finite would make the stored job unreadable.
 double BelievableMs(double encode_ms, double call_ms) { return encode_ms >= 0 ? std::min(encode_ms, call_ms) : 0; }
 
-absl::Status Broken(const std::string& reason) { return absl::DataLossError(absl::StrCat("encode stream: ", reason)); }
+constexpr char kRetryAfter[] = "retry-after-ms";                 // trailing metadata
+constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";  // the same in a status
+constexpr int64_t kLeastPauseMs = 50, kMostPauseMs = 5000;
 
-// The messages of one answer: info, then the conditioning stream.
-class EncodeStream {
- public:
-  EncodeStream(const v1::EncodeRequest& request, int64_t expected_width)
-      : request_(request), expected_width_(expected_width) {}
+absl::Status Busy(absl::string_view why, int64_t pause_ms) {
+  absl::Status status = absl::ResourceExhaustedError(why);
+  status.SetPayload(kRetryAfterPayload, absl::Cord(std::to_string(pause_ms)));
+  return status;
+}
 
-  absl::Status Add(const v1::EncodeResponse& response) {
-    if (response.has_info()) {
-      if (has_info_) return Broken("a second info message");
-      has_info_ = true;
-      info_ = response.info();
-      return absl::OkStatus();
-    }
-    if (!has_info_) return Broken("it does not begin with an info message");
-    if (!response.has_frame()) return Broken("a message is neither info nor frame");
-    absl::Status added = receiver_.Add(response.frame());
-    if (absl::IsInvalidArgument(added))
-      added = absl::DataLossError(added.message());  // the encoder's fault, not our request's
-    if (!added.ok() || !response.frame().has_header()) return added;
-    return CheckHeader(response.frame().header());
+// The same status; with the pause that the encoder asks for, in reason.
+absl::Status WithPause(absl::Status status, const grpc::ClientContext& context) {
+  if (!absl::IsResourceExhausted(status)) return status;
+  const auto& trailers = context.GetServerTrailingMetadata();
+  const auto asked = trailers.find(kRetryAfter);
+  int64_t pause_ms = 0;
+  if (asked == trailers.end() || !absl::SimpleAtoi({asked->second.data(), asked->second.size()}, &pause_ms)) {
+    return status;
   }
+  return Busy(status.message(), std::clamp(pause_ms, kLeastPauseMs, kMostPauseMs));
+}
 
-  absl::StatusOr<Conditioning> Finish() { return receiver_.Finish(); }
-  double encode_ms() const { return info_.encode_ms(); }
+// Cancels the call when it goes out of scope before Finish, and lets gRPC bring it to an end.
+class Call {
+ public:
+  Call(v1::Encoder::StubInterface* encoder, const v1::EncodeRequest& request)
+      : reader_(encoder->Encode(&context_, request)) {}
+  ~Call() {
+    if (!finished_) GiveUp();
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  grpc::ClientContext& context() { return context_; }
+  bool Read(v1::EncodeResponse* response) { return reader_->Read(response); }
+  absl::Status Finish() {
+    finished_ = true;
+    return WithPause(FromGrpcStatus(reader_->Finish(), context_), context_);
+  }
+  void GiveUp() {
+    context_.TryCancel();
+    v1::EncodeResponse response;
+    while (reader_->Read(&response)) {  // what was on its way; Finish wants an empty stream
+    }
+    Finish().IgnoreError();
+  }
 
  private:
-  // As soon as the header is here: the rows of a wrong model need not be received.
-  absl::Status CheckHeader(const v1::ConditioningHeader& header) const {
-    if (expected_width_ != 0 && header.width() != expected_width_) {
-      return absl::FailedPreconditionError(absl::StrCat("its hidden states are ", header.width(),
-                                                        " wide, this renderer's transformer takes ", expected_width_));
-    }
-    if (header.layer() != request_.layer()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("it sent layer ", header.layer(), ", asked for was ", request_.layer()));
-    }
-    if (header.long_prompt_mode() != request_.long_prompt_mode()) {
-      return absl::FailedPreconditionError(absl::StrCat("it sent ", v1::LongPromptMode_Name(header.long_prompt_mode()),
-                                                        ", asked for was ",
-                                                        v1::LongPromptMode_Name(request_.long_prompt_mode())));
-    }
-    if (header.token_count() < header.rows()) {
-      return Broken(absl::StrCat("its header has ", header.rows(), " rows of ", header.token_count(), " tokens"));
-    }
-    if (request_.row_limit() > 0 && header.rows() > request_.row_limit()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("it sent ", header.rows(), " rows, asked for were at most ", request_.row_limit()));
-    }
-    if (header.text_sha256() != Sha256Hex(info_.formatted_text())) {
-      return Broken("the formatted text is not the one that the header's hash belongs to");
-    }
-    return absl::OkStatus();
-  }
-
-  const v1::EncodeRequest& request_;
-  const int64_t expected_width_;
-  bool has_info_ = false;
-  v1::EncodeInfo info_;
-  ConditioningReceiver receiver_;
+  grpc::ClientContext context_;
+  const std::unique_ptr<grpc::ClientReaderInterface<v1::EncodeResponse>> reader_;
+  bool finished_ = false;
 };
+
+absl::Status TakeProgress(const v1::EncodeProgress& progress, const EncodeCallOptions& options, EncodeClock& clock) {
+  constexpr int32_t kMostAhead = 1'000'000;
+  const EncodeClock::Time now = std::chrono::steady_clock::now();
+  const std::chrono::milliseconds worked(std::clamp<int64_t>(progress.worked_ms(), 0, INT32_MAX));
+  if (absl::Status heard = clock.Heard(progress.working(), worked, now); !heard.ok()) return heard;
+  const int32_t ahead = std::clamp(progress.ahead(), 0, kMostAhead);
+  if (options.leaves && options.leaves(progress.working(), clock.waited(now))) {
+    return Busy(absl::StrCat("other prompts come first, about ", ahead), kLeastPauseMs);
+  }
+  if (options.on_progress) options.on_progress(progress.working() ? std::nullopt : std::optional(ahead));
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -95,36 +100,46 @@ v1::EncodeRequest ToProto(const FetchRequest& request) {
   proto.set_job_id(request.job_id);
   proto.set_token_limit(request.token_limit);
   proto.set_client(request.client);
+  proto.set_tell_progress(true);
   return proto;
 }
 
 absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, const v1::EncodeRequest& request,
-                                       int64_t expected_width, std::chrono::system_clock::time_point deadline,
-                                       const CancelToken& cancel) {
+                                       const EncodeCallOptions& options, const CancelToken& cancel) {
   if (cancel.IsCancelled()) return absl::CancelledError("cancelled");
-  const auto start = std::chrono::steady_clock::now();
-  grpc::ClientContext context;
-  context.set_deadline(deadline);
-  const auto reader = encoder->Encode(&context, request);
-  const Poller cancel_watch([&] {
-    if (!cancel.IsCancelled()) return false;
-    context.TryCancel();
+  const EncodeClock::Time start = std::chrono::steady_clock::now();
+  EncodeClock clock(options.terms, start);
+  EncodeStream stream({.formatted_text = options.formatted_text,
+                       .layer = request.layer(),
+                       .long_prompt_mode = *FromProto(request.long_prompt_mode()),
+                       .row_limit = request.row_limit(),
+                       .token_limit = request.token_limit(),
+                       .width = options.expected_width});
+  Call call(encoder, request);
+  const Poller watch([&] {
+    if (!cancel.IsCancelled() && clock.Check(std::chrono::steady_clock::now()).ok()) return false;
+    call.context().TryCancel();
     return true;
   });
 
-  EncodeStream stream(request, expected_width);
   absl::Status refused;
   v1::EncodeResponse response;
-  while (refused.ok() && reader->Read(&response)) refused = stream.Add(response);
-  if (!refused.ok()) {
-    context.TryCancel();
-    while (reader->Read(&response)) {  // what was on its way; Finish wants an empty stream
-    }
+  while (refused.ok() && call.Read(&response)) {
+    refused = stream.Add(response);
+    if (refused.ok() && response.has_progress()) refused = TakeProgress(response.progress(), options, clock);
   }
-  const absl::Status ended = FromGrpcStatus(reader->Finish(), context);
+  absl::Status ended;
+  if (refused.ok()) {
+    ended = call.Finish();
+  } else {
+    call.GiveUp();
+  }
   if (cancel.IsCancelled()) return absl::CancelledError("cancelled");
   if (!refused.ok()) return refused;
-  if (!ended.ok()) return ended;
+  if (!ended.ok()) {
+    const absl::Status overdue = clock.Check(std::chrono::steady_clock::now());
+    return absl::IsCancelled(ended) && !overdue.ok() ? overdue : ended;
+  }
 
   absl::StatusOr<Conditioning> conditioning = stream.Finish();
   if (!conditioning.ok()) return conditioning.status();
@@ -134,6 +149,13 @@ absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, cons
   result.encode_ms = BelievableMs(stream.encode_ms(), total_ms);
   result.transfer_ms = total_ms - result.encode_ms;
   return result;
+}
+
+std::optional<EncodeClock::Duration> BusyFor(const absl::Status& status) {
+  const auto pause = status.GetPayload(kRetryAfterPayload);
+  int64_t pause_ms = 0;
+  if (!pause || !absl::SimpleAtoi(std::string(*pause), &pause_ms)) return std::nullopt;
+  return std::chrono::milliseconds(pause_ms);
 }
 
 }  // namespace diptych

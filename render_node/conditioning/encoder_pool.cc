@@ -3,13 +3,19 @@
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
+#include <exception>
 #include <functional>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/net/channel.h"
 #include "common/net/grpc_status.h"
+#include "common/prompt/chat_formatter.h"
+#include "common/prompt/utf8.h"
+#include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "render_node/conditioning/encode_call.h"
@@ -31,12 +37,32 @@ struct EncoderPool::Encoder {
   std::thread watch;
 };
 
-// One attempt to get a result: every encoder that is up is asked once.
+// What one Fetch asks for, and how.
+struct EncoderPool::Asking {
+  const FetchRequest& request;
+  const std::string formatted_text;
+  const CancelToken& cancel;
+  const std::function<void(const std::string& reason)>& say;  // what is waited for; empty: nothing
+};
+
+// What the encoders have said to one request.
 struct EncoderPool::Round {
+  explicit Round(size_t encoders) : tried(encoders), failures(encoders), verdicts(encoders), exhausted(encoders) {}
+
+  // Every encoder that is up is asked again.
+  void Begin() {
+    for (size_t i = 0; i < tried.size(); ++i) tried[i] = verdicts[i].has_value();
+    failures.assign(failures.size(), "");
+    asked = answered_busy = false;
+  }
+
   std::vector<bool> tried;
-  std::vector<std::string> failures;  // by encoder; empty: none
+  std::vector<std::string> failures;                  // of this round
+  std::vector<std::optional<absl::Status>> verdicts;  // an encoder that has one is not asked again
+  std::vector<std::optional<Time>> exhausted;         // since when it says that memory is short
+  std::optional<Time> first_verdict;
   bool asked = false;
-  bool all_data_loss = true;
+  bool answered_busy = false;
 };
 
 namespace {
@@ -76,6 +102,7 @@ ErrorCode ToErrorCode(absl::StatusCode code) {
 
 // What a failed call says of the encoder.
 Outcome OutcomeOf(const absl::Status& status) {
+  if (BusyFor(status)) return Outcome::kBusy;
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:  // also what gRPC says of a connection that broke or went silent
       return IsStillLoading(status) ? Outcome::kNotNow : Outcome::kLost;
@@ -103,10 +130,16 @@ EncoderState StateOf(const absl::Status& status) {
   }
 }
 
-std::string OneLine(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
-  return text;
+// Their words, in a line of ours.
+std::string Quoted(const std::string& text) {
+  constexpr size_t kMost = 200;  // bytes
+  std::string shown = EscapeForLog(ReplaceInvalidUtf8(text.substr(0, kMost)));
+  if (shown.size() > kMost || text.size() > kMost) {
+    size_t end = std::min(kMost, shown.size());
+    while (end > 0 && end < shown.size() && (static_cast<unsigned char>(shown[end]) & 0xC0) == 0x80) --end;
+    shown = shown.substr(0, end) + "...";
+  }
+  return shown;
 }
 
 std::string Reason(const std::string& address, const std::string& why) {
@@ -126,6 +159,7 @@ EncoderRosterOptions RosterOptions(const EncoderPoolOptions& options) {
   for (const Address& address : options.encoders) roster.addresses.push_back(address.ToString());
   roster.expected_width = options.expected_width;
   roster.expected_model_fingerprint = options.expected_model_fingerprint;
+  roster.remembered = options.remembered_identity;
   roster.check_interval = options.check_interval;
   roster.first_pause = options.first_pause;
   roster.longest_pause = options.longest_pause;
@@ -133,16 +167,60 @@ EncoderRosterOptions RosterOptions(const EncoderPoolOptions& options) {
 }
 
 // Why a Fetch waits: what this round brought, else what is known.
-std::string Reasons(const std::vector<EncoderRoster::Member>& members, const std::vector<std::string>& failures) {
+std::string Reasons(const std::vector<EncoderRoster::Member>& members, const std::vector<std::string>& failures,
+                    const std::vector<std::optional<absl::Status>>& verdicts) {
   std::string reasons;
   for (size_t i = 0; i < members.size(); ++i) {
-    const std::string& why = failures[i].empty() ? members[i].error : failures[i];
+    const std::string verdict = verdicts[i] ? std::string(verdicts[i]->message()) : "";
+    const std::string& why = verdicts[i] ? verdict : failures[i].empty() ? members[i].error : failures[i];
     if (why.empty()) continue;
-    const bool refused = failures[i].empty() && members[i].state == EncoderState::kRefused;
+    const bool refused = !verdicts[i] && failures[i].empty() && members[i].state == EncoderState::kRefused;
     absl::StrAppend(&reasons, reasons.empty() ? "" : "; ",
                     Reason(members[i].address, refused ? absl::StrCat("refused, ", why) : why));
   }
   return reasons;
+}
+
+// What to fail with when encoders disagree: what says most about the request.
+int Weight(absl::StatusCode code) {
+  switch (ToErrorCode(code)) {
+    case ErrorCode::kInvalidArgument:
+      return 3;
+    case ErrorCode::kFailedPrecondition:
+      return 2;
+    case ErrorCode::kDataLoss:
+      return 0;
+    default:
+      return 1;
+  }
+}
+
+Error ErrorOf(const std::vector<EncoderRoster::Member>& members,
+              const std::vector<std::optional<absl::Status>>& verdicts) {
+  std::string reasons;
+  std::optional<absl::StatusCode> code;
+  for (size_t i = 0; i < members.size(); ++i) {
+    if (!verdicts[i]) continue;
+    absl::StrAppend(&reasons, reasons.empty() ? "" : "; ",
+                    Reason(members[i].address, std::string(verdicts[i]->message())));
+    if (!code || Weight(verdicts[i]->code()) > Weight(*code)) code = verdicts[i]->code();
+  }
+  return Error(ToErrorCode(*code), reasons);
+}
+
+// Whether a thread or memory of our own could not be had, which may be otherwise in a moment.
+bool IsShortOfRoom(const std::exception_ptr& failure, std::string* why) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::bad_alloc&) {
+    *why = "the renderer is short of memory";
+    return true;
+  } catch (const std::system_error& error) {
+    *why = absl::StrCat("the renderer is short of threads: ", error.what());
+    return error.code() == std::errc::resource_unavailable_try_again;
+  } catch (...) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -181,7 +259,7 @@ void EncoderPool::Watch(size_t index) {
     lock.unlock();
     v1::DescribeEncoderResponse response;
     const absl::Status status = FromGrpcStatus(encoder.stub->Describe(&context, {}, &response), context);
-    const absl::StatusOr<StateDtype> dtype = FromProto(response.dtype());
+    const absl::Status believable = CheckDescription(response);
     if (absl::IsUnavailable(status)) ConnectAnew(encoder.channel);  // this watch has pauses of its own
     lock.lock();
     encoder.look = nullptr;
@@ -189,13 +267,14 @@ void EncoderPool::Watch(size_t index) {
     if (!status.ok()) {
       std::string why = absl::IsDeadlineExceeded(status)
                             ? absl::StrCat("no answer within ", kLookTimeout.count() / 1000, " s")
-                            : OneLine(std::string(status.message()));
+                            : Quoted(std::string(status.message()));
       roster_.NotAnswered(index, StateOf(status), why, asked, Clock::now());
-    } else if (!dtype.ok()) {
-      roster_.NotAnswered(index, EncoderState::kRefused, "it does not say its number format", asked, Clock::now());
+    } else if (!believable.ok()) {
+      roster_.NotAnswered(index, EncoderState::kRefused, std::string(believable.message()), asked, Clock::now());
     } else {
-      roster_.Answered(index, {response.model_fingerprint(), response.tokenizer_fingerprint(), *dtype},
-                       response.width(), asked, Clock::now());
+      roster_.Answered(index,
+                       {response.model_fingerprint(), response.tokenizer_fingerprint(), *FromProto(response.dtype())},
+                       response.width(), asked, Clock::now(), response.tells_progress());
     }
     changed_.notify_all();
     lock.unlock();
@@ -219,9 +298,17 @@ void EncoderPool::LogEvents() {
 FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& cancel,
                                const std::function<void(const std::string& reason)>& on_waiting) {
   const milliseconds patience = options_.unreachable_patience;
+  const milliseconds second_opinion = std::min(options_.second_opinion, options_.call_timeout);
   const Time start = Clock::now();
   std::optional<Time> unreachable_since;
+  Time waits_since = start;  // for one that works at all, busy or not
   std::string told;
+  const std::function<void(const std::string&)> say = [&](const std::string& reason) {
+    if (!on_waiting || reason == told) return;
+    told = reason;
+    on_waiting(reason);
+  };
+  const Asking asking{request, FormatPrompt(request.prompt), cancel, say};
   Time last_failure{};  // of a call
   std::vector<size_t> everybody;
   bool looked_at_all = false;
@@ -234,53 +321,67 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
     }
   }
   wake_.notify_all();
-  for (;;) {
+  for (Round round(encoders_.size());;) {
     cancel.ThrowIfCancelled();
-    Round round{std::vector<bool>(encoders_.size()), std::vector<std::string>(encoders_.size())};
+    round.Begin();
     for (;;) {
       std::optional<size_t> encoder;
       {
         const std::lock_guard<std::mutex> lock(mutex_);
-        encoder = roster_.Pick(round.tried);
-        if (encoder) roster_.CallBegan(*encoder);
+        const Time now = Clock::now();
+        encoder = roster_.Pick(round.tried, now);
+        if (encoder) roster_.CallBegan(*encoder, now);
       }
       if (!encoder) break;
       // Not while it says again and again that it cannot yet.
-      if (on_waiting && !told.empty() && Clock::now() - last_failure >= kBelievedAfter) {
-        told.clear();
-        on_waiting("");
+      if (Clock::now() - last_failure >= kBelievedAfter) say("");
+      if (std::optional<FetchResult> result = Ask(*encoder, asking, &round)) {
+        for (size_t i = 0; i < encoders_.size(); ++i) {
+          if (i == *encoder || (!round.verdicts[i] && !round.exhausted[i])) continue;
+          const std::lock_guard<std::mutex> lock(mutex_);
+          roster_.Contradicted(i, round.verdicts[i] ? std::string(round.verdicts[i]->message()) : round.failures[i],
+                               Clock::now());
+        }
+        LogEvents();
+        return *std::move(result);
       }
-      if (std::optional<FetchResult> result = Ask(*encoder, request, cancel, &round)) return *std::move(result);
     }
 
     std::unique_lock<std::mutex> lock(mutex_);
-    const std::string reasons = Reasons(roster_.members(), round.failures);
+    const std::vector<EncoderRoster::Member> members = roster_.members();
     const bool all_refused = roster_.AllAre(EncoderState::kRefused);
     const bool any_unknown = roster_.AnyIs(EncoderState::kUnknown);
+    const bool any_up = roster_.AnyIs(EncoderState::kUp);
     const bool hope = roster_.AnyMayComeSoon();
     lock.unlock();
-    if (round.asked) last_failure = Clock::now();
-    if (round.asked && round.all_data_loss) throw Error(ErrorCode::kDataLoss, reasons);
+    const std::string reasons = Reasons(members, round.failures, round.verdicts);
+    const Time now = Clock::now();
+    if (round.asked) last_failure = now;
+    if (round.answered_busy) waits_since = now;
+    if (round.first_verdict) {
+      bool another_may = false;
+      for (size_t i = 0; i < members.size(); ++i) {
+        another_may = another_may || (!round.verdicts[i] && members[i].state != EncoderState::kRefused);
+      }
+      const bool late = !round.answered_busy && now - *round.first_verdict >= second_opinion;
+      if (!another_may || late) throw ErrorOf(members, round.verdicts);
+    }
     if (all_refused && std::exchange(looked_at_all, true)) throw Error(ErrorCode::kFailedPrecondition, reasons);
     if (all_refused) {  // as far as an earlier look tells
       AwaitLooks(everybody, start, kLookTimeout, cancel);
       continue;
     }
-    const Time now = Clock::now();
     unreachable_since = hope ? std::nullopt : std::optional(unreachable_since.value_or(now));
     if (patience > milliseconds(0) &&
-        ((unreachable_since && now - *unreachable_since >= patience) || now - start >= options_.call_timeout)) {
+        ((unreachable_since && now - *unreachable_since >= patience) || now - waits_since >= options_.call_timeout)) {
       throw Error(
           ErrorCode::kUnavailable,
           absl::StrCat(reasons, " (waited ", std::chrono::duration_cast<std::chrono::seconds>(now - start).count(),
                        " s; --encoder-patience, --encode-timeout)"));
     }
     // What is not known yet will be in a moment.
-    if (on_waiting && !any_unknown && !reasons.empty() && reasons != told) {
-      on_waiting(reasons);
-      told = reasons;
-    }
-    if (round.asked) {
+    if (!any_unknown && !reasons.empty()) say(reasons);
+    if (round.asked || any_up) {
       Pause(kBetweenRounds, cancel);
     } else {
       AwaitAnyUp(cancel);
@@ -288,24 +389,48 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
   }
 }
 
-// Ends the call that was begun. Nothing: it failed in a way that another encoder may make good; `round` says how.
-std::optional<FetchResult> EncoderPool::Ask(size_t index, const FetchRequest& request, const CancelToken& cancel,
-                                            Round* round) {
+// Ends the call that was begun. Nothing: it failed; `round` says how.
+std::optional<FetchResult> EncoderPool::Ask(size_t index, const Asking& asking, Round* round) {
   const Encoder& encoder = *encoders_[index];
-  const EncoderIdentity identity = *this->identity();  // there is one when an encoder is up
-  v1::EncodeRequest proto = ToProto(request);
+  EncoderIdentity identity;
+  bool tells_progress = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    identity = *roster_.identity();  // there is one when an encoder is up
+    tells_progress = roster_.members()[index].tells_progress;
+  }
+  v1::EncodeRequest proto = ToProto(asking.request);
   proto.set_expected_model_fingerprint(identity.model_fingerprint);
+  EncodeCallOptions call;
+  call.formatted_text = asking.formatted_text;
+  call.expected_width = options_.expected_width;
+  call.terms = {.work = options_.call_timeout, .silence = options_.silence, .told = tells_progress};
+  call.on_progress = [&](std::optional<int32_t> ahead) {
+    round->answered_busy = true;
+    asking.say(ahead ? Reason(encoder.address, absl::StrCat("other prompts come first, about ", *ahead)) : "");
+  };
+  call.leaves = [&](bool working, EncodeClock::Duration waited) {
+    if (waited < (working ? options_.call_timeout : options_.longest_line)) return false;
+    std::vector<bool> tried = round->tried;
+    tried[index] = true;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return roster_.Pick(tried, Clock::now()).has_value();
+  };
   absl::StatusOr<FetchResult> result;
   try {
-    result = CallEncode(encoder.stub.get(), proto, options_.expected_width,
-                        std::chrono::system_clock::now() + options_.call_timeout, cancel);
-  } catch (...) {  // std::bad_alloc
+    result = CallEncode(encoder.stub.get(), proto, call, asking.cancel);
+  } catch (...) {
     EndCall(index, Outcome::kCancelled, "");
-    throw;
+    std::string why;
+    if (!IsShortOfRoom(std::current_exception(), &why)) throw;
+    round->tried[index] = true;
+    round->asked = round->answered_busy = true;
+    round->failures[index] = why;
+    return std::nullopt;
   }
-  if (cancel.IsCancelled()) {
+  if (asking.cancel.IsCancelled()) {
     EndCall(index, Outcome::kCancelled, "");
-    cancel.ThrowIfCancelled();
+    asking.cancel.ThrowIfCancelled();
   }
   absl::Status failure = result.status();
   if (result.ok()) {
@@ -319,24 +444,40 @@ std::optional<FetchResult> EncoderPool::Ask(size_t index, const FetchRequest& re
   }
   // Not ours, so it was cancelled over there: that daemon is stopping.
   if (absl::IsCancelled(failure)) failure = absl::UnavailableError("it stopped during the call");
-  if (absl::IsDeadlineExceeded(failure)) {
-    failure = absl::DeadlineExceededError(
-        absl::StrCat("no result within ", static_cast<double>(options_.call_timeout.count()) / 1000, " s"));
+  const std::string why = Quoted(std::string(failure.message()));
+  if (const auto pause = BusyFor(failure)) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    roster_.BusyUntil(index, Clock::now() + *pause);
   }
-  const std::string why = OneLine(std::string(failure.message()));
   EndCall(index, OutcomeOf(failure), why);
 
-  if (absl::IsFailedPrecondition(failure) && !IsStillOurs(index, identity, cancel)) {
+  round->asked = true;
+  round->tried[index] = true;
+  if (absl::IsFailedPrecondition(failure) && !IsStillOurs(index, identity, asking.cancel)) {
     return std::nullopt;  // replaced since it was looked at: refused by now, or the pool's new model
   }
-  if (!absl::IsUnavailable(failure) && !absl::IsDataLoss(failure)) {
-    throw Error(ToErrorCode(failure.code()), Reason(encoder.address, why));
-  }
-  round->tried[index] = true;
-  round->failures[index] = why;
-  round->asked = true;
-  round->all_data_loss = round->all_data_loss && absl::IsDataLoss(failure);
+  Refused(index, failure, why, round);
   return std::nullopt;
+}
+
+// What the failure of a call means for the request.
+void EncoderPool::Refused(size_t index, const absl::Status& failure, const std::string& why, Round* round) {
+  const Time now = Clock::now();
+  round->failures[index] = why;
+  if (BusyFor(failure)) {
+    round->answered_busy = true;
+    return;
+  }
+  if (absl::IsUnavailable(failure) || absl::IsAborted(failure)) return;
+  if (absl::IsResourceExhausted(failure)) {
+    if (!round->exhausted[index]) round->exhausted[index] = now;
+    if (now - *round->exhausted[index] < std::min(options_.second_opinion, options_.call_timeout)) {
+      round->answered_busy = true;
+      return;
+    }
+  }
+  round->verdicts[index] = absl::Status(failure.code(), why);
+  if (!round->first_verdict) round->first_verdict = now;
 }
 
 void EncoderPool::EndCall(size_t encoder, Outcome outcome, const std::string& why) {
@@ -414,6 +555,9 @@ std::vector<EncoderPool::Report> EncoderPool::Known() const {
     report.reachable = member.reachable;
     report.refused = member.state == EncoderState::kRefused;
     report.error = member.state == EncoderState::kUnknown ? "no answer yet" : member.error;
+    if (report.error.empty() && !member.doubt.empty()) {
+      report.error = "in doubt, asked last: another encoder gave rows where it said: " + member.doubt;
+    }
     if (member.identity) report.model_fingerprint = member.identity->model_fingerprint;
     report.width = member.width;
     report.in_flight = member.in_flight;

@@ -33,13 +33,38 @@ EncoderRoster::EncoderRoster(EncoderRosterOptions options) : options_(std::move(
   }
 }
 
-std::optional<size_t> EncoderRoster::Pick(const std::vector<bool>& tried) const {
+std::optional<size_t> EncoderRoster::Pick(const std::vector<bool>& tried, Time now) const {
+  const auto order = [&](size_t i) {
+    const Member& member = members_[i];
+    const bool later = (!member.doubt.empty() && now < member.trial) || now < member.busy_until;
+    return std::pair(later, member.in_flight);
+  };
   std::optional<size_t> best;
   for (size_t i = 0; i < members_.size(); ++i) {
     if (members_[i].state != EncoderState::kUp || tried[i]) continue;
-    if (!best || members_[i].in_flight < members_[*best].in_flight) best = i;
+    if (!best || order(i) < order(*best)) best = i;
   }
   return best;
+}
+
+void EncoderRoster::CallBegan(size_t encoder, Time now) {
+  Member& member = members_[encoder];
+  ++member.in_flight;
+  if (!member.doubt.empty()) member.trial = now + member.doubt_pause;
+}
+
+void EncoderRoster::Contradicted(size_t encoder, const std::string& why, Time now) {
+  Member& member = members_[encoder];
+  if (member.doubt.empty()) {
+    member.doubt_pause = options_.first_doubt;
+    events_.emplace_back(LogLevel::kWarning, "encoder " + member.address +
+                                                 " is in doubt, and asked last until it gives " +
+                                                 "rows: another one gave them where it said: " + why);
+  } else {
+    member.doubt_pause = std::min(2 * member.doubt_pause, options_.longest_doubt);
+  }
+  member.doubt = why;
+  member.trial = now + member.doubt_pause;
 }
 
 void EncoderRoster::CallEnded(size_t encoder, Outcome outcome, const std::string& why, Time now) {
@@ -47,12 +72,20 @@ void EncoderRoster::CallEnded(size_t encoder, Outcome outcome, const std::string
   --member.in_flight;
   switch (outcome) {
     case Outcome::kCancelled:
+    case Outcome::kBusy:
       return;
     case Outcome::kDone:
+      proven_ = proven_ || member.identity == identity_;
+      if (!member.doubt.empty()) {
+        member.doubt.clear();
+        events_.emplace_back(LogLevel::kInfo, "encoder " + member.address + " gives rows again");
+      }
+      [[fallthrough]];
     case Outcome::kBelieved:
       member.failures = 0;
       member.pause = options_.first_pause;
       if (member.state == EncoderState::kDown && member.reachable) Settle(member, EncoderState::kUp, "");
+      if (outcome == Outcome::kBelieved) TryAnotherIdentity(member.address);
       return;
     case Outcome::kNotNow:
       if (member.state == EncoderState::kUp) Settle(member, EncoderState::kLoading, why);
@@ -64,6 +97,7 @@ void EncoderRoster::CallEnded(size_t encoder, Outcome outcome, const std::string
       LookNow(encoder, now);
       break;
     case Outcome::kBroken:
+      TryAnotherIdentity(member.address);
       break;
   }
   if (++member.failures != kMostFailures) return;
@@ -74,10 +108,12 @@ void EncoderRoster::CallEnded(size_t encoder, Outcome outcome, const std::string
   PauseBeforeNextLook(member, now);
 }
 
-void EncoderRoster::Answered(size_t encoder, const EncoderIdentity& identity, int64_t width, Time asked, Time now) {
+void EncoderRoster::Answered(size_t encoder, const EncoderIdentity& identity, int64_t width, Time asked, Time now,
+                             bool tells_progress) {
   Member& member = members_[encoder];
   const bool news = member.identity != identity;
   member.reachable = true;
+  member.tells_progress = tells_progress;
   member.identity = identity;
   member.width = width;
   if (member.failures >= kMostFailures && asked < member.opened) {  // the next look decides
@@ -89,18 +125,14 @@ void EncoderRoster::Answered(size_t encoder, const EncoderIdentity& identity, in
 
   if (std::string unfit = Unfit(member); !unfit.empty()) return Settle(member, EncoderState::kRefused, unfit);
   if (!identity_) identity_ = identity;
-  if (identity != *identity_ && news && MayAdopt(identity)) {
+  const bool remembered = !proven_ && options_.remembered == identity;
+  if (identity != *identity_ && (remembered || (news && MayAdopt(identity)))) {
     events_.emplace_back(LogLevel::kWarning, "the encoders have another model now: encoder " + member.address + ": " +
                                                  IdentityDifference(identity, *identity_) +
                                                  " until now; from here on its own counts");
-    identity_ = identity;
-    for (Member& other : members_) {
-      if (other.state == EncoderState::kRefused && other.reachable && other.identity == identity &&
-          Unfit(other).empty()) {
-        Settle(other, EncoderState::kUp, "");
-      }
-    }
+    Adopt(identity);
   }
+  proven_ = proven_ || options_.remembered == *identity_;
   const std::string difference = IdentityDifference(identity, *identity_);
   Settle(member, difference.empty() ? EncoderState::kUp : EncoderState::kRefused, difference);
 }
@@ -150,6 +182,32 @@ bool EncoderRoster::MayAdopt(const EncoderIdentity& identity) const {
   return std::all_of(members_.begin(), members_.end(), [&](const Member& member) {
     return !member.reachable || member.identity == identity || !Unfit(member).empty();
   });
+}
+
+// All that answer, by that identity.
+void EncoderRoster::Adopt(const EncoderIdentity& identity) {
+  proven_ = false;
+  identity_ = identity;
+  for (Member& member : members_) {
+    if (!member.reachable || !Unfit(member).empty()) continue;
+    if (member.state != EncoderState::kRefused && member.state != EncoderState::kUp) continue;
+    const std::string difference = IdentityDifference(*member.identity, identity);
+    Settle(member, difference.empty() ? EncoderState::kUp : EncoderState::kRefused, difference);
+  }
+}
+
+// A call failed at `failed`, and none of that identity has ever given rows.
+void EncoderRoster::TryAnotherIdentity(const std::string& failed) {
+  if (proven_) return;
+  for (const Member& member : members_) {
+    if (!member.reachable || member.state != EncoderState::kRefused || !Unfit(member).empty()) continue;
+    const EncoderIdentity identity = *member.identity;
+    events_.emplace_back(LogLevel::kWarning, "encoder " + failed + " fails and has given no rows yet: encoder " +
+                                                 member.address + " counts from here on, " +
+                                                 IdentityDifference(identity, *identity_) +
+                                                 " until now (--encoder-fingerprint keeps to one)");
+    return Adopt(identity);
+  }
 }
 
 void EncoderRoster::Settle(Member& member, EncoderState state, const std::string& error) {

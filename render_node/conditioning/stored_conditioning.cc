@@ -93,15 +93,19 @@ FetchResult StoredConditioning::FindOrFetch(const FetchRequest& request, const C
     }
   }
   FetchResult result = parts_.encoders.Fetch(request, cancel, on_waiting);
-  // Under the key of what came: the model may have been replaced since.
   const ConditioningHeader& header = result.conditioning.header;
   const std::optional<EncoderIdentity> earlier = parts_.store.identity();
   if (parts_.log && earlier && earlier->model_fingerprint != header.model_fingerprint) {
     parts_.log->Warn("the encoder's model is " + header.model_fingerprint.substr(0, 12) + " now; until here it was " +
                      earlier->model_fingerprint.substr(0, 12) + " (--encoder-fingerprint keeps to one)");
   }
+  // Of what was asked for and the model that answered, which may be another than before: whatever the rows say of
+  // themselves, they are kept for this prompt alone.
+  const std::string key = ConditioningKey(request, IdentityOf(header));
+  if (key != ConditioningKey(header, request.row_limit)) {
+    throw Error(ErrorCode::kDataLoss, "the encoder's rows say that they are of something else than was asked for");
+  }
   parts_.store.SetIdentity(IdentityOf(header));
-  const std::string key = ConditioningKey(header, request.row_limit);
   parts_.store.Put(key, result.conditioning);
   if (parts_.log) parts_.log->ForJob(request.job_id).Debug("conditioning into the store, " + key);
   return result;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <string>
@@ -58,17 +59,22 @@ class NoSource final : public ConditioningSource {
   }
 };
 
-// Throws Error(kFailedPrecondition) for an encoder of another model; one that does not answer may come later.
+// Throws Error(kFailedPrecondition) when all encoders are of another model; one that does not answer may come later,
+// and a wrong one among others is left out.
 void CheckEncoders(const std::vector<EncoderPool::Report>& encoders, const RendererFacts& facts, const Logger& log) {
+  const auto is_wrong = [&](const EncoderPool::Report& encoder) {
+    return encoder.reachable && encoder.width != facts.cap_feat_dim;
+  };
+  if (std::all_of(encoders.begin(), encoders.end(), is_wrong)) {
+    throw Error(ErrorCode::kFailedPrecondition,
+                absl::StrCat("encoder ", encoders[0].address, " gives rows of ", encoders[0].width,
+                             " values, this DiT takes rows of ", facts.cap_feat_dim, " (cap_feat_dim)"));
+  }
   for (const EncoderPool::Report& encoder : encoders) {
-    if (!encoder.reachable) {
-      log.Warn(absl::StrCat("encoder ", encoder.address, " does not answer yet: ", encoder.error));
-    } else if (encoder.width != facts.cap_feat_dim) {
-      throw Error(ErrorCode::kFailedPrecondition,
-                  absl::StrCat("encoder ", encoder.address, " gives rows of ", encoder.width,
-                               " values, this DiT takes rows of ", facts.cap_feat_dim, " (cap_feat_dim)"));
-    } else if (encoder.refused) {
+    if (encoder.refused) {
       log.Warn(absl::StrCat("encoder ", encoder.address, " is refused: ", encoder.error));
+    } else if (!encoder.reachable) {
+      log.Warn(absl::StrCat("encoder ", encoder.address, " does not answer yet: ", encoder.error));
     }
   }
 }
@@ -230,6 +236,12 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     facts.dynamic_shift.reset();
   }
 
+  ConditioningStore conditioning({.folder = folder.conditioning_store(),
+                                  .memory_limit = config.conditioning_memory,
+                                  .disk_limit = config.conditioning_disk});
+  const ConditioningStore::Stats stored = conditioning.stats();
+  if (!stored.last_failure.empty()) warn(absl::StrCat("the conditioning store: ", stored.last_failure));
+  log.Debug(absl::StrCat("the conditioning store has ", stored.entries, " entries of ", stored.disk_bytes, " bytes"));
   NoSource no_source;
   std::unique_ptr<EncoderPool> encoders;
   if (!config.encoders.empty()) {
@@ -239,6 +251,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     options.expected_model_fingerprint = config.encoder_fingerprint;
     options.call_timeout = config.encode_timeout;
     options.unreachable_patience = config.encoder_patience;
+    options.remembered_identity = conditioning.identity();
     options.log = log;
     encoders = std::make_unique<EncoderPool>(std::move(options));
     CheckEncoders(encoders->Describe(), facts, log);
@@ -246,12 +259,6 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     log.Warn("no encoder is configured (--encoder HOST:PORT): jobs must bring their embeddings");
   }
 
-  ConditioningStore conditioning({.folder = folder.conditioning_store(),
-                                  .memory_limit = config.conditioning_memory,
-                                  .disk_limit = config.conditioning_disk});
-  const ConditioningStore::Stats stored = conditioning.stats();
-  if (!stored.last_failure.empty()) warn(absl::StrCat("the conditioning store: ", stored.last_failure));
-  log.Debug(absl::StrCat("the conditioning store has ", stored.entries, " entries of ", stored.disk_bytes, " bytes"));
   StoredConditioning source({.encoders = encoders ? static_cast<ConditioningSource&>(*encoders) : no_source,
                              .identity = [&] { return encoders ? encoders->identity() : std::nullopt; },
                              .store = conditioning,

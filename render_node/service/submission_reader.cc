@@ -16,10 +16,11 @@ namespace {
 
 // An index that no encoder has is refused here; whether it is deep enough for this encoder only the encoder knows.
 void CheckLayer(const std::string& field, int32_t layer) {
-  if (layer < 0) return;
-  throw Error(
-      ErrorCode::kInvalidArgument,
-      field + " " + std::to_string(layer) + " is not negative; hidden states are counted from the end, -1 is the last");
+  constexpr int32_t kDeepest = -1000;  // as --hidden-layer
+  if (layer < 0 && layer >= kDeepest) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              field + " " + std::to_string(layer) + " is not from " + std::to_string(kDeepest) +
+                  " to -1; hidden states are counted from the end, -1 is the last");
 }
 
 // Dynamic shifting is made for pictures around the size that the model was trained with; far beyond it explodes.

@@ -12,8 +12,11 @@
 #include <thread>
 #include <vector>
 
+#include "common/digest/sha256.h"
+#include "common/log/log.h"
 #include "common/net/grpc_status.h"
 #include "common/net/server_runner.h"
+#include "common/prompt/chat_formatter.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "tests/unit/render_node/conditioning/scripted_encoder.h"
@@ -46,6 +49,13 @@ FetchRequest Request() {
   request.prompt.user = "a cat";
   request.row_limit = 1504;
   request.job_id = "job-1";
+  return request;
+}
+
+// Of a prompt that can have 1504 tokens.
+FetchRequest LongRequest() {
+  FetchRequest request = Request();
+  request.prompt.user += std::string(600, '!');
   return request;
 }
 
@@ -83,8 +93,10 @@ TEST(EncoderPool, BringsTheBlockAsItWasSent) {
     Daemon daemon;
     daemon.service.Say(GoodAnswer(Block(rows)));
     EncoderPool client(Options({daemon.address()}));
-    const FetchResult result = Fetch(&client);
-    EXPECT_EQ(result.conditioning.header, Block(rows).header);
+    const FetchResult result = Fetch(&client, LongRequest());
+    ConditioningHeader expected = Block(rows).header;
+    expected.text_sha256 = Sha256Hex(FormatPrompt(LongRequest().prompt));
+    EXPECT_EQ(result.conditioning.header, expected);
     EXPECT_EQ(result.conditioning.bytes, Block(rows).bytes);
     EXPECT_EQ(result.encode_ms, 0.001);
     EXPECT_GT(result.transfer_ms, 0);
@@ -119,7 +131,7 @@ TEST(EncoderPool, BringsABlockOfSeveralChunks) {
   EncoderPoolOptions options = Options({daemon.address()});
   options.expected_width = 2560;
   EncoderPool client(options);
-  EXPECT_EQ(Fetch(&client).conditioning.bytes, block.bytes);
+  EXPECT_EQ(Fetch(&client, LongRequest()).conditioning.bytes, block.bytes);
 }
 
 TEST(EncoderPool, AsksForExactlyWhatTheJobSays) {
@@ -154,9 +166,9 @@ TEST(EncoderPool, AsksForExactlyWhatTheJobSays) {
   daemon.service.Say(GoodAnswer());
   request = Request();
   request.prompt = {};
-  request.prompt.conversation_json = "{}";
+  request.prompt.conversation_json = R"([{"role": "user", "content": "a cat"}])";
   Fetch(&client, request);
-  EXPECT_EQ(daemon.service.last_request().prompt().conversation_json(), "{}");
+  EXPECT_EQ(daemon.service.last_request().prompt().conversation_json(), request.prompt.conversation_json);
   EXPECT_FALSE(daemon.service.last_request().prompt().has_system());
 }
 
@@ -170,7 +182,7 @@ void ExpectBroken(const std::function<void(Answer*)>& change, const std::string&
   EncoderPoolOptions options = Options({daemon.address()});
   options.expected_width = 0;
   EncoderPool client(options);
-  const Error error = FetchError(&client);
+  const Error error = FetchError(&client, LongRequest());
   EXPECT_EQ(error.code(), ErrorCode::kDataLoss) << error.what();
   EXPECT_TRUE(Contains(error, reason)) << error.what();
   EXPECT_TRUE(Contains(error, daemon.address().ToString())) << error.what();
@@ -201,7 +213,7 @@ TEST(EncoderPool, RefusesEveryKindOfBrokenStream) {
   ExpectBroken([](Answer* a) { a->push_back(a->back()); }, "second trailer");
   ExpectBroken([](Answer* a) { (*a)[1].mutable_frame()->mutable_header()->set_rows(int64_t{1} << 60); }, "rows");
   ExpectBroken([](Answer* a) { (*a)[1].mutable_frame()->mutable_header()->clear_dtype(); }, "dtype");
-  ExpectBroken([](Answer* a) { (*a)[0].mutable_info()->set_formatted_text("another text"); }, "hash");
+  ExpectBroken([](Answer* a) { (*a)[0].mutable_info()->set_formatted_text("another text"); }, "another text");
 }
 
 TEST(EncoderPool, RefusesRowsOfAnotherWidthAndNamesBoth) {
@@ -411,7 +423,8 @@ TEST(EncoderPool, ACallThatEndsInSilenceSaysDownAndNotLoading) {
     daemon.service.Say({}, grpc::Status(grpc::StatusCode::UNAVAILABLE, "keepalive watchdog timeout"));
     FetchError(&pool);
   }
-  EXPECT_NE(lines.str().find("is down: it has gone silent (keepalive watchdog timeout)"), std::string::npos) << lines.str();
+  EXPECT_NE(lines.str().find("is down: it has gone silent (keepalive watchdog timeout)"), std::string::npos)
+      << lines.str();
   EXPECT_EQ(lines.str().find("is loading"), std::string::npos) << lines.str();
 }
 
@@ -466,24 +479,178 @@ TEST(EncoderPool, BrokenStreamsFromAllAreLost) {
   EXPECT_TRUE(Contains(error, pair.second.address().ToString())) << error.what();
 }
 
-TEST(EncoderPool, BelievesTheFirstThatSaysTheRequestIsWrong) {
-  Pair pair;
-  pair.first.service.Say({}, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "no such layer"));
-  EXPECT_EQ(FetchError(pair.pool.get()).code(), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(pair.second.service.calls, 0);
+// Whatever one says may be its own fault.
+TEST(EncoderPool, OneThatFailsInAnyWayCostsNoJobWhileAnotherGivesRows) {
+  for (int code = 1; code <= 16; ++code) {
+    Pair pair;
+    pair.first.service.Say({}, grpc::Status(static_cast<grpc::StatusCode>(code), "broken"));
+    for (int i = 0; i < 4; ++i) EXPECT_NO_THROW(Fetch(pair.pool.get())) << code;
+    EXPECT_EQ(pair.second.service.calls, 4) << code;
+    const bool is_lost = code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::CANCELLED;
+    if (!is_lost && code != grpc::StatusCode::ABORTED) {
+      EXPECT_EQ(pair.first.service.calls, 1) << code << ": it is not asked first for each job";
+    }
+  }
 }
 
-TEST(EncoderPool, LeavesOneThatKeepsFailingAloneUntilItWasLookedAt) {
+TEST(EncoderPool, OneInDoubtIsShownAndLoggedOnceAndRowsOfItsOwnMendThat) {
+  std::ostringstream lines;
+  {
+    Pair pair([&](EncoderPoolOptions* options) { options->log = *MakeStreamLogger(lines, LogLevel::kInfo); });
+    pair.first.service.Say({}, grpc::Status(grpc::StatusCode::NOT_FOUND, "no\nsuch \x1b[2J" + std::string(1000, 'x')));
+    for (int i = 0; i < 3; ++i) Fetch(pair.pool.get());
+    const EncoderPool::Report report = pair.pool->Known()[0];
+    EXPECT_EQ(report.state, EncoderState::kUp);
+    EXPECT_EQ(report.error.find("in doubt, asked last: another encoder gave rows where it said: no\\nsuch \\x1b[2Jx"),
+              0u)
+        << report.error;
+    EXPECT_LT(report.error.size(), 300u);
+    pair.second.service.Say({}, grpc::Status(grpc::StatusCode::INTERNAL, "now this one"));
+    pair.first.service.Say(GoodAnswer());
+    Fetch(pair.pool.get());
+    EXPECT_EQ(pair.pool->Known()[0].error, "");
+    EXPECT_NE(pair.pool->Known()[1].error.find("now this one"), std::string::npos);
+  }
+  const std::string log = lines.str();
+  EXPECT_NE(log.find("is in doubt"), std::string::npos) << log;
+  EXPECT_EQ(log.find("no\\nsuch"), log.rfind("no\\nsuch")) << log;
+  EXPECT_NE(log.find("gives rows again"), std::string::npos) << log;
+}
+
+TEST(EncoderPool, WhatAllRefuseFailsWithTheCodeThatIsAboutTheRequest) {
   Pair pair;
-  pair.first.service.Say(Cut());
-  for (int i = 0; i < 6; ++i) Fetch(pair.pool.get());
-  EXPECT_EQ(pair.first.service.calls, 3);
-  EXPECT_EQ(pair.second.service.calls, 6);
-  pair.first.service.Say(GoodAnswer());
-  EXPECT_EQ(pair.pool->Describe()[0].state, EncoderState::kUp);
-  Fetch(pair.pool.get());
-  EXPECT_EQ(pair.first.service.calls, 4);
-  EXPECT_EQ(pair.second.service.calls, 6);
+  pair.first.service.Say({}, grpc::Status(grpc::StatusCode::INTERNAL, "caught fire"));
+  pair.second.service.Say({}, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "too many tokens"));
+  const Error error = FetchError(pair.pool.get());
+  EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(Contains(error, "caught fire") && Contains(error, "too many tokens")) << error.what();
+  EXPECT_EQ(pair.first.service.calls, 1);
+  EXPECT_EQ(pair.second.service.calls, 1);
+  EXPECT_EQ(pair.pool->Known()[0].error + pair.pool->Known()[1].error, "") << "nobody is in doubt";
+}
+
+TEST(EncoderPool, ARefusalWaitsForTheOneThatIsNotThereButNotForEver) {
+  Pair pair([](EncoderPoolOptions* options) {
+    options->unreachable_patience = milliseconds(0);
+    options->first_pause = options->longest_pause = milliseconds(20);
+    options->second_opinion = seconds(60);
+  });
+  pair.first.service.Say({}, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "I take no prompt"));
+  pair.second.Kill();
+  EXPECT_TRUE(Await([&] { return pair.pool->Describe()[1].state == EncoderState::kDown; }));
+  std::jthread late([&] {
+    EXPECT_TRUE(Await([&] { return pair.first.service.calls == 1; }));
+    pair.second.Start();
+  });
+  EXPECT_NO_THROW(Fetch(pair.pool.get()));
+  late.join();
+  EXPECT_EQ(pair.first.service.calls, 1) << "what it said was heard";
+
+  Pair other([](EncoderPoolOptions* options) { options->second_opinion = milliseconds(300); });
+  other.first.service.Say({}, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "I take no prompt"));
+  other.second.Kill();
+  other.pool->Describe();
+  EXPECT_EQ(FetchError(other.pool.get()).code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(EncoderPool, OneThatAsksToComeAgainIsWaitedForAndOthersAreAskedMeanwhile) {
+  Pair pair;
+  pair.first.service.retry_after_ms = 60'000;  // taken as 5 s
+  pair.first.service.Say({}, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the line is full"));
+  for (int i = 0; i < 3; ++i) Fetch(pair.pool.get());
+  EXPECT_EQ(pair.first.service.calls, 1);
+  EXPECT_EQ(pair.pool->Known()[0].error, "") << "that is no fault";
+
+  pair.second.service.retry_after_ms = 50;
+  pair.second.service.Say({}, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "this one too"));
+  std::string reasons;
+  std::jthread later([&] {
+    EXPECT_TRUE(Await([&] { return pair.second.service.calls >= 8; }));  // longer than any patience of this test
+    pair.second.service.Say(GoodAnswer());
+  });
+  pair.pool->Fetch(Request(), CancelToken(), [&](const std::string& reason) { reasons += reason; });
+  EXPECT_NE(reasons.find("this one too"), std::string::npos) << reasons;
+}
+
+TEST(EncoderPool, WaitingForOthersAtTheEncoderIsToldAndCountsAsNoWork) {
+  Daemon daemon;
+  daemon.service.tells_progress = daemon.service.holds = true;
+  daemon.service.ahead = 3;
+  EncoderPoolOptions options = Options({daemon.address()});
+  options.call_timeout = milliseconds(800);
+  EncoderPool pool(options);
+  std::vector<std::string> reasons;
+  std::jthread later([&] {
+    EXPECT_TRUE(Await([&] { return daemon.service.calls == 1; }));
+    std::this_thread::sleep_for(milliseconds(2000));  // more than the time for work
+    daemon.service.holds = false;
+  });
+  pool.Fetch(Request(), CancelToken(), [&](const std::string& reason) { reasons.push_back(reason); });
+  ASSERT_FALSE(reasons.empty());
+  EXPECT_EQ(reasons[0], "encoder " + daemon.address().ToString() + ": other prompts come first, about 3");
+  later.join();
+
+  daemon.service.holds = true;
+  daemon.service.ahead = -1;  // it works, and does so for ever
+  const Error error = FetchError(&pool);
+  EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(Contains(error, "no result within 0.8 s")) << error.what();
+  daemon.service.holds = false;
+}
+
+TEST(EncoderPool, OneThatSaysForEverThatOthersComeFirstIsLeftForAnother) {
+  Pair pair([](EncoderPoolOptions* options) { options->longest_line = milliseconds(200); });
+  pair.first.service.tells_progress = pair.first.service.holds = true;
+  pair.first.service.ahead = INT32_MAX;
+  pair.pool->Describe();
+  EXPECT_NO_THROW(Fetch(pair.pool.get()));
+  EXPECT_TRUE(Await([&] { return pair.first.service.saw_cancel.load(); }));
+}
+
+// It said that it tells its progress, and tells nothing: a stopped process does so, too.
+TEST(EncoderPool, OneThatIsSilentIsLeftForAnother) {
+  Pair pair([](EncoderPoolOptions* options) { options->silence = milliseconds(300); });
+  pair.first.service.tells_progress = true;
+  pair.pool->Describe();
+  pair.first.service.tells_progress = false;
+  pair.first.service.holds = true;
+  EXPECT_NO_THROW(Fetch(pair.pool.get()));
+  EXPECT_TRUE(Await([&] { return pair.first.service.saw_cancel.load(); }));
+}
+
+TEST(EncoderPool, TimeOnOnePromptIsAskedOfTheNextToo) {
+  Pair pair([](EncoderPoolOptions* options) { options->call_timeout = milliseconds(300); });
+  pair.first.service.holds = true;
+  EXPECT_NO_THROW(Fetch(pair.pool.get()));
+  EXPECT_NE(pair.pool->Known()[0].error.find("no result within 0.3 s"), std::string::npos)
+      << pair.pool->Known()[0].error;
+}
+
+TEST(EncoderPool, AnEncoderThatDescribesItselfOutOfBoundsIsRefused) {
+  Daemon daemon;
+  daemon.service.width = -1;
+  EncoderPool pool(Options({daemon.address()}));
+  const EncoderPool::Report report = pool.Describe()[0];
+  EXPECT_TRUE(report.refused);
+  EXPECT_EQ(report.error, "it says width -1, which is not from 1 to 65536");
+}
+
+// The first that answers decides the model; when it is worth nothing, that must not shut out one that works.
+TEST(EncoderPool, AnotherModelTakesOverFromOneThatNeverGaveRows) {
+  Daemon liar;
+  liar.service.Be('c');
+  EncoderPoolOptions options = Options({liar.address()});
+  Daemon good;
+  options.encoders.push_back(good.address());
+  good.Kill();
+  EncoderPool pool(options);
+  pool.Describe();
+  ASSERT_EQ(pool.identity()->model_fingerprint, std::string(64, 'c'));
+  good.Start();
+  ASSERT_TRUE(Await([&] { return pool.Describe()[1].state == EncoderState::kRefused; }));
+  liar.service.Say({}, grpc::Status(grpc::StatusCode::INTERNAL, "no rows"));
+  EXPECT_NO_THROW(Fetch(&pool));
+  EXPECT_EQ(pool.identity()->model_fingerprint, std::string(64, 'a'));
 }
 
 TEST(EncoderPool, TheHealthWatchFindsOneThatWorksAgain) {

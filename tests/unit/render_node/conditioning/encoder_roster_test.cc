@@ -29,18 +29,18 @@ class EncoderRosterTest : public testing::Test {
   }
   void IsDown(size_t encoder) { roster_.NotAnswered(encoder, EncoderState::kDown, "nobody there", now_, now_); }
   void Breaks(size_t encoder) {
-    roster_.CallBegan(encoder);
+    roster_.CallBegan(encoder, now_);
     roster_.CallEnded(encoder, Outcome::kBroken, "nonsense", now_);
   }
   void Works(size_t encoder) {
-    roster_.CallBegan(encoder);
+    roster_.CallBegan(encoder, now_);
     roster_.CallEnded(encoder, Outcome::kDone, "", now_);
   }
   EncoderState StateOf(size_t encoder) const { return roster_.members()[encoder].state; }
   milliseconds UntilNextLook(size_t encoder) const {
     return std::chrono::duration_cast<milliseconds>(roster_.members()[encoder].next_look - now_);
   }
-  std::optional<size_t> Pick(std::vector<bool> tried = {false, false}) const { return roster_.Pick(tried); }
+  std::optional<size_t> Pick(std::vector<bool> tried = {false, false}) const { return roster_.Pick(tried, now_); }
 
   EncoderRoster::Time now_{std::chrono::hours(1)};
   EncoderRoster roster_;
@@ -52,11 +52,11 @@ TEST_F(EncoderRosterTest, PicksTheOneWithTheFewestCallsAndTheFirstOfEquals) {
   EXPECT_EQ(Pick(), 1u);
   Answers(0, '1');
   EXPECT_EQ(Pick(), 0u);
-  roster_.CallBegan(0);
+  roster_.CallBegan(0, now_);
   EXPECT_EQ(Pick(), 1u);
-  roster_.CallBegan(1);
+  roster_.CallBegan(1, now_);
   EXPECT_EQ(Pick(), 0u);
-  roster_.CallBegan(0);
+  roster_.CallBegan(0, now_);
   EXPECT_EQ(Pick(), 1u);
   EXPECT_EQ(Pick({false, true}), 0u);
   EXPECT_FALSE(Pick({true, true}));
@@ -122,15 +122,43 @@ TEST_F(EncoderRosterTest, LeavesOneAloneAfterThreeBrokenCallsInARow) {
   EXPECT_EQ(UntilNextLook(0), milliseconds(500));
 }
 
+TEST_F(EncoderRosterTest, OneInDoubtIsAskedLastButForATrialNowAndThen) {
+  Answers(0, '1');
+  Answers(1, '1');
+  roster_.Contradicted(0, "no such layer", now_);
+  EXPECT_EQ(Pick(), 1u);
+  EXPECT_EQ(Pick({false, true}), 0u) << "rather than nobody";
+  roster_.Contradicted(0, "no such layer", now_);
+  now_ += milliseconds(19'999);
+  EXPECT_EQ(Pick(), 1u) << "twice as long after the second time";
+  now_ += milliseconds(1);
+  EXPECT_EQ(Pick(), 0u);
+  roster_.CallBegan(0, now_);
+  EXPECT_EQ(Pick(), 1u) << "one trial";
+  roster_.CallEnded(0, Outcome::kDone, "", now_);
+  EXPECT_EQ(Pick(), 0u);
+  const auto events = roster_.TakeEvents();
+  ASSERT_EQ(events.size(), 2u) << "said once, and that it is over";
+}
+
+TEST_F(EncoderRosterTest, ABusyOneIsAskedAfterTheOthers) {
+  Answers(0, '1');
+  Answers(1, '1');
+  roster_.BusyUntil(0, now_ + milliseconds(500));
+  EXPECT_EQ(Pick(), 1u);
+  now_ += milliseconds(500);
+  EXPECT_EQ(Pick(), 0u);
+}
+
 TEST_F(EncoderRosterTest, AnEncoderThatRefusesARequestOrIsLoadingIsNotBroken) {
   Answers(0, '1');
   for (int i = 0; i < 9; ++i) {
-    roster_.CallBegan(0);
+    roster_.CallBegan(0, now_);
     roster_.CallEnded(0, i % 3 == 0 ? Outcome::kCancelled : Outcome::kBelieved, "no such layer", now_);
     ASSERT_EQ(Pick(), 0u);
   }
   for (int i = 0; i < 9; ++i) {
-    roster_.CallBegan(0);
+    roster_.CallBegan(0, now_);
     roster_.CallEnded(0, Outcome::kNotNow, "still loading", now_);
     ASSERT_EQ(StateOf(0), EncoderState::kLoading);
     ASSERT_EQ(UntilNextLook(0), milliseconds(0)) << "it is looked at";
@@ -141,7 +169,7 @@ TEST_F(EncoderRosterTest, AnEncoderThatRefusesARequestOrIsLoadingIsNotBroken) {
 
 TEST_F(EncoderRosterTest, ALostConnectionTakesItOutUntilItWasLookedAt) {
   Answers(0, '1');
-  roster_.CallBegan(0);
+  roster_.CallBegan(0, now_);
   roster_.CallEnded(0, Outcome::kLost, "socket closed", now_);
   EXPECT_EQ(StateOf(0), EncoderState::kDown);
   EXPECT_FALSE(roster_.members()[0].reachable);
@@ -228,6 +256,27 @@ TEST_F(EncoderRosterTest, DoesNotAdoptTheModelOfOneThatWasRefusedBefore) {
   EXPECT_FALSE(Pick());
   Answers(0, '1');
   EXPECT_EQ(Pick(), 0u);
+}
+
+class EncoderRosterThatRemembers : public EncoderRosterTest {
+ protected:
+  EncoderRosterThatRemembers() : EncoderRosterTest(Remembering(Model('1'))) {}
+  static EncoderRosterOptions Remembering(const EncoderIdentity& identity) {
+    EncoderRosterOptions options;
+    options.remembered = identity;
+    return options;
+  }
+};
+
+TEST_F(EncoderRosterThatRemembers, AnEarlierLifeDecidesAndNotWhoAnswersFirst) {
+  Answers(0, '2');
+  EXPECT_EQ(roster_.identity(), Model('2')) << "until the other one answers";
+  Answers(1, '1');
+  EXPECT_EQ(roster_.identity(), Model('1'));
+  EXPECT_EQ(StateOf(0), EncoderState::kRefused);
+  EXPECT_EQ(Pick(), 1u);
+  Breaks(1);
+  EXPECT_EQ(roster_.identity(), Model('1')) << "it has given rows before";
 }
 
 class EncoderRosterOfOneModel : public EncoderRosterTest {

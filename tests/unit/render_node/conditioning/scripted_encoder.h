@@ -15,7 +15,9 @@
 #include "common/digest/sha256.h"
 #include "common/net/grpc_status.h"
 #include "common/net/server_runner.h"
+#include "common/prompt/chat_formatter.h"
 #include "common/wire/conditioning_codec.h"
+#include "common/wire/prompt_codec.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
 
@@ -23,6 +25,7 @@ namespace diptych {
 
 using Answer = std::vector<v1::EncodeResponse>;
 
+// Stands for the text of whatever prompt is asked for: ScriptedEncoder puts that in its place.
 inline constexpr char kText[] = "formatted text";
 
 inline Conditioning Block(int64_t rows = 20, int64_t width = 48, char model = 'a') {
@@ -78,6 +81,9 @@ class ScriptedEncoder final : public v1::Encoder::Service {
   std::atomic<int> calls = 0;
   std::atomic<int64_t> width = 48;  // as it describes itself
   std::atomic<bool> saw_cancel = false;
+  std::atomic<int64_t> retry_after_ms = 0;   // goes along with every status, unless 0
+  std::atomic<bool> tells_progress = false;  // it describes itself so; and while it holds a call it says ...
+  std::atomic<int32_t> ahead = 0;            // ... every 0.1 s that so many come first; negative: that it works
 
   grpc::Status Encode(grpc::ServerContext* context, const v1::EncodeRequest* request,
                       grpc::ServerWriter<v1::EncodeResponse>* writer) override {
@@ -95,14 +101,36 @@ class ScriptedEncoder final : public v1::Encoder::Service {
     }
     if (++calls <= refuses_first) return ToGrpcStatus(StillLoadingError("still loading"), context);
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(waits_ms);
+    const auto begin = std::chrono::steady_clock::now();
+    auto next_word = begin;
     while (holds || std::chrono::steady_clock::now() < end) {
       if (context->IsCancelled()) {
         saw_cancel = true;
         return grpc::Status::CANCELLED;
       }
+      if (tells_progress && request->tell_progress() && std::chrono::steady_clock::now() >= next_word) {
+        next_word += std::chrono::milliseconds(100);
+        v1::EncodeResponse progress;
+        progress.mutable_progress()->set_working(ahead < 0);
+        const auto since = std::chrono::steady_clock::now() - begin;
+        if (ahead < 0) {
+          progress.mutable_progress()->set_worked_ms(
+              std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+        }
+        if (ahead >= 0) progress.mutable_progress()->set_ahead(ahead);
+        writer->Write(progress);
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
-    for (const v1::EncodeResponse& message : answer) writer->Write(message);
+    if (retry_after_ms > 0) context->AddTrailingMetadata("retry-after-ms", std::to_string(retry_after_ms));
+    const std::string asked = FormatPrompt(*FromProto(request->prompt()));
+    for (v1::EncodeResponse& message : answer) {
+      if (message.info().formatted_text() == kText) message.mutable_info()->set_formatted_text(asked);
+      if (message.frame().header().text_sha256() == Sha256Hex(kText)) {
+        message.mutable_frame()->mutable_header()->set_text_sha256(Sha256Hex(asked));
+      }
+      writer->Write(message);
+    }
     return status;
   }
 
@@ -113,6 +141,7 @@ class ScriptedEncoder final : public v1::Encoder::Service {
     response->set_tokenizer_fingerprint(std::string(64, 'b'));
     response->set_dtype(v1::STATE_DTYPE_BFLOAT16);
     response->set_width(width);
+    response->set_tells_progress(tells_progress);
     return ToGrpcStatus(describe_status_, context);
   }
 

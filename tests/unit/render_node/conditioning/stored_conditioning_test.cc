@@ -48,6 +48,7 @@ class FakeEncoders final : public ConditioningSource {
   std::atomic<bool> holds = false;
   std::atomic<bool> fails = false;  // calls that begin while this is set
   std::atomic<char> model = 'a';    // what its rows say
+  std::atomic<bool> lies = false;   // its rows say that they are of another text
 
   FetchResult Fetch(const FetchRequest& request, const CancelToken& cancel,
                     const std::function<void(const std::string&)>& on_waiting) override {
@@ -63,7 +64,7 @@ class FakeEncoders final : public ConditioningSource {
     ConditioningHeader& header = result.conditioning.header;
     header.model_fingerprint = Model(model).model_fingerprint;
     header.tokenizer_fingerprint = Model(model).tokenizer_fingerprint;
-    header.text_sha256 = Sha256Hex(FormatPrompt(request.prompt));
+    header.text_sha256 = Sha256Hex(lies ? "another text" : FormatPrompt(request.prompt));
     header.token_count = header.rows = 5;
     header.layer = request.layer;
     header.long_prompt_mode = request.long_prompt_mode;
@@ -104,6 +105,15 @@ class StoredConditioningTest : public testing::Test {
   std::unique_ptr<ConditioningStore> store_;
   std::unique_ptr<StoredConditioning> source_;
 };
+
+// Whatever checks the source has: what is kept is kept under what was asked for.
+TEST_F(StoredConditioningTest, KeepsNothingThatIsNotWhatWasAskedFor) {
+  encoders_.lies = true;
+  EXPECT_THROW(Fetch(), Error);
+  EXPECT_EQ(store_->stats().entries, 0);
+  encoders_.lies = false;
+  EXPECT_FALSE(Fetch().from_store);
+}
 
 TEST_F(StoredConditioningTest, TheSamePromptAgainNeedsNoEncoder) {
   EXPECT_FALSE(source_->Has(Request()));

@@ -56,6 +56,8 @@ class SlowRenderer final : public PictureRenderer {
 class WideEncoder final : public v1::Encoder::Service {
   grpc::Status Describe(grpc::ServerContext*, const v1::DescribeEncoderRequest*,
                         v1::DescribeEncoderResponse* response) override {
+    response->set_model_fingerprint(std::string(64, 'a'));
+    response->set_tokenizer_fingerprint(std::string(64, 'b'));
     response->set_width(48);
     response->set_dtype(v1::STATE_DTYPE_BFLOAT16);
     return grpc::Status::OK;
