@@ -70,6 +70,10 @@ const Option<int64_t> kEncoderConnections({.key = "encoder.connections", .flag =
 const Option<int64_t> kEncoderConnectionsPerHost({.key = "encoder.connections_per_host",
     .flag = "--connections-per-host", .default_text = "256", .least = 1, .most = 100'000,
     .help = "connections of one host at a time; more are closed at once", .programs = kEncoderd});
+const Option<int64_t> kEncoderWaiting({.key = "encoder.waiting", .flag = "--waiting", .default_text = "64", .least = 1,
+    .most = 1000, .help = "prompts in line and in work at a time; more are asked to come again", .programs = kEncoderd});
+const Option<int64_t> kEncoderWaitingPerHost({.key = "encoder.waiting_per_host", .flag = "--waiting-per-host",
+    .default_text = "32", .least = 1, .most = 1000, .help = "the same, of one host", .programs = kEncoderd});
 
 const Option<std::string> kRenderListen({.key = "render.listen", .flag = "--listen", .default_text = "127.0.0.1:7872",
     .unit = "HOST:PORT", .help = "address that the renderer listens on", .programs = kRenderd});
@@ -339,7 +343,7 @@ std::span<const OptionInfo* const> AllOptions() {
       // diptych-encoderd
       &kEncoderListen.info, &kEncoderDevice.info, &kEncoderTorchDtype.info, &kEncoderThreads.info,
       &kEncoderPromptByteLimit.info, &kEncoderMetricsListen.info, &kEncoderConnections.info,
-      &kEncoderConnectionsPerHost.info, &kHiddenLayer.info,
+      &kEncoderConnectionsPerHost.info, &kEncoderWaiting.info, &kEncoderWaitingPerHost.info, &kHiddenLayer.info,
       // diptych-renderd
       &kRenderListen.info, &kRenderMetricsListen.info, &kRenderConnections.info, &kRenderConnectionsPerHost.info,
       &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,

@@ -37,6 +37,8 @@ extern const Option<int64_t> kEncoderPromptByteLimit;    // bytes of all parts t
 extern const Option<std::string> kEncoderMetricsListen;  // HOST:PORT; empty: none
 extern const Option<int64_t> kEncoderConnections;
 extern const Option<int64_t> kEncoderConnectionsPerHost;
+extern const Option<int64_t> kEncoderWaiting;         // prompts
+extern const Option<int64_t> kEncoderWaitingPerHost;  // prompts
 
 // diptych-renderd; generate takes devices and tiles too.
 extern const Option<std::string> kRenderListen;         // HOST:PORT

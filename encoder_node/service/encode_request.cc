@@ -23,10 +23,15 @@ absl::StatusOr<std::string> FormattedText(const v1::Prompt& message, int64_t byt
 
 absl::StatusOr<ValidEncodeRequest> ValidateEncodeRequest(const v1::EncodeRequest& request, const EncoderFacts& facts,
                                                          int64_t prompt_byte_limit) {
-  if (!request.expected_model_fingerprint().empty() &&
-      request.expected_model_fingerprint() != facts.model_fingerprint) {
-    return absl::FailedPreconditionError(absl::StrCat("the text encoder is ", facts.model_fingerprint, ", expected is ",
-                                                      EscapeForLog(request.expected_model_fingerprint())));
+  const std::string& expected = request.expected_model_fingerprint();
+  if (!expected.empty() && expected != facts.model_fingerprint) {
+    constexpr size_t kDigits = 64;
+    if (expected.size() != kDigits) {
+      return absl::InvalidArgumentError(absl::StrCat("expected_model_fingerprint of ", expected.size(),
+                                                     " bytes is not ", kDigits, " hexadecimal digits"));
+    }
+    return absl::FailedPreconditionError(
+        absl::StrCat("the text encoder is ", facts.model_fingerprint, ", expected is ", EscapeForLog(expected)));
   }
   if (!request.has_prompt()) return absl::InvalidArgumentError("prompt is not set");
 
@@ -55,8 +60,6 @@ absl::StatusOr<ValidEncodeRequest> ValidateEncodeRequest(const v1::EncodeRequest
   absl::StatusOr<std::string> text = FormattedText(request.prompt(), prompt_byte_limit);
   if (!text.ok()) return text.status();
   valid.formatted_text = *std::move(text);
-  constexpr size_t kLongestClient = 256;  // bytes that count
-  valid.client = request.client().substr(0, kLongestClient);
   return valid;
 }
 

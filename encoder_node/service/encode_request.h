@@ -13,8 +13,9 @@ namespace diptych {
 struct ValidEncodeRequest {
   std::string formatted_text;  // UTF-8
   EncodeParameters parameters;
-  std::string client;  // who takes turns with others; empty: not said
 };
+
+inline constexpr size_t kLongestClientName = 256;  // bytes of EncodeRequest.client that count
 
 // encoder.proto says which fields are required and which error each violation gives. The message names the field, its
 // value and the limits. `prompt_byte_limit` holds for all parts of the prompt together.

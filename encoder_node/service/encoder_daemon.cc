@@ -64,6 +64,8 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
   config.log_level = ParseLogLevel(settings.Get(options::kLogLevel));
   config.log_prompts = settings.Get(options::kLogPrompts);
   config.prompt_byte_limit = settings.Get(options::kEncoderPromptByteLimit);
+  config.line.prompts = static_cast<size_t>(settings.Get(options::kEncoderWaiting));
+  config.line.prompts_per_host = static_cast<size_t>(settings.Get(options::kEncoderWaitingPerHost));
   config.encoder.device = settings.Get(options::kEncoderDevice);
   config.encoder.torch_dtype = settings.Get(options::kEncoderTorchDtype);
   config.encoder.threads = static_cast<int>(settings.Get(options::kEncoderThreads));
@@ -89,6 +91,7 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
   EncoderService service({.program_version = kVersion,
                           .prompt_byte_limit = config.prompt_byte_limit,
                           .log_prompts = config.log_prompts,
+                          .line = config.line,
                           .ended = count},
                          log);
   const absl::StatusOr<std::unique_ptr<ServerRunner>> runner =

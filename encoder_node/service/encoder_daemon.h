@@ -13,6 +13,7 @@
 #include "common/net/connection_table.h"
 #include "encoder_node/engine/prompt_encoder.h"
 #include "encoder_node/engine/text_encoder.h"
+#include "encoder_node/service/turn_queue.h"
 
 namespace diptych {
 
@@ -24,6 +25,7 @@ struct EncoderDaemonConfig {
   LogLevel log_level = LogLevel::kInfo;
   bool log_prompts = false;
   int64_t prompt_byte_limit = 0;
+  LineLimits line;
   TextEncoderOptions encoder;
 
   // A model path stands for its parts text_encoder/ and tokenizer/; FindTokenizer says where else the tokenizer may

@@ -76,6 +76,8 @@ TEST_F(EncoderDaemonConfigTest, EveryKeyChangesTheConfiguration) {
        }},
       {options::kEncoderConnections.info, "77", [](const C& c) { return c.connections.in_all == 77; }},
       {options::kEncoderConnectionsPerHost.info, "7", [](const C& c) { return c.connections.per_host == 7; }},
+      {options::kEncoderWaiting.info, "77", [](const C& c) { return c.line.prompts == 77; }},
+      {options::kEncoderWaitingPerHost.info, "7", [](const C& c) { return c.line.prompts_per_host == 7; }},
       {options::kEncoderDevice.info, "cuda", [](const C& c) { return c.encoder.device == "cuda"; }},
       {options::kEncoderTorchDtype.info, "float32", [](const C& c) { return c.encoder.torch_dtype == "float32"; }},
       {options::kEncoderThreads.info, "3", [](const C& c) { return c.encoder.threads == 3; }},

@@ -1,7 +1,11 @@
 #include "encoder_node/service/encoder_service.h"
 
 #include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <sstream>
@@ -38,6 +42,7 @@ class EncoderServiceTest : public ::testing::Test {
   std::vector<EncodeReport> reports;
   EncoderService service{{.program_version = "1.2.3",
                           .prompt_byte_limit = 3'000'000,
+                          .line = {.prompts = 8, .prompts_per_host = 8},
                           .ended =
                               [this](const EncodeReport& report) {
                                 const std::lock_guard lock(reports_mutex);
@@ -299,6 +304,101 @@ TEST_F(EncoderServiceTest, AShortPromptOfAnotherClientIsAnsweredBeforeALongOne) 
   EXPECT_EQ(fake->cancelled, 0);
   context.TryCancel();
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+// Of many prompts at once the line takes so many; the rest costs nothing and is asked to come again.
+TEST_F(EncoderServiceTest, AFullLineAsksToComeAgainAndAnotherConnectionGetsItsPlace) {
+  service.SetEncoder(fake);
+  fake->takes = milliseconds(60'000);
+  constexpr int kAsked = 30;
+  std::vector<grpc::ClientContext> contexts(kAsked);
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::EncodeResponse>>> readers;
+  for (grpc::ClientContext& context : contexts)
+    readers.push_back(stub->Encode(&context, Request(std::string(5000, 'x'))));
+  const auto refused = [&] {
+    const std::lock_guard lock(reports_mutex);
+    return std::count_if(reports.begin(), reports.end(), [](const EncodeReport& report) {
+      return report.code == absl::StatusCode::kResourceExhausted;
+    });
+  };
+  while (refused() < kAsked - 8) std::this_thread::sleep_for(milliseconds(1));
+
+  {
+    grpc::ClientContext context;
+    EXPECT_EQ(stub->Encode(&context, Request(std::string(5000, 'x')))->Finish().error_code(),
+              grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(context.GetServerTrailingMetadata().count("retry-after-ms"), 1u);
+  }
+
+  // Somebody else, at a connection of his own.
+  fake->takes = milliseconds(1);
+  const auto other = v1::Encoder::NewStub(
+      grpc::CreateCustomChannel(runner->address().ToString(), grpc::InsecureChannelCredentials(), [] {
+        grpc::ChannelArguments arguments;
+        arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+        return arguments;
+      }()));
+  grpc::ClientContext honest;
+  honest.set_deadline(std::chrono::system_clock::now() + seconds(60));
+  const auto reader = other->Encode(&honest, Request("a cat"));
+  v1::EncodeResponse response;
+  while (reader->Read(&response)) {
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  while (refused() < kAsked - 8 + 2) std::this_thread::sleep_for(milliseconds(1));  // one gave way
+
+  for (grpc::ClientContext& context : contexts) context.TryCancel();
+  for (const auto& reader : readers) reader->Finish();
+  EXPECT_TRUE(Encode(Request("a cat")).status.ok()) << "who has left holds no place";
+}
+
+TEST_F(EncoderServiceTest, TellsWhoWantsToKnowThatItWaitsAndThatItWorks) {
+  service.SetEncoder(fake);
+  fake->takes = milliseconds(60'000);
+  grpc::ClientContext first_context, second_context;
+  v1::EncodeRequest request = Request("a cat");
+  request.set_tell_progress(true);
+  const auto first = stub->Encode(&first_context, request);
+  v1::EncodeResponse response;
+  ASSERT_TRUE(first->Read(&response));
+  EXPECT_TRUE(response.has_progress() && response.progress().working());
+  const auto second = stub->Encode(&second_context, request);  // of the same name: not before the first has ended
+  ASSERT_TRUE(second->Read(&response));
+  EXPECT_TRUE(response.has_progress() && !response.progress().working());
+  EXPECT_EQ(response.progress().ahead(), 1);
+  fake->takes = milliseconds(2000);
+  first_context.TryCancel();
+  EXPECT_EQ(first->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  bool worked = false, has_info = false;
+  while (second->Read(&response)) {
+    worked = worked || response.progress().working();
+    if (response.has_info()) has_info = true;
+  }
+  EXPECT_TRUE(second->Finish().ok());
+  EXPECT_TRUE(worked && has_info);
+}
+
+// A client that takes nothing from its connection must not hold up the work.
+TEST_F(EncoderServiceTest, OneThatReadsNothingHoldsUpNobody) {
+  service.SetEncoder(fake);
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const auto lazy = v1::Encoder::NewStub(
+      grpc::CreateCustomChannel(runner->address().ToString(), grpc::InsecureChannelCredentials(), arguments));
+  std::vector<grpc::ClientContext> contexts(4);
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::EncodeResponse>>> readers;
+  for (grpc::ClientContext& context : contexts) {
+    v1::EncodeRequest request = Request(std::string(30'000, 'x'));  // 2.9 MB of states
+    request.set_tell_progress(true);
+    readers.push_back(lazy->Encode(&context, request));
+  }
+  while (fake->begun < 4) std::this_thread::sleep_for(milliseconds(1));
+  const auto start = steady_clock::now();
+  EXPECT_TRUE(Encode(Request("a cat")).status.ok());
+  EXPECT_LT(steady_clock::now() - start, EncodeReply::kStall);
+  for (grpc::ClientContext& context : contexts) context.TryCancel();
+  for (const auto& reader : readers) reader->Finish();
 }
 
 TEST_F(EncoderServiceTest, LogsTheJobAndItsStatisticsButNotThePrompt) {
