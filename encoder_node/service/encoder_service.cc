@@ -219,7 +219,7 @@ grpc::ServerWriteReactor<v1::EncodeResponse>* EncoderService::Encode(grpc::Callb
         }
       }
       call->encoder = *std::move(encoder);
-      call->turn.emplace(turns_.Enter({.host = HostOfPeer(call->peer),
+      call->turn.emplace(turns_.Enter({.host = NetworkOfHost(HostOfPeer(call->peer)),
                                        .connection = call->peer,
                                        .name = request->client().substr(0, kLongestClientName),
                                        .bytes = request->ByteSizeLong()}));
