@@ -83,6 +83,13 @@ ModelDefaults ReadDefaults(const JsonFacts& json, ModelDefaults defaults, std::v
   }
   if (json.Has("words")) defaults.words = json.TextList("words");
   defaults.words_described_in = json.Text("words_described_in", "");
+  // Every client gets them with Describe.
+  constexpr size_t kMostWords = 10'000, kMostWordBytes = 200'000;
+  size_t bytes = defaults.words_described_in.size();
+  for (const std::string& word : defaults.words) bytes += word.size();
+  if (defaults.words.size() > kMostWords || bytes > kMostWordBytes) {
+    json.Refuse("words", "must be at most 10000 words of 200 kB together");
+  }
   if (std::string line = json.UnknownKeysWarning({}); !line.empty()) warnings.push_back(std::move(line));
   return defaults;
 }

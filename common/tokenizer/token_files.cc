@@ -70,9 +70,15 @@ std::string ContentOf(const JsonField& token) {
   return token.value().is_object() ? token.At("content").String() : token.String();
 }
 
+void CheckCount(const JsonField& tokens) {
+  if (tokens.value().size() <= kMostAddedTokens) return;
+  tokens.Refuse("has more than " + std::to_string(kMostAddedTokens) + " tokens");
+}
+
 // added_tokens_decoder: {"151667": {"content": "<think>", ...}, ...}
 std::vector<AddedToken> ReadDecoder(const JsonField& decoder) {
   std::vector<AddedToken> tokens;
+  CheckCount(decoder);
   decoder.ForEachMember([&](const std::string& key, const JsonField& token) {
     int64_t id = 0;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
@@ -136,6 +142,7 @@ void ReadSpecial(const JsonField& object, const std::string& text, SpecialTokens
   for (const char* key : {"extra_special_tokens", "additional_special_tokens"}) {
     const auto list = object.Find(key);
     if (!list || list->value().empty()) continue;
+    CheckCount(*list);
     if (list->value().is_object()) {
       for (const std::string& name : KeysInOrder(ordered[key])) special.others.push_back(ContentOf(list->At(name)));
     } else {
@@ -178,25 +185,25 @@ void CheckOptions(const JsonField& config, bool has_tokenizer_json, std::vector<
 }
 
 std::string UnknownMembers(const JsonField& config) {
-  std::string keys;
+  NameList keys;
   config.ForEachMember([&](const std::string& key, const JsonField& member) {
     constexpr std::string_view kRead[] = {"added_tokens_decoder", "extra_special_tokens", "additional_special_tokens",
                                           "add_prefix_space",     "split_special_tokens", "add_bos_token",
                                           "add_eos_token"};
     if (member.value().is_null() || key.ends_with("_token") || IsOneOf(kRead, key) || IsOneOf(kHarmless, key)) return;
-    keys += (keys.empty() ? "" : ", ") + Quote(key);
+    keys.Add(Quote(key));
   });
-  return keys;
+  return keys.text();
 }
 
 // Of added_tokens.json beside a file that has the last word.
 void WarnOfIgnored(const JsonField& file, std::vector<AddedToken>& tokens, std::vector<std::string>& warnings) {
-  std::string ignored;
+  NameList ignored;
   file.ForEachMember([&](const std::string& content, const JsonField&) {
-    if (FindToken(tokens, content) == nullptr) ignored += (ignored.empty() ? "" : ", ") + Quote(content);
+    if (FindToken(tokens, content) == nullptr) ignored.Add(Quote(content));
   });
   if (!ignored.empty()) {
-    warnings.push_back(file.name() + ": " + ignored +
+    warnings.push_back(file.name() + ": " + ignored.text() +
                        " are no tokens: added_tokens_decoder of tokenizer_config.json has the last word, as in "
                        "transformers");
   }
@@ -239,15 +246,15 @@ AddedTokenList CollectAddedTokens(const TokenizerJsonTokens& own, const TokenFil
     if (decoder && (own.name.empty() || !decoder->empty())) list.name = files.config->name + ": added_tokens_decoder";
   }
   if (decoder) list.tokens = *decoder;
-  std::string alone;
+  NameList alone;
   for (const AddedToken& token : own.tokens) {
     if (decoder && FindToken(*decoder, token.content) != nullptr) continue;
     list.tokens.push_back(token);
-    if (decoder) alone += (alone.empty() ? "" : ", ") + Quote(token.content);
+    if (decoder) alone.Add(Quote(token.content));
   }
   if (!alone.empty()) {
     list.warnings.push_back(
-        own.name + ": " + alone +
+        own.name + ": " + alone.text() +
         " stand here alone and not in tokenizer_config.json; they are tokens here, for transformers "
         "5 they are text");
   }
@@ -258,6 +265,7 @@ AddedTokenList CollectAddedTokens(const TokenizerJsonTokens& own, const TokenFil
   if (files.added_tokens) {
     const json object = ParseJson(files.added_tokens->text, files.added_tokens->name);
     const JsonField file(object, files.added_tokens->name);
+    CheckCount(file);
     if (list.tokens.empty()) list.name = files.added_tokens->name;
     if (decoder) {
       WarnOfIgnored(file, list.tokens, list.warnings);

@@ -15,6 +15,9 @@ struct TextFile {
   std::string text;
 };
 
+// In one file: each is looked up among the others. Published tokenizers have up to some thousand.
+inline constexpr size_t kMostAddedTokens = 10'000;
+
 // What stands beside tokenizer.json, or beside vocab.json and merges.txt.
 struct TokenFiles {
   std::optional<TextFile> config;              // tokenizer_config.json

@@ -151,6 +151,9 @@ TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name,
   for (size_t i = 0; i < merges.Size(); ++i) tables.merges.push_back(ReadMerge(merges.At(i)));
   TokenizerJsonTokens own{name + ": added_tokens", {}};
   if (const auto added_tokens = root.Find("added_tokens")) {
+    if (added_tokens->Size() > kMostAddedTokens) {
+      added_tokens->Refuse("has more than " + std::to_string(kMostAddedTokens) + " tokens");
+    }
     for (size_t i = 0; i < added_tokens->Size(); ++i) {
       const JsonField token = added_tokens->At(i);
       own.tokens.push_back(ReadAddedToken(token, token.At("id").Integer()));

@@ -99,6 +99,8 @@ std::vector<BpeMerge> FindMerges(const TokenizerTables& tables, const IdsByText&
 }
 
 void CheckAddedTokens(const TokenizerTables& tables, const std::vector<std::string_view>& texts, const IdsByText& ids) {
+  constexpr size_t kMostAddedBytes = size_t{1} << 20;  // each becomes a node of the matcher
+  size_t bytes = 0;
   std::unordered_map<std::string_view, int64_t> by_content;
   std::unordered_map<int64_t, std::string_view> by_id;
   for (const AddedToken& token : tables.added.tokens) {
@@ -107,6 +109,8 @@ void CheckAddedTokens(const TokenizerTables& tables, const std::vector<std::stri
              "token " + Quote(token.content) + " with id " + std::to_string(token.id) + " " + reason);
     };
     if (token.content.empty()) refuse("has no text");
+    bytes += token.content.size();
+    if (bytes > kMostAddedBytes) refuse("is one too many: their texts have at most 1 MiB together");
     const bool gets_one = token.id == AddedToken::kNextFree;
     if (!gets_one && (token.id < 0 || token.id > std::numeric_limits<int32_t>::max()))
       refuse("is out of range, expected 0 to 2147483647");
@@ -129,17 +133,17 @@ void CheckAddedTokens(const TokenizerTables& tables, const std::vector<std::stri
 // Gives the tokens behind the vocabulary the ids that the tokenizers library gives them.
 void AssignIds(const std::string& name, const IdsByText& ids, TokenizerModel& model) {
   auto next = static_cast<int64_t>(model.vocabulary.size());
-  std::string moved;
+  NameList moved;
   for (AddedToken& token : model.added_tokens) {
     const auto found = ids.find(token.content);
     const int64_t id = found != ids.end() ? found->second : next++;
     if (token.id != AddedToken::kNextFree && token.id != id) {
-      moved += (moved.empty() ? "" : ", ") + Quote(token.content) + " is " + std::to_string(id) + " instead of " +
-               std::to_string(token.id);
+      moved.Add(Quote(token.content) + " is " + std::to_string(id) + " instead of " + std::to_string(token.id));
     }
     token.id = id;
   }
-  if (!moved.empty()) model.warnings.push_back(name + ": ids with a gap are counted as transformers does: " + moved);
+  if (!moved.empty())
+    model.warnings.push_back(name + ": ids with a gap are counted as transformers does: " + moved.text());
 }
 
 }  // namespace

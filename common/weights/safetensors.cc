@@ -245,15 +245,19 @@ void SafetensorsFile::Read(std::span<const uint8_t> bytes) {
                 ": expected " + std::to_string(bytes.size() - data.size() + data_bytes) + " bytes, found " +
                 std::to_string(bytes.size()));
   }
+  size_t passed_over = 0;
   for (PlacedTensor& tensor : placed) {
     tensor.entry.data = data.data() + tensor.begin;
     std::string name = tensor.entry.name;
     if (!IsUsualName(name)) {
-      warnings_.push_back(path_ + ": a tensor is passed over, for no model has one of this name: " + Excerpt(name));
+      if (passed_over++ == 0) {
+        warnings_.push_back(path_ + ": a tensor is passed over, for no model has one of this name: " + Excerpt(name));
+      }
       continue;
     }
     tensors_.emplace(std::move(name), std::move(tensor.entry));
   }
+  if (passed_over > 1) warnings_.back() += " and " + std::to_string(passed_over - 1) + " more";
 }
 
 }  // namespace diptych

@@ -108,6 +108,10 @@ TEST_F(ModelIndexTest, RefusesOtherStepsAndDefaultsOutOfRange) {
                                R"({"guidance_scale": -1})", R"({"words": "red"})", "[]"}) {
     EXPECT_NE(RefusalOf(std::string(R"({"diptych": )") + defaults + "}"), "accepted") << defaults;
   }
+  const std::string word = "\"" + std::string(100, 'x') + "\"";
+  std::string words = word;
+  for (int i = 0; i < 2000; ++i) words += "," + word;
+  EXPECT_NE(RefusalOf(R"({"diptych": {"words": [)" + words + "]}}"), "accepted");
 }
 
 }  // namespace

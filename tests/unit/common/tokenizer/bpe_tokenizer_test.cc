@@ -201,5 +201,36 @@ TEST(BpeTokenizer, RefusesFilesOfAnotherOrderOfSizeAtOnce) {
   EXPECT_LT(cost.memory_mib, 10 * kMemoryAllowance);
 }
 
+// An added token is a path of nodes, one for each of its bytes, and is looked up among all others.
+TEST(BpeTokenizer, BoundsNumberAndLengthOfAddedTokens) {
+  using nlohmann::json;
+  const json file = json::parse(std::ifstream(DIPTYCH_SOURCE_DIR "/tests/parity/data/toy_a/tokenizer/tokenizer.json"));
+  const json token = file["added_tokens"][0];
+  const auto refusal = [](const json& document) {
+    const std::string text = document.dump();
+    const ChildCost cost = CostInChild([&] { BpeTokenizer::FromTokenizerJson(text, "t.json"); });
+    EXPECT_TRUE(cost.ended);
+    EXPECT_LT(cost.cpu_s, 3 * kTimeAllowance);
+    EXPECT_LT(cost.memory_mib, 300 * kMemoryAllowance);
+    return cost.refusal;
+  };
+  json long_one = file;
+  long_one["added_tokens"][0]["content"] = std::string(20 << 20, 'x');
+  EXPECT_NE(refusal(long_one).find("is one too many: their texts have at most 1 MiB together"), std::string::npos);
+  json many = file;
+  for (int i = 0; i < 10'000; ++i) {
+    json next = token;
+    next["content"] = "<" + std::to_string(i) + ">";
+    next["id"] = 1'000'000 + i;
+    many["added_tokens"].push_back(next);
+  }
+  EXPECT_EQ(refusal(many), "t.json: added_tokens has more than 10000 tokens");
+  many["added_tokens"].erase(many["added_tokens"].begin() + 1000, many["added_tokens"].begin() + 1100);
+  EXPECT_EQ(refusal(many), "");
+  const BpeTokenizer tokenizer = BpeTokenizer::FromTokenizerJson(many.dump(), "t.json");
+  ASSERT_EQ(tokenizer.warnings().size(), 1u);
+  EXPECT_LT(tokenizer.warnings()[0].size(), 2000u) << "of ids with a gap the first are named";
+}
+
 }  // namespace
 }  // namespace diptych
