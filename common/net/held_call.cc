@@ -25,7 +25,11 @@ void HeldCall::Wake() {
 
 void HeldCall::RunWork() {
   for (int seen = wakes_;;) {
-    if (!ended_) Work();
+    if (!ended_) {
+      Work();
+    } else {
+      LetGo();
+    }
     if (wakes_.compare_exchange_strong(seen, 0)) return;
   }
 }
@@ -44,7 +48,7 @@ void HeldCall::SetIdle(bool idle) { idle_since_ = idle ? Clock::now().time_since
 
 std::optional<HeldCall::Clock::time_point> HeldCall::idle_since() const {
   const Clock::rep since = idle_since_;
-  if (since == 0 || gives_way_ || ended_) return std::nullopt;
+  if (since == 0 || gives_way_) return std::nullopt;
   return Clock::time_point(Clock::duration(since));
 }
 

@@ -48,6 +48,8 @@ class HeldCall : public std::enable_shared_from_this<HeldCall> {
  protected:
   // On a thread of the pool, one at a time, and not after MarkEnded. Must not throw, nor wait for a peer.
   virtual void Work() = 0;
+  // Likewise, when it is woken after MarkEnded and before Leave, or at the same time as that.
+  virtual void LetGo() {}
 
   void WakeAt(Clock::time_point when) { due_ = when.time_since_epoch().count(); }
   void SetIdle(bool idle);

@@ -95,6 +95,10 @@ void RenderService::Open(RenderServiceParts parts) {
   open_.store(true, std::memory_order_release);
 }
 
+grpc::ServerUnaryReactor* RenderService::RefuseUnary() {
+  return new RefusedCall<grpc::ServerUnaryReactor>(ToGrpcStatus(TooMany("this kind")));
+}
+
 grpc::Status RenderService::Answer(const char* method,
                                    const std::function<absl::Status(const RenderServiceParts&)>& work) const {
   absl::Status status;
@@ -238,7 +242,7 @@ grpc::ServerWriteReactor<v1::WatchResponse>* RenderService::Watch(grpc::Callback
   using Refused = RefusedCall<grpc::ServerWriteReactor<v1::WatchResponse>>;
   if (const absl::Status ready = Readiness(); !ready.ok()) return new Refused(Told("Watch", ready));
   const auto call = std::make_shared<WatchCall>(
-      WatchRoom{.watchers = watchers_, .unread = unread_, .write_within = room_.watcher_takes_within}, *parts_->queue,
+      WatchRoom{.watchers = watchers_, .unread = unread_, .write_within = room_.taken_within}, *parts_->queue,
       *parts_->pictures, context, *request, [this](const absl::Status& status) { return Told("Watch", status); });
   if (!watchers_.Enter(call)) return new Refused(Told("Watch", TooMany("Watch")));
   call->Begin();

@@ -25,6 +25,7 @@
 #include "render_node/pipeline/picture_renderer.h"
 #include "render_node/service/call_shares.h"
 #include "render_node/service/submission_reader.h"
+#include "render_node/service/unary_call.h"
 
 namespace diptych {
 
@@ -52,12 +53,14 @@ struct RenderServiceParts {
 // How many and how much peers may hold, and for how long.
 struct RenderRoom {
   int64_t upload_bytes = 160 << 20;  // of jobs that are not accepted yet, all together; a Submit counts twice its size
-  int64_t unread_bytes = 64 << 20;   // written to watchers, and not taken by them; each message counts twice
+  int64_t unread_bytes = 48 << 20;   // written to watchers, and not taken by them; each message counts twice
+  int64_t answer_bytes = 48 << 20;   // likewise, of calls with one answer
   HeldLimits submits = {};
   HeldLimits watchers = {};
+  HeldLimits answers = {.in_all = 8000, .per_host = 2000};  // calls with one answer
   std::chrono::milliseconds submit_message_within{30'000};
   std::chrono::milliseconds submit_within{600'000};
-  std::chrono::milliseconds watcher_takes_within{30'000};
+  std::chrono::milliseconds taken_within{30'000};
 };
 
 // Thread-safe. No call has a thread of its own: what is to do for it is done on those of a pool, in turns between the
@@ -123,12 +126,14 @@ class RenderService final : public v1::Renderer::CallbackService {
   grpc::ServerUnaryReactor* Run(grpc::Status (RenderService::*method)(grpc::ServerContextBase*, const Request*,
                                                                       Response*),
                                 grpc::CallbackServerContext* context, const Request* request, Response* response) {
-    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-    calls_.Run(context->peer(), [this, method, context, request, response, reactor] {
-      reactor->Finish(context->IsCancelled() ? grpc::Status::CANCELLED : (this->*method)(context, request, response));
-    });
-    return reactor;
+    const auto call = std::make_shared<UnaryCall<Response>>(
+        AnswerRoom{.answers = answers_, .unread = answered_, .taken_within = room_.taken_within}, context, response,
+        [this, method, context, request, response] { return (this->*method)(context, request, response); });
+    if (!answers_.Enter(call)) return RefuseUnary();
+    call->Wake();
+    return call.get();
   }
+  static grpc::ServerUnaryReactor* RefuseUnary();
   // What Submit does in the end. May throw.
   absl::Status Accept(const RenderServiceParts& parts, grpc::ServerContextBase* context, SubmissionReader& submission,
                       v1::SubmitResponse* response) const;
@@ -142,9 +147,11 @@ class RenderService final : public v1::Renderer::CallbackService {
   std::mutex asking_encoders_;  // one call at a time waits for them
   ByteRoom uploads_{room_.upload_bytes};
   ByteRoom unread_{room_.unread_bytes};
+  ByteRoom answered_{room_.answer_bytes};
   CallPool calls_;
   HeldCalls submits_{calls_, room_.submits};
   HeldCalls watchers_{calls_, room_.watchers};
+  HeldCalls answers_{calls_, room_.answers};
 };
 
 }  // namespace diptych

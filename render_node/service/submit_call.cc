@@ -103,6 +103,7 @@ bool SubmitCall::HasRoom() {
 
 void SubmitCall::End(const absl::Status& status) {
   MarkEnded();
+  SetIdle(false);
   submission_.reset();
   held_.Release();
   Finish(ended_with_(status));

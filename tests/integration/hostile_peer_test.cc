@@ -186,6 +186,20 @@ TEST_F(HostilePeer, WatchesAndNeverReads) {
   });
 }
 
+TEST_F(HostilePeer, AsksForLargeAnswersAndNeverReadsThem) {
+  v1::SubmitRequest request;
+  *request.mutable_spec() = Spec(1'000'000);
+  v1::GetRequest large;
+  large.set_id(Submit(request));
+  const std::string message = RawHttp2::MessageOf(large.SerializeAsString());
+  std::vector<std::unique_ptr<RawHttp2>> connections;
+  for (int i = 0; i < 6; ++i) connections.push_back(Connect());
+  Under([&] {
+    for (int i = 0; i < 500; ++i) connections[static_cast<size_t>(i) % connections.size()]->Call(kGet, message);
+    std::this_thread::sleep_for(seconds(2));
+  });
+}
+
 TEST_F(HostilePeer, AnnouncesHeadersThatNeverEnd) {
   Under([&] {
     For(seconds(1), [&] {

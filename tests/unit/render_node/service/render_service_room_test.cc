@@ -37,7 +37,7 @@ class RoomTest : public RendererInTest {
 
 class ImpatientTest : public RoomTest {
  protected:
-  ImpatientTest() : RoomTest({.submit_message_within = milliseconds(300), .watcher_takes_within = milliseconds(300)}) {}
+  ImpatientTest() : RoomTest({.submit_message_within = milliseconds(300), .taken_within = milliseconds(300)}) {}
 };
 
 TEST_F(ImpatientTest, ASubmitThatDoesNotGoOnEnds) {
@@ -58,6 +58,23 @@ TEST_F(ImpatientTest, AWatcherThatTakesNothingIsLetGo) {
   const uint32_t stream = watcher.Call("/diptych.v1.Renderer/Watch", RawHttp2::MessageOf(request.SerializeAsString()));
   bool ended = false;
   for (const RawHttp2::Answer& answer : watcher.Read(seconds(20), stream)) {
+    ended = ended ||
+            (answer.head.stream == stream && (answer.head.ends_stream() || answer.head.type == Http2Frame::kRstStream));
+  }
+  EXPECT_TRUE(ended);
+  renderer_.LetGo();
+}
+
+TEST_F(ImpatientTest, AnAnswerThatNobodyTakesIsLetGo) {
+  renderer_.HoldBefore(0);
+  v1::SubmitResponse response;
+  ASSERT_TRUE(RendererInTest::Submit({SpecOf(900'000)}, &response).ok());
+  RawHttp2 client(server_->address());
+  v1::GetRequest request;
+  request.set_id(response.id());
+  const uint32_t stream = client.Call("/diptych.v1.Renderer/Get", RawHttp2::MessageOf(request.SerializeAsString()));
+  bool ended = false;
+  for (const RawHttp2::Answer& answer : client.Read(seconds(20), stream)) {
     ended = ended ||
             (answer.head.stream == stream && (answer.head.ends_stream() || answer.head.type == Http2Frame::kRstStream));
   }
