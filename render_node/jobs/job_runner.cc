@@ -112,6 +112,18 @@ void JobRunner::Work(const std::function<std::optional<Claimed>()>& claim, void 
   }
 }
 
+// What `fetch` returns. The limit on tokens is this renderer's own, and so are the words for it: not "encoder so and
+// so: the prompt ...", whichever of the two prompts it is.
+template <typename FetchOne>
+Conditioning WordingTokenLimit(const std::string& what, int64_t limit, FetchOne&& fetch) {
+  try {
+    return fetch();
+  } catch (const Error& error) {
+    if (const auto tokens = TokensRefused(error.what(), limit)) CheckTokenLimit(what, *tokens, limit);
+    throw;
+  }
+}
+
 // From encoding to ready.
 void JobRunner::Encode(ClaimedJob& claimed) {
   Job& job = claimed.job;
@@ -125,16 +137,22 @@ void JobRunner::Encode(ClaimedJob& claimed) {
     if (requests.negative) requests.negative->token_limit = parts_.max_prompt_tokens;
     const int64_t row_limit = parts_.renderer.facts().row_limit;
     const bool uploaded_any = uploaded.positive || uploaded.negative;
-    inputs->positive = uploaded.positive ? *std::move(uploaded.positive) : Fetch(claimed, requests.positive);
+    const auto fetch_negative = [&] {
+      return WordingTokenLimit("negative prompt", requests.negative->token_limit,
+                               [&] { return Fetch(claimed, *requests.negative); });
+    };
+    inputs->positive = uploaded.positive ? *std::move(uploaded.positive)
+                                         : WordingTokenLimit("prompt", requests.positive.token_limit,
+                                                             [&] { return Fetch(claimed, requests.positive); });
     CheckTokenLimit("prompt", inputs->positive.header.token_count, parts_.max_prompt_tokens);  // stored rows, too
     job.fits.prompt = FitOf(inputs->positive.header, row_limit);
     if (requests.negative) {
-      inputs->negative = uploaded.negative ? std::move(uploaded.negative) : Fetch(claimed, *requests.negative);
+      inputs->negative = uploaded.negative ? std::move(uploaded.negative) : fetch_negative();
       // The encoder may have been given another model in between.
       while (!uploaded_any && !IsOfOneModel(inputs->positive.header, inputs->negative->header)) {
         inputs->positive = Fetch(claimed, requests.positive);
         if (!IsOfOneModel(inputs->positive.header, inputs->negative->header)) {
-          inputs->negative = Fetch(claimed, *requests.negative);
+          inputs->negative = fetch_negative();
         }
       }
       CheckTokenLimit("negative prompt", inputs->negative->header.token_count, parts_.max_prompt_tokens);

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/conditioning/token_limit.h"
 #include "gtest/gtest.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
 #include "tests/unit/render_node/jobs/job_runner_fixture.h"
@@ -71,6 +72,28 @@ TEST_F(JobRunnerTest, FailsAJobAloneWhosePromptHasMoreTokensThanAreAllowed) {
   ASSERT_EQ(source_.requests.size(), 1u);
   EXPECT_EQ(source_.requests[0].token_limit, 2) << "the encoder can refuse it before the work";
   EXPECT_EQ(source_.requests[0].client, job.spec.client);
+}
+
+TEST_F(JobRunnerTest, SaysWhichPromptTheEncoderRefusedForItsTokens) {
+  max_prompt_tokens_ = 10;
+  source_.on_fetch = [](const FetchRequest& request, const CancelToken&, const auto&) {
+    if (request.prompt != PromptOf("dog")) return;
+    try {
+      CheckTokenLimit("prompt", 12, request.token_limit);
+    } catch (const Error& error) {
+      throw Error(error.code(), std::string("encoder 10.0.0.1:1: ") + error.what());
+    }
+  };
+  JobSpec spec = SpecOf("cat");
+  spec.guidance_scale = 4;
+  spec.negative = PromptOf("dog");
+  const std::string negative = Submit(spec), positive = Submit(SpecOf("dog"));
+  Start();
+  EXPECT_EQ(Ended(negative).error,
+            "the negative prompt has 12 tokens; this renderer allows at most 10 (render.max_prompt_tokens)");
+  EXPECT_EQ(Ended(positive).error,
+            "the prompt has 12 tokens; this renderer allows at most 10 (render.max_prompt_tokens)");
+  EXPECT_EQ(Ended(positive).error_code, "INVALID_ARGUMENT");
 }
 
 TEST_F(JobRunnerTest, AsksTheSourceForWhatTheSpecSays) {

@@ -51,5 +51,19 @@ TEST(OperatorLimits, NameBothNumbersOfTokens) {
   }
 }
 
+TEST(OperatorLimits, AreKnownAgainInAnEncodersWords) {
+  const std::string said =
+      "encoder 10.0.0.1:1: the prompt has 78 tokens; this renderer allows at most 77 (render.max_prompt_tokens)";
+  EXPECT_EQ(TokensRefused(said, 77), 78);
+  EXPECT_EQ(TokensRefused(said, 76), std::nullopt) << "of somebody else's limit";
+  EXPECT_EQ(TokensRefused(said, 0), std::nullopt);
+  for (const char* other : {"", "the prompt has ", "the prompt has x", "the prompt has 78", "the prompt has 78 tokens",
+                            "the prompt has 99999999999999999999 tokens; this renderer allows at most 77 "
+                            "(render.max_prompt_tokens)",
+                            "the prompt has 5 tokens; this renderer allows at most 77 (render.max_prompt_tokens)"}) {
+    EXPECT_EQ(TokensRefused(other, 77), std::nullopt) << other;
+  }
+}
+
 }  // namespace
 }  // namespace diptych
