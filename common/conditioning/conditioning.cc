@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/foreign_text/foreign_text.h"
 
 namespace diptych {
 namespace {
@@ -57,7 +58,7 @@ StateDtype ParseStateDtype(std::string_view name) {
   if (name == "bfloat16") return StateDtype::kBFloat16;
   if (name == "float32") return StateDtype::kFloat32;
   throw Error(ErrorCode::kInvalidArgument,
-              "conditioning dtype \"" + std::string(name) + "\" is not one of bfloat16, float32");
+              "conditioning dtype " + QuotedForeignText(name) + " is not one of bfloat16, float32");
 }
 
 std::string_view LongPromptModeName(LongPromptMode mode) {
@@ -71,8 +72,8 @@ LongPromptMode ParseLongPromptMode(std::string_view name) {
   for (const auto& [value, known] : kLongPromptModes) {
     if (known == name) return value;
   }
-  throw Error(ErrorCode::kInvalidArgument, "long-prompt mode \"" + std::string(name) +
-                                               "\" is not one of truncate, interpolate, pool, attention_pool");
+  throw Error(ErrorCode::kInvalidArgument, "long-prompt mode " + QuotedForeignText(name) +
+                                               " is not one of truncate, interpolate, pool, attention_pool");
 }
 
 void CheckConditioning(const Conditioning& conditioning) {

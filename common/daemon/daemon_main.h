@@ -9,10 +9,12 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/config/idle_settings.h"
 #include "common/config/settings.h"
 #include "common/daemon/descriptors.h"
 #include "common/daemon/standard_streams.h"
 #include "common/daemon/start_anew.h"
+#include "common/foreign_text/foreign_text.h"
 #include "common/log/log.h"
 
 namespace diptych {
@@ -30,9 +32,14 @@ int DaemonMain(const DaemonProgram& program, int argc, const char* const* argv,
                const std::function<absl::Status(const Config&, const Logger&)>& run) {
   OpenStandardStreams();
   RaiseDescriptorLimit();
+  if (const std::string problem = DescriptorProblem(); !problem.empty()) {  // libraries abort without a word
+    std::fprintf(stderr, "%s: %s\n", program.name, problem.c_str());
+    return 1;
+  }
   umask(077);  // what a daemon writes holds prompts and pictures
   const auto fail = [&](const absl::Status& status, int exit_status) {
-    std::fprintf(stderr, "%s: %s\n", program.name, std::string(status.message()).c_str());
+    const std::string line = ForeignText(std::string(status.message()), kMessageBytes);
+    std::fprintf(stderr, "%s: %s\n", program.name, line.c_str());
     return exit_status;
   };
   const absl::StatusOr<std::optional<Settings>> settings =
@@ -44,6 +51,7 @@ int DaemonMain(const DaemonProgram& program, int argc, const char* const* argv,
   const auto log = MakeLogger(program.name, config->log_level);
   log->Debug(ConfigurationLine(**settings));
   for (const std::string& warning : (*settings)->warnings()) log->Warn(warning);
+  for (const std::string& note : IdleSettings(**settings, program.mask)) log->Warn(note);
   const absl::Status status = run(*config, *log);
   StartAnewIfWished(status);
   return status.ok() ? 0 : fail(status, 1);

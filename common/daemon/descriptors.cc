@@ -35,6 +35,16 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);  // one that fails leaves it as it is
 }
 
+std::string DescriptorProblem() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return "";
+  const auto descriptors = static_cast<int64_t>(limit.rlim_cur);
+  const int64_t needed = OpenDescriptors() + kOwnNeed + kFewest;
+  if (descriptors >= needed) return "";
+  return absl::StrCat("this process may have ", descriptors, " file descriptors and needs ", needed,
+                      " at least (ulimit -n; LimitNOFILE= in a unit)");
+}
+
 ConnectionLimits WithinDescriptorLimit(const ConnectionLimits& wanted, const Logger& log) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return wanted;

@@ -6,15 +6,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <mutex>
+#include <optional>
 #include <ostream>
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/foreign_text/foreign_text.h"
 
 namespace diptych {
 namespace {
+
+constexpr size_t kLongestId = 80;  // of a job, shown: ours have 26 bytes
 
 spdlog::level::level_enum SpdlogLevel(LogLevel level) {
   switch (level) {
@@ -55,13 +64,6 @@ bool StderrIsJournal() {
          fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
 }
 
-void AppendHex(unsigned char byte, std::string* text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  *text += "\\x";
-  text->push_back(kHex[byte >> 4]);
-  text->push_back(kHex[byte & 15]);
-}
-
 }  // namespace
 
 struct Logger::Sink {
@@ -71,8 +73,31 @@ struct Logger::Sink {
     out.set_pattern(journal ? "%v" : "%H:%M:%S %l %v");
     out.flush_on(spdlog::level::trace);
   }
+  // How many lines of this place were left out since the last one; nullopt: this one is left out, too.
+  std::optional<int64_t> Admit(const std::source_location& place) {
+    const auto now = std::chrono::steady_clock::now();
+    const std::lock_guard lock(mutex);
+    Budget& budget = budgets[{place.file_name(), place.line()}];
+    const std::chrono::duration<double> since = now - budget.asked;
+    budget.lines = std::min<double>(kLogBurst, budget.lines + since.count());
+    budget.asked = now;
+    if (budget.lines < 1) {
+      ++budget.left_out;
+      return std::nullopt;
+    }
+    budget.lines -= 1;
+    return std::exchange(budget.left_out, 0);
+  }
+
+  struct Budget {
+    double lines = kLogBurst;
+    std::chrono::steady_clock::time_point asked = std::chrono::steady_clock::now();
+    int64_t left_out = 0;
+  };
   spdlog::logger out;
   const bool journal;
+  std::mutex mutex;
+  std::map<std::pair<std::string_view, uint32_t>, Budget> budgets;  // by file and line: names are literals
 };
 
 LogLevel ParseLogLevel(std::string_view name) {
@@ -88,13 +113,16 @@ bool Logger::Shows(LogLevel level) const { return sink_->out.should_log(SpdlogLe
 
 Logger Logger::ForJob(std::string_view id) const {
   Logger logger(sink_);
-  logger.prefix_ = "job=" + EscapeForLog(id) + " ";
+  logger.prefix_ = "job=" + ForeignText(id, kLongestId) + " ";
   return logger;
 }
 
-void Logger::Write(LogLevel level, std::string_view message) const {
+void Logger::Write(LogLevel level, std::string_view message, const Place& place) const {
   if (!Shows(level)) return;
-  const std::string line = (sink_->journal ? JournalPriority(level) : "") + prefix_ + EscapeForLog(message);
+  const std::optional<int64_t> left_out = level == LogLevel::kDebug ? 0 : sink_->Admit(place);
+  if (!left_out) return;
+  std::string line = (sink_->journal ? JournalPriority(level) : "") + prefix_ + ForeignText(message, kLogMessageBytes);
+  if (*left_out > 0) line += " (" + std::to_string(*left_out) + " more lines like this were left out)";
   sink_->out.log(SpdlogLevel(level), spdlog::string_view_t(line.data(), line.size()));
 }
 
@@ -106,31 +134,6 @@ std::shared_ptr<Logger> MakeLogger(const std::string& program, LogLevel level) {
 std::shared_ptr<Logger> MakeStreamLogger(std::ostream& out, LogLevel level, bool journal) {
   return std::shared_ptr<Logger>(new Logger(
       std::make_shared<Logger::Sink>("stream", std::make_shared<spdlog::sinks::ostream_sink_mt>(out), level, journal)));
-}
-
-std::string EscapeForLog(std::string_view text) {
-  std::string escaped;
-  escaped.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
-    if (byte == '\n') {
-      escaped += "\\n";
-    } else if (byte == '\r') {
-      escaped += "\\r";
-    } else if (byte == '\t') {
-      escaped += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      AppendHex(byte, &escaped);
-    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // U+0080 to U+009F: terminals obey these too
-      AppendHex(byte, &escaped);
-      AppendHex(next, &escaped);
-      ++i;
-    } else {
-      escaped.push_back(text[i]);
-    }
-  }
-  return escaped;
 }
 
 }  // namespace diptych

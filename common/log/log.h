@@ -3,6 +3,7 @@
 
 #include <iosfwd>
 #include <memory>
+#include <source_location>
 #include <string>
 #include <string_view>
 
@@ -11,14 +12,27 @@ namespace diptych {
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 LogLevel ParseLogLevel(std::string_view name);  // "debug", "info", "warning", "error"; throws Error(kInvalidArgument)
 
+// What others can make of a log, whatever they send: a message in at most so many bytes, and of each place of the
+// program that writes (whatever the job) so many lines at once and then one a second. The next line of the same place
+// says how many were left out. Debug lines are not counted: whoever asks for them wants all.
+inline constexpr size_t kLogMessageBytes = 4000;
+inline constexpr int kLogBurst = 200;
+
 // Thread-safe: one line at a time. Cheap to copy; copies write to the same place. Line breaks and control characters in
 // a message are escaped, so that nobody can forge a line.
 class Logger {
  public:
-  void Debug(std::string_view message) const { Write(LogLevel::kDebug, message); }
-  void Info(std::string_view message) const { Write(LogLevel::kInfo, message); }
-  void Warn(std::string_view message) const { Write(LogLevel::kWarning, message); }
-  void Error(std::string_view message) const { Write(LogLevel::kError, message); }
+  using Place = std::source_location;
+  void Debug(std::string_view message) const { Write(LogLevel::kDebug, message, Place::current()); }
+  void Info(std::string_view message, const Place& place = Place::current()) const {
+    Write(LogLevel::kInfo, message, place);
+  }
+  void Warn(std::string_view message, const Place& place = Place::current()) const {
+    Write(LogLevel::kWarning, message, place);
+  }
+  void Error(std::string_view message, const Place& place = Place::current()) const {
+    Write(LogLevel::kError, message, place);
+  }
 
   // Whether a line of this level would appear, for messages that are costly to make.
   bool Shows(LogLevel level) const;
@@ -31,7 +45,7 @@ class Logger {
   friend std::shared_ptr<Logger> MakeLogger(const std::string&, LogLevel);
   friend std::shared_ptr<Logger> MakeStreamLogger(std::ostream&, LogLevel, bool);
   explicit Logger(std::shared_ptr<Sink> sink) : sink_(std::move(sink)) {}
-  void Write(LogLevel level, std::string_view message) const;
+  void Write(LogLevel level, std::string_view message, const Place& place) const;
 
   std::shared_ptr<Sink> sink_;
   std::string prefix_;  // "job=<id> "
@@ -42,8 +56,5 @@ std::shared_ptr<Logger> MakeLogger(const std::string& program, LogLevel level);
 
 // To a stream that outlives the logger; for tests. `journal`: "<6>message" instead of "12:34:56 info message".
 std::shared_ptr<Logger> MakeStreamLogger(std::ostream& out, LogLevel level, bool journal = false);
-
-// The text with line breaks and control characters written as \n, \t, \x1b.
-std::string EscapeForLog(std::string_view text);
 
 }  // namespace diptych

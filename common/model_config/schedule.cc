@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "common/error/error.h"
+#include "common/foreign_text/foreign_text.h"
 #include "common/model_config/json_facts.h"
 
 namespace diptych {
@@ -89,7 +90,7 @@ DynamicShift ReadDynamicShift(const JsonFacts& json) {
   }
   const std::string type = json.Text("time_shift_type", "exponential");
   if (type != "exponential" && type != "linear") {
-    json.Refuse("time_shift_type", "must be \"exponential\" or \"linear\", found \"" + type + "\"");
+    json.Refuse("time_shift_type", "must be \"exponential\" or \"linear\", found " + QuotedForeignText(type));
   }
   dynamic.exponential = type == "exponential";
   return dynamic;
@@ -97,7 +98,7 @@ DynamicShift ReadDynamicShift(const JsonFacts& json) {
 
 void RefuseWhatWeDoNotFollow(const JsonFacts& json) {
   if (const std::string name = json.Text("_class_name", kClass); name != kClass) {
-    json.Refuse("_class_name", "is \"" + name + "\", which takes other steps; only \"" + kClass +
+    json.Refuse("_class_name", "is " + QuotedForeignText(name) + ", which takes other steps; only \"" + kClass +
                                    "\" is supported: put that there, and a \"shift\" (Z-Image-Turbo: 3)");
   }
   if (json.Number("num_train_timesteps", kTrainTimesteps) != kTrainTimesteps) {

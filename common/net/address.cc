@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/foreign_text/foreign_text.h"
 #include "common/net/address_advice.h"
 #include "common/net/host_lookup.h"
 
@@ -18,7 +19,7 @@ namespace {
 
 absl::Status Malformed(const std::string& text, const std::string& reason) {
   return absl::InvalidArgumentError(
-      absl::StrCat("address \"", text, "\": ", reason, "; the form is HOST:PORT or [IPV6]:PORT"));
+      absl::StrCat("address ", QuotedForeignText(text), ": ", reason, "; the form is HOST:PORT or [IPV6]:PORT"));
 }
 
 bool IsIpv4(const std::string& host) {

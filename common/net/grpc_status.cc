@@ -4,6 +4,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
+#include "common/foreign_text/foreign_text.h"
 #include "common/net/host_lookup.h"
 
 namespace diptych {
@@ -12,7 +13,7 @@ namespace {
 constexpr char kStillLoading[] = "diptych-still-loading";  // in the metadata and as a payload
 
 constexpr absl::string_view kNoName = "DNS resolution failed for ";  // HOST:PORT and the resolver's words follow
-constexpr char kSilence[] = "keepalive watchdog timeout";  // pings unanswered, channel.cc
+constexpr char kSilence[] = "keepalive watchdog timeout";            // pings unanswered, channel.cc
 
 // "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:7872: Failed to connect to remote host:
 // Connection refused" in fewer words.
@@ -52,13 +53,15 @@ absl::Status FromGrpcStatus(const grpc::Status& status, const grpc::ClientContex
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), CutMessage(std::string(status.message())));
 }
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   const auto code = static_cast<absl::StatusCode>(status.error_code());
-  if (!status.error_message().empty()) return absl::Status(code, InFewerWords(status.error_message()));
+  if (!status.error_message().empty()) {
+    return absl::Status(code, ForeignText(InFewerWords(status.error_message()), kForeignSentenceBytes));
+  }
   // gRPC itself answers like this for a service that the server does not have.
   if (code == absl::StatusCode::kUnimplemented) {
     return absl::UnimplementedError(

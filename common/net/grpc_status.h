@@ -1,5 +1,7 @@
 // absl::Status <-> grpc::Status. The codes are the same numbers; the message is kept, but for what gRPC itself says of
-// a server that it cannot reach or that has no such service.
+// a server that it cannot reach or that has no such service. A message that is sent is cut at 2000 bytes, since a
+// larger one is lost with all headers; one that is received is foreign text (common/foreign_text/foreign_text.h) of
+// 1000.
 #pragma once
 
 #include <grpcpp/client_context.h>
@@ -17,8 +19,8 @@ inline constexpr absl::string_view kNoConnection = "no connection: ";
 grpc::Status ToGrpcStatus(const absl::Status& status);
 absl::Status FromGrpcStatus(const grpc::Status& status);
 
-// UNAVAILABLE from a daemon that is there and loads its model. gRPC gives the same code when a connection is lost or its
-// peer is silent, so a word of our own goes along, in the call's trailing metadata: these two keep it.
+// UNAVAILABLE from a daemon that is there and loads its model. gRPC gives the same code when a connection is lost or
+// its peer is silent, so a word of our own goes along, in the call's trailing metadata: these two keep it.
 absl::Status StillLoadingError(absl::string_view message);
 bool IsStillLoading(const absl::Status& status);
 grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContextBase* context);  // none: nobody is told

@@ -54,7 +54,7 @@ std::string ReadContent(const json& value, const std::string& field) {
     const json* words = Find(part, "text");
     if (words == nullptr) {
       Refuse(place, type != nullptr && type->is_string()
-                        ? "is of type " + type->dump() + ", and only text is understood"
+                        ? "is of type " + JsonExcerpt(*type) + ", and only text is understood"
                         : "has no text");
     }
     text += ReadString(*words, place + ".text");

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "common/foreign_text/foreign_text.h"
+
 namespace diptych {
 namespace {
 
@@ -31,11 +33,11 @@ absl::StatusCode ToStatusCode(ErrorCode code) {
 }
 
 // libtorch puts a stack trace behind the first line of its messages.
-std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
+std::string FirstLine(std::string_view text) { return CutMessage(text.substr(0, text.find('\n'))); }
 
 }  // namespace
 
-absl::Status ToStatus(const Error& error) { return absl::Status(ToStatusCode(error.code()), error.what()); }
+absl::Status ToStatus(const Error& error) { return absl::Status(ToStatusCode(error.code()), CutMessage(error.what())); }
 
 absl::Status StatusOfCurrentException() {
   try {

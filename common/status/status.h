@@ -11,7 +11,7 @@
 
 namespace diptych {
 
-// The status of the same meaning and message.
+// The status of the same meaning and message, which is cut at kMessageBytes (common/foreign_text/foreign_text.h).
 absl::Status ToStatus(const Error& error);
 
 // The exception in flight, as a status: ours by code; std::bad_alloc as RESOURCE_EXHAUSTED; libtorch's out-of-memory

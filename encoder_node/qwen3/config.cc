@@ -4,6 +4,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "common/foreign_text/foreign_text.h"
 #include "common/model_config/json_facts.h"
 
 namespace diptych::qwen3 {
@@ -47,7 +48,7 @@ void ReadRope(const JsonFacts& json, Config& config) {
   const auto read = [&](const JsonFacts& rope) {
     const std::string key = rope.Has("rope_type") ? "rope_type" : "type";
     if (const std::string type = rope.Text(key, "default"); type != "default") {
-      rope.Refuse(key, "is \"" + type + "\"; only plain RoPE (\"default\") is supported");
+      rope.Refuse(key, "is " + QuotedForeignText(type) + "; only plain RoPE (\"default\") is supported");
     }
     for (const char* layers : {"full_attention", "sliding_attention"}) {
       if (rope.Has(layers)) rope.Refuse(layers, "is set; RoPE that differs by layer is not supported");
@@ -96,7 +97,8 @@ void RequireQwen3(const JsonFacts& json) {
   if (!json.Has("architectures")) json.Refuse("model_type", "is missing; only \"qwen3\" is supported");
   for (const std::string& name : json.TextList("architectures")) {
     if (name != "Qwen3Model" && name != "Qwen3ForCausalLM") {
-      json.Refuse("architectures", "names \"" + name + "\"; only Qwen3Model and Qwen3ForCausalLM are supported");
+      json.Refuse("architectures",
+                  "names " + QuotedForeignText(name) + "; only Qwen3Model and Qwen3ForCausalLM are supported");
     }
   }
 }
@@ -124,7 +126,7 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
     json.Refuse("num_key_value_heads", "must divide num_attention_heads");
   }
   if (const std::string act = json.Text("hidden_act", "silu"); act != "silu" && act != "swish") {  // two names of one
-    json.Refuse("hidden_act", "is \"" + act + "\"; only \"silu\" is supported");
+    json.Refuse("hidden_act", "is " + QuotedForeignText(act) + "; only \"silu\" is supported");
   }
   json.RequireIfPresent("attention_bias", false);
   if (json.Has("quantization_config")) {

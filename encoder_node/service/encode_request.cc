@@ -1,7 +1,7 @@
 #include "encoder_node/service/encode_request.h"
 
 #include "absl/strings/str_cat.h"
-#include "common/log/log.h"
+#include "common/foreign_text/foreign_text.h"
 #include "common/prompt/chat_formatter.h"
 #include "common/status/status.h"
 #include "common/wire/enums.h"
@@ -31,7 +31,7 @@ absl::StatusOr<ValidEncodeRequest> ValidateEncodeRequest(const v1::EncodeRequest
                                                      " bytes is not ", kDigits, " hexadecimal digits"));
     }
     return absl::FailedPreconditionError(
-        absl::StrCat("the text encoder is ", facts.model_fingerprint, ", expected is ", EscapeForLog(expected)));
+        absl::StrCat("the text encoder is ", facts.model_fingerprint, ", expected is ", ForeignText(expected)));
   }
   if (!request.has_prompt()) return absl::InvalidArgumentError("prompt is not set");
 

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/foreign_text/foreign_text.h"
 #include "common/model_config/json_facts.h"
 
 namespace diptych::vae {
@@ -26,7 +27,7 @@ void RequireUpBlocks(const JsonFacts& json, size_t levels) {
   }
   for (const std::string& block : blocks) {
     if (block == "UpDecoderBlock2D") continue;
-    json.Refuse("up_block_types", "names \"" + block + "\"; only \"UpDecoderBlock2D\" is supported");
+    json.Refuse("up_block_types", "names " + QuotedForeignText(block) + "; only \"UpDecoderBlock2D\" is supported");
   }
 }
 
@@ -48,7 +49,7 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
   }
   if (config.scaling_factor == 0) json.Refuse("scaling_factor", "must not be 0");
   if (const std::string act = json.Text("act_fn", "silu"); act != "silu" && act != "swish") {  // two names of one
-    json.Refuse("act_fn", "is \"" + act + "\"; only \"silu\" is supported");
+    json.Refuse("act_fn", "is " + QuotedForeignText(act) + "; only \"silu\" is supported");
   }
   json.RequireIfPresent("mid_block_add_attention", true);
   if (json.Bool("use_post_quant_conv", true)) {

@@ -11,6 +11,10 @@
 
 namespace diptych::integration {
 
+// Until what a test waits for must have come, also on a machine that is busy with other work. Nothing takes so long:
+// only a test that fails waits to its end.
+inline constexpr std::chrono::seconds kPatience(120);
+
 std::string ProgramPath(const std::string& name);  // in build/bin
 
 // Its standard input is empty; its output is kept in memory. Its environment is this one's less the variables of
@@ -31,7 +35,7 @@ class Process {
 
   // The exit status, or 128 + signal. Throws std::runtime_error with what the program said when it does not end in
   // time.
-  int Wait(std::chrono::milliseconds patience = std::chrono::seconds(60));
+  int Wait(std::chrono::milliseconds patience = kPatience);
 
   std::string Out() const;  // all that it has written so far
   std::string Err() const;
@@ -53,17 +57,17 @@ struct Outcome {
   std::string err;
 };
 
-Outcome Finish(Process& process, std::chrono::milliseconds patience = std::chrono::seconds(60));
+Outcome Finish(Process& process, std::chrono::milliseconds patience = kPatience);
 
 // build/bin/diptych with these arguments, to its end.
 Outcome Diptych(std::vector<std::string> arguments, const Process::Environment& environment = {});
 Process StartDiptych(std::vector<std::string> arguments);  // and does not wait
 
-// The lines of standard error that begin with "diptych: error: ", without that, and the messages of errors as JSON. Progress and warnings are left out.
+// The lines of standard error that begin with "diptych: error: ", without that, and the messages of errors as JSON.
+// Progress and warnings are left out.
 std::vector<std::string> ErrorLines(const Outcome& outcome);
 
 // Looks every 2 ms; throws std::runtime_error naming `what` when it is not so in time.
-void Await(const std::string& what, const std::function<bool()>& is_so,
-           std::chrono::milliseconds patience = std::chrono::seconds(30));
+void Await(const std::string& what, const std::function<bool()>& is_so, std::chrono::milliseconds patience = kPatience);
 
 }  // namespace diptych::integration

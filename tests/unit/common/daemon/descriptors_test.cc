@@ -46,6 +46,13 @@ TEST_F(Descriptors, ConnectionsLeaveRoomForFiles) {
       << lines_.str();
 }
 
+TEST_F(Descriptors, TooFewAreSaidWithTheNumberThatIsNeeded) {
+  EXPECT_EQ(DescriptorProblem(), "");
+  SetSoftLimit(16);
+  const std::string problem = DescriptorProblem();
+  EXPECT_NE(problem.find("this process may have 16 file descriptors and needs "), std::string::npos) << problem;
+}
+
 TEST_F(Descriptors, WhatFitsStaysAsItIs) {
   SetSoftLimit(500);
   const ConnectionLimits same = Within({.in_all = 100, .per_host = 7});

@@ -1,6 +1,9 @@
 #include "common/log/log.h"
 
+#include <algorithm>
+#include <chrono>
 #include <sstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -64,11 +67,47 @@ TEST(Log, DoesNotFormatBracesInAMessage) {
 }
 
 TEST(Log, EscapesControlCharactersAndKeepsOtherUnicode) {
-  EXPECT_EQ(EscapeForLog("a\tb\xc2\x9b"
-                         "2J"),
-            "a\\tb\\xc2\\x9b2J");
-  EXPECT_EQ(EscapeForLog("\xc2\xb5 \xe5\x8f\xa5 \xf0\x9f\x98\x80"), "\xc2\xb5 \xe5\x8f\xa5 \xf0\x9f\x98\x80");
-  EXPECT_EQ(EscapeForLog(std::string_view("\0", 1)), "\\x00");
+  std::ostringstream out;
+  const auto log = MakeStreamLogger(out, LogLevel::kInfo, /*journal=*/true);
+  log->Info(
+      "a\tb\xc2\x9b"
+      "2J \xe2\x80\xae \xff");
+  log->Info("\xc2\xb5 \xe5\x8f\xa5 \xf0\x9f\x98\x80");
+  EXPECT_EQ(out.str(), "<6>a\\tb\\xc2\\x9b2J \\u202e \\xff\n<6>\xc2\xb5 \xe5\x8f\xa5 \xf0\x9f\x98\x80\n");
+}
+
+TEST(Log, ALineIsBoundedWhateverItHolds) {
+  std::ostringstream out;
+  const auto log = MakeStreamLogger(out, LogLevel::kInfo, /*journal=*/true);
+  log->ForJob(std::string(1'000'000, 'j')).Info(std::string(10'000'000, '\x1b'));
+  EXPECT_LT(out.str().size(), 4200u);
+  EXPECT_NE(out.str().find(" more bytes)\n"), std::string::npos);
+}
+
+TEST(Log, NobodyCanFillItFromOnePlace) {
+  std::ostringstream out;
+  const auto log = MakeStreamLogger(out, LogLevel::kInfo, /*journal=*/true);
+  const auto flood = [&](int count) {
+    for (int i = 0; i < count; ++i) log->ForJob(std::to_string(i)).Warn("refused");
+  };
+  flood(100'000);
+  const std::string text = out.str();
+  const auto lines = std::count(text.begin(), text.end(), '\n');
+  EXPECT_GE(lines, kLogBurst);
+  EXPECT_LE(lines, kLogBurst + 20) << "one a second beyond the first";
+  log->Warn("another place");
+  EXPECT_NE(out.str().find("<4>another place\n"), std::string::npos);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  flood(1);
+  EXPECT_NE(out.str().find(" more lines like this were left out)\n"), std::string::npos);
+}
+
+TEST(Log, LeavesNoDebugLineOut) {
+  std::ostringstream out;
+  const auto log = MakeStreamLogger(out, LogLevel::kDebug, /*journal=*/true);
+  for (int i = 0; i < 3 * kLogBurst; ++i) log->Debug("token");
+  const std::string text = out.str();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3 * kLogBurst);
 }
 
 TEST(Log, KeepsLinesWholeWhenThreadsWriteAtOnce) {
@@ -77,14 +116,14 @@ TEST(Log, KeepsLinesWholeWhenThreadsWriteAtOnce) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([log] {
-      for (int line = 0; line < 100; ++line) log->Info("whole");
+      for (int line = 0; line < kLogBurst / 4; ++line) log->Info("whole");
     });
   }
   for (std::thread& thread : threads) thread.join();
   std::istringstream lines(out.str());
   int count = 0;
   for (std::string line; std::getline(lines, line); ++count) EXPECT_EQ(line, "<6>whole");
-  EXPECT_EQ(count, 400);
+  EXPECT_EQ(count, kLogBurst);
 }
 
 TEST(Log, ReadsTheNamesOfItsLevels) {

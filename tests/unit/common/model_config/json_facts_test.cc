@@ -75,7 +75,7 @@ TEST(ConfigFileOf, LiesInTheFolderOrBesideTheFileOfACheckpointThatIsThere) {
   std::ofstream(folder / "config.json") << "{}";
   EXPECT_EQ(ConfigFileOf(folder / ""), folder / "config.json");
   EXPECT_EQ(ConfigFileOf(folder / "config_file_of.safetensors"), folder / "config.json");
-  EXPECT_EQ(RefusalOf([] { ConfigFileOf("no/such/transformer"); }), "there is no folder no/such");
+  EXPECT_EQ(RefusalOf([] { ConfigFileOf("/no/such/transformer"); }), "there is no folder /no/such");
   std::filesystem::remove_all(folder);
 }
 

@@ -176,7 +176,7 @@ TEST(BpeTokenizer, IsTheSameInWhateverFilesItIsWritten) {
 
 TEST(BpeTokenizer, SaysWhichFilesAreMissingOrWrong) {
   const Folder folder("diptych_tokenizer_missing");
-  EXPECT_EQ(RefusalOf("no/model/tokenizer", ErrorCode::kNotFound), "there is no folder no/model");
+  EXPECT_EQ(RefusalOf("/no/model/tokenizer", ErrorCode::kNotFound), "there is no folder /no/model");
   const std::string expected = folder.path() + ": no tokenizer, expected tokenizer.json, or vocab.json and merges.txt";
   EXPECT_EQ(RefusalOf(folder.path(), ErrorCode::kNotFound), expected);
   std::ofstream(folder / "vocab.json") << "{}";
