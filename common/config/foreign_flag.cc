@@ -51,6 +51,24 @@ constexpr Habit kHabits[] = {
      "pictures from pictures do not exist yet; --from-picture repeats one that Diptych made"},
     {"lora,lora_model_dir,loras,control_net,controlnet,control_image,embd_dir,upscale_model", "--steps",
      "that does not exist yet in Diptych"},
+    {"device,gpu,cuda,cpu,ngl,n_gpu_layers,gpu_layers,main_gpu,clip_on_cpu,"
+     "vae_on_cpu,offload_to_cpu,backend,dit_device,vae_device,text_encoder_device",
+     "--render",
+     "devices are chosen where the daemons are started: diptych-renderd --dit-device cuda, diptych-encoderd "
+     "--text-encoder-device cuda"},
+    {"mg,sm,split_mode,ts,tensor_split,fa,flash_attn,diffusion_fa,no_mmap,mmap,mlock,nkvo", "",
+     "that does not exist in Diptych, which maps its weights and chooses its kernels itself"},
+    {"sampler,sampling_method,sampler_name,sampling,samplers,scheduler,schedule,scheduler_type,cfg_scale,cfg,guidance,"
+     "steps,seed,width,height,size",
+     "--render", "it belongs to a picture: diptych generate --help lists what it takes"},
+    {"m,model,model_path,diffusion_model,vae,llm,ckpt,checkpoint,hf_repo,repo,lora,vae_path", "--render",
+     "the model is chosen where the daemons are started (diptych-renderd --model-path DIR), or for one run by diptych "
+     "generate --model-path DIR"},
+    {"m,model,diffusion_model,unet,dit,vae,llm,ckpt,checkpoint,hf_repo,repo,transformer", "--model-path",
+     "the checkpoint folder is --model-path DIR"},
+    {"t,n_threads,num_threads,nthreads", "--threads", "did you mean --threads?"},
+    {"c,ctx_size,context_size,n_ctx,temp,temperature,top_k,top_p,n_predict", "",
+     "that is for language models that write; the encoder reads a prompt once"},
     {"clip_skip", "--hidden-layer", "the text encoder's layer is --hidden-layer"},
     {"log,loglevel,verbosity", "--log-level", "did you mean --log-level?"},
     {"data_dir,db,database", "--state-dir", "did you mean --state-dir?"},

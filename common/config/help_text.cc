@@ -14,8 +14,12 @@
 namespace diptych {
 namespace {
 
-constexpr size_t kColumns = 80;
-constexpr size_t kHelpColumn = 26;  // where the explanations begin
+// Where things stand on the page.
+struct Page {
+  size_t columns = kHelpColumns;
+  // Where the explanations begin; below their flags where there is no room beside.
+  size_t help_column() const { return columns < 70 ? 6 : 26; }
+};
 
 constexpr std::string_view kPromptGroup = "Prompt";
 constexpr std::string_view kPictureGroup = "Picture";
@@ -51,12 +55,12 @@ std::string_view GroupOfDaemonsFlag(const OptionInfo& info) {
 }
 
 // The words of `text` in lines that begin at column `indent`; the first line stands at its place already.
-std::string Wrapped(std::string_view text, size_t indent) {
+std::string Wrapped(std::string_view text, size_t indent, const Page& page) {
   std::string lines;
   size_t column = indent;
   bool first = true;
   for (const absl::string_view word : absl::StrSplit(absl::string_view(text.data(), text.size()), ' ')) {
-    if (!first && column + 1 + word.size() > kColumns) {
+    if (!first && column + 1 + word.size() > page.columns) {
       absl::StrAppend(&lines, "\n", std::string(indent, ' '));
       column = indent;
       first = true;
@@ -70,7 +74,7 @@ std::string Wrapped(std::string_view text, size_t indent) {
 }
 
 // Each line for itself; examples as they stand.
-std::string WrappedLines(const std::string& text) {
+std::string WrappedLines(const std::string& text, const Page& page) {
   std::string lines;
   // A line that begins with a small letter goes on with the one before.
   std::string joined = text;
@@ -78,20 +82,40 @@ std::string WrappedLines(const std::string& text) {
     if (end + 1 < joined.size() && absl::ascii_islower(joined[end + 1])) joined[end] = ' ';
   }
   for (const absl::string_view line : absl::StrSplit(joined, '\n')) {
-    absl::StrAppend(&lines, absl::StartsWith(line, " ") ? std::string(line) : Wrapped(std::string(line), 0), "\n");
+    const bool stands = absl::StartsWith(line, " ") && page.columns >= kHelpColumns;  // an example
+    const size_t indent = absl::StartsWith(line, " ") ? 6 : 0;
+    absl::StrAppend(&lines, stands ? std::string(line) : Wrapped(std::string(line), indent, page), "\n");
   }
   while (absl::EndsWith(lines, "\n\n")) lines.pop_back();
   return lines;
 }
 
-std::string Row(const std::string& left, const std::string& help) {
-  std::string row = "  " + left;
-  if (row.size() + 2 > kHelpColumn) {
-    row += "\n" + std::string(kHelpColumn, ' ');
-  } else {
-    row.resize(kHelpColumn, ' ');
+// "--mode NAME" on more lines where there is no room for one, broken before the value and behind "|".
+std::string FlagLines(const std::string& left, const Page& page) {
+  std::string lines, line = "  ";
+  for (size_t at = 0; at < left.size();) {
+    const size_t end = std::min(left.find_first_of(" |", at), left.size() - 1) + 1;
+    const std::string piece = left.substr(at, end - at);
+    const size_t wanted = line.size() + piece.size() - (piece.back() == ' ' ? 1 : 0);
+    if (wanted > page.columns && line.size() > page.help_column()) {
+      absl::StrAppend(&lines, absl::StripTrailingAsciiWhitespace(line), "\n");
+      line.assign(page.help_column(), ' ');
+    }
+    line += piece;
+    at = end;
   }
-  return absl::StrCat(row, Wrapped(help, kHelpColumn), "\n");
+  return lines + line;
+}
+
+std::string Row(const std::string& left, const std::string& help, const Page& page) {
+  std::string row = page.columns < kHelpColumns ? FlagLines(left, page) : "  " + left;
+  const size_t column = page.help_column();
+  if (row.size() + 2 > column) {
+    row += "\n" + std::string(column, ' ');
+  } else {
+    row.resize(column, ' ');
+  }
+  return absl::StrCat(row, Wrapped(help, column, page), "\n");
 }
 
 // "-o, --output FILE"
@@ -124,8 +148,9 @@ std::string_view HelpGroup(const OptionInfo& info, ProgramMask programs) {
 
 std::string_view GroupAt(size_t place) { return place < kGroups.size() ? kGroups[place] : ""; }
 
-std::string HelpText(const CLI::App& app) {
-  std::string text = WrappedLines(app.get_description());
+std::string HelpText(const CLI::App& app, size_t columns) {
+  const Page page{std::clamp(columns, kLeastHelpColumns, kHelpColumns)};
+  std::string text = WrappedLines(app.get_description(), page);
   std::string arguments, usage = absl::StrCat("Usage: ", app.get_name(), " [flags]");
   for (const CLI::Option* option : app.get_options()) {
     if (!option->get_positional()) continue;
@@ -133,7 +158,7 @@ std::string HelpText(const CLI::App& app) {
     const bool several = option->get_expected_max() > 1;
     const std::string shown = absl::StrCat(name, several ? "..." : "");
     absl::StrAppend(&usage, " ", option->get_required() ? shown : absl::StrCat("[", shown, "]"));
-    absl::StrAppend(&arguments, Row(name, option->get_description()));
+    absl::StrAppend(&arguments, Row(name, option->get_description(), page));
   }
   absl::StrAppend(&text, "\n", usage, "\n");
   if (!arguments.empty()) absl::StrAppend(&text, "\nArguments:\n", arguments);
@@ -146,14 +171,17 @@ std::string HelpText(const CLI::App& app) {
     std::string rows;
     for (const CLI::Option* option : app.get_options()) {
       if (option->get_group() != group || !option->nonpositional()) continue;
-      absl::StrAppend(&rows, Row(FlagNames(*option), option->get_description()));
+      absl::StrAppend(&rows, Row(FlagNames(*option), option->get_description(), page));
     }
-    if (!rows.empty()) absl::StrAppend(&text, "\n", Wrapped(group + ":", 0), "\n", rows);
+    if (!rows.empty()) absl::StrAppend(&text, "\n", Wrapped(group + ":", 0, page), "\n", rows);
   }
-  absl::StrAppend(&text,
-                  "\n[DIPTYCH_...] is the environment variable that stands for the flag. A flag goes\n"
-                  "before it, and it before the configuration file.\n");
-  if (!app.get_footer().empty()) absl::StrAppend(&text, "\n", WrappedLines(app.get_footer()));
+  absl::StrAppend(
+      &text, "\n",
+      Wrapped("[DIPTYCH_...] is the environment variable that stands for the flag. A flag goes before it, and "
+              "it before the configuration file.",
+              0, page),
+      "\n");
+  if (!app.get_footer().empty()) absl::StrAppend(&text, "\n", WrappedLines(app.get_footer(), page));
   return text;
 }
 

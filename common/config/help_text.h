@@ -1,6 +1,7 @@
 // What --help prints.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -21,8 +22,10 @@ std::string_view HelpGroup(const OptionInfo& info, ProgramMask programs);
 // The headings in the order in which they are shown; any other comes last.
 std::string_view GroupAt(size_t place);  // empty: there are no more
 
-// Description, usage, arguments, flags by heading and the footer, in lines of at most 80 columns. Lines of the
-// description and of the footer that begin with a blank are examples and stay whole.
-std::string HelpText(const CLI::App& app);
+inline constexpr size_t kHelpColumns = 80, kLeastHelpColumns = 40;
+
+// Description, usage, arguments, flags by heading and the footer, in lines of at most so many columns, from 40 to 80.
+// Lines of the description and of the footer that begin with a blank are examples and stay whole at 80.
+std::string HelpText(const CLI::App& app, size_t columns = kHelpColumns);
 
 }  // namespace diptych

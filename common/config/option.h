@@ -32,13 +32,14 @@ inline constexpr ProgramMask kCliMachine = 1u << 12;    // the rest of a checkpo
 inline constexpr ProgramMask kCliPreview = 1u << 13;    // commands that watch a job: generate, watch
 inline constexpr ProgramMask kCliFilter = 1u << 14;     // which jobs: jobs alone
 inline constexpr ProgramMask kCliSelect = 1u << 24;     // which jobs, in place of their ids: watch, fetch, cancel, rm
-inline constexpr ProgramMask kCliForce = 1u << 25;      // jobs of others: cancel, rm
+inline constexpr ProgramMask kCliForce = 1u << 25;      // what is of others: cancel, rm, resume
 inline constexpr ProgramMask kCliCaller = 1u << 26;     // who asks: commands on existing jobs and on the queue
+inline constexpr ProgramMask kCliFit = 1u << 27;        // the size of a file: fetch
 // No program: a JSON line of a prompt file, which may say what differs from picture to picture.
 inline constexpr ProgramMask kPromptLine = 1u << 15;
 inline constexpr ProgramMask kCliAll = kCliCommon | kCliConnection | kCliJson | kCliPrompt | kCliPicture | kCliQueue |
                                        kCliOutput | kCliGenerate | kCliPrivate | kCliTokenizer | kCliMachine |
-                                       kCliPreview | kCliFilter | kCliSelect | kCliForce | kCliCaller;
+                                       kCliPreview | kCliFilter | kCliSelect | kCliForce | kCliCaller | kCliFit;
 inline constexpr ProgramMask kEveryProgram = kEncoderd | kRenderd | kCliCommon;
 
 // The types that a value may have. The optional ones have no default: unset means "somebody else decides".

@@ -209,13 +209,13 @@ const Option<std::string> kConversation({.flag = "--conversation", .no_environme
 const Option<std::optional<int64_t>> kWidth({.key = "generation.width", .flag = "--width", .aliases = "-W", .least = 16,
     .most = kLargestSide, .unit = "px",
     .help = "width of the picture, a multiple of 16 unless --fit says otherwise; unset: the model's own, of Z-Image-Turbo 1024",
-    .programs = kCliPicture | kPromptLine});
+    .programs = kCliPicture | kCliFit | kPromptLine});
 const Option<std::optional<int64_t>> kHeight({.key = "generation.height", .flag = "--height", .aliases = "-H", .least = 16,
     .most = kLargestSide, .unit = "px",
     .help = "height of the picture, a multiple of 16 unless --fit says otherwise; unset: the model's own, of Z-Image-Turbo 1024",
-    .programs = kCliPicture | kPromptLine});
+    .programs = kCliPicture | kCliFit | kPromptLine});
 const Option<std::string> kSize({.flag = "--size", .unit = "WxH",
-    .help = "short for --width and --height: 1024x768", .programs = kCliPicture | kPromptLine});
+    .help = "short for --width and --height: 1024x768", .programs = kCliPicture | kCliFit | kPromptLine});
 const Option<std::optional<int64_t>> kSteps({.key = "generation.num_inference_steps", .flag = "--steps", .least = 1,
     .most = 1000,
     .help = "denoising steps, each one evaluation of the transformer; unset: the model's own, of Z-Image-Turbo 9",
@@ -290,7 +290,7 @@ const Option<bool> kFilterMine({.flag = "--mine", .no_environment = kOneCommand,
 const Option<bool> kSelectAll({.flag = "--all", .no_environment = kOneCommand, .default_text = "false",
     .help = "the jobs of everybody", .programs = kCliSelect});
 const Option<bool> kForce({.flag = "--force", .no_environment = kOneCommand, .default_text = "false",
-    .help = "also a job of another client; the renderer's log names both", .programs = kCliForce});
+    .help = "also what is another client's: a job, a pause; the renderer's log names both. For rm: without asking", .programs = kCliForce});
 const Option<int64_t> kFilterLimit({.flag = "--limit", .default_text = "1000", .least = 1, .most = 1'000'000,
     .unit = "jobs", .help = "at most so many of the jobs that have ended, the newest", .programs = kCliFilter});
 const Option<std::string> kRender({.key = "render.address", .flag = "--render", 
@@ -311,8 +311,8 @@ const Option<std::string> kFormat({.flag = "--format", .default_text = "auto", .
 const Option<int64_t> kQuality({.flag = "--quality", .default_text = "90", .least = 1, .most = 100,
     .help = "quality of JPEG and WebP files", .programs = kCliOutput});
 const Option<std::string> kFit({.flag = "--fit", .default_text = "none", .choices = "none,crop,pad",
-    .help = "what becomes of sizes that are no multiple of 16: crop paints the next larger size and keeps its middle, pad paints the next smaller one and puts black edges around it; none refuses them",
-    .programs = kCliGenerate});
+    .help = "what becomes of sizes that are no multiple of 16: crop paints the next larger size and keeps its middle, pad paints the next smaller one and puts black edges around it; none refuses them. For fetch: the picture is cropped or padded to --width and --height",
+    .programs = kCliPicture | kCliFit});
 const Option<bool> kNoMetadata({.flag = "--no-metadata", .default_text = "false",
     .help = "leave out the receipt and the parameters, from which a picture is repeated", .programs = kCliOutput});
 const Option<bool> kOverwrite({.flag = "--overwrite", .default_text = "false",

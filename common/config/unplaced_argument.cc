@@ -49,6 +49,20 @@ std::string Advice(const std::string& flag, const std::string& value, const std:
 
 }  // namespace
 
+std::optional<std::string> ForeignShortFlag(const CLI::App& app, const std::vector<std::string>& arguments) {
+  const std::vector<std::string> known = FlagNames(app);
+  for (auto word = arguments.begin(); word != arguments.end() && *word != "--"; ++word) {
+    const std::string flag = word->substr(0, word->find('='));
+    if (flag.size() < 3 || flag[0] != '-' || flag[1] == '-' || flag.find(' ') != flag.npos) continue;
+    const std::string long_one = "-" + flag;  // "-steps" is ours with a dash too few, and that is said elsewhere
+    if (std::find(known.begin(), known.end(), long_one) != known.end()) continue;
+    if (const auto advice = ForeignFlagAdvice(flag, ValueOf(word, arguments.end()), known)) {
+      return absl::StrCat("unknown flag ", flag, "; ", *advice, " (", app.get_name(), " --help lists the flags)");
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> UnplacedArgument(const CLI::App& app, std::string_view hint) {
   std::vector<std::string> extras = app.remaining();
   const std::vector<std::string> known_flags = FlagNames(app);

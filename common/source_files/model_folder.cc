@@ -110,6 +110,30 @@ std::string CacheRootProblem(const fs::path& given) {
   return "";
 }
 
+// "OWNER/NAME" of a model on Hugging Face, which diffusers takes in place of a folder; empty: it cannot be one.
+std::string RepositoryIn(std::string given) {
+  constexpr std::string_view kHost = "huggingface.co/";
+  if (const size_t at = given.find(kHost); at != given.npos) given.erase(0, at + kHost.size());
+  while (given.ends_with('/')) given.pop_back();
+  const auto is_part_of_name = [](char c) {
+    return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9') || c == '-' || c == '_' ||
+           c == '.' || c == '/';
+  };
+  const size_t slash = given.find('/');
+  const bool two_names = slash != given.npos && slash > 0 && given.find('/', slash + 1) == given.npos;
+  const bool is_path = given.starts_with('.') || IsThere(given.substr(0, slash));  // of a folder that is here
+  if (!two_names || is_path || !std::all_of(given.begin(), given.end(), is_part_of_name)) return "";
+  return given;
+}
+
+std::string AbsentProblem(const std::string& given) {
+  const std::string problem = "there is no folder " + given, repository = RepositoryIn(given);
+  if (repository.empty()) return problem;
+  const std::string name = repository.substr(repository.find('/') + 1);
+  return problem + "; a model of Hugging Face is downloaded first: huggingface-cli download " + repository +
+         " --local-dir " + name + ", and then given as --model-path " + name;
+}
+
 std::string FileProblem(const std::string& given) {
   if (const std::string kind = FileKind(given); !kind.empty()) return given + ": this is " + kind;
   if (given.ends_with(".safetensors")) return given + ": " + std::string(kNoSingleFiles);
@@ -121,7 +145,7 @@ std::string FileProblem(const std::string& given) {
 std::string ModelFolderProblem(const std::string& given) {
   fs::path folder(given);
   if (!folder.has_filename()) folder = folder.parent_path();  // a slash at the end
-  if (!IsThere(folder)) return "there is no folder " + given;
+  if (!IsThere(folder)) return AbsentProblem(given);
   std::error_code ignored;
   if (!fs::exists(folder, ignored)) return OpenProblem(given, ENOENT);
   if (!IsFolder(folder)) return FileProblem(given);

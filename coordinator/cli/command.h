@@ -52,6 +52,10 @@ struct CommandEntry {
   std::unique_ptr<Command> (*make)();
 };
 
+// What is meant here by a command of llama.cpp, stable-diffusion.cpp, ComfyUI, docker or git: "; a picture is made by
+// diptych generate". Empty: nothing that we know.
+std::string ForeignCommandAdvice(const std::string& name);
+
 // In the order of the help.
 std::span<const CommandEntry> CommandTable();
 

@@ -10,6 +10,7 @@
 #include "common/error/error.h"
 #include "common/prompt/conversation.h"
 #include "common/prompt/prompt_text.h"
+#include "common/source_files/model_folder.h"
 #include "common/tokenizer/find_tokenizer.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/files.h"
@@ -127,6 +128,25 @@ PrivateOptions ReadPrivate(const Settings& settings) {
   if (settings.IsSet(options::kProfile)) result.profile = settings.Get(options::kProfile);
   result.log_level = settings.Get(options::kLogLevel);
   return result;
+}
+
+void CheckPrivate(const PrivateOptions& options, const fs::path& program_folder) {
+  for (const char* name : {"diptych-encoderd", "diptych-renderd"}) {
+    const fs::path program = program_folder / name;
+    if (fs::exists(program)) continue;
+    throw Error(ErrorCode::kNotFound, program.string() + " is missing; it belongs beside the program diptych");
+  }
+  const auto check = [](const std::string& path, const std::string& problem) {
+    std::error_code ignored;
+    if (problem.empty()) return;
+    const bool is_there = fs::exists(path, ignored);
+    throw Error(is_there ? ErrorCode::kInvalidArgument : ErrorCode::kNotFound, problem);
+  };
+  if (!options.model_path.empty()) check(options.model_path, ModelFolderProblem(options.model_path));
+  for (const std::string& part : {options.text_encoder_path, options.transformer_path, options.vae_path}) {
+    std::error_code ignored;
+    if (!part.empty() && !fs::exists(part, ignored)) check(part, PartProblem(part));
+  }
 }
 
 fs::path PrivateOptions::TokenizerFolder() const { return FindTokenizer(model_path, text_encoder_path); }

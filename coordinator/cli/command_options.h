@@ -51,6 +51,10 @@ struct PrivateOptions {
 };
 PrivateOptions ReadPrivate(const Settings& settings);
 
+// Before anything is started: throws Error for a checkpoint that is not there (kNotFound) or is none
+// (kInvalidArgument), and for a daemon's program that is not there (kNotFound).
+void CheckPrivate(const PrivateOptions& options, const std::filesystem::path& program_folder);
+
 // The daemons for these options; what they leave open is as in `receipt` (null: the daemons' choice): number formats
 // and, when no flag speaks of tiles, how the VAE decodes.
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const std::filesystem::path& program_folder,

@@ -58,8 +58,9 @@ class Doctor final : public Command {
       if (json_) continue;
       std::string what = check.what;
       what.resize(std::max<size_t>(what.size(), 16), ' ');
-      environment.out << (check.ok ? "ok       " : "PROBLEM  ") << what << ' ' << check.found << '\n';
-      if (!check.ok) environment.out << "         " << std::string(16, ' ') << ' ' << check.advice << '\n';
+      std::string line = absl::StrCat(check.ok ? "ok       " : "PROBLEM  ", what, " ", check.found, "\n");
+      if (!check.ok) absl::StrAppend(&line, "         ", std::string(16, ' '), " ", check.advice, "\n");
+      environment.out << Reflowed(line, environment.OutColumns());
     }
     if (json_) environment.out << JsonLine({{"ok", problems == 0}, {"checks", list}});
     environment.out << std::flush;

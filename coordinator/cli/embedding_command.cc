@@ -74,6 +74,7 @@ int64_t RowLimit(const PrivateOptions& options) {
 }
 
 int RunSaveEmbeddings(const SaveEmbeddingsOrder& order, const PrivateOptions& options, Environment& environment) {
+  CheckPrivate(options, environment.program_folder);
   const std::filesystem::path target = EmbeddingsPath(order.file);  // refuses a wrong name before the work
   PrepareToWrite(target, Readers::kOwner);
   const int64_t row_limit = RowLimit(options);

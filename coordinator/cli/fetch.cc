@@ -5,10 +5,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/config/options.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/job_follower.h"
 #include "coordinator/cli/picture_output.h"
+#include "coordinator/cli/receipt_comparison.h"
 #include "coordinator/cli/result_text.h"
 
 namespace diptych {
@@ -21,6 +24,7 @@ class Fetch final : public JobsCommand {
   void Configure(const Settings& settings) override {
     JobsCommand::Configure(settings);
     wish_ = ReadOutputWish(settings);
+    fit_ = ReadFit(settings);
     if (pick_.names.size() == 1 && !InFolder()) (void)NamesOf(1);
   }
 
@@ -104,8 +108,12 @@ class Fetch final : public JobsCommand {
       result = FollowJob(client, id, options, view, environment.interrupt, &stop);
     }
     ThrowUnlessDone(result.job);
+    if (const std::vector<std::string> other = NotAsAsked(result.png, result.job); !other.empty()) {
+      environment.err << "diptych: warning: the receipt of job " << id
+                      << " is not of what was asked for: " << absl::StrJoin(other, ", ") << " differ" << std::endl;
+    }
     const OutputName output = NamesSayMore() ? NameWithFacts(result.job, place) : name;
-    const std::string path = WriteOutput(output, wish_.form, result.png).string();
+    const std::string path = WriteOutput(output, wish_.form, result.png, fit_).string();
     if (json_) {
       environment.out << JsonLine({{"path", path}, {"job", JobJson(result.job)}}) << std::flush;
     } else {
@@ -113,7 +121,24 @@ class Fetch final : public JobsCommand {
     }
   }
 
+  // What a size in the environment or a file says is for pictures that are to be painted.
+  static std::optional<PictureFit> ReadFit(const Settings& settings) {
+    const PictureFit fit{.mode = ParseFitMode(settings.Get(options::kFit)),
+                         .width = static_cast<int32_t>(settings.Get(options::kWidth).value_or(0)),
+                         .height = static_cast<int32_t>(settings.Get(options::kHeight).value_or(0))};
+    const auto given = [&](const auto& option) { return settings.OriginOf(option) == Origin::kFlag; };
+    const bool size_given = given(options::kWidth) || given(options::kHeight);
+    if (fit.mode == FitMode::kNone) {
+      if (size_given) throw UsageError("the picture is painted; --fit crop or --fit pad makes a file of another size");
+      return std::nullopt;
+    }
+    if (fit.width > 0 && fit.height > 0) return fit;
+    if (!given(options::kFit) && !size_given) return std::nullopt;
+    throw UsageError(absl::StrCat("--fit ", FitModeName(fit.mode), " needs the size of the file: --size 500x300"));
+  }
+
   OutputWish wish_;
+  std::optional<PictureFit> fit_;
 };
 
 }  // namespace

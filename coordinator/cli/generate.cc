@@ -96,6 +96,7 @@ class Generate final : public Command {
     PrivateNodesPlan nodes =
         PlanPrivateNodes(private_, environment.program_folder, first.receipt ? &*first.receipt : nullptr);
     nodes.encoder = first.request.conditioning == nullptr;
+    CheckPrivate(private_, environment.program_folder);
     PrivateRun run(std::move(nodes), private_.verbose(), environment);
     return Make(plan, run.renderer(), &run, environment);
   }
@@ -217,6 +218,18 @@ class Generate final : public Command {
     }
   }
 
+  // What the renderer was asked for, where a receipt has it too.
+  static JobView AskedFor(const PicturePlan& plan, size_t index) {
+    const PictureRequest request = plan.Request(index);
+    JobView asked;
+    asked.prompt = plan.PromptText(index);
+    asked.width = request.width;
+    asked.height = request.height;
+    asked.seed = request.seed;
+    asked.steps = request.steps;
+    return asked;
+  }
+
   // "512 x 304", or "500 x 300 (painted 512 x 304, crop)"
   static std::string SizeText(const JobView& job, const std::optional<PictureFit>& fit) {
     const std::string painted = absl::StrCat(job.width, " x ", job.height);
@@ -228,6 +241,10 @@ class Generate final : public Command {
                       Environment& environment) const {
     const JobView& job = result.job;
     const PictureOrder& order = plan.OrderOf(index);
+    if (const std::vector<std::string> other = NotAsAsked(result.png, AskedFor(plan, index)); !other.empty()) {
+      Warn(environment, absl::StrCat("the receipt of ", outputs_[index].path.string(),
+                                     " is not of what was asked for: ", absl::StrJoin(other, ", "), " differ"));
+    }
     ordered_json json = {{"state", std::string(JobStateText(job.state))},
                          {"id", job.id},
                          {"path", outputs_[index].path.string()},

@@ -1,8 +1,11 @@
 #include "coordinator/cli/job_follower.h"
 
+#include <algorithm>
 #include <optional>
 #include <thread>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/files.h"
@@ -14,6 +17,50 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kBetweenAttempts(200);
+constexpr int kMostLosses = 100;  // in a row without a new report
+
+std::string SecondsText(milliseconds time) { return absl::StrCat(static_cast<double>(time.count()) / 1000, " s"); }
+
+// How long a renderer that stays away is tried again. A connection that stands fills up what its loss has used, and no
+// more: one that is accepted and dropped at once, again and again, is away. A job that waits in the queue has nothing
+// to say, so reports are not asked for.
+class Patience {
+ public:
+  explicit Patience(milliseconds whole) : whole_(whole), left_(whole) {}
+
+  void Begins() { since_ = steady_clock::now(), stands_ = false; }  // a call
+  void Stands() {                                                   // the renderer has answered it
+    Use();
+    stands_ = ever_stood_ = true;
+    told_ = false;
+  }
+  void Heard(bool is_news) {
+    if (!stands_) Stands();
+    if (is_news) losses_ = 0;
+  }
+  bool Lost() {  // the call has failed; true: for the first time since the renderer answered
+    Use();
+    ++losses_;
+    const bool is_first = !told_;
+    told_ = true;
+    left_ -= kBetweenAttempts;
+    return is_first;
+  }
+  bool over() const { return left_ + kBetweenAttempts <= steady_clock::duration(0) || losses_ > kMostLosses; }
+  bool ever_stood() const { return ever_stood_; }
+
+ private:
+  void Use() {
+    const auto now = steady_clock::now(), since = std::exchange(since_, now);
+    left_ = stands_ ? std::min<steady_clock::duration>(whole_, left_ + (now - since)) : left_ - (now - since);
+  }
+
+  const steady_clock::duration whole_;
+  steady_clock::duration left_;
+  steady_clock::time_point since_;
+  bool stands_ = false, ever_stood_ = false, told_ = false;
+  int losses_ = 0;
+};
 
 }  // namespace
 
@@ -59,14 +106,13 @@ void CancelOnInterrupt::React() {
 
 WatchResult FollowJob(const RenderClient& client, const std::string& id, const FollowOptions& options,
                       ProgressView& view, const Interrupt& interrupt, CallStop* stop) {
-  // Of the first attempt that failed since the renderer last answered, not of the last message: a job that waits in the
-  // queue has nothing to say.
-  std::optional<steady_clock::time_point> lost_since;
+  Patience patience(options.patience);
   std::optional<JobView> last_seen;
   bool preview_came = false, preview_failed = false, warned = !options.warn_shortened;
   while (true) {
     WatchOptions watch{.want_picture = options.want_picture, .last_seen = last_seen ? &*last_seen : nullptr};
-    watch.on_connected = [&] { lost_since.reset(); };
+    watch.on_connected = [&] { patience.Stands(); };
+    patience.Begins();
     if (!options.preview.empty()) {
       watch.on_preview = [&](int32_t, const std::string& jpeg) {
         preview_came = true;
@@ -86,6 +132,7 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
             for (const std::string& line : lines) view.Warn(line);
             warned = true;
           }
+          patience.Heard(last_seen ? job.sequence > last_seen->sequence : true);
           if (last_seen || options.is_new || !job.Ended()) view.Show(job);
           last_seen = job;
         },
@@ -101,12 +148,19 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
     interrupt.ThrowIfRequested();
     if (result.status().code() != absl::StatusCode::kUnavailable) ThrowUnlessOk(result.status());
     options.check_nodes();
-    const auto now = steady_clock::now();
-    if (!lost_since) {
-      lost_since = now;
+    const bool is_first = patience.Lost();
+    if (patience.over()) {
+      throw ConnectionLost(
+          ErrorCode::kUnavailable,
+          absl::StrCat(
+              std::string(result.status().message()),
+              patience.ever_stood() ? "" : absl::StrCat("; it was tried for ", SecondsText(options.patience))));
+    }
+    if (is_first && patience.ever_stood()) {
       view.Note("connection to the renderer lost; trying again");
-    } else if (now - *lost_since > options.patience) {
-      throw ConnectionLost(ErrorCode::kUnavailable, std::string(result.status().message()));
+    } else if (is_first) {
+      view.Note(absl::StrCat("the renderer at ", client.address(), " does not answer; trying for ",
+                             SecondsText(options.patience)));
     }
     std::this_thread::sleep_for(kBetweenAttempts);
   }

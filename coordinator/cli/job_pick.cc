@@ -9,7 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "common/config/options.h"
 #include "common/error/error.h"
-#include "common/log/log.h"
+#include "common/foreign_text/escape.h"
 #include "coordinator/cli/caller_name.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/command_options.h"
@@ -163,7 +163,7 @@ void ForEachPicked(const std::vector<PickedJob>& jobs, const std::string& done, 
       if (failed) failed(job.id, error);
       const std::string why = error.what();
       const bool names_it = why.find(job.id) != std::string::npos;
-      environment.err << "diptych: warning: " << EscapeForLog(names_it ? why : absl::StrCat(job.id, ": ", why))
+      environment.err << "diptych: warning: " << EscapeText(names_it ? why : absl::StrCat(job.id, ": ", why))
                       << std::endl;
       if (failures++ == 0) first = error.what();
     }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/config/options.h"
 #include "coordinator/cli/caller_name.h"
 #include "coordinator/cli/job_command.h"
@@ -15,6 +16,9 @@
 
 namespace diptych {
 namespace {
+
+// Of one list in memory, whatever a renderer sends.
+constexpr size_t kMostHeld = 200'000'000;
 
 // Wide where standard output is no terminal, so that a file gets whole prompts.
 size_t Columns(const Environment& environment) {
@@ -47,15 +51,27 @@ class Jobs final : public RendererCommand {
     size_t ended = 0;
     // In this order: a job that ends between the two questions is in both answers, and the later one counts.
     selection.group = JobGroup::kActive;
+    size_t held = 0;
+    const auto hold = [&](const JobView& job) {
+      held += sizeof(JobView) + job.prompt.size() + job.error.size() + job.detail.size();
+      if (held <= kMostHeld) return;
+      throw Error(ErrorCode::kResourceExhausted,
+                  absl::StrCat("the list is longer than ", kMostHeld / 1'000'000,
+                               " MB; --limit, --state, --client, --text and --hours make it shorter"));
+    };
     ThrowUnlessOk(client->ForEachJob(selection, [&](const JobView& job) {
       environment.interrupt.ThrowIfRequested();
+      hold(job);
       by_id.emplace(job.id, job);
       return true;
     }));
     selection.group = JobGroup::kEnded;
     ThrowUnlessOk(client->ForEachJob(selection, [&](const JobView& job) {
       environment.interrupt.ThrowIfRequested();
-      if (ended++ < most_ended_) by_id.insert_or_assign(job.id, job);
+      if (ended++ < most_ended_) {
+        hold(job);
+        by_id.insert_or_assign(job.id, job);
+      }
       return ended <= most_ended_;  // one more shows that there are more
     }));
     std::vector<JobView> jobs;

@@ -180,7 +180,7 @@ class Nodes final : public RendererCommand {
     if (json_) {
       environment.out << JsonLine(ToJson(client->address(), renderer)) << std::flush;
     } else {
-      environment.out << ToText(client->address(), renderer) << std::flush;
+      environment.out << Reflowed(ToText(client->address(), renderer), environment.OutColumns()) << std::flush;
     }
     return kExitDone;
   }

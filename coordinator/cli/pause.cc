@@ -1,6 +1,7 @@
 // pause, resume: let the renderer's queue rest, and go on.
 #include <nlohmann/json.hpp>
 
+#include "common/config/options.h"
 #include "coordinator/cli/caller_name.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/result_text.h"
@@ -40,6 +41,11 @@ class Pause final : public QueueCommand {
 
 class Resume final : public QueueCommand {
  public:
+  void Configure(const Settings& settings) override {
+    QueueCommand::Configure(settings);
+    caller_.force = settings.Get(options::kForce);
+  }
+
   int Run(Environment& environment) override {
     const std::optional<QueuePauseView> ended = ValueOrThrow(Connect(environment)->Resume(caller_));
     if (json_) {

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/error/error.h"
-#include "common/log/log.h"
+#include "common/foreign_text/escape.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/error_json.h"
 
@@ -130,7 +130,7 @@ std::string PictureSeries::NotSubmitted(const std::string& reason) const {
 }
 
 void PictureSeries::Warn(const std::string& text) const {
-  environment_.err << "diptych: warning: " << EscapeForLog(text) << std::endl;
+  environment_.err << "diptych: warning: " << EscapeText(text) << std::endl;
 }
 
 ordered_json PictureSeries::ReportOf(size_t index) const {

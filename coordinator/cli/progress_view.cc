@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "common/log/log.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/cli/shown_text.h"
 #include "coordinator/cli/wait_text.h"
 
 namespace diptych {
@@ -40,8 +41,9 @@ Wording Painting(const JobView& job, const std::string& label, const std::string
   const std::string sigma = job.sigma > 0 ? absl::StrFormat(", sigma %.2f", job.sigma) : "";
   const std::string pace =
       job.left_ms && step < steps ? absl::StrFormat(", %.2f s a step", *job.left_ms / (steps - step) / 1000) : "";
-  const std::string left = job.left_ms ? absl::StrCat(", ", DurationText(*job.left_ms), " left") : "";
-  const std::string brief_left = job.left_ms ? absl::StrCat(" ", BriefDuration(*job.left_ms)) : "";
+  const bool tells_left = job.left_ms && !IsSoon(job.left_ms);
+  const std::string left = tells_left ? absl::StrCat(", ", DurationText(*job.left_ms), " left") : "";
+  const std::string brief_left = tells_left ? absl::StrCat(" ", BriefDuration(*job.left_ms)) : "";
   const std::string counts = absl::StrCat(step, "/", steps);
   return {
       {main + sigma + pace + left + all, main + pace + left + all, main + left + all,
@@ -56,9 +58,10 @@ Wording Otherwise(const JobView& job, const std::string& label, const std::strin
   if (job.place && job.place->pause) absl::StrAppend(&brief, " paused");
   if (job.place && job.state != JobView::State::kEncoding)
     absl::StrAppend(&brief, " ", job.place->jobs_ahead, " ahead");
-  if (job.place && job.place->wait_ms) absl::StrAppend(&brief, " ", BriefDuration(*job.place->wait_ms));
+  if (job.place && job.place->wait_ms && !IsSoon(job.place->wait_ms))
+    absl::StrAppend(&brief, " ", BriefDuration(*job.place->wait_ms));
   if (job.tiles > 0) absl::StrAppend(&brief, " ", job.tiles_done, "/", job.tiles);
-  if (job.state == JobView::State::kDecoding && job.until_done_ms) {
+  if (job.state == JobView::State::kDecoding && job.until_done_ms && !IsSoon(job.until_done_ms)) {
     absl::StrAppend(&brief, " ", BriefDuration(*job.until_done_ms));
   }
   const bool has_reason = !job.detail.empty() || (job.place && (!job.place->held_up.empty() || job.place->pause));
@@ -70,7 +73,7 @@ Wording Otherwise(const JobView& job, const std::string& label, const std::strin
 Wording WordingOf(const JobView& job, size_t number, size_t count, std::optional<double> all_left_ms, int64_t now) {
   const std::string label = PictureLabel(number, count);
   const std::string brief_label = count > 1 ? absl::StrCat(number, "/", count, " ") : "";
-  const bool tells_all = count > 1 && all_left_ms;
+  const bool tells_all = count > 1 && all_left_ms && !IsSoon(all_left_ms);
   const std::string all = tells_all ? absl::StrCat(", about ", DurationText(*all_left_ms), " left for all") : "";
   const std::string brief_all = tells_all ? absl::StrCat(" all ", BriefDuration(*all_left_ms)) : "";
   return job.state == JobView::State::kRendering
@@ -119,7 +122,8 @@ std::string ProgressView::Label() const { return PictureLabel(place_.number, pla
 
 void ProgressView::Clear() {
   if (bar_.empty()) return;
-  screen_.err << "\r\x1b[K" << std::flush;
+  WriteControl(screen_.err, "\r\x1b[K");
+  screen_.err << std::flush;
   bar_.clear();
 }
 
@@ -133,7 +137,12 @@ void ProgressView::Show(const JobView& job) {
     // A bar that reaches the last column would wrap, and the next one could not be drawn over it.
     const size_t columns = std::max<size_t>(screen_.columns(), 1) - 1;
     std::string bar = ProgressText(job, place_.number, place_.count, all, columns, Now());
-    if (bar != bar_) screen_.err << '\r' << bar << "\x1b[K" << std::flush;
+    if (bar != bar_) {
+      WriteControl(screen_.err, "\r");
+      screen_.err << bar;
+      WriteControl(screen_.err, "\x1b[K");
+      screen_.err << std::flush;
+    }
     bar_ = std::move(bar);
   }
   state_ = job.state;
@@ -142,6 +151,12 @@ void ProgressView::Show(const JobView& job) {
 }
 
 void ProgressView::PrintLine(const std::vector<std::string>& variants) {
+  constexpr int kMostLines = 10'000;  // of one job, whatever the renderer reports
+  if (lines_ > kMostLines) return;
+  if (++lines_ > kMostLines) {
+    screen_.err << Label() << "the renderer reports without end; what follows is not shown" << std::endl;
+    return;
+  }
   const size_t columns = screen_.columns ? std::max<size_t>(screen_.columns(), 1) - 1 : 0;
   screen_.err << (columns == 0 ? variants.front() : WhatFits(variants, columns)) << std::endl;
 }
@@ -152,12 +167,13 @@ void ProgressView::ShowLines(const JobView& job) {
   std::optional<double> all;
   if (place_.all_left_ms && place_.count > 1 && job.step > step_) all = place_.all_left_ms(job);
   // Reports may be fewer than steps: each step gets its line all the same.
-  for (int32_t step = step_ + 1; step <= job.step; ++step) {
+  const int32_t last = std::clamp(job.step, 0, std::max(job.steps, 0));
+  for (int32_t step = std::max(step_, 0) + 1; step <= last; ++step) {
     const std::string main = absl::StrCat(label, "step ", step, " of ", job.steps);
     const size_t index = static_cast<size_t>(step - 1);
     const std::string took =
         index < job.timings.step_ms.size() ? absl::StrFormat(" (%.0f ms)", job.timings.step_ms[index]) : "";
-    const bool tells_all = all && step == job.step;
+    const bool tells_all = all && !IsSoon(all) && step == job.step;
     const std::string left = tells_all ? absl::StrCat(", about ", DurationText(*all), " left for all") : "";
     const std::string brief = absl::StrCat(brief_label, step, "/", job.steps);
     PrintLine({main + took + left, main + left, main,

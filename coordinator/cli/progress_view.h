@@ -52,6 +52,7 @@ class ProgressView {
   JobView::State state_ = JobView::State::kUnknown;
   int32_t step_ = 0;
   int32_t tiles_done_ = 0;
+  int lines_ = 0;       // printed, of steps and states
   std::string reason_;  // what was said of the wait, without numbers that run
 };
 

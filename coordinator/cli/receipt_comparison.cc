@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/error/error.h"
+#include "common/image/png.h"
+
 namespace diptych {
 namespace {
 
@@ -61,6 +64,27 @@ std::vector<std::string> DifferentModels(const Receipt& receipt, const RendererD
     Compare("text encoder", wanted, known->model_fingerprint, lines);
   }
   return lines;
+}
+
+std::vector<std::string> NotAsAsked(const std::string& png, const JobView& job) {
+  std::vector<std::string> names;
+  try {
+    const Receipt receipt = FindReceipt(ReadPngText(png));
+    const auto compare = [&](const char* name, bool same) {
+      if (!same) names.emplace_back(name);
+    };
+    if (receipt.prompt) {
+      const PromptParts& prompt = *receipt.prompt;
+      compare("prompt", (prompt.conversation_json.empty() ? prompt.user : prompt.conversation_json) == job.prompt);
+    }
+    compare("seed", receipt.seed == job.seed);
+    compare("width", receipt.width == job.width);
+    compare("height", receipt.height == job.height);
+    compare("steps", receipt.steps == job.steps);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) names.emplace_back("receipt");
+  }
+  return names;
 }
 
 std::vector<std::string> DifferentFields(const Receipt& a, const Receipt& b) {

@@ -14,6 +14,10 @@ namespace diptych {
 std::vector<std::string> DifferentModels(const Receipt& receipt, const RendererDescription& renderer,
                                          bool needs_encoder);
 
+// What a picture's receipt says otherwise than the job that it is the picture of: "seed", "prompt", ...; "receipt" for
+// one that cannot be read. Nothing of a picture without one.
+std::vector<std::string> NotAsAsked(const std::string& png, const JobView& job);
+
 // The names of the fields that differ: "seed", "transformer_fingerprint"; empty when the receipts are equal.
 std::vector<std::string> DifferentFields(const Receipt& a, const Receipt& b);
 

@@ -1,9 +1,11 @@
 // rm: forget jobs that have ended.
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "common/config/options.h"
 #include "coordinator/cli/error_json.h"
 #include "coordinator/cli/job_command.h"
+#include "coordinator/cli/question.h"
 #include "coordinator/cli/result_text.h"
 
 namespace diptych {
@@ -26,9 +28,17 @@ class Remove final : public JobsCommand {
     const auto print = [&] {
       if (json_) environment.out << JsonLine({{"removed", removed}, {"failed", failed}}) << std::flush;
     };
+    const std::vector<PickedJob> jobs = FindJobs(pick_, *client, {kDone, kFailed, kCancelled}, environment);
+    if (pick_.everybody && !force_ && !jobs.empty() &&
+        !Confirmed(absl::StrCat("forget ", jobs.size(), jobs.size() == 1 ? " job" : " jobs",
+                                " of whoever they are, with their pictures?"),
+                   environment)) {
+      environment.err << "nothing was removed" << std::endl;
+      return kExitFailed;
+    }
     try {
       ForEachPicked(
-          FindJobs(pick_, *client, {kDone, kFailed, kCancelled}, environment), "removed", environment,
+          jobs, "removed", environment,
           [&](const std::string& id) {
             ThrowUnlessOk(client->Delete(id, caller));
             if (!json_) environment.out << id << " removed" << std::endl;

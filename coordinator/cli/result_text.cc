@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "common/foreign_text/escape.h"
 #include "common/prompt/utf8.h"
 
 namespace diptych {
@@ -26,8 +27,7 @@ struct Shown {
 
 Shown ShowCharacter(const std::string& text, size_t at) {
   const Utf8Character character = ReadUtf8Character(text, at);
-  const bool control = character.code_point < 0x20 || (character.code_point >= 0x7F && character.code_point < 0xA0);
-  if (!character.valid || control) return {" ", 1, character.bytes};
+  if (!character.valid || IsControl(character.code_point)) return {" ", 1, character.bytes};
   const int columns = utf8proc_charwidth(static_cast<utf8proc_int32_t>(character.code_point));
   return {text.substr(at, character.bytes), static_cast<size_t>(std::max(columns, 0)), character.bytes};
 }
@@ -136,6 +136,52 @@ std::string Wrapped(const std::string& list, size_t columns, const std::string& 
   return text + line;
 }
 
+namespace {
+
+// Where what follows a line that is broken stands: below its second part, or a little further in than its beginning.
+size_t HangOf(const std::string& line, size_t columns) {
+  const size_t begin = std::min(line.find_first_not_of(' '), line.size());
+  const size_t gap = line.find("  ", begin);
+  const size_t part = gap == line.npos ? line.npos : line.find_first_not_of(' ', gap);
+  return part != line.npos && part <= columns / 3 ? part : begin + 2;
+}
+
+void ReflowLine(const std::string& line, size_t columns, std::string& text) {
+  if (TextColumns(line) <= columns) {
+    text += line;
+    return;
+  }
+  const std::string hang(HangOf(line, columns), ' ');
+  std::string row;
+  for (size_t at = 0; at < line.size();) {
+    const size_t word = std::min(line.find_first_not_of(' ', at), line.size());
+    const size_t end = std::min(line.find(' ', word), line.size());
+    const bool is_first = row.find_first_not_of(' ') == row.npos;
+    if (!is_first && TextColumns(row) + TextColumns(line.substr(at, end - at)) > columns) {
+      absl::StrAppend(&text, row, "\n");
+      row = absl::StrCat(hang, line.substr(word, end - word));
+    } else {
+      row += line.substr(at, end - at);
+    }
+    at = end;
+  }
+  text += row;
+}
+
+}  // namespace
+
+std::string Reflowed(const std::string& text, size_t columns) {
+  if (columns == 0) return text;
+  std::string reflowed;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    ReflowLine(text.substr(at, end - at), columns, reflowed);
+    if (end < text.size()) reflowed += '\n';
+    at = end + 1;
+  }
+  return reflowed;
+}
+
 std::string OneLine(const std::string& text, size_t columns) {
   std::string line;
   size_t used = 0;
@@ -172,7 +218,7 @@ std::string LocalTime(int64_t unix_ms) {
 }
 
 std::string JsonLine(const ordered_json& json) {
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return EscapeJson(json.dump(-1, ' ', false, ordered_json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace diptych

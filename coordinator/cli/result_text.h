@@ -28,6 +28,11 @@ std::vector<std::string> ShortenedPrompts(const JobView& job);
 // columns wide where an item is no longer than that; on one line where `columns` is 0.
 std::string Wrapped(const std::string& list, size_t columns, const std::string& indent);
 
+// Lines of our own that are wider than a terminal, each on as many as it takes, broken between words; what follows
+// stands below the line's second part, "  memory       12 MB of ...". As it is where `columns` is 0. Words that are
+// wider themselves stay whole.
+std::string Reflowed(const std::string& text, size_t columns);
+
 // As much of the text as a terminal shows in `columns` columns, a space in place of each control character; "..."
 // stands for the rest. UTF-8 stays whole.
 std::string OneLine(const std::string& text, size_t columns);
@@ -38,7 +43,8 @@ size_t TextColumns(const std::string& text);
 // "2026-11-21T12:34:56+00:00", local time.
 std::string LocalTime(int64_t unix_ms);
 
-// The JSON on one line with whatever is not UTF-8 replaced; a line break follows.
+// The JSON on one line with whatever is not UTF-8 replaced, and with controls (common/foreign_text/escape.h) as \u009b:
+// JSON of the same value, which a terminal shows and does not obey. A line break follows.
 std::string JsonLine(const nlohmann::ordered_json& json);
 
 }  // namespace diptych

@@ -5,7 +5,7 @@
 #include <string>
 #include <thread>
 
-#include "common/log/log.h"
+#include "common/foreign_text/escape.h"
 
 namespace diptych {
 namespace {
@@ -23,7 +23,7 @@ bool IsOutOfReach(const absl::Status& status) {
 
 void RoomWait::Wait(const absl::Status& refusal, milliseconds delay) {
   if (!told_) {
-    environment_.err << "diptych: waiting for room: " << EscapeForLog(std::string(refusal.message())) << std::endl;
+    environment_.err << "diptych: waiting for room: " << EscapeText(std::string(refusal.message())) << std::endl;
   }
   told_ = true;
   const auto end = steady_clock::now() + delay;

@@ -15,11 +15,12 @@
 #include "common/config/settings.h"
 #include "common/config/unplaced_argument.h"
 #include "common/error/error.h"
-#include "common/log/log.h"
+#include "common/foreign_text/escape.h"
 #include "common/version/version.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/error_json.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/cli/shown_text.h"
 
 namespace diptych {
 namespace {
@@ -52,8 +53,9 @@ const CommandEntry& FindCommand(const std::string& name) {
     if (entry.name == name) return entry;
     names.emplace_back(entry.name);
   }
-  const std::optional<std::string> nearest = NearestKey(name, names);
-  throw UsageError(absl::StrCat("there is no command \"", name, "\"",
+  const std::string meant = ForeignCommandAdvice(name);
+  const std::optional<std::string> nearest = meant.empty() ? NearestKey(name, names) : std::nullopt;
+  throw UsageError(absl::StrCat("there is no command \"", name, "\"", meant,
                                 nearest ? absl::StrCat("; did you mean ", *nearest, "?") : "",
                                 " (diptych --help lists the commands)"));
 }
@@ -93,10 +95,12 @@ int RunCommand(const CommandEntry& entry, const std::vector<std::string>& argume
   command->AddArguments(app);
   SettingsLoader loader(entry.options);
   loader.AddFlags(app);
+  if (const auto refusal = ForeignShortFlag(app, arguments)) throw UsageError(*refusal);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
   } catch (const CLI::CallForHelp&) {
-    environment.out << HelpText(app) << std::flush;
+    const size_t columns = environment.OutColumns();
+    environment.out << HelpText(app, columns == 0 ? kHelpColumns : columns) << std::flush;
     return kExitDone;
   } catch (const CLI::ParseError& error) {
     throw UsageError(absl::StrCat(error.what(), " (diptych ", std::string(entry.name), " --help)"));
@@ -118,7 +122,7 @@ int RunCommand(const CommandEntry& entry, const std::vector<std::string>& argume
   const bool quiet = settings->Get(options::kQuiet);
   for (const std::string& warning : settings->warnings()) {
     if (quiet) break;
-    environment.err << "diptych: warning: " << EscapeForLog(warning) << std::endl;
+    environment.err << "diptych: warning: " << EscapeText(warning) << std::endl;
   }
   if (!quiet && settings->Get(options::kLogLevel) == "debug")
     environment.err << ConfigurationLine(*settings) << std::endl;
@@ -131,7 +135,7 @@ int Dispatch(const std::vector<std::string>& arguments, Environment& environment
   const std::string& first = arguments[0];
   if (first == "--help" || first == "-h" || first == "help") {
     if (arguments.size() > 1 && first == "help") return RunCommand(FindCommand(arguments[1]), {"--help"}, environment);
-    environment.out << Overview() << std::flush;
+    environment.out << Reflowed(Overview(), environment.OutColumns()) << std::flush;
     return kExitDone;
   }
   if (first == "--version") {
@@ -145,7 +149,17 @@ int Dispatch(const std::vector<std::string>& arguments, Environment& environment
 
 }  // namespace
 
-int RunDiptych(const std::vector<std::string>& arguments, Environment& environment) {
+int RunDiptych(const std::vector<std::string>& arguments, Environment& plain) {
+  ShownText shown_out(plain.out), shown_err(plain.err);
+  std::ostream out(&shown_out), err(&shown_err);
+  Environment environment{.out = out,
+                          .err = err,
+                          .err_columns = plain.err_columns,
+                          .interrupt = plain.interrupt,
+                          .program_folder = plain.program_folder,
+                          .in = plain.in,
+                          .err_redraws = plain.err_redraws,
+                          .out_columns = plain.out_columns};
   const bool json = WantsJson(arguments);
   const auto say_json = [&](int status, ordered_json error) {
     error["exit_status"] = status;
@@ -154,7 +168,7 @@ int RunDiptych(const std::vector<std::string>& arguments, Environment& environme
   };
   const auto fail = [&](int status, const std::exception& error) {
     if (json) return say_json(status, ErrorJson(error));
-    environment.err << "diptych: error: " << EscapeForLog(error.what()) << std::endl;
+    environment.err << "diptych: error: " << EscapeText(error.what()) << std::endl;
     return status;
   };
   try {

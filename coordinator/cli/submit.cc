@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/options.h"
 #include "common/error/error.h"
-#include "common/log/log.h"
+#include "common/foreign_text/escape.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/picture_plan.h"
 #include "coordinator/cli/result_text.h"
@@ -38,6 +38,7 @@ class Submit final : public Command {
     for (const std::string& note : CompletePlan(ValueOrThrow(client->Describe()), plan)) {
       Warn(note, environment);
     }
+    NoteFits(plan, environment);
     const auto names_output = [](const PlannedPrompt& prompt) { return !prompt.outputs.empty(); };
     if (absl::c_any_of(plan.prompts, names_output)) Warn("submit writes no picture: output has no effect", environment);
     if (verbose_) {
@@ -53,7 +54,20 @@ class Submit final : public Command {
 
  private:
   static void Warn(const std::string& text, Environment& environment) {
-    environment.err << "diptych: warning: " << EscapeForLog(text) << std::endl;
+    environment.err << "diptych: warning: " << EscapeText(text) << std::endl;
+  }
+
+  // The renderer keeps what it paints.
+  static void NoteFits(const PicturePlan& plan, Environment& environment) {
+    for (const PlannedPrompt& prompt : plan.prompts) {
+      if (!prompt.order.fit) continue;
+      const PictureFit& fit = *prompt.order.fit;
+      Warn(absl::StrCat(prompt.order.request.width, "x", prompt.order.request.height,
+                        " is painted; diptych fetch ID --fit ", FitModeName(fit.mode), " --size ", fit.width, "x",
+                        fit.height, " makes a file of the size asked for"),
+           environment);
+      return;
+    }
   }
 
   // Prints ids as they come and fills `all`. A job that is refused is so alone; returns what to say of all failures,
@@ -89,6 +103,8 @@ class Submit final : public Command {
     return {{"id", submission.id},
             {"prompt", plan.PromptText(index)},
             {"seed", plan.pictures[index].seed},
+            {"width", plan.OrderOf(index).request.width},
+            {"height", plan.OrderOf(index).request.height},
             {"jobs_ahead", submission.jobs_ahead},
             {"wait_ms", submission.wait_ms ? ordered_json(*submission.wait_ms) : ordered_json(nullptr)},
             {"is_repeat", submission.is_repeat}};

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "common/log/log.h"
+#include "common/foreign_text/escape.h"
 
 namespace diptych {
 namespace {
@@ -30,9 +30,6 @@ Duration Split(double ms) {
   return {absl::StrFormat("%.0f", ms / kDay), "days"};
 }
 
-// Shorter than the seconds that a text is written in: nobody needs to be told of it.
-bool IsSoon(const std::optional<double>& ms) { return ms && *ms < 1000; }
-
 bool Waits(JobView::State state) {
   return state == JobView::State::kQueued || state == JobView::State::kEncoding || state == JobView::State::kReady;
 }
@@ -43,6 +40,8 @@ int64_t UnixMsNow() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
+
+bool IsSoon(const std::optional<double>& ms) { return ms && *ms < 1000; }
 
 std::string DurationText(double ms) {
   const Duration duration = Split(ms);
@@ -65,7 +64,7 @@ std::string ClockText(int64_t unix_ms, int64_t now_unix_ms) {
 }
 
 std::string PauseText(const QueuePauseView& pause, int64_t now_unix_ms) {
-  return absl::StrCat("paused by ", EscapeForLog(pause.by), " since ", ClockText(pause.since_unix_ms, now_unix_ms));
+  return absl::StrCat("paused by ", EscapeText(pause.by), " since ", ClockText(pause.since_unix_ms, now_unix_ms));
 }
 
 std::string StateText(const JobView& job) {
@@ -74,14 +73,14 @@ std::string StateText(const JobView& job) {
 
 std::string WaitText(const JobView& job, int64_t now_unix_ms) {
   std::vector<std::string> parts;
-  if (!job.detail.empty()) parts.push_back(EscapeForLog(job.detail));
+  if (!job.detail.empty()) parts.push_back(EscapeText(job.detail));
   if (!Waits(job.state)) return absl::StrJoin(parts, "; ");
   const double deadline_ms = static_cast<double>(job.deadline_unix_ms - now_unix_ms);
   bool too_late = false;
   if (job.place) {
     const QueuePlaceView& place = *job.place;
     if (place.pause) parts.insert(parts.begin(), absl::StrCat("the queue is ", PauseText(*place.pause, now_unix_ms)));
-    if (job.detail.empty() && !place.held_up.empty()) parts.push_back(EscapeForLog(place.held_up));
+    if (job.detail.empty() && !place.held_up.empty()) parts.push_back(EscapeText(place.held_up));
     std::string turn;
     const bool is_next = place.jobs_ahead == 0 && IsSoon(place.wait_ms);
     if (job.state != JobView::State::kEncoding && !is_next) {
@@ -92,7 +91,7 @@ std::string WaitText(const JobView& job, int64_t now_unix_ms) {
                                    : absl::StrCat(" (", place.others_ahead, " of others)"));
       }
     }
-    if (place.wait_ms && !is_next) {
+    if (place.wait_ms && !is_next && !IsSoon(place.wait_ms)) {
       absl::StrAppend(&turn, turn.empty() ? "" : ", ", "starts in about ", DurationText(*place.wait_ms));
       too_late = job.deadline_unix_ms > 0 && *place.wait_ms > deadline_ms;
     }

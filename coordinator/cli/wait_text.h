@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "coordinator/client/job.h"
@@ -9,6 +10,9 @@
 namespace diptych {
 
 int64_t UnixMsNow();
+
+// Shorter than the seconds that a text is written in: nobody needs to be told of it. False for what is not known.
+bool IsSoon(const std::optional<double>& ms);
 
 // "40 s", "12 min", "2.5 h", "3 days".
 std::string DurationText(double ms);

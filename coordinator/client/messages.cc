@@ -1,7 +1,9 @@
 #include "coordinator/client/messages.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "common/foreign_text/foreign_text.h"
 #include "common/wire/enums.h"
 #include "common/wire/machine_codec.h"
 #include "common/wire/prompt_codec.h"
@@ -23,6 +25,16 @@ JobView::State StateFromMessage(v1::JobState state) {
   return JobView::State::kUnknown;
 }
 
+// Somebody else's words, on one line and bounded. What is printed is escaped where it is printed.
+std::string Words(const std::string& text, size_t most) {
+  std::string words = CutMessage(text, most);
+  std::replace(words.begin(), words.end(), '\n', ' ');
+  std::replace(words.begin(), words.end(), '\r', ' ');
+  return words;
+}
+std::string Label(const std::string& text) { return Words(text, kForeignBytes); }
+std::string Sentence(const std::string& text) { return Words(text, kForeignSentenceBytes); }
+
 StageTimings TimingsFromMessage(const v1::JobTimings& timings) {
   return {.queue_ms = timings.queue_ms(),
           .encode_ms = timings.encode_ms(),
@@ -36,11 +48,11 @@ StageTimings TimingsFromMessage(const v1::JobTimings& timings) {
 
 PromptFitView FitFromMessage(const v1::PromptFit& fit) { return {fit.token_count(), fit.rows()}; }
 
-QueuePauseView PauseFrom(const v1::QueuePause& pause) { return {pause.by(), pause.since_unix_ms()}; }
+QueuePauseView PauseFrom(const v1::QueuePause& pause) { return {Label(pause.by()), pause.since_unix_ms()}; }
 
 QueuePlaceView PlaceFrom(const v1::QueuePlace& place) {
   QueuePlaceView view{
-      .jobs_ahead = place.jobs_ahead(), .others_ahead = place.others_ahead(), .held_up = place.held_up()};
+      .jobs_ahead = place.jobs_ahead(), .others_ahead = place.others_ahead(), .held_up = Sentence(place.held_up())};
   if (place.has_wait_ms()) view.wait_ms = place.wait_ms();
   if (place.has_pause()) view.pause = PauseFrom(place.pause());
   return view;
@@ -52,7 +64,7 @@ ConditioningStoreReport StoreFromMessage(const v1::ConditioningStoreStatus& stor
           .misses = store.misses(),
           .damaged = store.damaged(),
           .disk_failures = store.disk_failures(),
-          .last_failure = store.last_failure(),
+          .last_failure = Sentence(store.last_failure()),
           .memory_bytes = store.memory_bytes(),
           .disk_bytes = store.disk_bytes(),
           .entries = store.entries()};
@@ -120,7 +132,7 @@ JobView JobFromMessage(const v1::Job& job) {
   JobView view;
   view.id = job.id();
   view.state = StateFromMessage(job.state());
-  view.client = spec.client();
+  view.client = Label(spec.client());
   view.priority = spec.priority();
   view.prompt = conversation ? spec.prompt().conversation_json() : spec.prompt().user();
   view.width = spec.width();
@@ -128,9 +140,9 @@ JobView JobFromMessage(const v1::Job& job) {
   view.seed = spec.seed();
   view.step = job.step();
   view.steps = spec.steps();
-  view.error = job.error();
-  view.error_code = job.error_code();
-  view.detail = job.detail();
+  view.error = Sentence(job.error());
+  view.error_code = Label(job.error_code());
+  view.detail = Sentence(job.detail());
   view.accepted_unix_ms = job.accepted_unix_ms();
   view.finished_unix_ms = job.finished_unix_ms();
   view.attempt = job.attempt();
@@ -154,7 +166,7 @@ JobView JobFromMessage(const v1::Job& job) {
 
 RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& response) {
   RendererDescription description;
-  description.program_version = response.program_version();
+  description.program_version = Label(response.program_version());
   description.transformer_fingerprint = response.transformer_fingerprint();
   description.vae_fingerprint = response.vae_fingerprint();
   description.cap_feat_dim = response.cap_feat_dim();
@@ -162,7 +174,7 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
   description.size_multiple = response.size_multiple();
   description.max_side = response.max_side();
   description.default_shift = response.default_shift();
-  description.schedule = response.schedule();
+  description.schedule = Label(response.schedule());
   description.shift_follows_size = response.shift_follows_size();
   if (response.has_defaults()) {
     const v1::ModelDefaults& defaults = response.defaults();
@@ -171,10 +183,10 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
                             .steps = defaults.steps(),
                             .guidance_scale = defaults.guidance_scale(),
                             .words = {defaults.words().begin(), defaults.words().end()},
-                            .words_described_in = defaults.words_described_in()};
+                            .words_described_in = Label(defaults.words_described_in())};
   }
-  description.dtype = response.dtype();
-  description.device = response.device();
+  description.dtype = Label(response.dtype());
+  description.device = Label(response.device());
   description.threads = response.threads();
   description.tiling = {{response.tile_size(), response.tile_overlap()}, response.tiles_beyond()};
   description.limits = {.pixels = response.max_pixels(),
@@ -185,14 +197,21 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
   description.running = response.running();
   if (response.has_pause()) description.pause = PauseFrom(response.pause());
   for (const v1::EncoderStatus& encoder : response.encoders()) {
-    description.encoders.push_back({encoder.address(), encoder.reachable(), encoder.error(),
-                                    encoder.model_fingerprint(), encoder.width(), encoder.state(),
+    description.encoders.push_back({Label(encoder.address()), encoder.reachable(), Sentence(encoder.error()),
+                                    Label(encoder.model_fingerprint()), encoder.width(), Label(encoder.state()),
                                     encoder.in_flight()});
   }
-  if (response.has_machine()) description.machine = FromProto(response.machine());
+  if (response.has_machine()) {
+    description.machine = FromProto(response.machine());
+    MachineFacts& facts = description.machine->facts;
+    for (std::string* text : {&facts.libtorch, &facts.blas, &facts.gpu}) *text = Label(*text);
+    for (auto* room : {&description.machine->available, &description.machine->total}) {
+      if (*room) (*room)->set_by = Label((*room)->set_by);
+    }
+  }
   description.largest_side = response.largest_side();
   if (response.has_state_folder()) {
-    description.state_folder = {response.state_folder().free_bytes(), response.state_folder().problem()};
+    description.state_folder = {response.state_folder().free_bytes(), Sentence(response.state_folder().problem())};
   }
   if (response.has_conditioning_store()) {
     description.conditioning_store = StoreFromMessage(response.conditioning_store());

@@ -1,15 +1,21 @@
 #include "coordinator/client/render_client.h"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/error/error.h"
+#include "common/image/png.h"
+#include "common/net/poller.h"
 #include "common/wire/conditioning_codec.h"
 #include "coordinator/client/connection.h"
 #include "coordinator/client/messages.h"
 #include "coordinator/client/picture_assembly.h"
+#include "coordinator/client/sound_messages.h"
 #include "diptych/v1/render.grpc.pb.h"
 
 namespace diptych {
@@ -19,6 +25,8 @@ constexpr std::string_view kPeer = "the renderer";
 
 constexpr char kRetryAfter[] = "retry-after-ms";                    // trailing metadata
 constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";     // the same in a status
+constexpr int64_t kMostListed = 1'000'000;                          // jobs in one list, whatever the renderer says
+constexpr uint64_t kMostPixels = uint64_t{16384} * 16384;           // of a picture
 constexpr int64_t kShortestRetryMs = 10, kLongestRetryMs = 60'000;  // whatever the renderer says
 
 // The status, with what the renderer said of another try.
@@ -44,6 +52,62 @@ std::vector<v1::JobState> StatesOf(JobGroup group) {
   }
   return {};
 }
+
+// The job, when it can be believed.
+absl::StatusOr<JobView> ReadJob(const v1::Job& job, std::string_view asked_id) {
+  if (absl::Status sound = CheckSound(job, asked_id); !sound.ok()) return sound;
+  return JobFromMessage(job);
+}
+
+// DATA_LOSS unless these bytes are a picture of the job's size.
+absl::Status CheckPicture(const std::string& png, const JobView& job) {
+  try {
+    const Picture picture = DecodePng(png, {.max_pixels = kMostPixels}).picture;
+    if (picture.width == job.width && picture.height == job.height) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat("the renderer sent a picture of ", picture.width, "x", picture.height,
+                                            " for job ", job.id, ", which is of ", job.width, "x", job.height));
+  } catch (const Error& error) {
+    return absl::DataLossError(
+        absl::StrCat("what the renderer sent for job ", job.id, " is no picture: ", error.what()));
+  }
+}
+
+bool IsJpeg(const std::string& bytes) { return bytes.compare(0, 3, "\xFF\xD8\xFF") == 0; }
+
+// Ends a call whose peer says nothing though it owes an answer. Thread-safe.
+class AnswerWatch {
+ public:
+  AnswerWatch(grpc::ClientContext& context, std::chrono::milliseconds patience)
+      : context_(context), patience_(patience) {}
+
+  // Something came; from now on the next is owed, or not: a job may wait for hours with nothing to say.
+  void Came(bool next_is_owed) {
+    const std::lock_guard lock(mutex_);
+    since_ = Clock::now();
+    owed_ = next_is_owed;
+  }
+  bool silent() const {
+    const std::lock_guard lock(mutex_);
+    return silent_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool Look() {
+    const std::lock_guard lock(mutex_);
+    silent_ = owed_ && Clock::now() - since_ > patience_;
+    if (silent_) context_.TryCancel();
+    return silent_;
+  }
+
+  grpc::ClientContext& context_;
+  const std::chrono::milliseconds patience_;
+  mutable std::mutex mutex_;
+  Clock::time_point since_ = Clock::now();
+  bool owed_ = true;
+  bool silent_ = false;
+  const Poller poller_{[this] { return Look(); }};  // last: it may run at once
+};
 
 }  // namespace
 
@@ -76,6 +140,7 @@ absl::StatusOr<RendererDescription> RenderClient::Describe() const {
   v1::DescribeRendererResponse response;
   const grpc::Status status = stub_->renderer->Describe(&context, {}, &response);
   if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (absl::Status sound = CheckSound(response); !sound.ok()) return sound;
   return DescriptionFromMessage(response);
 }
 
@@ -106,6 +171,7 @@ absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) c
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
   if (!status.ok()) return WithRetryDelay(CallStatus(status, kPeer, address_), context);
+  if (absl::Status sound = CheckSound(response); !sound.ok()) return sound;
   Submission submission{response.id(), response.jobs_ahead(), std::nullopt, response.is_repeat()};
   if (response.has_wait_ms()) submission.wait_ms = response.wait_ms();
   return submission;
@@ -119,7 +185,7 @@ absl::StatusOr<JobView> RenderClient::Get(const std::string& id) const {
   v1::GetResponse response;
   const grpc::Status status = stub_->renderer->Get(&context, request, &response);
   if (!status.ok()) return CallStatus(status, kPeer, address_);
-  return JobFromMessage(response.job());
+  return ReadJob(response.job(), id);
 }
 
 absl::Status RenderClient::ForEachJob(const JobSelection& selection,
@@ -140,17 +206,28 @@ absl::Status RenderClient::ForEachJob(const JobSelection& selection,
   request.set_id_part(selection.id_part);
   request.set_accepted_from_unix_ms(selection.accepted_from_unix_ms);
   request.set_accepted_before_unix_ms(selection.accepted_before_unix_ms);
-  while (true) {
+  for (int64_t count = 0;;) {
     grpc::ClientContext context;
     SetDeadline(context, timeout_);
     v1::ListResponse response;
     const grpc::Status status = stub_->renderer->List(&context, request, &response);
     if (!status.ok()) return CallStatus(status, kPeer, address_);
     for (const v1::Job& job : response.jobs()) {
-      if (!on_job(JobFromMessage(job))) return absl::OkStatus();
+      const absl::StatusOr<JobView> view = ReadJob(job, "");
+      if (!view.ok()) return view.status();
+      // A list that does not go down never ends.
+      if (!request.before_id().empty() && view->id >= request.before_id()) {
+        return absl::DataLossError(absl::StrCat("the renderer's list makes no sense: job ", view->id, " comes after ",
+                                                request.before_id(), ", which is not newer"));
+      }
+      if (++count > kMostListed) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("the renderer lists more than ", kMostListed, " jobs; choose fewer"));
+      }
+      request.set_before_id(view->id);
+      if (!on_job(*view)) return absl::OkStatus();
     }
     if (response.jobs().empty()) break;  // a short page is not the last: the renderer bounds a page by bytes too
-    request.set_before_id(response.jobs().rbegin()->id());
   }
   return absl::OkStatus();
 }
@@ -165,7 +242,7 @@ absl::StatusOr<JobView> RenderClient::Cancel(const std::string& id, const Caller
   v1::CancelResponse response;
   const grpc::Status status = stub_->renderer->Cancel(&context, request, &response);
   if (!status.ok()) return CallStatus(status, kPeer, address_);
-  return JobFromMessage(response.job());
+  return ReadJob(response.job(), id);
 }
 
 absl::Status RenderClient::Delete(const std::string& id, const Caller& caller) const {
@@ -196,6 +273,7 @@ absl::StatusOr<std::optional<QueuePauseView>> RenderClient::Resume(const Caller&
   SetDeadline(context, timeout_);
   v1::ResumeRequest request;
   request.set_client(caller.name);
+  request.set_force(caller.force);
   v1::ResumeResponse response;
   const grpc::Status status = stub_->renderer->Resume(&context, request, &response);
   if (!status.ok()) return CallStatus(status, kPeer, address_);
@@ -213,20 +291,33 @@ absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const Wat
   request.set_picture(options.want_picture);
   request.set_previews(static_cast<bool>(options.on_preview));
   if (options.last_seen != nullptr) request.set_after_sequence(options.last_seen->sequence);
+  AnswerWatch answers(context, timeout_);
   const std::unique_ptr<grpc::ClientReader<v1::WatchResponse>> reader = stub_->renderer->Watch(&context, request);
 
   reader->WaitForInitialMetadata();
-  if (context.GetServerInitialMetadata().count("watching") > 0) options.on_connected();
+  if (context.GetServerInitialMetadata().count("watching") > 0) {
+    answers.Came(/*next_is_owed=*/false);
+    options.on_connected();
+  }
   WatchResult result;
   if (options.last_seen != nullptr) result.job = *options.last_seen;
   PictureAssembly picture;
   absl::Status broken;
   for (v1::WatchResponse event; broken.ok() && reader->Read(&event);) {
+    answers.Came(/*next_is_owed=*/result.job.Ended());
     if (event.has_job()) {
-      result.job = JobFromMessage(event.job());
+      absl::StatusOr<JobView> job = ReadJob(event.job(), id);
+      if (!job.ok()) {
+        broken = job.status();
+        break;
+      }
+      result.job = *std::move(job);
+      answers.Came(/*next_is_owed=*/result.job.Ended());
       on_job(result.job);
     } else if (event.has_preview()) {
-      if (options.on_preview) options.on_preview(event.preview().step(), event.preview().jpeg());
+      if (options.on_preview && IsJpeg(event.preview().jpeg())) {
+        options.on_preview(event.preview().step(), event.preview().jpeg());
+      }
     } else if (event.has_picture()) {
       const v1::PictureChunk& piece = event.picture();
       broken = picture.Add(piece.offset(), piece.data(), piece.byte_count(), piece.sha256());
@@ -235,11 +326,16 @@ absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const Wat
   if (!broken.ok()) context.TryCancel();
   const grpc::Status status = reader->Finish();
   if (!broken.ok()) return broken;
+  if (answers.silent()) {
+    return absl::UnavailableError(absl::StrCat("the renderer at ", address_, " has said nothing for ",
+                                               static_cast<double>(timeout_.count()) / 1000, " s"));
+  }
   if (!status.ok()) return CallStatus(status, kPeer, address_, stop);
   if (!result.job.Ended()) return absl::DataLossError("the renderer stopped reporting before job " + id + " ended");
   if (options.want_picture && result.job.state == JobView::State::kDone) {
     absl::StatusOr<std::string> png = picture.Finish();
     if (!png.ok()) return png.status();
+    if (absl::Status whole = CheckPicture(*png, result.job); !whole.ok()) return whole;
     result.png = *std::move(png);
   }
   return result;

@@ -34,8 +34,8 @@ struct JobSelection {
   std::string text = {};                    // part of the prompt; empty: any
   int64_t accepted_from_unix_ms = 0;        // 0: from the beginning
   int64_t accepted_before_unix_ms = 0;      // 0: to the end
-  std::string id_part = {};                 // beginning or end of the id, in capital letters; an older renderer gives all
-  int32_t page = 1000;                      // jobs asked for at a time
+  std::string id_part = {};  // beginning or end of the id, in capital letters; an older renderer gives all
+  int32_t page = 1000;       // jobs asked for at a time
 };
 
 // Who asks.
@@ -91,7 +91,7 @@ class RenderClient {
   // Lets the queue rest; the pause that holds, which may be an earlier one.
   absl::StatusOr<PauseOutcome> Pause(const Caller& caller) const;
 
-  // The pause that has ended; nullopt: there was none.
+  // The pause that has ended; nullopt: there was none. FAILED_PRECONDITION for that of another client without force.
   absl::StatusOr<std::optional<QueuePauseView>> Resume(const Caller& caller) const;
 
   // Calls `on_job` on this thread for every report, and returns when the job has ended. DATA_LOSS for a damaged

@@ -293,11 +293,20 @@ grpc::Status RenderService::Resume(grpc::ServerContextBase* context, const v1::R
   return Answer("Resume", [&](const RenderServiceParts& parts) {
     const absl::StatusOr<std::string> by = CallerOf(request->client(), *context);
     if (!by.ok()) return by.status();
+    const std::optional<QueuePause> pause = parts.queue->pause();
+    const bool named = !request->client().empty();
+    if (pause && named && pause->by != *by && !request->force()) {
+      return absl::FailedPreconditionError(absl::StrCat("the queue was paused by client \"", pause->by,
+                                                        "\", and you are \"", *by,
+                                                        "\"; --force resumes it all the same"));
+    }
     const absl::StatusOr<std::optional<QueuePause>> ended = parts.queue->Resume();
     if (!ended.ok()) return ended.status();
     if (!ended->has_value()) return absl::OkStatus();
     *response->mutable_pause() = ToProto(**ended);
-    log_.Info(absl::StrCat("the queue is resumed by \"", *by, "\"; it was paused by \"", (*ended)->by, "\""));
+    const bool forced = named && (*ended)->by != *by;
+    log_.Info(absl::StrCat("the queue is resumed by \"", *by, "\"; it was paused by \"", (*ended)->by, "\"",
+                           forced ? " (force)" : ""));
     return absl::OkStatus();
   });
 }

@@ -77,6 +77,20 @@ TEST(ModelFolderProblem, PointsToTheFolderThatIsMeant) {
           ": a whole checkpoint, expected the folder of one part; give it as --model-path, or one of its folders");
 }
 
+TEST(ModelFolderProblem, SaysHowAModelIsDownloadedWhoseNameWasGiven) {
+  const std::string advice =
+      "; a model of Hugging Face is downloaded first: huggingface-cli download Tongyi-MAI/Z-Image-Turbo --local-dir "
+      "Z-Image-Turbo, and then given as --model-path Z-Image-Turbo";
+  for (const std::string given : {"Tongyi-MAI/Z-Image-Turbo", "https://huggingface.co/Tongyi-MAI/Z-Image-Turbo",
+                                  "huggingface.co/Tongyi-MAI/Z-Image-Turbo/"}) {
+    EXPECT_EQ(ModelFolderProblem(given), "there is no folder " + given + advice);
+  }
+  for (const std::string given :
+       {"absent", "/absent/folder", "./absent/folder", "../absent", "a/b/c", "a b/c", "/", "a/"}) {
+    EXPECT_EQ(ModelFolderProblem(given).find("huggingface-cli"), std::string::npos) << given;
+  }
+}
+
 TEST(ModelFolderProblem, SaysWhatElseWasGiven) {
   const TemporaryFolder folder;
   EXPECT_EQ(ModelFolderProblem(folder / "absent"), "there is no folder " + (folder / "absent"));

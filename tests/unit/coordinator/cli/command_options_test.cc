@@ -41,9 +41,9 @@ TEST(PrivateOptions, AreHandedToTheDaemonsThatTheyConcern) {
   using Arguments = std::vector<std::string>;
   EXPECT_EQ(plan.encoder_arguments, (Arguments{"--config", "none", "--model-path", "m", "--threads", "3", "--log-level",
                                                "info", "--text-encoder-path", "t", "--torch-dtype", "float32"}));
-  EXPECT_EQ(plan.renderer_arguments,
-            (Arguments{"--config", "none", "--model-path", "m", "--threads", "3", "--log-level", "info",
-                       "--text-encoder-path", "t", "--transformer-path", "d", "--vae-path", "v", "--torch-dtype", "float32"}));
+  EXPECT_EQ(plan.renderer_arguments, (Arguments{"--config", "none", "--model-path", "m", "--threads", "3",
+                                                "--log-level", "info", "--text-encoder-path", "t", "--transformer-path",
+                                                "d", "--vae-path", "v", "--torch-dtype", "float32"}));
 }
 
 const Receipt kReceipt = [] {

@@ -67,7 +67,37 @@ TEST_F(JobFollowerTest, CountsThePatienceFromEachLossAnew) {
 TEST_F(JobFollowerTest, GivesUpWhenTheRendererStaysAwayAndSaysThatOnlyTheConnectionIsLost) {
   renderer_.away = true;
   EXPECT_THROW(Follow(milliseconds(100)), ConnectionLost);
-  EXPECT_EQ(err_.str(), "connection to the renderer lost; trying again\n");
+  EXPECT_EQ(err_.str(), "the renderer at " + renderer_.address + " does not answer; trying for 0.1 s\n");
+}
+
+TEST_F(JobFollowerTest, SaysHowLongARendererWasTriedThatNeverAnswered) {
+  const auto client = RenderClient::Make("127.0.0.1:1", false, milliseconds(5000)).value();
+  ProgressView view({.err = err_});
+  try {
+    FollowJob(*client, id_, {.patience = milliseconds(300)}, view, interrupt_, nullptr);
+    FAIL();
+  } catch (const ConnectionLost& error) {
+    EXPECT_NE(std::string(error.what()).find("; it was tried for 0.3 s"), std::string::npos) << error.what();
+  }
+}
+
+// It says "watching" and goes away, for ever.
+TEST_F(JobFollowerTest, GivesUpARendererThatAnswersAndLosesEveryCall) {
+  renderer_.drop_after = milliseconds(0);
+  renderer_.dropped_watches = 1'000'000;
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THROW(Follow(milliseconds(600)), ConnectionLost);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+  EXPECT_LE(renderer_.after_sequences().size(), 10u);
+}
+
+// A connection that stands, and of which nothing comes.
+TEST_F(JobFollowerTest, GivesUpARendererThatTakesTheCallAndNeverSaysAWord) {
+  const auto client = RenderClient::Make(renderer_.address, false, milliseconds(300)).value();
+  renderer_.mute = true;
+  ProgressView view({.err = err_});
+  EXPECT_THROW(FollowJob(*client, id_, {.patience = milliseconds(300)}, view, interrupt_, nullptr), ConnectionLost);
+  renderer_.mute = false;
 }
 
 TEST_F(JobFollowerTest, DoesNotAskAgainAfterAnAnswer) {

@@ -19,18 +19,17 @@ namespace diptych {
 
 class RunTest : public testing::Test {
  protected:
-  RunTest() {
-    MakeEnvironmentPlain();
-  }
+  RunTest() { MakeEnvironmentPlain(); }
   int Run(const std::vector<std::string>& arguments) {
     out_.str("");
     err_.str("");
     Environment environment{.out = out_,
                             .err = err_,
-                            .err_columns = {},
+                            .err_columns = err_columns_,
                             .interrupt = interrupt_,
                             .program_folder = folder_.path,
-                            .in = input_};
+                            .in = input_,
+                            .out_columns = out_columns_};
     return RunDiptych(arguments, environment);
   }
   // With the renderer's address and small numbers.
@@ -63,6 +62,8 @@ class RunTest : public testing::Test {
   FakeRenderer renderer_;
   Interrupt interrupt_;
   int input_ = -1;
+  std::function<size_t()> out_columns_;  // set: standard output is a terminal
+  std::function<size_t()> err_columns_;  // set: standard error is a terminal
   std::ostringstream out_, err_;
 };
 

@@ -1,4 +1,7 @@
 // Work on many jobs of one's queue, a pause, and what is said as JSON or not at all.
+#include <pty.h>
+#include <unistd.h>
+
 #include <filesystem>
 
 #include "gtest/gtest.h"
@@ -82,6 +85,27 @@ TEST_F(RunJobsTest, ReadsNoMoreJobsThanAShortIdMayMean) {
   ExpectOneLineWith("there is no job ");
 }
 
+TEST_F(RunJobsTest, AsksOnATerminalBeforeItForgetsTheJobsOfEverybody) {
+  int ours = -1;
+  ASSERT_EQ(openpty(&ours, &input_, nullptr, nullptr, nullptr), 0);
+  err_columns_ = [] { return size_t{80}; };
+  const auto answer = [&](const std::string& text) { ASSERT_GT(write(ours, text.data(), text.size()), 0); };
+  renderer_.AddOldJobs(2, v1::JOB_STATE_DONE);
+  answer("\n");
+  EXPECT_EQ(RunWithRenderer({"rm", "--all"}), kExitFailed);
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_EQ(err_.str(), "forget 2 jobs of whoever they are, with their pictures? [y/N] nothing was removed\n");
+  answer("yes\n");
+  EXPECT_EQ(RunWithRenderer({"rm", "--all"}), kExitDone);
+  EXPECT_EQ(out_.str(), "id-0000 removed\nid-0001 removed\n");
+  renderer_.AddOldJobs(2, v1::JOB_STATE_DONE);
+  EXPECT_EQ(RunWithRenderer({"rm", "id-0001"}), kExitDone) << "it is named: no question";
+  EXPECT_EQ(RunWithRenderer({"rm", "--all", "--force"}), kExitDone) << "no question";
+  EXPECT_EQ(out_.str(), "id-0000 removed\n");
+  close(ours);
+  close(input_);
+}
+
 TEST_F(RunJobsTest, KnowsTheLastJobOfOnesOwn) {
   Submit("x", "ada");
   Submit("y", "bob");
@@ -115,7 +139,9 @@ TEST_F(RunJobsTest, PausesAndResumesTheQueue) {
   EXPECT_NE(out_.str().find(" at work, paused by ada since "), std::string::npos) << out_.str();
   EXPECT_EQ(RunWithRenderer({"nodes", "--json"}), kExitDone);
   EXPECT_EQ(json::parse(out_.str())["renderer"]["pause"]["by"], "ada");
-  EXPECT_EQ(RunWithRenderer({"resume", "--client", "bob", "--json"}), kExitDone);
+  EXPECT_EQ(RunWithRenderer({"resume", "--client", "bob"}), kExitFailed);
+  ExpectOneLineWith("paused by client ada");
+  EXPECT_EQ(RunWithRenderer({"resume", "--client", "bob", "--force", "--json"}), kExitDone);
   EXPECT_EQ(json::parse(out_.str()), (json{{"pause", nullptr}, {"was_paused", true}}));
   EXPECT_EQ(RunWithRenderer({"resume"}), kExitDone);
   EXPECT_EQ(out_.str(), "the queue was not paused\n");

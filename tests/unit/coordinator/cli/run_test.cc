@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/result_text.h"
 #include "coordinator/files.h"
 #include "coordinator/input.h"
 #include "gtest/gtest.h"
@@ -108,6 +109,112 @@ TEST_F(RunTest, RefusesWrongUsageWithOneLineAndAHint) {
   ExpectUsage({"jobs"}, "no renderer: give --render");
   ExpectUsage({"watch", "--render", renderer_.address}, "ID is missing");
   ExpectUsage({"tokens", "x"}, "--model-path");
+}
+
+TEST_F(RunTest, KnowsWhatUsersOfOtherProgramsMean) {
+  const std::vector<std::pair<std::string, std::string>> commands = {
+      {"txt2img", "diptych generate \"PROMPT\""},
+      {"run", "diptych generate \"PROMPT\""},
+      {"img2img", "do not exist yet"},
+      {"list", "diptych jobs"},
+      {"ls", "diptych jobs"},
+      {"ps", "diptych jobs"},
+      {"queue", "diptych jobs"},
+      {"status", "diptych nodes"},
+      {"serve", "diptych-encoderd and diptych-renderd"},
+      {"delete", "diptych rm ID"},
+      {"stop", "diptych cancel ID"},
+      {"TXT2IMG", "diptych generate"},
+      {"img-gen", "diptych generate"},
+      {"download", "diptych fetch ID"},
+      {"logs", "diptych watch ID"},
+      {"unpause", "diptych resume"},
+      {"check", "diptych doctor"},
+  };
+  for (const auto& [name, piece] : commands) ExpectUsage({name, "x"}, piece);
+  EXPECT_EQ(Run({"help", "generate"}), kExitDone);
+  ExpectUsage({"help", "ps"}, "diptych jobs lists jobs");
+  const std::vector<std::pair<std::vector<std::string>, std::string>> flags = {
+      {{"generate", "x", "-ngl", "99"}, "unknown flag -ngl; each part has a device of its own"},
+      {{"submit", "x", "-ngl", "99"}, "devices are chosen where the daemons are started"},
+      {{"submit", "x", "--n-gpu-layers", "99"}, "devices are chosen where the daemons are started"},
+      {{"jobs", "--device", "cuda"}, "devices are chosen where the daemons are started"},
+      {{"generate", "x", "--sampler", "euler"}, "belong to the model"},
+      {{"nodes", "--sampler", "euler"}, "it belongs to a picture"},
+      {{"submit", "x", "--model", "z.gguf"}, "the model is chosen where the daemons are started"},
+      {{"submit", "x", "-m", "z.gguf"}, "the model is chosen where the daemons are started"},
+      {{"generate", "x", "--ckpt", "z"}, "--model-path, a checkpoint folder"},
+      {{"generate", "x", "-fa"}, "does not exist in Diptych"},
+      {{"generate", "x", "--n-threads", "4"}, "--threads"},
+      {{"generate", "x", "--temp", "4"}, "language models"},
+  };
+  for (const auto& [arguments, piece] : flags) ExpectUsage(arguments, piece);
+}
+
+TEST_F(RunTest, SaysThatAModelIsMissingBeforeAnythingIsStarted) {
+  for (const char* name : {"diptych-encoderd", "diptych-renderd"}) std::ofstream(folder_ / name) << "#!/bin/false\n";
+  const auto error = [&](const std::vector<std::string>& arguments) {
+    EXPECT_EQ(Run(arguments), kExitFailed);
+    EXPECT_EQ(out_.str(), "");
+    return nlohmann::json::parse(err_.str())["error"];  // and nothing beside it
+  };
+  const std::string nowhere = folder_ / "nowhere";
+  nlohmann::json said = error({"generate", "x", "--json", "--model-path", nowhere});
+  EXPECT_EQ(said["code"], "NOT_FOUND");
+  EXPECT_EQ(said["message"], "there is no folder " + nowhere);
+  said = error({"generate", "x", "--json", "--model-path", nowhere, "--save-embeddings", folder_ / "e.safetensors"});
+  EXPECT_EQ(said["code"], "NOT_FOUND");
+  std::filesystem::create_directory(folder_ / "empty");
+  said = error({"generate", "x", "--json", "--model-path", folder_ / "empty"});
+  EXPECT_EQ(said["code"], "INVALID_ARGUMENT");
+  std::filesystem::create_directories(folder_ / "model/tokenizer");
+  said = error({"generate", "x", "--json", "--model-path", folder_ / "model", "--vae-path", nowhere});
+  EXPECT_EQ(said["code"], "NOT_FOUND");
+  std::filesystem::remove(folder_ / "diptych-renderd");
+  EXPECT_EQ(error({"generate", "x", "--json", "--model-path", folder_ / "model"})["code"], "NOT_FOUND");
+}
+
+TEST_F(RunTest, FitsWhatIsFetchedToTheSizeThatWasAskedFor) {
+  EXPECT_EQ(RunWithRenderer({"submit", "x", "--size", "50x30", "--fit", "crop", "--steps", "1"}), kExitDone);
+  EXPECT_EQ(renderer_.specs().at(0).width(), 64);
+  EXPECT_EQ(renderer_.specs().at(0).height(), 32);
+  EXPECT_NE(err_.str().find("64x32 is painted; diptych fetch ID --fit crop --size 50x30 makes a file of the size"),
+            std::string::npos)
+      << err_.str();
+  EXPECT_EQ(RunWithRenderer({"fetch", "job-1", "--output", folder_ / "p.png", "--fit", "crop", "--size", "50x30"}),
+            kExitDone)
+      << err_.str();
+  const PngFile file = DecodePng(ReadBoundedFile(folder_ / "p.png", 1 << 20));
+  EXPECT_EQ(file.picture.width, 50);
+  EXPECT_EQ(file.picture.height, 30);
+  ExpectUsage({"fetch", "job-1", "--size", "50x30", "--render", renderer_.address}, "--fit crop or --fit pad");
+  ExpectUsage({"fetch", "job-1", "--fit", "pad", "--render", renderer_.address}, "needs the size of the file");
+}
+
+TEST_F(RunTest, FitsNarrowTerminals) {
+  renderer_.AddOldJobs(3, v1::JOB_STATE_DONE);
+  renderer_.state_folder_problem = "the disk is full and nothing more can be written there until somebody makes room";
+  for (const size_t columns : {40, 47, 60, 79}) {
+    out_columns_ = [columns] { return columns; };
+    for (const std::vector<std::string>& arguments :
+         std::vector<std::vector<std::string>>{{"--help"},
+                                               {"generate", "--help"},
+                                               {"jobs", "--help"},
+                                               {"doctor", "--help"},
+                                               {"nodes", "--render", renderer_.address},
+                                               {"jobs", "--render", renderer_.address},
+                                               {"doctor", "--render", renderer_.address, "--config", "none"}}) {
+      Run(arguments);
+      std::istringstream lines(out_.str());
+      size_t count = 0;
+      for (std::string line; std::getline(lines, line); ++count) {
+        const std::string content = line.substr(std::min(line.find_first_not_of(' '), line.size()));
+        const bool one_word = content.find(' ') == std::string::npos;  // a path, a fingerprint
+        EXPECT_TRUE(TextColumns(line) <= columns || one_word) << columns << ": " << line;
+      }
+      EXPECT_GT(count, 0u);
+    }
+  }
 }
 
 TEST_F(RunTest, NamesTheNearestLegalSizes) {

@@ -147,7 +147,7 @@ TEST(RenderClient, AsksForPreviewsOnlyWhenTheyAreWanted) {
                   ->Watch(
                       id, {.on_preview = note}, [](const JobView&) {}, nullptr)
                   .ok());
-  EXPECT_EQ(previews, (std::vector<std::string>{"1jpeg", "2jpeg", "3jpeg"}));
+  EXPECT_EQ(previews, (std::vector<std::string>{"1\xFF\xD8\xFFjpeg", "2\xFF\xD8\xFFjpeg", "3\xFF\xD8\xFFjpeg"}));
   previews.clear();
   ASSERT_TRUE(client
                   ->Watch(

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -53,10 +54,20 @@ class FakeRenderer final : public v1::Renderer::Service {
   std::atomic<int> queue_limit = 1'000'000;   // jobs that wait to be watched; more are refused with a delay
   // So many Watch calls report what was not seen, say nothing for 300 ms and lose the connection.
   std::atomic<int> dropped_watches = 0;
+  std::atomic<std::chrono::milliseconds> drop_after{std::chrono::milliseconds(300)};
+  std::atomic<bool> mute = false;  // Watch calls are taken, and nothing is said
   // Before every answer; for so long after the first Watch call, those find nobody.
   std::atomic<std::chrono::milliseconds> delay{std::chrono::milliseconds(0)};
   std::atomic<char> transformer_digit = 'a';  // its fingerprint is 64 of it
   std::string encoder_fingerprint = std::string(64, 'c');
+
+  // What is done to every message before it goes out. Set before the first call.
+  std::function<void(v1::Job&)> twist_job;
+  std::function<void(v1::DescribeRendererResponse&)> twist_description;
+  std::function<void(v1::SubmitResponse&)> twist_submission;
+  std::function<void(const v1::ListRequest&, v1::ListResponse&)> list;  // in place of the list
+  std::string instead_of_png;                                           // of every picture
+  std::function<void(Receipt&)> twist_receipt;
 
   // "cancel job-1 by ada", "remove job-1 by ada, with force", "pause by ada", ...
   std::vector<std::string> asked() {
@@ -145,6 +156,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     response->mutable_state_folder()->set_problem(state_folder_problem);
     std::lock_guard lock(mutex_);
     if (pause_) *response->mutable_pause() = *pause_;
+    if (twist_description) twist_description(*response);
     return grpc::Status::OK;
   }
 
@@ -182,6 +194,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     if (uploaded) hashes_[id] = ConditioningHash(*receiver.Finish());
     if (negative_receiver.complete()) negative_bytes_ = negative_receiver.Finish()->bytes;
     response->set_id(id);
+    if (twist_submission) twist_submission(*response);
     return grpc::Status::OK;
   }
 
@@ -209,11 +222,12 @@ class FakeRenderer final : public v1::Renderer::Service {
       watched_ = true;
       after_sequences_.push_back(request->after_sequence());
     }
+    while (mute && !context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     context->AddInitialMetadata("watching", "1");
     writer->SendInitialMetadata();
     if (job.sequence() != request->after_sequence()) Report(job, writer);
     if (dropped) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      std::this_thread::sleep_for(drop_after.load());
       return {grpc::StatusCode::UNAVAILABLE, "connection reset"};
     }
     if (job.state() == v1::JOB_STATE_DONE) {  // it was watched before
@@ -228,7 +242,7 @@ class FakeRenderer final : public v1::Renderer::Service {
       if (request->previews()) {
         v1::WatchResponse preview;
         preview.mutable_preview()->set_step(step);
-        preview.mutable_preview()->set_jpeg("jpeg");
+        preview.mutable_preview()->set_jpeg("\xFF\xD8\xFFjpeg");
         writer->Write(preview);
       }
       Report(job, writer);
@@ -263,6 +277,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
     if (found->second.state() != v1::JOB_STATE_DONE) found->second.set_state(v1::JOB_STATE_CANCELLED);
     *response->mutable_job() = found->second;
+    if (twist_job) twist_job(*response->mutable_job());
     return grpc::Status::OK;
   }
 
@@ -282,7 +297,10 @@ class FakeRenderer final : public v1::Renderer::Service {
   grpc::Status Resume(grpc::ServerContext*, const v1::ResumeRequest* request, v1::ResumeResponse* response) override {
     std::this_thread::sleep_for(delay.load());
     std::lock_guard lock(mutex_);
-    Note("resume", request->client(), false);
+    Note("resume", request->client(), request->force());
+    if (pause_ && pause_->by() != request->client() && !request->force()) {
+      return {grpc::StatusCode::FAILED_PRECONDITION, "paused by client " + pause_->by()};
+    }
     if (pause_) *response->mutable_pause() = *std::exchange(pause_, std::nullopt);
     return grpc::Status::OK;
   }
@@ -290,6 +308,10 @@ class FakeRenderer final : public v1::Renderer::Service {
   // One job a page: like the renderer, which ends a page early when its jobs are large.
   grpc::Status List(grpc::ServerContext*, const v1::ListRequest* request, v1::ListResponse* response) override {
     std::this_thread::sleep_for(delay.load());
+    if (list) {
+      list(*request, *response);
+      return grpc::Status::OK;
+    }
     std::lock_guard lock(mutex_);
     for (auto job = jobs_.rbegin(); job != jobs_.rend(); ++job) {
       if (!request->before_id().empty() && job->first >= request->before_id()) continue;
@@ -301,6 +323,7 @@ class FakeRenderer final : public v1::Renderer::Service {
       if (!knows_no_id_parts && !HasPart(job->first, request->id_part())) continue;
       ++listed;
       *response->add_jobs() = job->second;
+      if (twist_job) twist_job(*response->mutable_jobs(0));
       break;
     }
     return grpc::Status::OK;
@@ -316,9 +339,10 @@ class FakeRenderer final : public v1::Renderer::Service {
     asked_.push_back(what + " by " + client + (force ? ", with force" : ""));
   }
 
-  static void Report(const v1::Job& job, grpc::ServerWriter<v1::WatchResponse>* writer) {
+  void Report(const v1::Job& job, grpc::ServerWriter<v1::WatchResponse>* writer) const {
     v1::WatchResponse response;
     *response.mutable_job() = job;
+    if (twist_job) twist_job(*response.mutable_job());
     writer->Write(response);
   }
 
@@ -347,6 +371,8 @@ class FakeRenderer final : public v1::Renderer::Service {
     receipt.tokenizer_fingerprint = std::string(64, 'd');
     const std::string uploaded = uploaded_hash(job.id());
     receipt.conditioning_hash = uploaded.empty() ? std::string(64, 'e') : uploaded;
+    if (twist_receipt) twist_receipt(receipt);
+    if (!instead_of_png.empty()) return instead_of_png;
     Picture picture{spec.width(), spec.height(), {}};
     picture.rgb.assign(size_t{3} * spec.width() * spec.height(), 128);
     return EncodePng(picture, ReceiptPngText(receipt));

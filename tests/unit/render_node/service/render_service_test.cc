@@ -236,6 +236,30 @@ TEST_F(RenderServiceTest, APausedQueueSaysSoToEverybodyUntilItIsResumed) {
   EXPECT_FALSE(response.has_pause());
 }
 
+TEST_F(RenderServiceTest, ThePauseOfAnotherWantsForce) {
+  const auto resume = [&](const std::string& client, bool force) {
+    grpc::ClientContext context;
+    v1::ResumeRequest request;
+    request.set_client(client);
+    request.set_force(force);
+    v1::ResumeResponse response;
+    return stub_->Resume(&context, request, &response);
+  };
+  {
+    grpc::ClientContext context;
+    v1::PauseRequest request;
+    request.set_client("ada");
+    v1::PauseResponse response;
+    ASSERT_TRUE(stub_->Pause(&context, request, &response).ok());
+  }
+  const grpc::Status refused = resume("bob", false);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(refused.error_message(),
+            "the queue was paused by client \"ada\", and you are \"bob\"; --force resumes it all the same");
+  EXPECT_TRUE(resume("bob", true).ok());
+  EXPECT_TRUE(resume("bob", false).ok()) << "there is none";
+}
+
 TEST_F(RenderServiceTest, CancellingADoneJobLeavesIt) {
   const std::string id = Submit(SampleSpec());
   Watch(id);
