@@ -4,7 +4,7 @@
 
 #include "common/config/options.h"
 #include "common/error/error.h"
-#include "common/log/log.h"
+#include "common/foreign_text/escape.h"
 #include "common/prompt/chat_formatter.h"
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "coordinator/cli/command.h"
@@ -37,7 +37,7 @@ class Tokens final : public Command {
     if (private_.verbose()) environment.err << "tokenizer " << folder << std::endl;
     const BpeTokenizer tokenizer = BpeTokenizer::Load(folder);
     for (const std::string& line : tokenizer.warnings()) {
-      environment.err << "diptych: warning: " << EscapeForLog(line) << std::endl;
+      environment.err << "diptych: warning: " << EscapeText(line) << std::endl;
     }
     const std::vector<int64_t> ids = tokenizer.Encode(text);
     environment.out << JsonLine({{"text", text}, {"ids", ids}}) << std::flush;

@@ -96,7 +96,7 @@ absl::Status CheckSound(const v1::Job& job, std::string_view asked_id) {
   check.Range("width", spec.width(), 0, kMostSide);
   check.Range("height", spec.height(), 0, kMostSide);
   check.Range("steps", spec.steps(), 0, kMostSteps);
-  check.Range("step", job.step(), 0, std::max(spec.steps(), 0));
+  check.Range("step", job.step(), 0, spec.steps() > 0 ? spec.steps() : kMostSteps);  // a damaged job has no spec
   check.Count("attempt", job.attempt());
   check.Range("accepted_unix_ms", job.accepted_unix_ms(), 0, kMostUnixMs);
   check.Range("finished_unix_ms", job.finished_unix_ms(), 0, kMostUnixMs);

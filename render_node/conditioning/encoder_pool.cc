@@ -11,10 +11,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/foreign_text/foreign_text.h"
 #include "common/net/channel.h"
 #include "common/net/grpc_status.h"
 #include "common/prompt/chat_formatter.h"
-#include "common/prompt/utf8.h"
 #include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
 #include "diptych/v1/encoder.grpc.pb.h"
@@ -131,16 +131,7 @@ EncoderState StateOf(const absl::Status& status) {
 }
 
 // Their words, in a line of ours.
-std::string Quoted(const std::string& text) {
-  constexpr size_t kMost = 200;  // bytes
-  std::string shown = EscapeForLog(ReplaceInvalidUtf8(text.substr(0, kMost)));
-  if (shown.size() > kMost || text.size() > kMost) {
-    size_t end = std::min(kMost, shown.size());
-    while (end > 0 && end < shown.size() && (static_cast<unsigned char>(shown[end]) & 0xC0) == 0x80) --end;
-    shown = shown.substr(0, end) + "...";
-  }
-  return shown;
-}
+std::string Quoted(const std::string& text) { return ForeignText(text); }
 
 std::string Reason(const std::string& address, const std::string& why) {
   return absl::StrCat("encoder ", address, ": ", why);
