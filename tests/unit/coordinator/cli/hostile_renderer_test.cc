@@ -197,7 +197,7 @@ TEST_F(HostileRendererTest, ItsDescriptionIsCheckedToo) {
 }
 
 TEST_F(HostileRendererTest, AnIdThatIsNoneIsNotPrinted) {
-  for (const std::string id : {std::string(kHostile), std::string("../x"), std::string(1'000'000, 'a')}) {
+  for (const std::string& id : {std::string(kHostile), std::string("../x"), std::string(1'000'000, 'a')}) {
     renderer_.twist_submission = [&](v1::SubmitResponse& response) { response.set_id(id); };
     ExpectNoSense({"submit", "a cat", "--size", "16x16", "--steps", "1"}, "is no id");
     EXPECT_EQ(out_.str(), "");
