@@ -94,6 +94,7 @@ PictureText ReadWebpText(std::string_view bytes) {
   }
   // libwebpmux keeps an entry for every chunk of a file, and a file can have one in 8 bytes; here nothing is kept.
   bytes = bytes.substr(0, std::min<uint64_t>(bytes.size(), uint64_t{8} + LittleEndian(bytes.substr(4))));
+  if (bytes.size() < kRiffHead) throw Error(ErrorCode::kDataLoss, "these bytes are not a whole WebP");
   for (bytes.remove_prefix(kRiffHead); bytes.size() >= kChunkHead;) {
     const std::string_view name = bytes.substr(0, 4);
     const uint64_t size = LittleEndian(bytes.substr(4));

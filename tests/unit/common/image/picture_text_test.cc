@@ -213,6 +213,14 @@ TEST(Webp, OfManyChunksIsReadWithoutKeepingThem) {
   EXPECT_LT(cost.cpu_s, 2 * kTimeAllowance);
 }
 
+TEST(Webp, ThatStatesToBeShorterThanItsHeadIsRefused) {
+  for (char stated = 0; stated < 4; ++stated) {
+    const std::string file = std::string("RIFF") + stated + std::string("\0\0\0WEBPVP8 \1\0\0\0x", 16);
+    EXPECT_THROW(ReadWebpText(file), Error) << int{stated};
+  }
+  EXPECT_TRUE(ReadWebpText(std::string("RIFF\4\0\0\0WEBPVP8 \1\0\0\0x", 21)).empty());
+}
+
 TEST(Webp, KeepsThePictureWithinItsQuality) {
   const Picture picture = Gradient(64, 48);
   const std::string bytes = EncodeWebp(picture, 95, kTexts);

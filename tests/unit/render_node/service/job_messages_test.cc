@@ -138,6 +138,7 @@ TEST(JobMessages, JobShowsEveryField) {
   job.attempt = 2;
   job.fits = {PromptFit{1600, 1504}, PromptFit{7, 6}};
 
+  job.prompts_shortened = true;  // a list's
   job.sequence = 12;
   job.sigma = 0.5;
   job.deadline_unix_ms = 13;
