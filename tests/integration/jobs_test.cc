@@ -115,9 +115,13 @@ TEST(Jobs, APausedQueueRestsOverARestartAndSaysWhoPausedIt) {
   EXPECT_EQ(studio.Job(id)["place"]["pause"]["by"], "ada");
   const Outcome table = studio.Run({"jobs"});
   EXPECT_NE(table.out.find("the queue is paused by ada since "), std::string::npos) << table.out;
-  EXPECT_EQ(studio.Run({"resume"}).status, 0);
+  const Outcome refused = studio.Run({"resume", "--client", "bob"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("the queue was paused by client \"ada\", and you are \"bob\"; --force"), std::string::npos)
+      << refused.err;
+  EXPECT_EQ(studio.Run({"resume", "--client", "bob", "--force"}).status, 0);
   EXPECT_EQ(studio.Json({"watch", id})["state"], "done");
-  EXPECT_NE(studio.renderer().Log().find("resumed by"), std::string::npos);
+  EXPECT_NE(studio.renderer().Log().find("resumed by \"bob\"; it was paused by \"ada\" (force)"), std::string::npos);
 }
 
 TEST(Jobs, OfAnotherClientAreEndedOnlyWithForceWhichTheLogSays) {
