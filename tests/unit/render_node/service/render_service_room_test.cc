@@ -37,7 +37,12 @@ class RoomTest : public RendererInTest {
 
 class ImpatientTest : public RoomTest {
  protected:
-  ImpatientTest() : RoomTest({.submit_message_within = milliseconds(300), .taken_within = milliseconds(300)}) {}
+  ImpatientTest() : RoomTest({.submit_message_within = milliseconds(300)}) {}
+};
+
+class UntakenTest : public RoomTest {
+ protected:
+  UntakenTest() : RoomTest({.taken_within = milliseconds(300)}) {}
 };
 
 TEST_F(ImpatientTest, ASubmitThatDoesNotGoOnEnds) {
@@ -48,7 +53,7 @@ TEST_F(ImpatientTest, ASubmitThatDoesNotGoOnEnds) {
   EXPECT_TRUE(store_->Queued().empty());
 }
 
-TEST_F(ImpatientTest, AWatcherThatTakesNothingIsLetGo) {
+TEST_F(UntakenTest, AWatcherThatTakesNothingIsLetGo) {
   renderer_.HoldBefore(0);
   v1::SubmitResponse response;
   ASSERT_TRUE(Submit({SpecOf(900'000)}, &response).ok());
@@ -65,7 +70,7 @@ TEST_F(ImpatientTest, AWatcherThatTakesNothingIsLetGo) {
   renderer_.LetGo();
 }
 
-TEST_F(ImpatientTest, AnAnswerThatNobodyTakesIsLetGo) {
+TEST_F(UntakenTest, AnAnswerThatNobodyTakesIsLetGo) {
   renderer_.HoldBefore(0);
   v1::SubmitResponse response;
   ASSERT_TRUE(RendererInTest::Submit({SpecOf(900'000)}, &response).ok());
