@@ -25,7 +25,7 @@ const Option<std::string> kLogLevel({.key = "log.level", .flag = "--log-level", 
 const Option<bool> kDebug({.flag = "--debug", .aliases = "--verbose,-v", .default_text = "false",
     .help = "short for --log-level debug", .programs = kEveryProgram});
 const Option<bool> kLogPrompts({.key = "log.prompts", .flag = "--log-prompts", .default_text = "false",
-    .help = "write prompts into the log in full; otherwise only their length appears",
+    .help = "write prompts into the log, up to 4000 bytes of each line; otherwise only their length appears",
     .programs = kEncoderd | kRenderd});
 const Option<bool> kInsecure({.key = "insecure", .flag = "--insecure", .default_text = "false",
     .help = "allow plain text connections that leave this machine; without it only loopback addresses are accepted",
