@@ -26,7 +26,7 @@
 #include "render_node/sampler/denoise.h"
 #include "render_node/sampler/flow_match.h"
 #include "render_node/vae/tiling.h"
-#include "render_node/vae/vae.h"
+#include "render_node/vae/decoder.h"
 
 namespace diptych {
 namespace {

@@ -4,31 +4,50 @@
 #include <string_view>
 #include <utility>
 
+#include "common/error/error.h"
 #include "common/foreign_text/foreign_text.h"
 #include "common/model_config/json_facts.h"
 
 namespace diptych::vae {
 namespace {
 
-// Of the encoder, which we do not run, of how large diffusers takes a tile, and of how it holds the weights; and the
+// Of the encoder (WhyNoEncoder), of how large diffusers takes a tile, and of how it holds the weights; and the
 // statistics of latents, which Z-Image's pipeline does not use.
 constexpr std::string_view kHarmless[] = {"in_channels",  "down_block_types", "use_quant_conv", "sample_size",
                                           "force_upcast", "latents_mean",     "latents_std",    "dtype",
                                           "torch_dtype"};
 
-// One block for each number of block_out_channels.
-void RequireUpBlocks(const JsonFacts& json, size_t levels) {
-  const std::vector<std::string> blocks =
-      json.Has("up_block_types") ? json.TextList("up_block_types") : std::vector<std::string>{"UpDecoderBlock2D"};
+// One block for each number of block_out_channels, all of the one kind that there is on this side.
+void RequireBlocks(const JsonFacts& json, const std::string& key, const std::string& kind, size_t levels) {
+  const std::vector<std::string> blocks = json.Has(key) ? json.TextList(key) : std::vector<std::string>{kind};
   if (blocks.size() != levels) {
-    json.Refuse("up_block_types", "names " + std::to_string(blocks.size()) + " blocks" +
-                                      (json.Has("up_block_types") ? "" : " when it is missing") +
-                                      ", block_out_channels has " + std::to_string(levels) + " numbers");
+    json.Refuse(key, "names " + std::to_string(blocks.size()) + " blocks" +
+                         (json.Has(key) ? "" : " when it is missing") + ", block_out_channels has " +
+                         std::to_string(levels) + " numbers");
   }
   for (const std::string& block : blocks) {
-    if (block == "UpDecoderBlock2D") continue;
-    json.Refuse("up_block_types", "names " + QuotedForeignText(block) + "; only \"UpDecoderBlock2D\" is supported");
+    if (block == kind) continue;
+    json.Refuse(key, "names " + QuotedForeignText(block) + "; only \"" + kind + "\" is supported");
   }
+}
+
+// A convolution of the latent that Z-Image's VAE has on neither side.
+void RequireNoConvolution(const JsonFacts& json, const std::string& key) {
+  if (!json.Bool(key, true)) return;
+  json.Refuse(key,
+              std::string(json.Has(key) ? "is true" : "is missing, which means true") + "; only false is supported");
+}
+
+// Painting needs none of it, so a model of another encoder is no wrong model.
+std::string WhyNoEncoder(const JsonFacts& json, size_t levels) {
+  try {
+    RequireNoConvolution(json, "use_quant_conv");
+    RequireBlocks(json, "down_block_types", "DownEncoderBlock2D", levels);
+    if (json.Positive("in_channels", 3) != 3) json.Refuse("in_channels", "must be 3");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
 }
 
 }  // namespace
@@ -52,13 +71,10 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
     json.Refuse("act_fn", "is " + QuotedForeignText(act) + "; only \"silu\" is supported");
   }
   json.RequireIfPresent("mid_block_add_attention", true);
-  if (json.Bool("use_post_quant_conv", true)) {
-    json.Refuse("use_post_quant_conv",
-                std::string(json.Has("use_post_quant_conv") ? "is true" : "is missing, which means true") +
-                    "; only false is supported");
-  }
-  RequireUpBlocks(json, config.block_out_channels.size());
+  RequireNoConvolution(json, "use_post_quant_conv");
+  RequireBlocks(json, "up_block_types", "UpDecoderBlock2D", config.block_out_channels.size());
   if (json.Positive("out_channels", 3) != 3) json.Refuse("out_channels", "must be 3");
+  config.no_encoder = WhyNoEncoder(json, config.block_out_channels.size());
   if (std::string line = json.OtherClassWarning("AutoencoderKL"); !line.empty()) {
     config.warnings.push_back(std::move(line));
   }

@@ -15,12 +15,16 @@ struct Config {
   double scaling_factor = 1;
   double shift_factor = 0;
 
+  // Why the encoder of this model is none that we run, in one line naming the key; empty: it is one.
+  std::string no_encoder;
+
   std::vector<std::string> warnings;  // one line each
 
   // Pixels a latent pixel stands for, per side.
   int64_t scale() const { return int64_t{1} << (block_out_channels.size() - 1); }
 
-  // All facts in words: equal for the same model, however its file spells them.
+  // All facts in words: equal for the same model, however its file spells them. Those that the encoder alone has allow
+  // one value each.
   std::string Identity() const;
 
   // What the file leaves out is as in diffusers' AutoencoderKL. Throws Error(kInvalidArgument) naming the key for

@@ -29,6 +29,27 @@ std::vector<at::Tensor> Ramps(const std::vector<int64_t>& starts, int64_t length
   return ramps;
 }
 
+// The first `extent` rows (axis 1) or columns (axis 2) of `tile` become a mixture with the last of `before`, which is
+// above it or left of it: all of the latter in the first row, almost none in the last.
+void BlendInto(at::Tensor tile, const at::Tensor& before, int64_t axis, int64_t extent) {
+  extent = std::min({extent, before.size(axis), tile.size(axis)});
+  if (extent == 0) return;
+  std::vector<float> falling, rising;
+  for (int64_t i = 0; i < extent; ++i) {
+    const double part = static_cast<double>(i) / static_cast<double>(extent);
+    falling.push_back(static_cast<float>(1 - part));
+    rising.push_back(static_cast<float>(part));
+  }
+  std::vector<int64_t> shape = {1, 1, 1};
+  shape[static_cast<size_t>(axis)] = extent;
+  const auto weights = [&](const std::vector<float>& values) {
+    return at::tensor(values).view(shape).to(tile.device(), tile.scalar_type());
+  };
+  const at::Tensor place = tile.narrow(axis, 0, extent);
+  const at::Tensor other = before.narrow(axis, before.size(axis) - extent, extent);
+  place.copy_(other * weights(falling) + place * weights(rising));
+}
+
 }  // namespace
 
 std::vector<int64_t> TileStarts(int64_t size, const Tiling& tiling) {
@@ -70,6 +91,33 @@ at::Tensor DecodeTiled(const at::Tensor& z, int64_t scale, const Tiling& tiling,
     }
   }
   return sum.div_(weight);
+}
+
+at::Tensor EncodeTiled(const at::Tensor& image, int64_t scale, const Tiling& tiling,
+                       const std::function<at::Tensor(const at::Tensor&)>& encode, const CancelToken& cancel) {
+  const at::InferenceMode no_gradients;
+  const int64_t height = image.size(1), width = image.size(2), tile_side = tiling.tile * scale;
+  cancel.ThrowIfCancelled();
+  if (height <= tile_side && width <= tile_side) return encode(image);
+
+  const int64_t limit = tiling.tile - tiling.overlap, step = limit * scale;
+  std::vector<at::Tensor> above, rows;
+  for (int64_t top = 0; top < height; top += step) {
+    std::vector<at::Tensor> row, shown;
+    for (int64_t left = 0; left < width; left += step) {
+      cancel.ThrowIfCancelled();
+      const at::Tensor part =
+          image.slice(1, top, std::min(height, top + tile_side)).slice(2, left, std::min(width, left + tile_side));
+      const at::Tensor tile = encode(part);
+      if (!above.empty()) BlendInto(tile, above[row.size()], 1, tiling.overlap);
+      if (!row.empty()) BlendInto(tile, row.back(), 2, tiling.overlap);
+      row.push_back(tile);
+      shown.push_back(tile.slice(1, 0, limit).slice(2, 0, limit));
+    }
+    rows.push_back(at::cat(shown, 2));
+    above = std::move(row);
+  }
+  return at::cat(rows, 1);
 }
 
 }  // namespace diptych::vae

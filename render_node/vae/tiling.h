@@ -1,5 +1,7 @@
-// Decoding a large latent in overlapping tiles, blended without seams and without a frame at the picture's border.
-// Unlike diffusers' tiled_decode: weighted, with no ramp on an edge that is the picture's, and no tile twice.
+// Large pictures in overlapping tiles.
+//
+// Decoding blends them without seams and without a frame at the picture's border. Unlike diffusers' tiled_decode:
+// weighted, with no ramp on an edge that is the picture's, and no tile twice. Encoding is diffusers' tiled_encode.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,5 +29,12 @@ std::vector<int64_t> TileStarts(int64_t size, const Tiling& tiling);
 at::Tensor DecodeTiled(const at::Tensor& z, int64_t scale, const Tiling& tiling,
                        const std::function<at::Tensor(const at::Tensor&)>& decode, const CancelToken& cancel,
                        const std::function<void(int64_t done, int64_t tiles)>& on_tile = {});
+
+// encode: image [3, H, W] -> moments [2 C, H / scale, W / scale], which may be written to; sides multiples of `scale`.
+// One call when the image fits a tile; else a tile each (tile - overlap) latent pixels, those at the right and the lower
+// edge as small as what is left, each blended over `overlap` latent pixels with what is above it, then with what is left
+// of it, as these were blended before. Throws Error(kCancelled) between tiles.
+at::Tensor EncodeTiled(const at::Tensor& image, int64_t scale, const Tiling& tiling,
+                       const std::function<at::Tensor(const at::Tensor&)>& encode, const CancelToken& cancel);
 
 }  // namespace diptych::vae

@@ -20,18 +20,24 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import diffusers
 import numpy
+import PIL
 import torch
 import transformers
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+from diffusers import (
+    AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImageImg2ImgPipeline, ZImageInpaintPipeline, ZImagePipeline,
+    ZImageTransformer2DModel)
+from diffusers.image_processor import VaeImageProcessor
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.pipelines.z_image.pipeline_z_image import (
     calculate_shift, get_default_z_image_sigmas, retrieve_timesteps)
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 
 import token_cases
 from toy_checkpoints import TOYS, Toy, save_checkpoint
 
-SIZE_LIMIT = 6_000_000  # bytes, everything under data/ together
+SIZE_LIMIT = 7_000_000  # bytes, everything under data/ together
 
 
 def noise(shape: tuple, seed: int, scale: float = 1.0) -> torch.Tensor:
@@ -42,7 +48,8 @@ def save_golden(path: Path, tensors: dict, about: dict) -> None:
     """One safetensors file; `about` goes into the header as JSON under the key "json"."""
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     assert all(torch.isfinite(tensor.float()).all() for tensor in tensors.values()), path
-    versions = {module.__name__: module.__version__ for module in (diffusers, torch, transformers)}
+    modules = (diffusers, torch, transformers) + ((PIL,) if "pictures" in about else ())
+    versions = {module.__name__: module.__version__ for module in modules}
     save_file(tensors, path, metadata={"json": json.dumps({**about, "made_by": versions}, sort_keys=True)})
 
 
@@ -231,6 +238,56 @@ def golden_vae(toy: Toy, folder: Path) -> None:
         "scaling_factor": vae.config.scaling_factor, "shift_factor": vae.config.shift_factor})
 
 
+def drawn_picture(width: int, height: int, seed: int) -> torch.Tensor:
+    """Something to start from, uint8 [height, width, 3]: a slope of colour, a disc and a little noise."""
+    y, x = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width, indexing="ij")
+    slope = torch.stack([x, y, 1 - (x + y) / 2], dim=-1)
+    disc = ((x - 0.4) ** 2 + (y - 0.55) ** 2 < 0.06).unsqueeze(-1)
+    colour = torch.tensor([0.9, 0.2, 0.1]).roll(seed % 3)
+    values = torch.where(disc, colour, slope) + noise((height, width, 3), seed, scale=0.05)
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def encoder_taps(vae: AutoencoderKL, image: torch.Tensor) -> dict:
+    """All stages of the encoder."""
+    values, handles = {}, []
+    stages = {"conv_in": vae.encoder.conv_in, "mid_block": vae.encoder.mid_block, "conv_norm_out": vae.encoder.conv_norm_out}
+    stages |= {f"down_blocks.{index}": block for index, block in enumerate(vae.encoder.down_blocks)}
+    for name, module in stages.items():
+        handles.append(module.register_forward_hook(lambda _, args, output, name=name: values.update({name: output.clone()})))
+    values["output"] = vae.encode(image, return_dict=False)[0].parameters
+    for handle in handles:
+        handle.remove()
+    return values
+
+
+# Pixels of a tile, its latent pixels, and the part of it that neighbours share: tiles begin each 48 pixels.
+ENCODE_TILES = dict(tile_sample_min_size=64, tile_latent_min_size=8, tile_overlap_factor=0.25)
+
+
+def golden_vae_encode(toy: Toy, folder: Path) -> None:
+    """Every stage of a small encode, a tiled one whose last column of tiles is narrower than the seam, and a posterior."""
+    vae = AutoencoderKL.from_pretrained(folder / "vae", dtype=torch.float32)
+    small, large = drawn_picture(48, 32, 300 * toy.seed), drawn_picture(104, 88, 300 * toy.seed + 1)
+    as_image = lambda picture: VaeImageProcessor().preprocess(Image.fromarray(picture.numpy()))
+    tensors = {"small.picture": small, "small.image": as_image(small)}
+    tensors |= {f"small.{name}": value for name, value in encoder_taps(vae, as_image(small)).items()}
+    posterior = vae.encode(as_image(small), return_dict=False)[0]
+    sample = posterior.sample(torch.Generator().manual_seed(5))
+    tensors["small.sample"] = (sample - vae.config.shift_factor) * vae.config.scaling_factor
+    far = torch.cat([torch.zeros(1, 1, 1, 4), torch.tensor([-1e4, -31.0, 20.5, 1e4]).reshape(1, 1, 1, 4)], dim=1)
+    tensors |= {"clamped.moments": far, "clamped.deviation": DiagonalGaussianDistribution(far).std}
+    tensors |= {"tiled.picture": large, "tiled.whole": vae.encode(as_image(large), return_dict=False)[0].parameters}
+    vae.enable_tiling()
+    for name, value in ENCODE_TILES.items():
+        setattr(vae, name, value)
+    tensors["tiled.moments"] = vae.encode(as_image(large), return_dict=False)[0].parameters
+    assert tensors["tiled.moments"].shape == tensors["tiled.whole"].shape
+    assert not torch.allclose(tensors["tiled.moments"], tensors["tiled.whole"], atol=1e-3)
+    save_golden(folder / "golden_vae_encode.safetensors", tensors, {
+        "about": "sample is the scaled latent of seed 5", "tiles": ENCODE_TILES, "pictures": "of their own size"})
+
+
 # ---------------------------------------------------------------- pipeline
 
 # keep_steps: also store the latents after every step. A case without `negative` leaves the pipeline its default.
@@ -310,6 +367,125 @@ def check_guidance_matters(pipe: ZImagePipeline, tensors: dict) -> None:
     for switched_off in ({"normalization": False}, {"truncation": 1.0}):
         other = run_pipeline(pipe, {**case, **switched_off})
         assert (other["latents"] - tensors["normalized_truncated.latents"]).abs().max() > 0.01, switched_off
+
+
+# ---------------------------------------------------------------- from a picture
+
+# evaluations: what is left of the steps at this strength. A case with `mask` is an inpaint. Pictures and masks have the size
+# asked for: how they are resized is another matter, with other goldens.
+FROM_PICTURE_CASES = {
+    "plain": dict(prompt="A cat", seed=0, width=64, height=48, steps=8, strength=0.6, evaluations=5, guidance=0.0,
+                  keep_steps=True),
+    "faint": dict(prompt="A cat", seed=1, width=64, height=48, steps=8, strength=0.05, evaluations=1, guidance=0.0),
+    "whole": dict(prompt="A cat", seed=2, width=64, height=48, steps=4, strength=1.0, evaluations=4, guidance=0.0),
+    "guided": dict(prompt="A cat", negative="blurry, a dog", seed=2**32 + 7, width=48, height=80, steps=9, strength=0.7,
+                   evaluations=7, guidance=3.0),
+    "normalized_truncated": dict(prompt="A cat", negative="blurry, a dog", seed=3, width=64, height=48, steps=9,
+                                 strength=0.6, evaluations=6, guidance=3.0, normalization=True, truncation=0.5),
+    "inpaint": dict(prompt="A cat", seed=4, width=64, height=48, steps=8, strength=1.0, evaluations=8, guidance=0.0,
+                    mask=True, keep_steps=True),
+    "inpaint_part": dict(prompt="A cat", seed=5, width=64, height=48, steps=8, strength=0.6, evaluations=5, guidance=0.0,
+                         mask=True),
+    "inpaint_guided": dict(prompt="A cat", negative="blurry, a dog", seed=6, width=48, height=80, steps=9, strength=0.7,
+                           evaluations=7, guidance=3.0, mask=True),
+}
+
+
+def drawn_mask(width: int, height: int, seed: int) -> torch.Tensor:
+    """uint8 [height, width]: patches of 5 x 7 pixels, which no latent pixel follows, black, white and both sides of the bound."""
+    values = torch.tensor([0, 127, 128, 255], dtype=torch.uint8)
+    chosen = torch.randint(4, (height // 7 + 1, width // 5 + 1), generator=torch.Generator().manual_seed(seed))
+    return values[chosen].repeat_interleave(7, 0).repeat_interleave(5, 1)[:height, :width].contiguous()
+
+
+def run_from_picture(pipes: dict, case: dict) -> dict:
+    """One picture made from another one, with everything that led to it."""
+    masked = case.get("mask", False)
+    pipe = pipes["inpaint" if masked else "img2img"]
+    values, latents = {}, []
+    picture = drawn_picture(case["width"], case["height"], case["seed"])
+    values["picture"] = picture
+    inputs = {"image": Image.fromarray(picture.numpy())}
+    if masked:
+        values["mask"] = drawn_mask(case["width"], case["height"], case["seed"])
+        inputs["mask_image"] = Image.fromarray(values["mask"].numpy())
+    prepare, encode = pipe.prepare_latents, pipe.encode_prompt
+
+    def keep_start(*args, **kwargs):
+        prepared = prepare(*args, **kwargs)
+        if masked:
+            values["start"], values["noise"], values["clean"] = (value.clone() for value in prepared)
+        else:
+            values["start"] = prepared.clone()
+        return prepared
+
+    def keep_captions(*args, **kwargs):
+        captions = encode(*args, **kwargs)
+        values["cap"] = captions[0][0]
+        if captions[1]:
+            values["negative_cap"] = captions[1][0]
+        return captions
+
+    def keep_step(pipeline, step, timestep, found):
+        latents.append(found["latents"].clone())
+        return {}
+
+    pipe.prepare_latents, pipe.encode_prompt = keep_start, keep_captions
+    try:
+        image = pipe(
+            prompt=case["prompt"], negative_prompt=case.get("negative"), strength=case["strength"],
+            num_inference_steps=case["steps"], guidance_scale=case["guidance"], output_type="pil",
+            cfg_normalization=case.get("normalization", False), cfg_truncation=case.get("truncation", 1.0),
+            generator=torch.Generator("cpu").manual_seed(case["seed"]), callback_on_step_end=keep_step, **inputs).images[0]
+    finally:
+        pipe.prepare_latents, pipe.encode_prompt = prepare, encode
+    assert len(latents) == case["evaluations"], (case, len(latents))
+    values |= {"latents": latents[-1], "pixels": torch.from_numpy(numpy.array(image))}
+    if case.get("keep_steps"):
+        values |= {f"step.{index}": value for index, value in enumerate(latents[:-1])}
+    return values
+
+
+def round_trip(vae: AutoencoderKL, seed: int) -> dict:
+    """What strength 0 is, which the pipeline refuses: encoded, sampled and decoded."""
+    picture = drawn_picture(64, 48, seed)
+    image = VaeImageProcessor().preprocess(Image.fromarray(picture.numpy()))
+    sample = vae.encode(image, return_dict=False)[0].sample(torch.Generator().manual_seed(seed))
+    latents = (sample - vae.config.shift_factor) * vae.config.scaling_factor
+    pixels = VaeImageProcessor().postprocess(decode(vae, latents), output_type="pil")[0]
+    return {"picture": picture, "latents": latents, "pixels": torch.from_numpy(numpy.array(pixels))}
+
+
+def golden_from_picture(toy: Toy, folder: Path) -> None:
+    """Whole pictures in fp32 that begin as another one, in part or all over."""
+    whole = ZImagePipeline.from_pretrained(folder, dtype=torch.float32)
+    pipes = {"img2img": ZImageImg2ImgPipeline(**whole.components), "inpaint": ZImageInpaintPipeline(**whole.components)}
+    for pipe in pipes.values():
+        pipe.set_progress_bar_config(disable=True)
+    tensors, about = {f"round_trip.{name}": value for name, value in round_trip(whole.vae, 8).items()}, {}
+    for name, case in FROM_PICTURE_CASES.items():
+        values = run_from_picture(pipes, case)
+        assert values["pixels"].shape == (case["height"], case["width"], 3) and values["pixels"].float().std() > 10
+        check_from_picture(pipes, case, values)
+        for caption in ("cap", "negative_cap"):  # the same in each case
+            if caption in values:
+                tensors[caption] = values.pop(caption)
+        if not case.get("keep_steps"):
+            values.pop("start"), values.pop("noise", None), values.pop("clean", None)
+        tensors |= {f"{name}.{key}": value for key, value in values.items()}
+        defaults = dict(negative=None, normalization=False, truncation=1.0, shift=toy.shift, mask=False)
+        about[name] = {**defaults, **{key: value for key, value in case.items() if key != "keep_steps"}}
+    save_golden(folder / "golden_from_picture.safetensors", tensors, {"cases": about, "pictures": "of the size asked for"})
+
+
+def check_from_picture(pipes: dict, case: dict, values: dict) -> None:
+    """Other masks and, but for a start from noise alone, other pictures make other results; what is kept is the source."""
+    other = {**case, "seed": case["seed"] + 1}
+    assert (run_from_picture(pipes, other)["latents"] - values["latents"]).abs().max() > 0.01
+    if "mask" in values:
+        kept = (values["mask"][::8, ::8] < 128).expand(1, 16, -1, -1)
+        assert 0.2 < kept.float().mean() < 0.8
+        assert torch.equal(values["latents"][kept], values["clean"][kept])
 
 
 # The demo model's pictures at 9 steps: a plain one, one of a shape and colour never trained together, and another size.
@@ -446,7 +622,9 @@ def main() -> None:
         golden_text(folder)
         golden_dit(toy, folder)
         golden_vae(toy, folder)
+        golden_vae_encode(toy, folder)
         golden_pipeline(toy, folder)
+        golden_from_picture(toy, folder)
     golden_schedule(out)
     golden_schedule_kinds(out)
     golden_added_tokens(out)

@@ -14,7 +14,8 @@
 #include "gtest/gtest.h"
 #include "render_node/dit/context_refiner.h"
 #include "render_node/dit/dit.h"
-#include "render_node/vae/vae.h"
+#include "render_node/vae/decoder.h"
+#include "render_node/vae/encoder.h"
 
 namespace diptych {
 namespace {
@@ -100,6 +101,43 @@ void AddLinear(FormulaCheckpoint& c, const std::string& name, int64_t out, int64
   c.Add(name + ".bias", {out});
 }
 
+void AddNorm(FormulaCheckpoint& c, const std::string& name, int64_t channels) {
+  c.Add(name + ".weight", {channels});
+  c.Add(name + ".bias", {channels});
+}
+
+void AddConv(FormulaCheckpoint& c, const std::string& name, int64_t out, int64_t in, int64_t side) {
+  c.Add(name + ".weight", {out, in, side, side});
+  c.Add(name + ".bias", {out});
+}
+
+void AddResnet(FormulaCheckpoint& c, const std::string& name, int64_t in, int64_t out) {
+  AddNorm(c, name + ".norm1", in);
+  AddConv(c, name + ".conv1", out, in, 3);
+  AddNorm(c, name + ".norm2", out);
+  AddConv(c, name + ".conv2", out, out, 3);
+  if (in != out) AddConv(c, name + ".conv_shortcut", out, in, 1);
+}
+
+void AddMidBlock(FormulaCheckpoint& c, const std::string& name, int64_t channels) {
+  for (int i = 0; i < 2; ++i) AddResnet(c, name + ".resnets." + std::to_string(i), channels, channels);
+  AddNorm(c, name + ".attentions.0.group_norm", channels);
+  for (const char* part : {"to_q", "to_k", "to_v", "to_out.0"}) {
+    AddLinear(c, name + ".attentions.0." + part, channels, channels);
+  }
+}
+
+vae::Config TinyVae() {
+  vae::Config config;
+  config.block_out_channels = {32, 64, 64, 64};
+  config.layers_per_block = 2;
+  config.latent_channels = 16;
+  config.norm_num_groups = 32;
+  config.scaling_factor = 0.3611;
+  config.shift_factor = 0.1159;
+  return config;
+}
+
 struct Sums {
   double plain, absolute, squared;
 };
@@ -166,46 +204,21 @@ TEST(PublishedNumbers, TheTinyDitOfSection11) {
 }
 
 TEST(PublishedNumbers, TheTinyVaeOfSection11) {
-  vae::Config config;
-  config.block_out_channels = {32, 64, 64, 64};
-  config.layers_per_block = 2;
-  config.latent_channels = 16;
-  config.norm_num_groups = 32;
-  config.scaling_factor = 0.3611;
-  config.shift_factor = 0.1159;
+  const vae::Config config = TinyVae();
   FormulaCheckpoint checkpoint;
-  const auto norm = [&](const std::string& name, int64_t channels) {
-    checkpoint.Add(name + ".weight", {channels});
-    checkpoint.Add(name + ".bias", {channels});
-  };
-  const auto conv = [&](const std::string& name, int64_t out, int64_t in, int64_t side) {
-    checkpoint.Add(name + ".weight", {out, in, side, side});
-    checkpoint.Add(name + ".bias", {out});
-  };
-  const auto resnet = [&](const std::string& name, int64_t in, int64_t out) {
-    norm(name + ".norm1", in);
-    conv(name + ".conv1", out, in, 3);
-    norm(name + ".norm2", out);
-    conv(name + ".conv2", out, out, 3);
-    if (in != out) conv(name + ".conv_shortcut", out, in, 1);
-  };
-  conv("decoder.conv_in", 64, 16, 3);
-  for (int i = 0; i < 2; ++i) resnet("decoder.mid_block.resnets." + std::to_string(i), 64, 64);
-  norm("decoder.mid_block.attentions.0.group_norm", 64);
-  for (const char* name : {"to_q", "to_k", "to_v", "to_out.0"}) {
-    AddLinear(checkpoint, std::string("decoder.mid_block.attentions.0.") + name, 64, 64);
-  }
+  AddConv(checkpoint, "decoder.conv_in", 64, 16, 3);
+  AddMidBlock(checkpoint, "decoder.mid_block", 64);
   const int64_t channels[] = {64, 64, 64, 32};
   for (int block = 0; block < 4; ++block) {
     const std::string name = "decoder.up_blocks." + std::to_string(block);
     for (int i = 0; i < 3; ++i) {
-      resnet(name + ".resnets." + std::to_string(i), i == 0 && block > 0 ? channels[block - 1] : channels[block],
-             channels[block]);
+      AddResnet(checkpoint, name + ".resnets." + std::to_string(i),
+                i == 0 && block > 0 ? channels[block - 1] : channels[block], channels[block]);
     }
-    if (block < 3) conv(name + ".upsamplers.0.conv", channels[block], channels[block], 3);
+    if (block < 3) AddConv(checkpoint, name + ".upsamplers.0.conv", channels[block], channels[block], 3);
   }
-  norm("decoder.conv_norm_out", 32);
-  conv("decoder.conv_out", 3, 32, 3);
+  AddNorm(checkpoint, "decoder.conv_norm_out", 32);
+  AddConv(checkpoint, "decoder.conv_out", 3, 32, 3);
 
   const vae::Decoder decoder(checkpoint.Open(), config);
   const at::Tensor image = decoder.Decode(decoder.Unscale(FillTensor("input.z", {16, 12, 20}, 3.4641016151377544)));
@@ -220,6 +233,37 @@ TEST(PublishedNumbers, TheTinyVaeOfSection11) {
   for (int x = 0; x < 4; ++x) {
     for (int c = 0; c < 3; ++c) EXPECT_EQ(bytes[0][x][c].item<int>(), row[x][c]);
   }
+}
+
+TEST(PublishedNumbers, TheTinyVaesEncoderOfSection11) {
+  FormulaCheckpoint checkpoint;
+  AddConv(checkpoint, "encoder.conv_in", 32, 3, 3);
+  const int64_t channels[] = {32, 64, 64, 64};
+  for (int block = 0; block < 4; ++block) {
+    const std::string name = "encoder.down_blocks." + std::to_string(block);
+    for (int i = 0; i < 2; ++i) {
+      AddResnet(checkpoint, name + ".resnets." + std::to_string(i),
+                i == 0 && block > 0 ? channels[block - 1] : channels[block], channels[block]);
+    }
+    if (block < 3) AddConv(checkpoint, name + ".downsamplers.0.conv", channels[block], channels[block], 3);
+  }
+  AddMidBlock(checkpoint, "encoder.mid_block", 64);
+  AddNorm(checkpoint, "encoder.conv_norm_out", 64);
+  AddConv(checkpoint, "encoder.conv_out", 32, 64, 3);
+
+  const vae::Config config = TinyVae();
+  const vae::Encoder encoder(checkpoint.Open(), config);
+  const at::Tensor moments = encoder.Encode(FillTensor("input.image", {3, 48, 80}, 2));
+  ASSERT_EQ(moments.sizes(), (at::IntArrayRef{32, 6, 10}));
+  const double first[] = {0.070834, 0.461667, -0.179181, -0.984898, -0.385335, -0.937024};
+  for (int i = 0; i < 6; ++i) EXPECT_NEAR(moments.flatten()[i].item<double>(), first[i], 1e-4) << i;
+  const double last[] = {-0.408988, 0.416222, 0.545052};
+  for (int i = 0; i < 3; ++i) EXPECT_NEAR(moments.flatten()[i - 3].item<double>(), last[i], 1e-4) << i;
+  ExpectSums(moments, {-143.6529, 1256.2994, 1330.8055}, 0.02, "moments");
+  const at::Tensor latent = vae::Scale(vae::Posterior(moments).mean, config);
+  EXPECT_NEAR(latent.flatten()[3].item<double>(), -0.397498, 1e-4);
+  EXPECT_NEAR(latent.flatten()[-1].item<double>(), 0.007599, 1e-4);
+  ExpectSums(latent, {-112.9380, 239.8886, 97.1684}, 0.01, "scaled means");
 }
 
 }  // namespace

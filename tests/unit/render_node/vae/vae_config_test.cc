@@ -50,5 +50,24 @@ TEST(VaeConfig, RefusesWhatTheDecoderDoesNotDo) {
   }
 }
 
+// It paints all the same, as before there was an encoder.
+TEST(VaeConfig, SaysWhyTheEncoderIsNoneThatWeRun) {
+  const std::string four =
+      R"(, "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"])";
+  EXPECT_EQ(Config::Parse(ConfigWith(four + R"(, "use_quant_conv": false)"), "c").no_encoder, "");
+  EXPECT_EQ(Config::Parse(ConfigWith(four), "c").no_encoder,
+            "c: \"use_quant_conv\" is missing, which means true; only false is supported");
+  for (const std::string& extra :
+       {four + R"(, "use_quant_conv": true)", std::string(R"(, "use_quant_conv": false)"),
+        std::string(R"(, "use_quant_conv": false, "down_block_types": ["AttnDownEncoderBlock2D", "A", "B", "C"])"),
+        std::string(R"(, "use_quant_conv": false, "down_block_types": 4)"),
+        four + R"(, "use_quant_conv": false, "in_channels": 4)"}) {
+    const Config config = Config::Parse(ConfigWith(extra), "c");
+    EXPECT_NE(config.no_encoder, "") << extra;
+    EXPECT_TRUE(config.warnings.empty()) << extra;
+    EXPECT_EQ(config.Identity(), Config::Parse(ConfigWith(""), "c").Identity());
+  }
+}
+
 }  // namespace
 }  // namespace diptych::vae
