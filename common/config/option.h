@@ -77,6 +77,7 @@ struct OptionInfo {
   // home folder.
   std::string_view unit = "";
   std::string_view instead = "";  // what to do in place of an illegal value: "leave it out for a random seed"
+  std::string_view member = "";   // of PictureSpec, that the option sets (common/picture/picture_spec.h)
   std::string_view help = "";     // one sentence without a full stop
   ProgramMask programs = 0;
   OptionType type = OptionType::kText;  // set by Option<T>

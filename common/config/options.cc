@@ -1,6 +1,11 @@
 // The option table. One row a key; nothing else in the project states a default, a range or a flag's name.
 #include "common/config/options.h"
 
+#include <algorithm>
+#include <type_traits>
+
+#include "common/picture/picture_spec.h"
+
 namespace diptych::options {
 namespace {
 
@@ -8,8 +13,22 @@ constexpr std::string_view kDevices = "auto,cpu,cuda";
 constexpr std::string_view kDtypes = "auto,bfloat16,float32";
 // Why a flag has no environment variable: set once, it would change every later command.
 constexpr std::string_view kOneCommand = "it says what one command works on";
-constexpr int64_t kLargestSide = 16384;
+constexpr int64_t kLargestSide = members::kWidth.most;
 constexpr int64_t kLargestStoreMiB = 1 << 30;  // a pebibyte
+
+// The row of an option that sets a member of PictureSpec: its range is the member's, where the row states none.
+template <typename Member>
+constexpr OptionInfo Of(const Member& member, OptionInfo row) {
+  row.member = member.name;
+  if constexpr (std::is_floating_point_v<typename Member::Value>) {
+    row.least_number = member.least;
+    row.most_number = member.most;
+  } else if constexpr (std::is_integral_v<typename Member::Value>) {
+    row.least = std::max(row.least, int64_t{member.least});
+    row.most = std::min(row.most, int64_t{member.most});
+  }
+  return row;
+}
 
 }  // namespace
 
@@ -206,20 +225,19 @@ const Option<std::string> kConversation({.flag = "--conversation", .no_environme
     .help = "whole conversation as JSON, in place of the prompt and its parts; -: standard input",
     .programs = kCliPrompt});
 
-const Option<std::optional<int64_t>> kWidth({.key = "generation.width", .flag = "--width", .aliases = "-W", .least = 16,
-    .most = kLargestSide, .unit = "px",
+const Option<std::optional<int64_t>> kWidth(Of(members::kWidth, {.key = "generation.width", .flag = "--width", .aliases = "-W", .least = 16,
+    .unit = "px",
     .help = "width of the picture, a multiple of 16 unless --fit says otherwise; unset: the model's own, of Z-Image-Turbo 1024",
-    .programs = kCliPicture | kCliFit | kPromptLine});
-const Option<std::optional<int64_t>> kHeight({.key = "generation.height", .flag = "--height", .aliases = "-H", .least = 16,
-    .most = kLargestSide, .unit = "px",
+    .programs = kCliPicture | kCliFit | kPromptLine}));
+const Option<std::optional<int64_t>> kHeight(Of(members::kHeight, {.key = "generation.height", .flag = "--height", .aliases = "-H", .least = 16,
+    .unit = "px",
     .help = "height of the picture, a multiple of 16 unless --fit says otherwise; unset: the model's own, of Z-Image-Turbo 1024",
-    .programs = kCliPicture | kCliFit | kPromptLine});
+    .programs = kCliPicture | kCliFit | kPromptLine}));
 const Option<std::string> kSize({.flag = "--size", .unit = "WxH",
     .help = "short for --width and --height: 1024x768", .programs = kCliPicture | kCliFit | kPromptLine});
-const Option<std::optional<int64_t>> kSteps({.key = "generation.num_inference_steps", .flag = "--steps", .least = 1,
-    .most = 1000,
+const Option<std::optional<int64_t>> kSteps(Of(members::kSteps, {.key = "generation.num_inference_steps", .flag = "--steps",
     .help = "denoising steps, each one evaluation of the transformer; unset: the model's own, of Z-Image-Turbo 9",
-    .programs = kCliPicture | kPromptLine});
+    .programs = kCliPicture | kPromptLine}));
 const Option<std::optional<uint64_t>> kSeed({.flag = "--seed", .aliases = "-s", .instead = "leave it out for a random seed",
     .help = "seed of the initial noise; unset: drawn at random; of its 64 bits the noise takes the lower 32, so seeds that "
             "agree in these give the same picture",
@@ -227,28 +245,25 @@ const Option<std::optional<uint64_t>> kSeed({.flag = "--seed", .aliases = "-s", 
 const Option<std::string> kSeeds({.flag = "--seeds", .unit = "LIST",
     .help = "paint each prompt with each of these seeds and ranges of seeds: 7,11,20-23",
     .programs = kCliPicture | kPromptLine});
-const Option<std::optional<double>> kShift({.key = "scheduler.shift", .flag = "--shift", .least_number = 0.001,
-    .most_number = 1000, .help = "shift of the noise schedule; unset: the checkpoint's own",
-    .programs = kRenderd | kCliPicture | kPromptLine});
-const Option<std::optional<double>> kGuidanceScale({.key = "generation.guidance_scale", .flag = "--guidance-scale",
-    .least_number = 0, .most_number = 1000,
+const Option<std::optional<double>> kShift(Of(members::kShift, {.key = "scheduler.shift", .flag = "--shift", .help = "shift of the noise schedule; unset: the checkpoint's own",
+    .programs = kRenderd | kCliPicture | kPromptLine}));
+const Option<std::optional<double>> kGuidanceScale(Of(members::kGuidanceScale, {.key = "generation.guidance_scale", .flag = "--guidance-scale",
     .help = "classifier-free guidance; 0: off; unset: the model's own, of Z-Image-Turbo off",
-    .programs = kCliPicture | kPromptLine});
+    .programs = kCliPicture | kPromptLine}));
 const Option<std::string> kNegativePrompt({.key = "generation.negative_prompt", .flag = "--negative-prompt", .aliases = "--negative",
     .unit = "TEXT", .help = "what to keep away from; used with guidance", .programs = kCliPicture | kPromptLine});
-const Option<double> kCfgNormalization({.key = "generation.cfg_normalization", .flag = "--cfg-normalization",
-    .default_text = "0", .least_number = 0, .most_number = 1000,
+const Option<double> kCfgNormalization(Of(members::kCfgNormalization, {.key = "generation.cfg_normalization", .flag = "--cfg-normalization",
+    .default_text = "0",
     .help = "largest norm of the guided prediction, as a multiple of the unguided one; 0: off",
-    .programs = kCliPicture | kPromptLine});
-const Option<double> kCfgTruncation({.key = "generation.cfg_truncation", .flag = "--cfg-truncation",
-    .default_text = "1", .least_number = 0, .most_number = 1,
-    .help = "guidance ends where t passes this; 0 and 1: never", .programs = kCliPicture | kPromptLine});
-const Option<int64_t> kHiddenLayer({.key = "encoder.hidden_layer", .flag = "--hidden-layer", .default_text = "-2",
-    .least = -1000, .most = -1, .help = "hidden state of the text encoder to use, from the end",
-    .programs = kCliPicture | kPromptLine});
-const Option<std::string> kLongPromptMode({.key = "pytorch.long_prompt_mode", .flag = "--long-prompt-mode",
+    .programs = kCliPicture | kPromptLine}));
+const Option<double> kCfgTruncation(Of(members::kCfgTruncation, {.key = "generation.cfg_truncation", .flag = "--cfg-truncation",
+    .default_text = "1",
+    .help = "guidance ends where t passes this; 0 and 1: never", .programs = kCliPicture | kPromptLine}));
+const Option<int64_t> kHiddenLayer(Of(members::kLayer, {.key = "encoder.hidden_layer", .flag = "--hidden-layer", .default_text = "-2", .help = "hidden state of the text encoder to use, from the end",
+    .programs = kCliPicture | kPromptLine}));
+const Option<std::string> kLongPromptMode(Of(members::kLongPromptMode, {.key = "pytorch.long_prompt_mode", .flag = "--long-prompt-mode",
     .default_text = "interpolate", .choices = "truncate,interpolate,pool,attention_pool",
-    .help = "what happens to more tokens than the transformer takes", .programs = kCliPicture | kPromptLine});
+    .help = "what happens to more tokens than the transformer takes", .programs = kCliPicture | kPromptLine}));
 const Option<int64_t> kCount({.flag = "--count", .aliases = "-n", .default_text = "1", .least = 1, .most = 1000, .unit = "pictures",
     .help = "how many pictures, with following seeds", .programs = kCliPicture | kPromptLine});
 const Option<std::string> kPrompts({.flag = "--prompts", .no_environment = kOneCommand, .unit = "FILE",
@@ -348,14 +363,13 @@ std::span<const OptionInfo* const> AllOptions() {
       &kRenderListen.info, &kRenderMetricsListen.info, &kRenderConnections.info, &kRenderConnectionsPerHost.info,
       &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
       &kRenderClientQueueLimit.info, &kRenderHostQueueLimit.info, &kRenderHostQueueMegabytes.info,
-      &kRenderMaxPixels.info, &kRenderMaxSteps.info,
-      &kRenderMaxPromptTokens.info, &kRenderClientWorkLimit.info, &kRenderEncodeAhead.info, &kRenderBatch.info,
-      &kRenderPreviewEvery.info, &kRenderKeepDays.info, &kRenderKeepJobs.info, &kRenderKeepMegabytes.info,
-      &kRenderMinFreeMegabytes.info,
-      &kRenderStopTimeout.info, &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info,
-      &kRenderEncoderFingerprint.info, &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info,
-      &kDitDevice.info, &kVaeDevice.info, &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info,
-      &kTileOverlap.info, &kUseCustomScheduler.info, &kLongPromptMode.info,
+      &kRenderMaxPixels.info, &kRenderMaxSteps.info, &kRenderMaxPromptTokens.info, &kRenderClientWorkLimit.info,
+      &kRenderEncodeAhead.info, &kRenderBatch.info, &kRenderPreviewEvery.info, &kRenderKeepDays.info,
+      &kRenderKeepJobs.info, &kRenderKeepMegabytes.info, &kRenderMinFreeMegabytes.info, &kRenderStopTimeout.info,
+      &kRenderEncodeTimeout.info, &kRenderEncoderPatience.info, &kRenderEncoderFingerprint.info,
+      &kRenderConditioningMemory.info, &kRenderConditioningDisk.info, &kRender.info, &kDitDevice.info, &kVaeDevice.info,
+      &kRenderTorchDtype.info, &kShift.info, &kTiledVae.info, &kTileSize.info, &kTileOverlap.info,
+      &kUseCustomScheduler.info, &kLongPromptMode.info,
       // diptych
       &kWidth.info, &kHeight.info, &kSize.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info,
       &kNegativePrompt.info, &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,

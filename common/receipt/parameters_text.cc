@@ -38,8 +38,8 @@ std::string ParametersText(const Receipt& receipt) {
   text << (receipt.prompt ? ShownPrompt(*receipt.prompt) : "")
        << "\nNegative prompt: " << (receipt.negative ? ShownPrompt(*receipt.negative) : "")
        << "\nSteps: " << receipt.steps << ", Sampler: Euler, Schedule type: " << ScheduleType(receipt)
-       << ", CFG scale: " << receipt.guidance_scale + 1 << ", Shift: " << receipt.shift << ", Seed: " << receipt.seed
-       << ", Size: " << receipt.width << "x" << receipt.height
+       << ", CFG scale: " << receipt.guidance_scale + 1 << ", Shift: " << receipt.shift.value_or(0)
+       << ", Seed: " << receipt.seed << ", Size: " << receipt.width << "x" << receipt.height
        << ", Model hash: " << receipt.transformer_fingerprint.substr(0, kModelHashDigits)
        << ", Version: " << Quoted("diptych " + receipt.program_version);
   return WithoutNul(text.str());

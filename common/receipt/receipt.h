@@ -10,32 +10,20 @@
 #include <vector>
 
 #include "common/image/decode_tiles.h"
-#include "common/prompt/prompt_parts.h"
+#include "common/picture/picture_spec.h"
 
 namespace diptych {
 
-struct Receipt {
+// The picture as it was painted: shift is set, and the negative prompt where guidance is on and its prompt is known. No
+// prompt: the conditioning was uploaded without one; a repeat needs the embeddings whose hash is conditioning_hash. An
+// upload that states its prompt leaves no other trace, so its picture equals the one of an encoder that was asked.
+struct Receipt : PictureSpec {
   // Larger when a field is added that changes the picture. 1: without `tiles`, 2: without `schedule`. Older schemas are
   // read, and a receipt is written in the oldest that can say it.
   static constexpr uint64_t kSchema = 3;
 
   std::string program_version;
-  // Unset: the conditioning was uploaded without a prompt; a repeat needs the embeddings whose hash is
-  // conditioning_hash. An upload that states its prompt leaves no other trace, so its picture equals the one of an
-  // encoder that was asked.
-  std::optional<PromptParts> prompt;
-  std::optional<PromptParts> negative;  // set when guidance_scale > 0 and its prompt is known
-  int32_t width = 0;                    // pixels
-  int32_t height = 0;                   // pixels
-  uint64_t seed = 0;
-  int32_t steps = 0;                    // real evaluations
-  double shift = 0;                     // as used, never "unset"
-  std::string schedule;                 // of the noise levels, in words; empty: Z-Image-Turbo's own
-  double guidance_scale = 0;
-  double cfg_normalization = 0;
-  double cfg_truncation = 1;
-  int32_t layer = -2;
-  std::string long_prompt_mode;                 // LongPromptModeName
+  std::string schedule;                         // of the noise levels, in words; empty: Z-Image-Turbo's own
   std::string dtype;                            // the renderer's: "bfloat16" or "float32"
   std::string conditioning_dtype = "bfloat16";  // of the encoder's rows, likewise
   std::optional<DecodeTiles> tiles;             // how the VAE decoded it; unset: not known (schema 1)

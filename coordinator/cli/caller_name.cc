@@ -4,13 +4,12 @@
 #include <unistd.h>
 
 #include "common/config/options.h"
+#include "common/picture/job_spec.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/command_options.h"
 
 namespace diptych {
 namespace {
-
-constexpr size_t kMaxClientBytes = 64;
 
 std::string LoginName() {
   const passwd* entry = getpwuid(getuid());

@@ -122,11 +122,12 @@ class Generate final : public Command {
     SaveEmbeddingsOrder order{
         .prompt = MakePrompt(ReadPromptText(prompt_, *settings_, source), picture_.prompt, source),
         .negative = std::nullopt,
-        .layer = picture_.values.layer,
-        .long_prompt_mode = picture_.values.long_prompt_mode,
+        .layer = picture_.members.values.layer,
+        .long_prompt_mode = picture_.members.values.long_prompt_mode,
         .file = save_embeddings_,
         .json = json_};
-    if (picture_.values.guidance_scale > 0) order.negative = NegativePrompt(picture_.negative_prompt, order.prompt);
+    if (picture_.members.values.guidance_scale > 0)
+      order.negative = NegativePrompt(picture_.negative_prompt, order.prompt);
     return order;
   }
 

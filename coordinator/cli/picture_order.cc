@@ -21,55 +21,14 @@ namespace {
 constexpr size_t kMaxPictureBytes = size_t{128} << 20;
 constexpr size_t kMaxKeyBytes = 120;  // the renderer takes 128; of several pictures each gets a number
 
-PictureRequest RequestOfReceipt(const Receipt& receipt) {
-  PictureRequest request;
-  request.prompt = receipt.prompt;
-  request.negative = receipt.negative;
-  request.width = receipt.width;
-  request.height = receipt.height;
-  request.steps = receipt.steps;
-  request.seed = receipt.seed;
-  request.shift = receipt.shift;
-  request.guidance_scale = receipt.guidance_scale;
-  request.cfg_normalization = receipt.cfg_normalization;
-  request.cfg_truncation = receipt.cfg_truncation;
-  request.layer = receipt.layer;
-  request.long_prompt_mode = ParseLongPromptMode(receipt.long_prompt_mode);
-  return request;
-}
-
-bool SamePicture(const PictureRequest& a, const PictureRequest& b) {
-  return a.prompt == b.prompt && a.negative == b.negative && a.width == b.width && a.height == b.height &&
-         a.steps == b.steps && a.seed == b.seed && a.shift == b.shift && a.guidance_scale == b.guidance_scale &&
-         a.cfg_normalization == b.cfg_normalization && a.cfg_truncation == b.cfg_truncation && a.layer == b.layer &&
-         a.long_prompt_mode == b.long_prompt_mode;
-}
-
-// What does not determine the picture.
-void PutLabels(const PictureRequest& values, PictureRequest& request) {
-  request.client = values.client;
-  request.priority = values.priority;
-  request.idempotency_key = values.idempotency_key;
-  request.timeout_ms = values.timeout_ms;
-}
-
 // The same job again must have the same seed, also where nobody chose one. Below 2^32, as RandomSeed.
 uint64_t SeedOf(const std::string& idempotency_key) {
   return std::stoull(Sha256Hex(idempotency_key).substr(0, 8), nullptr, 16);
 }
 
-// `all`: every value counts, else only those that were given by flag.
-void PutNumbers(const PictureOptions& options, bool all, PictureRequest& request) {
-  const PictureRequest& values = options.values;
-  if (all || options.width_given) request.width = values.width;
-  if (all || options.height_given) request.height = values.height;
-  if (all || options.steps_given) request.steps = values.steps;
-  if (all || options.shift_given) request.shift = values.shift;
-  if (all || options.guidance_given) request.guidance_scale = values.guidance_scale;
-  if (all || options.normalization_given) request.cfg_normalization = values.cfg_normalization;
-  if (all || options.truncation_given) request.cfg_truncation = values.cfg_truncation;
-  if (all || options.layer_given) request.layer = values.layer;
-  if (all || options.mode_given) request.long_prompt_mode = values.long_prompt_mode;
+// The values of these members, and the seed that was chosen.
+void PutNumbers(const PictureOptions& options, const MemberNames& names, PictureRequest& request) {
+  PutMembers(options.members.values, names, request);
   if (options.seed) request.seed = *options.seed;
   if (!options.seeds.empty()) request.seed = options.seeds.front();
 }
@@ -113,15 +72,15 @@ void PutNegative(const PictureOptions& options, PictureOrder& order) {
     if (given) order.guidance_flags.emplace_back(option.flag);
   };
   needs_guidance(options.negative_given, options::kNegativePrompt.info);
-  needs_guidance(options.normalization_given, options::kCfgNormalization.info);
-  needs_guidance(options.truncation_given, options::kCfgTruncation.info);
-  if (!order.open.guidance) SettleNegative(order);
+  needs_guidance(options.Given(members::kCfgNormalization.name), options::kCfgNormalization.info);
+  needs_guidance(options.Given(members::kCfgTruncation.name), options::kCfgTruncation.info);
+  if (!order.open.contains(members::kGuidanceScale.name)) SettleNegative(order);
 }
 
 // The embeddings state their prompt: with it as the label the picture is the same as if the encoder had been asked.
 void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOptions& options, const InputSource& source,
                    PictureOrder& order) {
-  if (options.layer_given || options.prompt.AnyGiven() || !options.prompt.conversation_file.empty()) {
+  if (options.Given(members::kLayer.name) || options.prompt.AnyGiven() || !options.prompt.conversation_file.empty()) {
     throw UsageError("--load-embeddings brings its own prompt and layer; leave out the flags for them");
   }
   SavedEmbeddings saved = LoadEmbeddings(options.load_embeddings, source);
@@ -139,7 +98,7 @@ void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOption
   }
   request.layer = saved.conditioning.header.layer;
   LongPromptMode& mode = saved.conditioning.header.long_prompt_mode;  // how the renderer shortens what is too long
-  if (known && !options.mode_given) {
+  if (known && !options.Given(members::kLongPromptMode.name)) {
     request.long_prompt_mode = mode;
   } else {
     mode = request.long_prompt_mode;
@@ -202,8 +161,10 @@ void PutFit(const PictureOptions& options, PictureOrder& order) {
   PictureFit fit = order.fit.value_or(PictureFit{FitMode::kNone, order.request.width, order.request.height});
   const bool all = !order.receipt;
   if (options.fit != FitMode::kNone) fit.mode = options.fit;
-  if ((all || options.width_given) && !options.open.width) fit.width = options.file_width;
-  if ((all || options.height_given) && !options.open.height) fit.height = options.file_height;
+  if ((all || options.Given(members::kWidth.name)) && !options.members.open.contains(members::kWidth.name))
+    fit.width = options.file_width;
+  if ((all || options.Given(members::kHeight.name)) && !options.members.open.contains(members::kHeight.name))
+    fit.height = options.file_height;
   order.fit.reset();
   if (fit.mode == FitMode::kNone || (fit.width == order.request.width && fit.height == order.request.height)) return;
   order.fit = fit;
@@ -237,12 +198,13 @@ void RefuseEmbeddingsName(const std::string& file) {
 void Complete(const RendererDescription& renderer, PictureOrder& order) {
   const ModelDefaultsView& defaults = renderer.defaults;
   PictureRequest& request = order.request;
-  if (order.open.width) request.width = defaults.width;
-  if (order.open.height) request.height = defaults.height;
-  if (order.open.width && order.fit) order.fit->width = request.width;
-  if (order.open.height && order.fit) order.fit->height = request.height;
-  if (order.open.steps) request.steps = defaults.steps;
-  if (order.open.guidance) {
+  const auto open = [&](const auto& member) { return order.open.contains(member.name); };
+  if (open(members::kWidth)) request.width = defaults.width;
+  if (open(members::kHeight)) request.height = defaults.height;
+  if (open(members::kWidth) && order.fit) order.fit->width = request.width;
+  if (open(members::kHeight) && order.fit) order.fit->height = request.height;
+  if (open(members::kSteps)) request.steps = defaults.steps;
+  if (open(members::kGuidanceScale)) {
     // Embeddings that were saved without guidance are painted without it.
     const bool possible = !request.conditioning || request.negative_conditioning;
     request.guidance_scale = possible ? defaults.guidance_scale : 0;
@@ -257,42 +219,24 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   const auto given = [&](const auto& option) { return settings.OriginOf(option) == Origin::kFlag; };
   PictureOptions result;
   result.prompt = ReadPromptOptions(settings);
-  PictureRequest& values = result.values;
+  result.members = ReadMembers(settings);
+  PictureSpec& values = result.members.values;
   result.fit = ParseFitMode(settings.Get(options::kFit));
   if (const auto number = settings.Get(options::kWidth)) {
     result.file_width = static_cast<int32_t>(*number);
     values.width = PaintedSide(result.file_width, result.fit, "--width");
   }
-  result.open.width = !settings.Get(options::kWidth);
   if (const auto number = settings.Get(options::kHeight)) {
     result.file_height = static_cast<int32_t>(*number);
     values.height = PaintedSide(result.file_height, result.fit, "--height");
   }
-  result.open.height = !settings.Get(options::kHeight);
-  if (const auto number = settings.Get(options::kSteps)) values.steps = static_cast<int32_t>(*number);
-  result.open.steps = !settings.Get(options::kSteps);
-  values.shift = settings.Get(options::kShift);
-  values.guidance_scale = settings.Get(options::kGuidanceScale).value_or(values.guidance_scale);
-  result.open.guidance = !settings.Get(options::kGuidanceScale);
-  values.cfg_normalization = settings.Get(options::kCfgNormalization);
-  values.cfg_truncation = settings.Get(options::kCfgTruncation);
-  values.layer = static_cast<int32_t>(settings.Get(options::kHiddenLayer));
-  values.long_prompt_mode = ParseLongPromptMode(settings.Get(options::kLongPromptMode));
-  values.client = CallerName(settings);
-  values.priority = static_cast<int32_t>(settings.Get(options::kPriority));
-  values.idempotency_key = settings.Get(options::kIdempotencyKey);
-  CheckArgument("--idempotency-key", values.idempotency_key);
-  if (values.idempotency_key.size() > kMaxKeyBytes) throw UsageError("--idempotency-key is longer than 120 bytes");
-  values.timeout_ms = static_cast<int64_t>(settings.Get(options::kDeadline) * 1000);
-  result.width_given = given(options::kWidth);
-  result.height_given = given(options::kHeight);
-  result.steps_given = given(options::kSteps);
-  result.shift_given = given(options::kShift);
-  result.guidance_given = given(options::kGuidanceScale);
-  result.normalization_given = given(options::kCfgNormalization);
-  result.truncation_given = given(options::kCfgTruncation);
-  result.layer_given = given(options::kHiddenLayer);
-  result.mode_given = given(options::kLongPromptMode);
+  result.labels.client = CallerName(settings);
+  result.labels.priority = static_cast<int32_t>(settings.Get(options::kPriority));
+  result.labels.idempotency_key = settings.Get(options::kIdempotencyKey);
+  CheckArgument("--idempotency-key", result.labels.idempotency_key);
+  if (result.labels.idempotency_key.size() > kMaxKeyBytes)
+    throw UsageError("--idempotency-key is longer than 120 bytes");
+  result.labels.timeout_ms = static_cast<int64_t>(settings.Get(options::kDeadline) * 1000);
   // A picture is repeated with its own seed; what the environment says is for new ones.
   const bool repeats = !settings.Get(options::kFromPicture).empty();
   const Origin seed = settings.OriginOf(options::kSeed), seeds = settings.OriginOf(options::kSeeds);
@@ -322,15 +266,13 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
                        const DrawSeed& draw_seed, const InputSource& source) {
   PictureOrder order;
   PictureRequest& request = order.request;
-  PutLabels(options.values, request);
+  static_cast<JobLabels&>(request) = options.labels;
   if (!options.from_picture.empty()) {
     RepeatedPicture picture = ReadRepeated(options.from_picture, source);
     order.receipt = std::move(picture.receipt);
     order.fit = picture.fit;
-    const PictureRequest original = RequestOfReceipt(*order.receipt);
-    request = original;
-    PutLabels(options.values, request);
-    PutNumbers(options, /*all=*/false, request);
+    static_cast<PictureSpec&>(request) = *order.receipt;
+    PutNumbers(options, options.members.given, request);
     const bool says_prompt = prompt || options.prompt.AnyGiven() || !options.prompt.conversation_file.empty();
     if (!options.load_embeddings.empty()) {
       PutEmbeddings(prompt, options, source, order);
@@ -342,10 +284,10 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
       throw UsageError("the picture was made from embeddings without a prompt; give them with --load-embeddings");
     }
     PutNegative(options, order);
-    order.changed = !SamePicture(request, original);
+    order.changed = static_cast<const PictureSpec&>(request) != *order.receipt;
   } else {
-    PutNumbers(options, /*all=*/true, request);
-    order.open = options.open;
+    PutNumbers(options, options.members.options, request);
+    order.open = options.members.open;
     if (options.load_embeddings.empty()) {
       request.prompt = MakePrompt(prompt, options.prompt, source);
     } else {
@@ -357,7 +299,7 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
       request.seed = request.idempotency_key.empty() ? draw_seed() : SeedOf(request.idempotency_key);
   }
   PutFit(options, order);
-  order.shift_given = options.shift_given;
+  order.shift_given = options.Given(members::kShift.name);
   order.seeds =
       options.seeds.empty() ? FollowingSeeds(request.seed, static_cast<uint64_t>(options.count)) : options.seeds;
   return order;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/config/settings.h"
@@ -12,23 +13,19 @@
 #include "coordinator/cli/command_options.h"
 #include "coordinator/cli/picture_fit.h"
 #include "coordinator/client/job.h"
+#include "coordinator/order/member_settings.h"
 
 namespace diptych {
-
-// What nobody states, neither by flag nor in the configuration: the renderer's model says it.
-struct LeftOpen {
-  bool width = false, height = false, steps = false, guidance = false;
-};
 
 // The options of generate and submit that determine a picture, with a note of which flags were given.
 struct PictureOptions {
   PromptOptions prompt;
-  PictureRequest values;  // numbers only, the sizes as they are painted; the seed is separate
-  LeftOpen open;          // among them
+  MemberSettings members;  // the sizes as they are painted; the seed is separate
+  JobLabels labels;
   FitMode fit = FitMode::kNone;
   int32_t file_width = 0, file_height = 0;  // pixels, as the user gave them; 0 where left open
-  bool width_given = false, height_given = false, steps_given = false, shift_given = false, guidance_given = false;
-  bool normalization_given = false, truncation_given = false, layer_given = false, mode_given = false;
+  // By flag.
+  bool Given(std::string_view member) const { return members.given.contains(member); }
   std::optional<uint64_t> seed;
   std::vector<uint64_t> seeds;  // of --seeds; empty: not given
   std::string negative_prompt;
@@ -45,7 +42,7 @@ PictureOptions ReadPictureOptions(const Settings& settings);  // throws UsageErr
 // One prompt, and every seed that it is painted with.
 struct PictureOrder {
   PictureRequest request;                   // of the first picture; the others differ in their seed
-  LeftOpen open;                            // what Complete fills in
+  MemberNames open;                         // what nobody states, and Complete fills in
   PromptParts negative;                     // the prompt that guidance takes where there is none yet
   bool negative_given = false;              // by flag
   std::vector<std::string> guidance_flags;  // that were given and have an effect with guidance only

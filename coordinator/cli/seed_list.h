@@ -6,9 +6,11 @@
 #include <string_view>
 #include <vector>
 
+#include "common/picture/picture_spec.h"
+
 namespace diptych {
 
-inline constexpr uint64_t kMaxSeed = UINT64_MAX;
+inline constexpr uint64_t kMaxSeed = members::kSeed.most;
 
 // As many pictures as one command may ask for.
 inline constexpr size_t kMaxPictures = 10'000;

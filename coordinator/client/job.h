@@ -11,28 +11,13 @@
 #include "common/conditioning/conditioning.h"
 #include "common/image/decode_tiles.h"
 #include "common/memory/machine_facts.h"
+#include "common/picture/job_spec.h"
 #include "common/receipt/receipt.h"
 
 namespace diptych {
 
-// One picture to ask for; job.proto states the limits of each field.
-struct PictureRequest {
-  std::optional<PromptParts> prompt;    // required unless conditioning is set
-  std::optional<PromptParts> negative;  // used when guidance_scale > 0; unset: the empty prompt
-  int32_t width = 1024;                 // pixels
-  int32_t height = 1024;                // pixels
-  int32_t steps = 9;
-  uint64_t seed = 0;
-  std::optional<double> shift;  // unset: the checkpoint's own
-  double guidance_scale = 0;
-  double cfg_normalization = 0;
-  double cfg_truncation = 1;
-  int32_t layer = -2;
-  LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
-  std::string client;           // a label for fairness
-  int32_t priority = 0;         // a label
-  std::string idempotency_key;  // one key of one client, one job; empty: none
-  int64_t timeout_ms = 0;       // from acceptance to the picture; 0: none
+// One picture to ask for; job.proto states the limits of each field. The prompt is required unless conditioning is set.
+struct PictureRequest : JobSpec {
   // Set: uploaded in place of encoding the prompts; then with guidance both are needed, without it only the first.
   std::shared_ptr<const Conditioning> conditioning, negative_conditioning;
 };

@@ -6,7 +6,6 @@
 #include "common/foreign_text/foreign_text.h"
 #include "common/wire/enums.h"
 #include "common/wire/machine_codec.h"
-#include "common/wire/prompt_codec.h"
 
 namespace diptych {
 namespace {
@@ -103,27 +102,6 @@ v1::JobState StateMessage(JobView::State state) {
     if (view == state) return message;
   }
   return v1::JOB_STATE_UNSPECIFIED;
-}
-
-v1::JobSpec SpecMessage(const PictureRequest& request) {
-  v1::JobSpec spec;
-  if (request.prompt) *spec.mutable_prompt() = ToProto(*request.prompt);
-  if (request.negative) *spec.mutable_negative() = ToProto(*request.negative);
-  spec.set_width(request.width);
-  spec.set_height(request.height);
-  spec.set_steps(request.steps);
-  spec.set_seed(request.seed);
-  if (request.shift) spec.set_shift(*request.shift);
-  spec.set_guidance_scale(request.guidance_scale);
-  spec.set_cfg_normalization(request.cfg_normalization);
-  spec.set_cfg_truncation(request.cfg_truncation);
-  spec.set_layer(request.layer);
-  spec.set_long_prompt_mode(ToProto(request.long_prompt_mode));
-  spec.set_client(request.client);
-  spec.set_priority(request.priority);
-  spec.set_idempotency_key(request.idempotency_key);
-  spec.set_timeout_ms(request.timeout_ms);
-  return spec;
 }
 
 JobView JobFromMessage(const v1::Job& job) {

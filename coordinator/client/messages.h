@@ -8,8 +8,6 @@
 
 namespace diptych {
 
-v1::JobSpec SpecMessage(const PictureRequest& request);
-
 v1::JobState StateMessage(JobView::State state);
 QueuePauseView PauseFromMessage(const v1::QueuePause& pause);
 JobView JobFromMessage(const v1::Job& job);

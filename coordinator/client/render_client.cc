@@ -12,6 +12,7 @@
 #include "common/image/png.h"
 #include "common/net/poller.h"
 #include "common/wire/conditioning_codec.h"
+#include "common/wire/job_codec.h"
 #include "coordinator/client/connection.h"
 #include "coordinator/client/messages.h"
 #include "coordinator/client/picture_assembly.h"
@@ -150,7 +151,7 @@ absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) c
   v1::SubmitResponse response;
   const std::unique_ptr<grpc::ClientWriter<v1::SubmitRequest>> writer = stub_->renderer->Submit(&context, &response);
   v1::SubmitRequest message;
-  *message.mutable_spec() = SpecMessage(request);
+  *message.mutable_spec() = ToProto(request);
   // A write that fails means that the renderer has answered already: its status, from Finish, says why.
   bool open = writer->Write(message);
   const auto upload = [&](const Conditioning& conditioning, bool negative) {

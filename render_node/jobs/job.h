@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/conditioning/conditioning.h"
-#include "common/prompt/prompt_parts.h"
+#include "common/picture/job_spec.h"
 
 namespace diptych {
 
@@ -26,43 +26,10 @@ bool IsTerminal(JobState state);                // done, failed, cancelled: noth
 std::string_view JobStateName(JobState state);  // "queued", "encoding", ...
 JobState ParseJobState(std::string_view name);  // throws Error(kInvalidArgument)
 
-// What a client asks for. The first block determines the picture.
-struct JobSpec {
-  std::optional<PromptParts> prompt;    // required unless conditioning is uploaded; then only a label
-  std::optional<PromptParts> negative;  // used when guidance_scale > 0; unset: the empty prompt
-  int32_t width = 0;                    // pixels
-  int32_t height = 0;                   // pixels
-  int32_t steps = 0;                    // real evaluations
-  uint64_t seed = 0;
-  std::optional<double> shift;   // unset: the checkpoint's own
-  double guidance_scale = 0;     // 0: off
-  double cfg_normalization = 0;  // 0: off
-  double cfg_truncation = 0;     // 0 and 1: never; else steps with t above it run without guidance
-  std::optional<int32_t> layer;  // unset: kDefaultLayer
-  LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
-
-  std::string client;           // who asks, for fairness; may be empty
-  int32_t priority = 0;         // larger is sooner, within one client
-  std::string idempotency_key;  // chosen by the client: one key, one job; empty: none
-  int64_t timeout_ms = 0;       // from acceptance to the picture; 0: none
-
-  bool operator==(const JobSpec&) const = default;
-};
-
-inline constexpr int32_t kDefaultLayer = -2;
-inline constexpr size_t kMaxClientBytes = 64;
-inline constexpr int32_t kMaxPriority = 100;  // and -100 at the least
-inline constexpr size_t kMaxIdempotencyKeyBytes = 128;
-inline constexpr int64_t kMaxTimeoutMs = int64_t{366} * 24 * 3600 * 1000;
-
-// Throws Error(kInvalidArgument) unless it is a name that a client may have: UTF-8 without control characters, at most
-// kMaxClientBytes; the empty one too.
-void CheckClientName(const std::string& client);
-
 // Throws Error(kInvalidArgument) naming the field, unless: the prompt is there or conditioning was uploaded; every text
 // is UTF-8; neither prompt is longer than `prompt_byte_limit`, all its parts together; a conversation stands alone;
-// numbers are finite; client, priority, key and timeout are within their limits. Sizes, steps and guidance are the
-// renderer's to judge (CheckRenderParameters), the layer is the encoder's.
+// numbers and labels are within their ranges. What more a size must be is the renderer's to judge
+// (CheckRenderParameters), how deep the layer may be the encoder's.
 void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t prompt_byte_limit);
 
 // Milliseconds; 0 where a stage has not run in this attempt. A step that several jobs took together counts whole in

@@ -1,8 +1,10 @@
 #include "render_node/jobs/job_json.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "common/error/error.h"
+#include "common/picture/picture_json.h"
 
 namespace diptych {
 namespace {
@@ -40,14 +42,6 @@ void TakeMs(const Json& json, const char* key, std::vector<double>& ms) {
 }  // namespace
 
 // Found by nlohmann-json through the type's namespace.
-void to_json(Json& json, const PromptParts& prompt) {
-  ForEachPart(prompt, [&](const char* field, const auto& value) { json[field] = value; });
-}
-
-void from_json(const Json& json, PromptParts& prompt) {
-  ForEachPart(prompt, [&](const char* field, auto& value) { Take(json, field, value); });
-}
-
 void to_json(Json& json, const PromptFit& fit) { json = {{"token_count", fit.token_count}, {"rows", fit.rows}}; }
 
 void from_json(const Json& json, PromptFit& fit) {
@@ -56,22 +50,13 @@ void from_json(const Json& json, PromptFit& fit) {
 }
 
 std::string SpecToJson(const JobSpec& spec) {
-  Json json = {{"width", spec.width},
-               {"height", spec.height},
-               {"steps", spec.steps},
-               {"seed", spec.seed},
-               {"guidance_scale", spec.guidance_scale},
-               {"cfg_normalization", spec.cfg_normalization},
-               {"cfg_truncation", spec.cfg_truncation},
-               {"long_prompt_mode", LongPromptModeName(spec.long_prompt_mode)},
-               {"client", spec.client},
-               {"priority", spec.priority}};
+  nlohmann::ordered_json members;
+  PutMembers(spec, members);
+  Json json = Json(members);
+  json["client"] = spec.client;
+  json["priority"] = spec.priority;
   if (!spec.idempotency_key.empty()) json["idempotency_key"] = spec.idempotency_key;
   if (spec.timeout_ms != 0) json["timeout_ms"] = spec.timeout_ms;
-  Put(json, "prompt", spec.prompt);
-  Put(json, "negative", spec.negative);
-  Put(json, "shift", spec.shift);
-  Put(json, "layer", spec.layer);
   return json.dump();
 }
 
@@ -92,22 +77,12 @@ std::optional<std::string> InsideOfJson(const std::string& text) {
 JobSpec SpecFromJson(std::string_view text) try {
   const Json json = Json::parse(text);
   JobSpec spec;
-  Take(json, "prompt", spec.prompt);
-  Take(json, "negative", spec.negative);
-  Take(json, "width", spec.width);
-  Take(json, "height", spec.height);
-  Take(json, "steps", spec.steps);
-  Take(json, "seed", spec.seed);
-  Take(json, "shift", spec.shift);
-  Take(json, "guidance_scale", spec.guidance_scale);
-  Take(json, "cfg_normalization", spec.cfg_normalization);
-  Take(json, "cfg_truncation", spec.cfg_truncation);
-  Take(json, "layer", spec.layer);
+  JsonFields fields(json, "");
+  TakeMembers(fields, std::numeric_limits<int>::max(), /*all_optional=*/true, spec);
   Take(json, "client", spec.client);
   Take(json, "priority", spec.priority);
   Take(json, "idempotency_key", spec.idempotency_key);
   Take(json, "timeout_ms", spec.timeout_ms);
-  spec.long_prompt_mode = ParseLongPromptMode(json.at("long_prompt_mode").get<std::string>());
   return spec;
 } catch (const std::exception& error) {
   throw Error(ErrorCode::kDataLoss, std::string("a stored job specification is damaged: ") + error.what());

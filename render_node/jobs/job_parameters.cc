@@ -23,7 +23,7 @@ FetchRequests FetchRequestsOf(const JobSpec& spec, const std::string& job_id, co
   const auto request_of = [&](const std::optional<PromptParts>& prompt) {
     FetchRequest request;
     request.prompt = prompt.value_or(PromptParts{});
-    request.layer = spec.layer.value_or(kDefaultLayer);
+    request.layer = spec.layer;
     request.long_prompt_mode = spec.long_prompt_mode;
     request.row_limit = facts.row_limit;
     request.job_id = job_id;

@@ -345,7 +345,7 @@ std::optional<std::string> SqliteJobStore::FindKey(const JobSpec& spec, const st
   const std::string id = known.Text(0);
   const std::string sha256 = known.Text(4);  // of the specification, where the row has a shortened one
   const bool is_same =
-      sha256.empty() ? known.Text(1) == spec_json : sha256 == Sha256Hex(spec_json.data(), spec_json.size());
+      sha256.empty() ? SpecFromJson(known.Text(1)) == spec : sha256 == Sha256Hex(spec_json.data(), spec_json.size());
   if (is_same && known.Text(2) == positive && known.Text(3) == negative) return id;
   throw Error(ErrorCode::kFailedPrecondition, "idempotency_key \"" + spec.idempotency_key + "\" was used for job " +
                                                   id + ", which asks for something else; a new job needs a new key");

@@ -19,6 +19,7 @@
 #include "common/memory/memory_facts.h"
 #include "common/model_config/model_index.h"
 #include "common/model_config/schedule.h"
+#include "common/picture/picture_spec.h"
 #include "common/source_files/model_news.h"
 #include "render_node/pipeline/picture_memory.h"
 
@@ -67,8 +68,8 @@ struct RenderParameters {
 // The shift of a picture for which nobody states one.
 double DefaultShift(const RendererFacts& facts, int32_t width, int32_t height);
 
-inline constexpr double kLeastShift = 0.001, kMostShift = 1000;
-inline constexpr int32_t kMaxSteps = 1000;
+inline constexpr double kLeastShift = members::kShift.least, kMostShift = members::kShift.most;
+inline constexpr int32_t kMaxSteps = members::kSteps.most;
 
 // Throws Error(kInvalidArgument) naming the field, its value and the limits, and Error(kFailedPrecondition) naming what
 // it needs and what there is for a picture that can never fit into the memory.

@@ -8,8 +8,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/wire/enums.h"
-#include "common/wire/prompt_codec.h"
 
 namespace diptych {
 namespace {
@@ -30,11 +28,6 @@ void Put(const PromptFit& fit, v1::PromptFit* message) {
   message->set_rows(fit.rows);
 }
 
-// The same status, its message led by the field that it is about.
-absl::Status Named(const char* field, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(field, ": ", status.message()));
-}
-
 }  // namespace
 
 v1::JobState ToProto(JobState state) {
@@ -42,27 +35,6 @@ v1::JobState ToProto(JobState state) {
     if (known == state) return wire;
   }
   return v1::JOB_STATE_UNSPECIFIED;
-}
-
-v1::JobSpec ToProto(const JobSpec& spec) {
-  v1::JobSpec message;
-  if (spec.prompt) *message.mutable_prompt() = ToProto(*spec.prompt);
-  if (spec.negative) *message.mutable_negative() = ToProto(*spec.negative);
-  message.set_width(spec.width);
-  message.set_height(spec.height);
-  message.set_steps(spec.steps);
-  message.set_seed(spec.seed);
-  if (spec.shift) message.set_shift(*spec.shift);
-  message.set_guidance_scale(spec.guidance_scale);
-  message.set_cfg_normalization(spec.cfg_normalization);
-  message.set_cfg_truncation(spec.cfg_truncation);
-  if (spec.layer) message.set_layer(*spec.layer);
-  message.set_long_prompt_mode(ToProto(spec.long_prompt_mode));
-  message.set_client(spec.client);
-  message.set_priority(spec.priority);
-  message.set_idempotency_key(spec.idempotency_key);
-  message.set_timeout_ms(spec.timeout_ms);
-  return message;
 }
 
 v1::JobTimings ToProto(const JobTimings& timings) {
@@ -140,37 +112,6 @@ absl::StatusOr<JobState> FromProto(v1::JobState state) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("job state ", static_cast<int>(state), " is not one of 1 (queued) to 8 (cancelled)"));
-}
-
-absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message) {
-  JobSpec spec;
-  if (message.has_prompt()) {
-    absl::StatusOr<PromptParts> prompt = FromProto(message.prompt());
-    if (!prompt.ok()) return Named("prompt", prompt.status());
-    spec.prompt = *std::move(prompt);
-  }
-  if (message.has_negative()) {
-    absl::StatusOr<PromptParts> negative = FromProto(message.negative());
-    if (!negative.ok()) return Named("negative", negative.status());
-    spec.negative = *std::move(negative);
-  }
-  spec.width = message.width();
-  spec.height = message.height();
-  spec.steps = message.steps();
-  spec.seed = message.seed();
-  if (message.has_shift()) spec.shift = message.shift();
-  spec.guidance_scale = message.guidance_scale();
-  spec.cfg_normalization = message.cfg_normalization();
-  spec.cfg_truncation = message.cfg_truncation();
-  if (message.has_layer()) spec.layer = message.layer();
-  const absl::StatusOr<LongPromptMode> mode = FromProto(message.long_prompt_mode());
-  if (!mode.ok()) return Named("long_prompt_mode", mode.status());
-  spec.long_prompt_mode = *mode;
-  spec.client = message.client();
-  spec.priority = message.priority();
-  spec.idempotency_key = message.idempotency_key();
-  spec.timeout_ms = message.timeout_ms();
-  return spec;
 }
 
 }  // namespace diptych

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "absl/status/statusor.h"
+#include "common/wire/job_codec.h"
 #include "diptych/v1/job.pb.h"
 #include "render_node/jobs/job.h"
 #include "render_node/jobs/job_queue.h"
@@ -9,7 +10,6 @@
 namespace diptych {
 
 v1::JobState ToProto(JobState state);
-v1::JobSpec ToProto(const JobSpec& spec);
 v1::JobTimings ToProto(const JobTimings& timings);
 v1::Job ToProto(const Job& job);
 v1::Job ToProto(const Job& job, const JobQueue::Outlook& outlook);
@@ -18,8 +18,5 @@ v1::QueuePlace ToProto(const JobQueue::Place& place);
 
 // INVALID_ARGUMENT for UNSPECIFIED and for a number that this version does not know.
 absl::StatusOr<JobState> FromProto(v1::JobState state);
-
-// INVALID_ARGUMENT, naming the field, for a template name and for a long-prompt mode that this version does not know.
-absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& spec);
 
 }  // namespace diptych

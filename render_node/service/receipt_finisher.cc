@@ -12,7 +12,8 @@ Receipt ReceiptOf(const FinishRequest& request) {
   const ConditioningHeader& positive = request.positive.header;
   Receipt receipt;
   receipt.program_version = kVersion;
-  receipt.prompt = request.spec.prompt;
+  static_cast<PictureSpec&>(receipt) = request.spec;
+  receipt.negative.reset();
   receipt.width = parameters.width;
   receipt.height = parameters.height;
   receipt.seed = parameters.seed;
@@ -23,7 +24,7 @@ Receipt ReceiptOf(const FinishRequest& request) {
   receipt.cfg_normalization = parameters.cfg_normalization;
   receipt.cfg_truncation = parameters.cfg_truncation;
   receipt.layer = positive.layer;
-  receipt.long_prompt_mode = LongPromptModeName(positive.long_prompt_mode);
+  receipt.long_prompt_mode = positive.long_prompt_mode;
   receipt.dtype = request.renderer.dtype;
   receipt.tiles = request.renderer.tiling.For(parameters.width, parameters.height);
   receipt.conditioning_dtype = StateDtypeName(positive.dtype);

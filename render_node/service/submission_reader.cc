@@ -16,11 +16,13 @@ namespace {
 
 // An index that no encoder has is refused here; whether it is deep enough for this encoder only the encoder knows.
 void CheckLayer(const std::string& field, int32_t layer) {
-  constexpr int32_t kDeepest = -1000;  // as --hidden-layer
-  if (layer < 0 && layer >= kDeepest) return;
-  throw Error(ErrorCode::kInvalidArgument,
-              field + " " + std::to_string(layer) + " is not from " + std::to_string(kDeepest) +
-                  " to -1; hidden states are counted from the end, -1 is the last");
+  PictureSpec spec;
+  spec.layer = layer;
+  try {
+    CheckRanges(spec);
+  } catch (const Error& error) {
+    throw Error(error.code(), field + error.what());
+  }
 }
 
 // Dynamic shifting is made for pictures around the size that the model was trained with; far beyond it explodes.
@@ -75,7 +77,6 @@ absl::Status SubmissionReader::AddSpec(const v1::JobSpec& message) {
     const RenderParameters parameters = RenderParametersOf(*spec, facts_);
     CheckRenderParameters(parameters, facts_);
     CheckAllowed(parameters, limits_);
-    CheckLayer("layer", spec->layer.value_or(kDefaultLayer));
     const bool may_be_uploaded = true;  // Finish knows
     ValidateSpec(*spec, may_be_uploaded, prompt_byte_limit_);
   });
@@ -91,7 +92,7 @@ absl::Status SubmissionReader::AddFrame(const v1::ConditioningFrame& frame,
   if (!frame.has_header()) return absl::OkStatus();
   return Guard([&] {
     const v1::ConditioningHeader& header = frame.header();
-    CheckLayer("conditioning: layer", header.layer());
+    CheckLayer("conditioning: ", header.layer());
     CheckConditioningFits(SizeOf(header), facts_);
     // Embeddings of unknown origin do not say how many tokens they are of: at least as many as rows.
     CheckTokenLimit(receiver == &negative_ ? "negative prompt" : "prompt",

@@ -31,7 +31,7 @@ Receipt Sample() {
   receipt.cfg_normalization = 5e-324;
   receipt.cfg_truncation = 1;
   receipt.layer = -2;
-  receipt.long_prompt_mode = "interpolate";
+  receipt.long_prompt_mode = LongPromptMode::kInterpolate;
   receipt.dtype = "float32";
   receipt.conditioning_dtype = "float32";
   receipt.tiles = {512, 64};
@@ -129,15 +129,15 @@ TEST(Receipt, RefusesFieldsThatItWouldNotRepeat) {
 }
 
 TEST(Receipt, RefusesWrongTypesAndRanges) {
-  EXPECT_EQ(MessageWith("width", 0), "receipt: \"width\" must be a whole number from 1 to 2147483647");
-  EXPECT_EQ(MessageWith("width", -16), "receipt: \"width\" must be a whole number from 1 to 2147483647");
-  EXPECT_EQ(MessageWith("steps", 9.5), "receipt: \"steps\" must be a whole number from 1 to 2147483647");
+  EXPECT_EQ(MessageWith("width", 0), "receipt: \"width\" must be a whole number from 1 to 16384");
+  EXPECT_EQ(MessageWith("width", -16), "receipt: \"width\" must be a whole number from 1 to 16384");
+  EXPECT_EQ(MessageWith("steps", 9.5), "receipt: \"steps\" must be a whole number from 1 to 1000");
   EXPECT_EQ(MessageWith("seed", 1.8446744073709552e19),
             "receipt: \"seed\" must be a whole number from 0 to 18446744073709551615");
-  EXPECT_EQ(MessageWith("shift", "3"), "receipt: \"shift\" must be a number");
-  EXPECT_EQ(MessageWith("shift", -3), "receipt: \"shift\" must be a number of at least 0");
-  EXPECT_EQ(MessageWith("layer", 2), "receipt: \"layer\" must be a negative whole number");
-  EXPECT_EQ(MessageWith("layer", -3000000000), "receipt: \"layer\" must be a negative whole number");
+  EXPECT_EQ(MessageWith("shift", "3"), "receipt: \"shift\" must be a number from 0.001 to 1000");
+  EXPECT_EQ(MessageWith("shift", -3), "receipt: \"shift\" must be a number from 0.001 to 1000");
+  EXPECT_EQ(MessageWith("layer", 2), "receipt: \"layer\" must be a whole number from -1000 to -1");
+  EXPECT_EQ(MessageWith("layer", -3000000000), "receipt: \"layer\" must be a whole number from -1000 to -1");
   EXPECT_EQ(MessageWith("dtype", "float16"), "receipt: \"dtype\" must be one of bfloat16, float32");
   EXPECT_EQ(MessageWith("vae_fingerprint", "abc"),
             "receipt: \"vae_fingerprint\" must be 64 lower-case hexadecimal digits");
@@ -149,7 +149,7 @@ TEST(Receipt, RefusesWrongTypesAndRanges) {
 TEST(Receipt, RefusesMinusZeroAsALayer) {
   std::string json = ToJson(Sample());
   json.replace(json.find("\"layer\":-2"), 10, "\"layer\":-0");
-  EXPECT_EQ(MessageOf(json), "receipt: \"layer\" must be a negative whole number");
+  EXPECT_EQ(MessageOf(json), "receipt: \"layer\" must be a whole number from -1000 to -1");
 }
 
 TEST(Receipt, RefusesWhatIsNotJson) {

@@ -58,7 +58,7 @@ class PictureOrderTest : public testing::Test {
     receipt.steps = 4;
     receipt.shift = 2.5;
     receipt.layer = -3;
-    receipt.long_prompt_mode = "pool";
+    receipt.long_prompt_mode = LongPromptMode::kPool;
     receipt.dtype = "float32";
     receipt.transformer_fingerprint = std::string(64, 'a');
     receipt.vae_fingerprint = std::string(64, 'b');
@@ -167,7 +167,7 @@ TEST_F(PictureOrderTest, RefusesANegativePromptThatIsNotUtf8AlsoWithoutGuidance)
 
 TEST_F(PictureOrderTest, RefusesALongClientName) {
   EXPECT_THROW(ReadPictureOptions(SettingsForTest({{"--client", std::string(65, 'x')}})), UsageError);
-  EXPECT_FALSE(ReadPictureOptions(SettingsForTest()).values.client.empty());
+  EXPECT_FALSE(ReadPictureOptions(SettingsForTest()).labels.client.empty());
 }
 
 TEST_F(PictureOrderTest, RepeatsAPictureExactly) {

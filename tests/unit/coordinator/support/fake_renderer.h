@@ -363,7 +363,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     receipt.shift = spec.has_shift() ? spec.shift() : 3;
     receipt.cfg_truncation = spec.cfg_truncation();
     receipt.layer = spec.layer();
-    receipt.long_prompt_mode = "interpolate";
+    receipt.long_prompt_mode = LongPromptMode::kInterpolate;
     receipt.dtype = "float32";
     receipt.transformer_fingerprint = std::string(64, transformer_digit);
     receipt.vae_fingerprint = std::string(64, 'b');

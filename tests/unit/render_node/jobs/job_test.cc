@@ -103,10 +103,10 @@ TEST(ValidateSpec, LimitsNameAndPriorityOfAClient) {
 TEST(ValidateSpec, RefusesNumbersThatAreNone) {
   JobSpec spec = SpecOf("");
   spec.guidance_scale = std::nan("");
-  EXPECT_EQ(RefusalOf(spec), "guidance_scale is not a finite number");
+  EXPECT_EQ(RefusalOf(spec), "guidance_scale nan is not a number from 0 to 1000");
   spec.guidance_scale = 0;
   spec.shift = INFINITY;
-  EXPECT_EQ(RefusalOf(spec), "shift is not a finite number");
+  EXPECT_EQ(RefusalOf(spec), "shift inf is not a number from 0.001 to 1000");
 }
 
 TEST(JobJson, GivesASpecBackAsItWas) {

@@ -144,6 +144,20 @@ TEST_F(SqliteJobStoreTest, NamesTheJobsUnderWay) {
   EXPECT_EQ(under_way, (std::vector{ids[kEncoding], ids[kReady], ids[kRendering], ids[kDecoding]}));
 }
 
+TEST_F(SqliteJobStoreTest, FindsTheJobOfAKeyByWhatItAsksForNotByItsText) {
+  JobSpec spec = SpecOf("a cat", "ada");
+  spec.idempotency_key = "k1";
+  const std::string id = store_->Accept(spec, {}, kNow).id;
+  Close();
+  // As a version before wrote it, which named no layer, or one after it, with a member more.
+  SqliteDatabase(DatabasePath())
+      .Execute("UPDATE job SET spec = replace(spec, '\"layer\":-2', '\"later\":0') WHERE id = '" + id + "'");
+  Reopen();
+  const AcceptedJob again = store_->Accept(spec, {}, kNow);
+  EXPECT_EQ(again.id, id);
+  EXPECT_FALSE(again.is_new);
+}
+
 TEST_F(SqliteJobStoreTest, GivesARepeatedSubmissionItsFirstJob) {
   JobSpec spec = SpecOf("a cat", "ada");
   spec.idempotency_key = "k1";

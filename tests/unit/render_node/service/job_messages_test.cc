@@ -83,26 +83,6 @@ std::set<std::string> AllFieldsOf(const Message& message) {
   return names;
 }
 
-TEST(JobMessages, SpecComesBackWithEveryField) {
-  v1::JobSpec sent;
-  Filler().Fill(&sent);
-  const absl::StatusOr<JobSpec> spec = FromProto(sent);
-  ASSERT_TRUE(spec.ok()) << spec.status();
-  const v1::JobSpec back = ToProto(*spec);
-  EXPECT_TRUE(MessageDifferencer::Equals(back, sent)) << back.DebugString();
-}
-
-TEST(JobMessages, WhatIsUnsetStaysUnset) {
-  const absl::StatusOr<JobSpec> spec = FromProto(v1::JobSpec());
-  ASSERT_TRUE(spec.ok());
-  EXPECT_EQ(*spec, JobSpec());
-  const v1::JobSpec back = ToProto(*spec);
-  EXPECT_FALSE(back.has_prompt());
-  EXPECT_FALSE(back.has_negative());
-  EXPECT_FALSE(back.has_shift());
-  EXPECT_FALSE(back.has_layer());
-}
-
 TEST(JobMessages, SaysHowManyTilesAreDecoded) {
   Job job;
   job.state = JobState::kDecoding;
@@ -204,11 +184,6 @@ TEST(JobMessages, EveryStateHasItsNumber) {
 TEST(JobMessages, UnknownNumbersAreRefusedWithTheirField) {
   EXPECT_EQ(FromProto(v1::JOB_STATE_UNSPECIFIED).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(FromProto(static_cast<v1::JobState>(9)).status().code(), absl::StatusCode::kInvalidArgument);
-  v1::JobSpec spec;
-  spec.set_long_prompt_mode(static_cast<v1::LongPromptMode>(77));
-  const absl::Status status = FromProto(spec).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_NE(status.message().find("long_prompt_mode"), std::string::npos) << status;
 }
 
 TEST(JobMessages, TemplateNamesAreRefusedUntilThereAreTemplates) {

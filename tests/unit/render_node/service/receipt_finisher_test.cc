@@ -65,7 +65,7 @@ TEST(ReceiptOf, NamesAllThatDeterminesThePicture) {
   expected.cfg_normalization = 0.5;
   expected.cfg_truncation = 0.75;
   expected.layer = -3;
-  expected.long_prompt_mode = "pool";
+  expected.long_prompt_mode = LongPromptMode::kPool;
   expected.dtype = "float32";
   expected.tiles = {16, 4};
   expected.transformer_fingerprint = std::string(64, 'd');

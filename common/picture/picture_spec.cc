@@ -1,0 +1,49 @@
+#include "common/picture/picture_spec.h"
+
+#include <cstdio>
+
+#include "common/error/error.h"
+
+namespace diptych {
+namespace {
+
+template <typename T>
+std::string ValueText(T value) {
+  if constexpr (std::is_floating_point_v<T>)
+    return NumberText(value);
+  else
+    return std::to_string(value);
+}
+
+template <typename Member>
+void CheckRange(const Member& member, typename Member::Value value) {
+  if (value >= member.least && value <= member.most) return;  // no number is within any limits
+  constexpr bool whole = std::is_integral_v<typename Member::Value>;
+  std::string message = std::string(member.name) + " " + ValueText(value) + (whole ? " is not" : " is not a number") +
+                        " from " + ValueText(member.least) + " to " + ValueText(member.most);
+  if (!member.hint.empty()) message += "; " + std::string(member.hint);
+  throw Error(ErrorCode::kInvalidArgument, message);
+}
+
+}  // namespace
+
+std::string NumberText(double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.10g", value);
+  return text;
+}
+
+void CheckRanges(const PictureSpec& spec) {
+  ForEachMember([&](const auto& member) {
+    using Member = std::decay_t<decltype(member)>;
+    if constexpr (std::is_arithmetic_v<typename Member::Value> && !std::is_same_v<typename Member::Value, bool>) {
+      if constexpr (Member::kOptional) {
+        if (const auto& value = spec.*member.field) CheckRange(member, *value);
+      } else {
+        CheckRange(member, spec.*member.field);
+      }
+    }
+  });
+}
+
+}  // namespace diptych

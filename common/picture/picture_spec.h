@@ -1,0 +1,118 @@
+// What a picture is: everything that a person may ask for and that determines its pixels, beside the models. This is
+// the only list of it. The job (job_spec.h) is this plus labels, the receipt (common/receipt) this plus what it was
+// made with; wire codec, JSON, ranges, options and comparisons walk the table below. docs/architecture.md says what it
+// takes to add a member.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "common/conditioning/conditioning.h"
+#include "common/prompt/prompt_parts.h"
+
+namespace diptych {
+
+// The defaults are Z-Image-Turbo's.
+struct PictureSpec {
+  std::optional<PromptParts> prompt = {};    // required unless conditioning is uploaded; then only a label
+  std::optional<PromptParts> negative = {};  // used when guidance_scale > 0; unset: the empty prompt
+  int32_t width = 1024;                      // pixels
+  int32_t height = 1024;                     // pixels
+  int32_t steps = 9;                         // real evaluations
+  uint64_t seed = 0;                         // the noise takes its lower 32 bits
+  std::optional<double> shift = {};          // unset: the checkpoint's own
+  double guidance_scale = 0;                 // 0: off
+  double cfg_normalization = 0;              // 0: off
+  double cfg_truncation = 1;                 // 0 and 1: never; else steps with t above it run without guidance
+  int32_t layer = -2;                        // index into the encoder's hidden states, negative from the end
+  LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
+
+  bool operator==(const PictureSpec&) const = default;
+};
+
+// One member. T is its type without std::optional.
+template <typename T, typename Field>
+struct PictureMember {
+  using Value = T;
+
+  std::string_view name;  // on the wire, in JSON, in receipts and in messages
+  Field PictureSpec::*field;
+  T least = {}, most = {};     // of numbers, inclusive; of others nothing
+  std::string_view hint = "";  // what a number out of range should know besides
+  // The schema of receipts that the member came with (common/receipt/receipt.h). Beyond the first it is left out of
+  // JSON where it has its default, so that what was written before it came stays as it was, byte for byte.
+  int schema = 1;
+
+  static constexpr bool kOptional = !std::is_same_v<T, Field>;
+};
+
+// The values that a member of a few choices may have, in the order of their numbers on the wire, which begin with 1;
+// 0 there is the default.
+inline constexpr std::array kLongPromptModes = {LongPromptMode::kTruncate, LongPromptMode::kInterpolate,
+                                                LongPromptMode::kPool, LongPromptMode::kAttentionPool};
+constexpr const auto& ChoicesOf(LongPromptMode) { return kLongPromptModes; }
+inline std::string_view ChoiceName(LongPromptMode mode) { return LongPromptModeName(mode); }
+
+// The table, in the order of receipts.
+namespace members {
+using Prompt = PictureMember<PromptParts, std::optional<PromptParts>>;
+using Whole = PictureMember<int32_t, int32_t>;
+using Number = PictureMember<double, double>;
+
+inline constexpr Prompt kPrompt{"prompt", &PictureSpec::prompt};
+inline constexpr Prompt kNegative{"negative", &PictureSpec::negative};
+// The model says more about sizes: most sides, and what they must be multiples of.
+inline constexpr Whole kWidth{"width", &PictureSpec::width, 1, 16384};
+inline constexpr Whole kHeight{"height", &PictureSpec::height, 1, 16384};
+inline constexpr PictureMember<uint64_t, uint64_t> kSeed{"seed", &PictureSpec::seed, 0,
+                                                         std::numeric_limits<uint64_t>::max()};
+inline constexpr Whole kSteps{"steps", &PictureSpec::steps, 1, 1000};
+inline constexpr PictureMember<double, std::optional<double>> kShift{"shift", &PictureSpec::shift, 0.001, 1000};
+inline constexpr Number kGuidanceScale{"guidance_scale", &PictureSpec::guidance_scale, 0, 1000};
+inline constexpr Number kCfgNormalization{"cfg_normalization", &PictureSpec::cfg_normalization, 0, 1000};
+inline constexpr Number kCfgTruncation{"cfg_truncation", &PictureSpec::cfg_truncation, 0, 1};
+// Whether it is deep enough for an encoder only the encoder knows.
+inline constexpr Whole kLayer{"layer", &PictureSpec::layer, -1000, -1,
+                              "hidden states are counted from the end, -1 is the last"};
+inline constexpr PictureMember<LongPromptMode, LongPromptMode> kLongPromptMode{"long_prompt_mode",
+                                                                               &PictureSpec::long_prompt_mode};
+}  // namespace members
+
+// Calls visit(member) for each row.
+template <typename Visit>
+constexpr void ForEachMember(Visit&& visit) {
+  visit(members::kPrompt);
+  visit(members::kNegative);
+  visit(members::kWidth);
+  visit(members::kHeight);
+  visit(members::kSeed);
+  visit(members::kSteps);
+  visit(members::kShift);
+  visit(members::kGuidanceScale);
+  visit(members::kCfgNormalization);
+  visit(members::kCfgTruncation);
+  visit(members::kLayer);
+  visit(members::kLongPromptMode);
+}
+
+inline constexpr int32_t kDefaultLayer = PictureSpec{}.layer;
+
+// Whether the spec says there what a default-constructed one says.
+template <typename Member>
+bool IsDefault(const Member& member, const PictureSpec& spec) {
+  static const PictureSpec kDefault;
+  return spec.*member.field == kDefault.*member.field;
+}
+
+// Throws Error(kInvalidArgument) naming a number that is not finite or out of its range, its value and the limits.
+void CheckRanges(const PictureSpec& spec);
+
+// A number as messages show it: without trailing zeros.
+std::string NumberText(double value);
+
+}  // namespace diptych
