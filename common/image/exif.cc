@@ -13,12 +13,14 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr uint16_t kExifFolder = 0x8769, kExifVersion = 0x9000, kMakerNote = 0x927C, kUserComment = 0x9286;
-constexpr uint16_t kLong = 4, kUndefined = 7;
+constexpr uint16_t kOrientation = 0x0112, kExifFolder = 0x8769, kExifVersion = 0x9000, kMakerNote = 0x927C,
+                   kUserComment = 0x9286;
+constexpr uint16_t kShort = 3, kLong = 4, kUndefined = 7;
 constexpr std::string_view kOurNote("diptych\0", 8);
 constexpr std::string_view kUnicode("UNICODE\0", 8);
 constexpr std::string_view kApp1Name("Exif\0\0",
                                      6);  // some files have it in front of the block where it does not belong
+constexpr uint64_t kTiffMark = 42;
 constexpr size_t kEntryBytes = 12;
 
 void Append16(uint32_t value, std::string& out) {
@@ -101,23 +103,27 @@ class Block {
   explicit Block(std::string_view bytes) : bytes_(bytes) {
     if (bytes_.substr(0, kApp1Name.size()) == kApp1Name) bytes_.remove_prefix(kApp1Name.size());
     little_ = bytes_.substr(0, 2) == "II";
-    known_ = little_ || bytes_.substr(0, 2) == "MM";
+    known_ = (little_ || bytes_.substr(0, 2) == "MM") && Number(2, 2) == kTiffMark;
   }
 
   // The value of a tag in the folder at this offset; for kLong the number as four bytes, big-endian.
   std::optional<std::string_view> Find(uint64_t folder, uint16_t tag) const {
-    const auto count = Number(folder, 2);
-    if (!known_ || !count) return std::nullopt;
-    for (uint64_t i = 0; i < *count; ++i) {
-      const uint64_t entry = folder + 2 + i * kEntryBytes;
-      const auto found = Number(entry, 2), size = Number(entry + 4, 4);
-      if (!found || !size) return std::nullopt;
-      if (*found != tag) continue;
-      const uint64_t bytes = Number(entry + 2, 2) == kLong ? *size * 4 : *size;
-      const auto place = bytes <= 4 ? entry + 8 : Number(entry + 8, 4);
-      if (!place || *place > bytes_.size() || bytes > bytes_.size() - *place) return std::nullopt;
-      return bytes_.substr(*place, bytes);
-    }
+    const auto entry = FindEntry(folder, tag);
+    if (!entry) return std::nullopt;
+    const uint64_t size = *Number(*entry + 4, 4);
+    const uint64_t bytes = Number(*entry + 2, 2) == kLong ? size * 4 : size;
+    const auto place = bytes <= 4 ? *entry + 8 : Number(*entry + 8, 4);
+    if (!place || *place > bytes_.size() || bytes > bytes_.size() - *place) return std::nullopt;
+    return bytes_.substr(*place, bytes);
+  }
+
+  // Of a tag that is one whole number.
+  std::optional<uint64_t> FindNumber(uint64_t folder, uint16_t tag) const {
+    const auto entry = FindEntry(folder, tag);
+    if (!entry || Number(*entry + 4, 4) != uint64_t{1}) return std::nullopt;
+    const auto type = Number(*entry + 2, 2);
+    if (type == kShort) return Number(*entry + 8, 2);
+    if (type == kLong) return Number(*entry + 8, 4);
     return std::nullopt;
   }
 
@@ -130,6 +136,19 @@ class Block {
   std::optional<uint64_t> First() const { return Number(4, 4); }
 
  private:
+  // Where the entry of a tag begins, all of which is there.
+  std::optional<uint64_t> FindEntry(uint64_t folder, uint16_t tag) const {
+    const auto count = Number(folder, 2);
+    if (!known_ || !count) return std::nullopt;
+    for (uint64_t i = 0; i < *count; ++i) {
+      const uint64_t entry = folder + 2 + i * kEntryBytes;
+      const auto found = Number(entry, 2), value = Number(entry + 8, 4);
+      if (!found || !value) return std::nullopt;
+      if (*found == tag) return entry;
+    }
+    return std::nullopt;
+  }
+
   std::optional<uint64_t> Number(uint64_t at, size_t size) const {
     if (at > bytes_.size() || bytes_.size() - at < size) return std::nullopt;
     uint64_t value = 0;
@@ -218,6 +237,13 @@ PictureText ReadExifText(std::string_view exif) {
     text.emplace_back(kParametersKeyword, Utf8(comment->substr(kUnicode.size())));
   }
   return text;
+}
+
+int ReadExifOrientation(std::string_view exif) {
+  const Block block(exif);
+  const auto first = block.First();
+  const auto orientation = first ? block.FindNumber(*first, kOrientation) : std::nullopt;
+  return orientation && *orientation >= 1 && *orientation <= 8 ? static_cast<int>(*orientation) : 1;
 }
 
 }  // namespace diptych

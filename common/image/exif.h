@@ -1,4 +1,4 @@
-// Texts in an EXIF block, which JPEG and WebP have in place of PNG's texts.
+// An EXIF block: the texts that JPEG and WebP have in place of PNG's, and how the picture lies.
 #pragma once
 
 #include <cstddef>
@@ -23,5 +23,10 @@ inline constexpr size_t kMostExifTextBytes = size_t{16} << 20;
 // The texts that MakeExif wrote, "parameters" last, from a block of either byte order; what others wrote is left out,
 // and so is what is damaged.
 PictureText ReadExifText(std::string_view exif);
+
+// How a picture lies, from 1 (upright) to 8; 1 also when the block says nothing, nothing sensible, or is damaged.
+// Our own few lines and not libexif: that reads a whole block, with the notes of eight makers of cameras, for one
+// number.
+int ReadExifOrientation(std::string_view exif);
 
 }  // namespace diptych

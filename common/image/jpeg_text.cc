@@ -4,13 +4,12 @@
 
 #include "common/error/error.h"
 #include "common/image/exif.h"
+#include "common/image/jpeg_segments.h"
 
 namespace diptych {
 namespace {
 
-constexpr uint8_t kApp0 = 0xE0, kApp1 = 0xE1, kApp11 = 0xEB, kScan = 0xDA, kEnd = 0xD9;
-constexpr std::string_view kStart = "\xFF\xD8";
-constexpr std::string_view kExifName("Exif\0\0", 6);
+constexpr uint8_t kApp0 = JpegSegment::kApp0, kApp1 = JpegSegment::kApp1, kApp11 = JpegSegment::kApp11;
 constexpr std::string_view kPieceName("diptych\0", 8);  // a piece of an EXIF block that is too long for one segment
 constexpr size_t kMostInSegment = 65535 - 2;
 
@@ -19,26 +18,6 @@ void AppendSegment(uint8_t marker, std::string_view name, std::string_view data,
   for (const size_t byte : {size_t{0xFF}, size_t{marker}, length >> 8, length & 0xff}) out += static_cast<char>(byte);
   out += name;
   out += data;
-}
-
-struct Segment {
-  uint8_t marker = 0;
-  std::string_view data;   // without the length
-  std::string_view whole;  // with marker and length
-};
-
-// Takes the segment at the front; one without data for the end, the pixels, and bytes that are none.
-Segment TakeSegment(std::string_view& bytes) {
-  while (bytes.size() > 1 && bytes[0] == '\xFF' && bytes[1] == '\xFF') bytes.remove_prefix(1);  // filler
-  if (bytes.size() < 4 || bytes[0] != '\xFF') return {};
-  Segment segment{.marker = static_cast<uint8_t>(bytes[1]), .data = {}, .whole = {}};
-  if (segment.marker == kScan || segment.marker == kEnd) return {};
-  const size_t length = static_cast<size_t>(static_cast<uint8_t>(bytes[2])) << 8 | static_cast<uint8_t>(bytes[3]);
-  if (length < 2 || length > bytes.size() - 2) return {};
-  segment.data = bytes.substr(4, length - 2);
-  segment.whole = bytes.substr(0, length + 2);
-  bytes.remove_prefix(length + 2);
-  return segment;
 }
 
 std::string TextSegments(const PictureText& text) {
@@ -65,20 +44,20 @@ std::string TextSegments(const PictureText& text) {
 
 std::string WithJpegText(const std::vector<uint8_t>& jpeg, const PictureText& text) {
   const std::string_view bytes(reinterpret_cast<const char*>(jpeg.data()), jpeg.size());
-  std::string_view rest = bytes.substr(std::min(bytes.size(), kStart.size()));
+  std::string_view rest = bytes.substr(std::min(bytes.size(), kJpegStart.size()));
   std::string_view behind_first = rest;
-  const Segment first = TakeSegment(behind_first);
+  const JpegSegment first = TakeJpegSegment(behind_first);
   if (first.marker == kApp0) rest = behind_first;  // JFIF stays first
   return std::string(bytes.substr(0, bytes.size() - rest.size())) + TextSegments(text) + std::string(rest);
 }
 
 PictureText ReadJpegText(std::string_view bytes) {
-  if (bytes.substr(0, kStart.size()) != kStart) throw Error(ErrorCode::kDataLoss, "these bytes are not a JPEG");
-  bytes.remove_prefix(kStart.size());
+  if (bytes.substr(0, kJpegStart.size()) != kJpegStart) throw Error(ErrorCode::kDataLoss, "these bytes are not a JPEG");
+  bytes.remove_prefix(kJpegStart.size());
   PictureText text;
   std::string pieces;
   size_t bytes_read = 0;
-  for (Segment segment = TakeSegment(bytes); !segment.whole.empty(); segment = TakeSegment(bytes)) {
+  for (JpegSegment segment = TakeJpegSegment(bytes); !segment.whole.empty(); segment = TakeJpegSegment(bytes)) {
     if (segment.marker == kApp1 && segment.data.substr(0, kExifName.size()) == kExifName) {
       for (auto& entry : ReadExifText(segment.data)) {
         bytes_read += entry.second.size();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/error/error.h"
+#include "common/image/decode_formats.h"
 #include "common/image/exif.h"
 #include "common/image/png.h"
 #include "common/image/png_chunks.h"
@@ -41,19 +42,22 @@ class Reader {
   Picture ReadPixels() {
     CheckSize();
     Require(TryPrepare());
-    const size_t row_bytes = png_get_rowbytes(png_, info_);
-    if (row_bytes != 3 * size_t{png_get_image_width(png_, info_)}) {
-      throw Error(ErrorCode::kInternal, "libpng did not turn the picture into RGB");
+    return {Width(), Height(), ReadRows(3, {})};
+  }
+
+  // As DecodePicture wants it: with alpha, without the lower halves of 16 bits, and what libpng only warns of is
+  // damage.
+  DecodedPicture ReadPixelsAndAlpha(const Pause& pause) {
+    CheckSize();
+    Require(TryPrepareWithAlpha());
+    DecodedPicture decoded;
+    if (png_get_channels(png_, info_) == 4) {
+      decoded = SplitAlpha(Width(), Height(), ReadRows(4, pause));
+    } else {
+      decoded.picture = {Width(), Height(), ReadRows(3, pause)};
     }
-    Picture picture;
-    picture.width = static_cast<int32_t>(png_get_image_width(png_, info_));
-    picture.height = static_cast<int32_t>(png_get_image_height(png_, info_));
-    picture.rgb.resize(row_bytes * static_cast<size_t>(picture.height));
-    rows_.reserve(static_cast<size_t>(picture.height));
-    for (int32_t y = 0; y < picture.height; ++y)
-      rows_.push_back(picture.rgb.data() + row_bytes * static_cast<size_t>(y));
-    Require(TryReadPixels());
-    return picture;
+    Require(!was_warned_);
+    return decoded;
   }
 
  private:
@@ -62,7 +66,15 @@ class Reader {
     std::strncpy(Self(png)->message_, message, sizeof(message_) - 1);
     png_longjmp(png, 1);
   }
-  static void OnWarning(png_structp, png_const_charp) {}
+  static void OnWarning(png_structp png, png_const_charp message) {
+    // All pixels are there, and something behind them.
+    for (const std::string_view harmless : {"Extra compressed data", "Too much image data"}) {
+      if (std::string_view(message).find(harmless) != std::string_view::npos) return;
+    }
+    auto* self = Self(png);
+    if (!self->was_warned_) std::strncpy(self->message_, message, sizeof(message_) - 1);
+    self->was_warned_ = true;
+  }
   static void OnRead(png_structp png, png_bytep out, size_t size) {
     auto* self = static_cast<Reader*>(png_get_io_ptr(png));
     if (size > self->bytes_.size() - self->position_) png_error(png, "the file ends too early");
@@ -127,14 +139,50 @@ class Reader {
     png_set_scale_16(png_);
     png_set_gray_to_rgb(png_);
     png_set_strip_alpha(png_);
-    png_set_interlace_handling(png_);
+    passes_ = png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
     return true;
   }
 
-  bool TryReadPixels() {
+  // Palettes and grey to RGB with 8 bits, transparent colours to alpha.
+  bool TryPrepareWithAlpha() {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
-    png_read_image(png_, rows_.data());
+    png_set_expand(png_);
+    png_set_strip_16(png_);
+    png_set_gray_to_rgb(png_);
+    passes_ = png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
+    return true;
+  }
+
+  int32_t Width() const { return static_cast<int32_t>(png_get_image_width(png_, info_)); }
+  int32_t Height() const { return static_cast<int32_t>(png_get_image_height(png_, info_)); }
+
+  std::vector<uint8_t> ReadRows(size_t channels, const Pause& pause) {
+    row_bytes_ = png_get_rowbytes(png_, info_);
+    if (row_bytes_ != channels * static_cast<size_t>(Width())) {
+      throw Error(ErrorCode::kInternal, "libpng did not turn the picture into RGB");
+    }
+    std::vector<uint8_t> pixels(row_bytes_ * static_cast<size_t>(Height()));
+    for (int pass = 0; pass < passes_; ++pass) {
+      for (int32_t y = 0; y < Height(); y += kRowsBetweenLooks) {
+        if (pause) pause();
+        Require(TryReadRows(pixels.data() + row_bytes_ * static_cast<size_t>(y),
+                            std::min(kRowsBetweenLooks, Height() - y)));
+      }
+    }
+    Require(TryReadEnd());
+    return pixels;
+  }
+
+  bool TryReadRows(uint8_t* rows, int32_t count) {
+    if (setjmp(png_jmpbuf(png_)) != 0) return false;
+    for (int32_t i = 0; i < count; ++i) png_read_row(png_, rows + row_bytes_ * static_cast<size_t>(i), nullptr);
+    return true;
+  }
+
+  bool TryReadEnd() {
+    if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_read_end(png_, info_);
     return true;
   }
@@ -144,7 +192,9 @@ class Reader {
   png_structp png_;
   png_infop info_ = nullptr;
   size_t position_ = 0;
-  std::vector<png_bytep> rows_;
+  size_t row_bytes_ = 0;
+  int passes_ = 1;
+  bool was_warned_ = false;
   char message_[200] = {};
 };
 
@@ -159,6 +209,42 @@ PngFile DecodePng(std::string_view bytes, const PngLimits& limits) {
   ForEachPngChunk(bytes, [&](const PngChunk& chunk) { texts.Take(chunk); });
   file.text = std::move(texts.text());
   return file;
+}
+
+PictureHead ReadPngHead(std::string_view bytes) {
+  const auto number = [](std::string_view data) {
+    int64_t value = 0;
+    for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(data[i]);
+    return value;
+  };
+  PictureHead head;
+  bool has_head = false, has_exif = false;
+  ForEachPngChunk(bytes, [&](const PngChunk& chunk) {
+    if (chunk.name == "IHDR" && chunk.data.size() == 13 && !has_head) {
+      head.width = number(chunk.data);
+      head.height = number(chunk.data.substr(4));
+      head.has_alpha = (chunk.data[9] & PNG_COLOR_MASK_ALPHA) != 0;
+      has_head = true;
+    } else if (!has_head) {
+      throw Error(ErrorCode::kDataLoss, "the PNG is damaged: it does not begin with its size");
+    } else if (chunk.name == "tRNS") {
+      head.has_alpha = true;
+    } else if (chunk.name == "eXIf" && !has_exif) {
+      head.orientation = ReadExifOrientation(chunk.data);
+      has_exif = true;
+    } else if (chunk.name == "acTL" && chunk.data.size() >= 4 && number(chunk.data) > 1) {
+      throw Error(ErrorCode::kInvalidArgument, "this is an animated PNG; a single picture is read");
+    }
+  });
+  if (!has_head) throw Error(ErrorCode::kDataLoss, "the PNG is damaged: the file ends too early");
+  return head;
+}
+
+DecodedPicture DecodePngPixels(std::string_view bytes, const DecodeLimits& limits, const Pause& pause) {
+  Reader reader(bytes, {.max_side = static_cast<uint32_t>(limits.max_side),
+                        .max_pixels = static_cast<uint64_t>(limits.max_pixels)});
+  reader.ReadHead();
+  return reader.ReadPixelsAndAlpha(pause);
 }
 
 PngText ReadPngText(std::string_view bytes, const PngLimits& limits) {

@@ -10,6 +10,7 @@
 
 #include "common/error/error.h"
 #include "common/image/exif.h"
+#include "common/image/webp_chunks.h"
 
 namespace diptych {
 namespace {
@@ -88,22 +89,31 @@ std::string EncodeWebp(const Picture& picture, int quality, const PictureText& t
   return std::string(reinterpret_cast<const char*>(assembled.bytes), assembled.size);
 }
 
-PictureText ReadWebpText(std::string_view bytes) {
+std::optional<std::string_view> FindWebpChunk(std::string_view bytes, std::string_view wanted, bool* cut) {
   if (bytes.size() < kRiffHead || bytes.substr(0, 4) != "RIFF" || bytes.substr(8, 4) != "WEBP") {
     throw Error(ErrorCode::kDataLoss, "these bytes are not a WebP");
   }
   // libwebpmux keeps an entry for every chunk of a file, and a file can have one in 8 bytes; here nothing is kept.
   bytes = bytes.substr(0, std::min<uint64_t>(bytes.size(), uint64_t{8} + LittleEndian(bytes.substr(4))));
-  if (bytes.size() < kRiffHead) throw Error(ErrorCode::kDataLoss, "these bytes are not a whole WebP");
+  *cut = bytes.size() < kRiffHead;
+  if (*cut) return std::nullopt;
   for (bytes.remove_prefix(kRiffHead); bytes.size() >= kChunkHead;) {
     const std::string_view name = bytes.substr(0, 4);
     const uint64_t size = LittleEndian(bytes.substr(4));
     bytes.remove_prefix(kChunkHead);
-    if (size > bytes.size()) throw Error(ErrorCode::kDataLoss, "these bytes are not a whole WebP");
-    if (name == "EXIF") return ReadExifText(bytes.substr(0, size));
+    *cut = size > bytes.size();
+    if (*cut) return std::nullopt;
+    if (name == wanted) return bytes.substr(0, size);
     bytes.remove_prefix(std::min<uint64_t>(size + size % 2, bytes.size()));
   }
-  return {};
+  return std::nullopt;
+}
+
+PictureText ReadWebpText(std::string_view bytes) {
+  bool cut = false;
+  const auto exif = FindWebpChunk(bytes, "EXIF", &cut);
+  if (cut) throw Error(ErrorCode::kDataLoss, "these bytes are not a whole WebP");
+  return exif ? ReadExifText(*exif) : PictureText{};
 }
 
 }  // namespace diptych
