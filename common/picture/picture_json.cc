@@ -14,6 +14,7 @@ OrderedJson ToValue(const PromptParts& prompt) {
   ForEachPart(prompt, [&](const char* field, const auto& value) { json[field] = value; });
   return json;
 }
+OrderedJson ToValue(const InputHash& input) { return input.hex; }
 template <typename T>
 OrderedJson ToValue(const T& value) {
   if constexpr (std::is_enum_v<T>)
@@ -45,6 +46,8 @@ typename Member::Value ReadValue(JsonFields& fields, const Member& member) {
     for (const T choice : ChoicesOf(T{})) names.emplace_back(ChoiceName(choice));
     const std::string name = fields.OneOf(member.name, names);
     return ChoicesOf(T{})[static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin())];
+  } else if constexpr (std::is_same_v<T, InputHash>) {
+    return {fields.Hash(member.name)};
   } else if constexpr (std::is_same_v<T, bool>) {
     return fields.Flag(member.name);
   } else if constexpr (std::is_floating_point_v<T>) {

@@ -33,7 +33,22 @@ std::string NumberText(double value) {
   return text;
 }
 
+std::vector<std::pair<std::string_view, InputHash>> InputsOf(const PictureSpec& spec) {
+  std::vector<std::pair<std::string_view, InputHash>> inputs;
+  ForEachMember([&](const auto& member) {
+    if constexpr (std::is_same_v<typename std::decay_t<decltype(member)>::Value, InputHash>) {
+      if (!(spec.*member.field).empty()) inputs.emplace_back(member.name, spec.*member.field);
+    }
+  });
+  return inputs;
+}
+
 void CheckRanges(const PictureSpec& spec) {
+  for (const auto& [role, hash] : InputsOf(spec)) {
+    if (hash.hex.size() == 64 && hash.hex.find_first_not_of("0123456789abcdef") == std::string::npos) continue;
+    throw Error(ErrorCode::kInvalidArgument,
+                std::string(role) + " is not the SHA-256 of an input, 64 lower-case hexadecimal digits");
+  }
   ForEachMember([&](const auto& member) {
     using Member = std::decay_t<decltype(member)>;
     if constexpr (std::is_arithmetic_v<typename Member::Value> && !std::is_same_v<typename Member::Value, bool>) {

@@ -11,11 +11,22 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "common/conditioning/conditioning.h"
 #include "common/prompt/prompt_parts.h"
 
 namespace diptych {
+
+// A file that a picture needs beside its text, named by the SHA-256 of its bytes: 64 lower-case hexadecimal digits, or
+// empty: none. Clients upload it once (UploadInput of render.proto).
+struct InputHash {
+  std::string hex;
+
+  bool empty() const { return hex.empty(); }
+  bool operator==(const InputHash&) const = default;
+};
 
 // The defaults are Z-Image-Turbo's.
 struct PictureSpec {
@@ -31,6 +42,8 @@ struct PictureSpec {
   double cfg_truncation = 1;                 // 0 and 1: never; else steps with t above it run without guidance
   int32_t layer = -2;                        // index into the encoder's hidden states, negative from the end
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
+  InputHash source = {};  // a picture that this one begins as; none: noise
+  InputHash mask = {};    // of the source's size: what is painted anew where it is light; none: all of it
 
   bool operator==(const PictureSpec&) const = default;
 };
@@ -81,6 +94,9 @@ inline constexpr Whole kLayer{"layer", &PictureSpec::layer, -1000, -1,
                               "hidden states are counted from the end, -1 is the last"};
 inline constexpr PictureMember<LongPromptMode, LongPromptMode> kLongPromptMode{"long_prompt_mode",
                                                                                &PictureSpec::long_prompt_mode};
+using Input = PictureMember<InputHash, InputHash>;
+inline constexpr Input kSource{.name = "source", .field = &PictureSpec::source, .schema = 4};
+inline constexpr Input kMask{.name = "mask", .field = &PictureSpec::mask, .schema = 4};
 }  // namespace members
 
 // Calls visit(member) for each row.
@@ -98,6 +114,8 @@ constexpr void ForEachMember(Visit&& visit) {
   visit(members::kCfgTruncation);
   visit(members::kLayer);
   visit(members::kLongPromptMode);
+  visit(members::kSource);
+  visit(members::kMask);
 }
 
 inline constexpr int32_t kDefaultLayer = PictureSpec{}.layer;
@@ -109,7 +127,11 @@ bool IsDefault(const Member& member, const PictureSpec& spec) {
   return spec.*member.field == kDefault.*member.field;
 }
 
-// Throws Error(kInvalidArgument) naming a number that is not finite or out of its range, its value and the limits.
+// The inputs that the picture needs, each with the name of its member: its role.
+std::vector<std::pair<std::string_view, InputHash>> InputsOf(const PictureSpec& spec);
+
+// Throws Error(kInvalidArgument) naming a number that is not finite or out of its range, its value and the limits, and
+// an input whose hash is none.
 void CheckRanges(const PictureSpec& spec);
 
 // A number as messages show it: without trailing zeros.

@@ -31,6 +31,8 @@ void Put(const T& value, const FieldDescriptor* field, v1::JobSpec& message) {
     for (size_t i = 0; i < choices.size(); ++i) {
       if (choices[i] == value) reflection.SetEnumValue(&message, field, static_cast<int>(i) + 1);
     }
+  } else if constexpr (std::is_same_v<T, InputHash>) {
+    reflection.SetString(&message, field, value.hex);
   } else if constexpr (std::is_same_v<T, bool>) {
     reflection.SetBool(&message, field, value);
   } else if constexpr (std::is_same_v<T, double>) {
@@ -65,6 +67,8 @@ absl::Status Take(const v1::JobSpec& message, const FieldDescriptor* field, T& v
           absl::StrCat("number ", number, " is not one of ", absl::StrJoin(choices, ", ", choice_text)));
     }
     value = choices[static_cast<size_t>(number) - 1];
+  } else if constexpr (std::is_same_v<T, InputHash>) {
+    value.hex = reflection.GetString(message, field);
   } else if constexpr (std::is_same_v<T, bool>) {
     value = reflection.GetBool(message, field);
   } else if constexpr (std::is_same_v<T, double>) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ namespace diptych {
 struct PictureRequest : JobSpec {
   // Set: uploaded in place of encoding the prompts; then with guidance both are needed, without it only the first.
   std::shared_ptr<const Conditioning> conditioning, negative_conditioning;
+  // The bytes of the inputs that the spec names, by their hash.
+  std::map<std::string, std::shared_ptr<const std::string>> inputs;
 };
 
 // Milliseconds; 0 where a stage has not run.
@@ -130,6 +133,7 @@ struct OperatorLimitsReport {
   int32_t steps = 0;
   int64_t prompt_tokens = 0;
   int64_t client_pictures = 0;  // that may wait
+  int64_t input_bytes = 0;      // of one input; 0: an older renderer, which takes none
 };
 
 // How a renderer's model is painted with where the user says nothing.

@@ -170,7 +170,8 @@ RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& r
   description.limits = {.pixels = response.max_pixels(),
                         .steps = response.max_steps(),
                         .prompt_tokens = response.max_prompt_tokens(),
-                        .client_pictures = response.client_queue_limit()};
+                        .client_pictures = response.client_queue_limit(),
+                        .input_bytes = response.input_limit()};
   description.queued = response.queued();
   description.running = response.running();
   if (response.has_pause()) description.pause = PauseFrom(response.pause());

@@ -145,7 +145,48 @@ absl::StatusOr<RendererDescription> RenderClient::Describe() const {
   return DescriptionFromMessage(response);
 }
 
+absl::Status RenderClient::UploadMissing(const PictureRequest& request) const {
+  if (request.inputs.empty()) return absl::OkStatus();
+  grpc::ClientContext context;
+  SetDeadline(context, timeout_);
+  v1::FindInputsRequest wanted;
+  for (const auto& [sha256, bytes] : request.inputs) wanted.add_sha256(sha256);
+  v1::FindInputsResponse response;
+  const grpc::Status status = stub_->renderer->FindInputs(&context, wanted, &response);
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    return absl::UnimplementedError(
+        absl::StrCat("the renderer at ", address_, " is of a version that takes no pictures as input"));
+  }
+  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  for (const std::string& sha256 : response.missing()) {
+    const auto input = request.inputs.find(sha256);
+    if (input == request.inputs.end()) continue;  // none that was asked for
+    if (absl::Status s = Upload(sha256, *input->second); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RenderClient::Upload(const std::string& sha256, const std::string& bytes) const {
+  constexpr size_t kPieceBytes = 1 << 19;
+  grpc::ClientContext context;
+  SetDeadline(context, timeout_);
+  v1::UploadInputResponse response;
+  const auto writer = stub_->renderer->UploadInput(&context, &response);
+  v1::UploadInputRequest message;
+  message.mutable_head()->set_sha256(sha256);
+  message.mutable_head()->set_byte_count(static_cast<int64_t>(bytes.size()));
+  bool open = writer->Write(message);  // a write that fails: the status says why
+  for (size_t at = 0; open && at < bytes.size(); at += kPieceBytes) {
+    message.set_data(bytes.substr(at, kPieceBytes));
+    open = writer->Write(message);
+  }
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  return status.ok() ? absl::OkStatus() : WithRetryDelay(CallStatus(status, kPeer, address_), context);
+}
+
 absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) const {
+  if (absl::Status s = UploadMissing(request); !s.ok()) return s;
   grpc::ClientContext context;
   SetDeadline(context, timeout_);
   v1::SubmitResponse response;

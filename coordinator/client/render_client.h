@@ -73,8 +73,8 @@ class RenderClient {
 
   absl::StatusOr<RendererDescription> Describe() const;
 
-  // Uploads the conditioning first when the request has some. RESOURCE_EXHAUSTED with a RetryDelay when the queue or
-  // this client's share of it is full.
+  // Uploads the inputs first that the renderer has not, and the conditioning when the request has some.
+  // RESOURCE_EXHAUSTED with a RetryDelay when the queue or this client's share of it is full.
   absl::StatusOr<Submission> Submit(const PictureRequest& request) const;
 
   absl::StatusOr<JobView> Get(const std::string& id) const;
@@ -102,6 +102,9 @@ class RenderClient {
   const std::string& address() const { return address_; }
 
  private:
+  absl::Status UploadMissing(const PictureRequest& request) const;
+  absl::Status Upload(const std::string& sha256, const std::string& bytes) const;
+
   struct Stub;
   RenderClient(std::string address, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub);
 

@@ -149,6 +149,7 @@ absl::Status CheckSound(const v1::DescribeRendererResponse& response) {
   check.Count("max_steps", response.max_steps());
   check.Count("max_prompt_tokens", response.max_prompt_tokens());
   check.Count("client_queue_limit", response.client_queue_limit());
+  check.Count("input_limit", response.input_limit());
   if (response.has_defaults()) {
     const v1::ModelDefaults& defaults = response.defaults();
     check.Range("defaults.width", defaults.width(), 16, kMostSide);

@@ -23,44 +23,40 @@ void CheckIsFile(const FileDescriptor& fd, const std::filesystem::path& path) {
 
 constexpr std::string_view kTemporaryMark = ".unfinished.";
 
-// Deletes the temporary file unless it has become the real one.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::filesystem::path& path)
-      : name_(path.string() + std::string(kTemporaryMark) + "XXXXXX"), fd_(::mkostemp(name_.data(), O_CLOEXEC)) {
-    if (fd_.get() < 0) throw SystemCallError("cannot create a file in " + path.parent_path().string());
-  }
-  ~TemporaryFile() {
-    if (!renamed_) ::unlink(name_.c_str());
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-
-  void Write(ByteSpan piece) {
-    auto* at = static_cast<const char*>(piece.data);
-    for (size_t left = piece.size; left > 0;) {
-      const ssize_t written = ::write(fd_.get(), at, left);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) throw SystemCallError("cannot write " + name_);
-      at += written;
-      left -= static_cast<size_t>(written);
-    }
-  }
-
-  void Sync() { SyncFile(fd_, name_); }
-
-  void Rename(const std::filesystem::path& path) {
-    if (::rename(name_.c_str(), path.c_str()) != 0) throw SystemCallError("cannot create " + path.string());
-    renamed_ = true;
-  }
-
- private:
-  std::string name_;
-  FileDescriptor fd_;
-  bool renamed_ = false;
-};
-
 }  // namespace
+
+UnfinishedFile::UnfinishedFile(const std::filesystem::path& path)
+    : name_(path.string() + std::string(kTemporaryMark) + "XXXXXX"), fd_(::mkostemp(name_.data(), O_CLOEXEC)) {
+  if (fd_.get() < 0) throw SystemCallError("cannot create a file in " + path.parent_path().string());
+}
+
+UnfinishedFile::~UnfinishedFile() {
+  if (!renamed_) ::unlink(name_.c_str());
+}
+
+void UnfinishedFile::Write(ByteSpan piece) {
+  auto* at = static_cast<const char*>(piece.data);
+  for (size_t left = piece.size; left > 0;) {
+    const ssize_t written = ::write(fd_.get(), at, left);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw SystemCallError("cannot write " + name_);
+    at += written;
+    left -= static_cast<size_t>(written);
+  }
+}
+
+void UnfinishedFile::Sync() { SyncFile(fd_, name_); }
+
+void UnfinishedFile::Rename(const std::filesystem::path& path) {
+  if (::rename(name_.c_str(), path.c_str()) != 0) throw SystemCallError("cannot create " + path.string());
+  renamed_ = true;
+}
+
+void UnfinishedFile::Publish(const std::filesystem::path& path) {
+  Sync();
+  Rename(path);
+  SyncFolder(path.parent_path());
+}
 
 FileDescriptor::~FileDescriptor() {
   if (fd_ >= 0) ::close(fd_);
@@ -91,15 +87,13 @@ Error SystemCallError(const std::string& what) {
 }
 
 void WriteFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
-  TemporaryFile file(path);
+  UnfinishedFile file(path);
   for (const ByteSpan piece : pieces) file.Write(piece);
-  file.Sync();
-  file.Rename(path);
-  SyncFolder(path.parent_path());
+  file.Publish(path);
 }
 
 void WriteUnreadFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
-  TemporaryFile file(path);
+  UnfinishedFile file(path);
   for (const ByteSpan piece : pieces) file.Write(piece);
   file.Rename(path);
   try {
@@ -114,7 +108,7 @@ void WriteUnreadFileDurably(const std::filesystem::path& path, const std::vector
 }
 
 void ReplaceFile(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
-  TemporaryFile file(path);
+  UnfinishedFile file(path);
   for (const ByteSpan piece : pieces) file.Write(piece);
   file.Rename(path);
 }

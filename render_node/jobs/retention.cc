@@ -67,8 +67,8 @@ std::vector<std::string> Expired(const std::vector<EndedJob>& newest_first, cons
   return expired;
 }
 
-Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, const RetentionRules& rules,
-            int64_t now_unix_ms, const std::function<bool()>& stopping) {
+Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, InputStore& inputs,
+            const RetentionRules& rules, int64_t now_unix_ms, const std::function<bool()>& stopping) {
   Swept swept;
   if (rules.age_ms > 0 || rules.jobs > 0 || rules.bytes > 0) {
     for (const std::string& id : Expired(store.Ended(), rules, now_unix_ms)) {
@@ -80,7 +80,7 @@ Swept Sweep(JobStore& store, PictureStore& pictures, ConditioningFiles& conditio
     if (swept.jobs > 0) store.Sync();
   }
   if (stopping()) return swept;
-  swept.files = SweepFiles(store, pictures) + SweepFiles(store, conditioning);
+  swept.files = SweepFiles(store, pictures) + SweepFiles(store, conditioning) + SweepFiles(store, inputs);
   return swept;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "render_node/jobs/input_store.h"
 #include "render_node/jobs/job_store.h"
 #include "render_node/jobs/picture_store.h"
 #include "render_node/jobs/uploaded_conditioning.h"
@@ -35,8 +36,8 @@ struct Swept {
 inline constexpr int64_t kSparedMinutes = 10;
 inline constexpr int64_t kForgottenInOneGo = 1000;  // jobs
 Swept Sweep(
-    JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, const RetentionRules& rules,
-    int64_t now_unix_ms, const std::function<bool()>& stopping = [] { return false; });
+    JobStore& store, PictureStore& pictures, ConditioningFiles& conditioning, InputStore& inputs,
+    const RetentionRules& rules, int64_t now_unix_ms, const std::function<bool()>& stopping = [] { return false; });
 
 // Whether ages can be told: a clock that was set forward makes everything old. Not thread-safe.
 class ClockTrust {

@@ -263,7 +263,7 @@ StateFolder::StateFolder(const fs::path& root) : root_(Normal(root)) {
                         ": the job store wants a local disk, elsewhere it may be slow or damaged");
   }
   if (std::string closed = closing.Report(); !closed.empty()) warnings_.push_back(std::move(closed));
-  for (const fs::path& part : {pictures(), conditioning(), checkpoints()}) {
+  for (const fs::path& part : {pictures(), conditioning(), inputs(), checkpoints()}) {
     MakePrivateFolder(part);
     RemoveUnfinishedFiles(part);
   }

@@ -43,6 +43,7 @@ class StateFolder {
   std::filesystem::path database() const { return root_ / "jobs.sqlite"; }
   std::filesystem::path pictures() const { return root_ / "pictures"; }
   std::filesystem::path conditioning() const { return root_ / "conditioning"; }              // uploaded
+  std::filesystem::path inputs() const { return root_ / "inputs"; }                          // uploaded
   std::filesystem::path conditioning_store() const { return root_ / "conditioning-store"; }  // made by its user
   std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
 

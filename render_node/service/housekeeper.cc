@@ -37,8 +37,8 @@ void Housekeeper::Work() {
             absl::StrFormat("the clock was set forward by %.1f hours; for a day no job is forgotten for its age",
                             clock.jumped_ms / 3'600'000)));
       }
-      const Swept swept = Sweep(parts_.store, parts_.pictures, parts_.conditioning, rules, parts_.clock.UnixMs(),
-                                [&] { return parts_.queue.stopping(); });
+      const Swept swept = Sweep(parts_.store, parts_.pictures, parts_.conditioning, parts_.inputs, rules,
+                                parts_.clock.UnixMs(), [&] { return parts_.queue.stopping(); });
       if (swept.more) next_sweep_ms = parts_.clock.SteadyMs();
       if (parts_.swept && swept.jobs + swept.files > 0) parts_.swept(swept);
       if (parts_.picture_bytes) parts_.picture_bytes(parts_.pictures.Bytes());

@@ -19,6 +19,7 @@ struct HousekeeperParts {
   JobStore& store;
   PictureStore& pictures;
   ConditioningFiles& conditioning;
+  InputStore& inputs;
   const Clock& clock;
   RetentionRules retention;
   std::function<void(const Swept&)> swept;          // when something was removed

@@ -196,6 +196,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   SqliteJobStore store(folder, SystemRandom());
   PictureStore pictures(folder.pictures());
   ConditioningFiles uploads(folder.conditioning());
+  InputStore inputs(folder.inputs());
   CheckpointStore checkpoints(folder.checkpoints());
   RenderService service(log);
   const absl::StatusOr<std::unique_ptr<ServerRunner>> server =
@@ -302,6 +303,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .store = store,
        .pictures = pictures,
        .conditioning = uploads,
+       .inputs = inputs,
        .clock = clock,
        .retention = config.retention,
        .swept =
@@ -319,6 +321,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   service.Open(
       {.queue = &queue,
        .pictures = &pictures,
+       .inputs = &inputs,
        .source = &source,
        .facts = facts,
        .limits = config.allowed,

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "common/digest/sha256.h"
 #include "common/net/grpc_status.h"
 #include "common/net/peer.h"
 #include "common/status/status.h"
@@ -14,6 +15,7 @@
 #include "render_node/service/job_messages.h"
 #include "render_node/service/service_status.h"
 #include "render_node/service/submit_call.h"
+#include "render_node/service/upload_input_call.h"
 #include "render_node/service/watch_call.h"
 
 namespace diptych {
@@ -21,6 +23,8 @@ namespace {
 
 // A page of jobs stays well below the 4 MiB that a gRPC client takes by default.
 constexpr int64_t kMaxListBytes = int64_t{3} << 20;
+constexpr int kMostInputs = 64;  // of one FindInputs
+constexpr char kUploadRetryMs[] = "10000";
 
 absl::StatusOr<JobFilter> FilterOf(const v1::ListRequest& request) {
   JobFilter filter;
@@ -154,6 +158,7 @@ grpc::Status RenderService::Describe(grpc::ServerContextBase*, const v1::Describ
     response->set_max_steps(parts.limits.steps);
     response->set_max_prompt_tokens(parts.limits.prompt_tokens);
     response->set_client_queue_limit(parts.queue->client_limit());
+    response->set_input_limit(parts.inputs->limits().input_bytes);
     response->set_queued(static_cast<int32_t>(parts.queue->waiting()));
     response->set_running(static_cast<int32_t>(parts.queue->running()));
     if (const std::optional<QueuePause> pause = parts.queue->pause()) *response->mutable_pause() = ToProto(*pause);
@@ -186,11 +191,11 @@ grpc::ServerReadReactor<v1::SubmitRequest>* RenderService::Submit(grpc::Callback
     return Told("Submit", status);
   };
   const auto call = std::make_shared<SubmitCall>(
-      SubmitRoom{.submits = submits_,
-                 .uploads = uploads_,
-                 .message_within = room_.submit_message_within,
-                 .whole_within = room_.submit_within},
-      std::make_unique<SubmissionReader>(parts.facts, parts.prompt_byte_limit, parts.limits), context,
+      ReadingRoom{.calls = submits_,
+                  .name = "Submit",
+                  .message_within = room_.submit_message_within,
+                  .whole_within = room_.submit_within},
+      uploads_, std::make_unique<SubmissionReader>(parts.facts, parts.prompt_byte_limit, parts.limits), context,
       [this, &parts, context, response](SubmissionReader& submission) {
         return Accept(parts, context, submission, response);
       },
@@ -198,6 +203,42 @@ grpc::ServerReadReactor<v1::SubmitRequest>* RenderService::Submit(grpc::Callback
   if (!submits_.Enter(call)) return new Refused(ended(TooMany("Submit")));
   call->Begin();
   return call.get();
+}
+
+grpc::ServerReadReactor<v1::UploadInputRequest>* RenderService::UploadInput(grpc::CallbackServerContext* context,
+                                                                            v1::UploadInputResponse*) {
+  using Refused = RefusedCall<grpc::ServerReadReactor<v1::UploadInputRequest>>;
+  if (const absl::Status ready = Readiness(); !ready.ok()) return new Refused(Told("UploadInput", ready));
+  const auto ended = [this, context](const absl::Status& status) {
+    if (absl::IsResourceExhausted(status)) context->AddTrailingMetadata("retry-after-ms", kUploadRetryMs);
+    return Told("UploadInput", status);
+  };
+  const auto call = std::make_shared<UploadInputCall>(ReadingRoom{.calls = input_uploads_,
+                                                                  .name = "UploadInput",
+                                                                  .message_within = room_.submit_message_within,
+                                                                  .whole_within = room_.submit_within},
+                                                      *parts_->inputs, parts_->check_room,
+                                                      NetworkOfHost(HostOfPeer(context->peer())), context, ended);
+  if (!input_uploads_.Enter(call)) return new Refused(ended(TooMany("UploadInput")));
+  call->Begin();
+  return call.get();
+}
+
+grpc::Status RenderService::FindInputs(grpc::ServerContextBase*, const v1::FindInputsRequest* request,
+                                       v1::FindInputsResponse* response) {
+  return Answer("FindInputs", [&](const RenderServiceParts& parts) -> absl::Status {
+    if (request->sha256_size() > kMostInputs) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("sha256 has ", request->sha256_size(), " entries, the limit is ", kMostInputs));
+    }
+    for (const std::string& hash : request->sha256()) {
+      if (!IsSha256Hex(hash)) {
+        return absl::InvalidArgumentError("sha256 is not the SHA-256 of an input, 64 lower-case hexadecimal digits");
+      }
+      if (!parts.inputs->Renew(hash)) response->add_missing(hash);
+    }
+    return absl::OkStatus();
+  });
 }
 
 absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::ServerContextBase* context,
@@ -208,6 +249,12 @@ absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::Server
   JobSpec spec = valid->spec;
   const std::string host = HostOfPeer(context->peer());
   if (spec.client.empty()) spec.client = host;
+  for (const auto& [role, input] : InputsOf(spec)) {
+    if (parts.inputs->Renew(input.hex)) continue;  // it stays until the job's row names it
+    return absl::FailedPreconditionError(
+        absl::StrCat(std::string(role), ": the renderer has no input ", input.hex,
+                     "; it was never uploaded, or is not kept any more: upload it first"));
+  }
   const bool stored =
       !valid->uploaded.positive && parts.source != nullptr && IsStored(*parts.source, spec, parts.facts);
   const absl::StatusOr<SubmittedJob> job = parts.queue->Submit(spec, valid->uploaded, stored, NetworkOfHost(host));

@@ -19,6 +19,7 @@
 #include "common/net/held_call.h"
 #include "diptych/v1/render.grpc.pb.h"
 #include "render_node/conditioning/conditioning_source.h"
+#include "render_node/jobs/input_store.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/operator_limits.h"
 #include "render_node/jobs/picture_store.h"
@@ -33,6 +34,7 @@ namespace diptych {
 struct RenderServiceParts {
   JobQueue* queue = nullptr;                   // outlives the service's last call
   const PictureStore* pictures = nullptr;      // likewise
+  InputStore* inputs = nullptr;                // likewise
   const ConditioningSource* source = nullptr;  // likewise; null: nothing is known to be stored
   RendererFacts facts;                         // with the default shift that jobs get
   int64_t prompt_byte_limit = QueueLimits{}.prompt_bytes;
@@ -56,6 +58,7 @@ struct RenderRoom {
   int64_t unread_bytes = 48 << 20;   // written to watchers, and not taken by them; each message counts twice
   int64_t answer_bytes = 48 << 20;   // likewise, of calls with one answer
   HeldLimits submits = {};
+  HeldLimits input_uploads = {.in_all = 64, .per_host = 16};
   HeldLimits watchers = {};
   HeldLimits answers = {.in_all = 8000, .per_host = 2000};  // calls with one answer
   std::chrono::milliseconds submit_message_within{30'000};
@@ -74,6 +77,8 @@ class RenderService final : public v1::Renderer::CallbackService {
 
   grpc::ServerReadReactor<v1::SubmitRequest>* Submit(grpc::CallbackServerContext* context,
                                                      v1::SubmitResponse* response) override;
+  grpc::ServerReadReactor<v1::UploadInputRequest>* UploadInput(grpc::CallbackServerContext* context,
+                                                               v1::UploadInputResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchResponse>* Watch(grpc::CallbackServerContext* context,
                                                      const v1::WatchRequest* request) override;
   grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context, const v1::DescribeRendererRequest* request,
@@ -105,6 +110,11 @@ class RenderService final : public v1::Renderer::CallbackService {
     return Run(&RenderService::List, context, request, response);
   }
 
+  grpc::ServerUnaryReactor* FindInputs(grpc::CallbackServerContext* context, const v1::FindInputsRequest* request,
+                                       v1::FindInputsResponse* response) override {
+    return Run(&RenderService::FindInputs, context, request, response);
+  }
+
   // What these answer, on the caller's thread.
   grpc::Status Describe(grpc::ServerContextBase* context, const v1::DescribeRendererRequest* request,
                         v1::DescribeRendererResponse* response);
@@ -114,6 +124,8 @@ class RenderService final : public v1::Renderer::CallbackService {
   grpc::Status Pause(grpc::ServerContextBase* context, const v1::PauseRequest* request, v1::PauseResponse* response);
   grpc::Status Resume(grpc::ServerContextBase* context, const v1::ResumeRequest* request, v1::ResumeResponse* response);
   grpc::Status List(grpc::ServerContextBase* context, const v1::ListRequest* request, v1::ListResponse* response);
+  grpc::Status FindInputs(grpc::ServerContextBase* context, const v1::FindInputsRequest* request,
+                          v1::FindInputsResponse* response);
 
  private:
   // Runs `work` on the parts, if calls are answered now.
@@ -150,6 +162,7 @@ class RenderService final : public v1::Renderer::CallbackService {
   ByteRoom answered_{room_.answer_bytes};
   CallPool calls_;
   HeldCalls submits_{calls_, room_.submits};
+  HeldCalls input_uploads_{calls_, room_.input_uploads};
   HeldCalls watchers_{calls_, room_.watchers};
   HeldCalls answers_{calls_, room_.answers};
 };

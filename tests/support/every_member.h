@@ -14,6 +14,8 @@ auto AnotherValue(const Member& member) {
     return PromptParts{.user = std::string(member.name), .system = "draw", .force_think_block = true};
   } else if constexpr (std::is_enum_v<T>) {
     return ChoicesOf(T{}).back();
+  } else if constexpr (std::is_same_v<T, InputHash>) {
+    return InputHash{std::string(64, member.name.front() == 'm' ? 'a' : 'b')};
   } else if constexpr (std::is_same_v<T, bool>) {
     return true;
   } else if constexpr (std::is_same_v<T, double>) {

@@ -250,7 +250,8 @@ TEST_F(JobRunnerRecoveryTest, KeepsThePictureOfAJobWhoseRowWaitsForTheDisk) {
   }
   const int before = store_failures_;
   while (store_failures_ == before) std::this_thread::sleep_for(milliseconds(1));  // another try
-  Sweep(*store_, *pictures_, uploads, {}, clock_.UnixMs());
+  InputStore inputs(folder_->inputs());
+  Sweep(*store_, *pictures_, uploads, inputs, {}, clock_.UnixMs());
   store_->full = false;
   EXPECT_EQ(Ended(id).state, kDone);
   EXPECT_EQ(PictureOf(id), "c-3");

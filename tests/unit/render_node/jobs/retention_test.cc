@@ -89,12 +89,13 @@ class SweepTest : public testing::Test {
   SqliteJobStore store_{folder_, RepeatableChance()};
   PictureStore pictures_{folder_.pictures()};
   ConditioningFiles conditioning_{folder_.conditioning()};
+  InputStore inputs_{folder_.inputs()};
 };
 
 TEST_F(SweepTest, RemovesTheFilesOfForgottenJobsThatNoOtherNeeds) {
   const std::string old = Done("same", 100), kept = Done("same", 1000), also_old = Done("other", 100);
   MakeAllFilesOld();
-  const Swept swept = Sweep(store_, pictures_, conditioning_, {.age_ms = 200}, 1000);
+  const Swept swept = Sweep(store_, pictures_, conditioning_, inputs_, {.age_ms = 200}, 1000);
   EXPECT_EQ(swept.jobs, 2);
   EXPECT_EQ(swept.files, 1) << "picture of the other; uploads went when the jobs had ended";
   EXPECT_FALSE(store_.Get(old).has_value());
@@ -107,10 +108,10 @@ TEST_F(SweepTest, RemovesTheFilesOfForgottenJobsThatNoOtherNeeds) {
 TEST_F(SweepTest, SparesFilesWhoseRowMayStillCome) {
   pictures_.Publish({1, 2, 3});
   conditioning_.Save(ConditioningOf(9));
-  EXPECT_EQ(Sweep(store_, pictures_, conditioning_, {}, 1000).files, 0);
+  EXPECT_EQ(Sweep(store_, pictures_, conditioning_, inputs_, {}, 1000).files, 0);
   MakeAllFilesOld();
   pictures_.Publish({1, 2, 3});  // as good as new
-  EXPECT_EQ(Sweep(store_, pictures_, conditioning_, {}, 1000).files, 1);
+  EXPECT_EQ(Sweep(store_, pictures_, conditioning_, inputs_, {}, 1000).files, 1);
   EXPECT_EQ(FilesIn(folder_.pictures()), 1);
 }
 
@@ -122,7 +123,7 @@ TEST_F(SweepTest, SparesAFileThatIsNeededAgainWhileItLooks) {
     pictures_.Publish({1, 2, 3});
     conditioning_.Save(ConditioningOf(9));
   };
-  EXPECT_EQ(Sweep(store, pictures_, conditioning_, {}, 1000).files, 0);
+  EXPECT_EQ(Sweep(store, pictures_, conditioning_, inputs_, {}, 1000).files, 0);
   EXPECT_EQ(pictures_.Load(picture).size(), 3u);
   EXPECT_EQ(conditioning_.Load(upload).bytes, ConditioningOf(9).bytes);
 }
@@ -132,7 +133,7 @@ TEST_F(SweepTest, LeavesForeignFilesAlone) {
   pictures_.Publish({1, 2, 3});
   conditioning_.Save(ConditioningOf(9));
   MakeAllFilesOld();
-  EXPECT_EQ(Sweep(store_, pictures_, conditioning_, {}, 1000).files, 2);
+  EXPECT_EQ(Sweep(store_, pictures_, conditioning_, inputs_, {}, 1000).files, 2);
   EXPECT_TRUE(std::filesystem::exists(folder_.pictures() / "holiday.png"));
 }
 

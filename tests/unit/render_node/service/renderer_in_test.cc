@@ -86,6 +86,7 @@ RendererInTest::RendererInTest(const RenderRoom& room) : root_(NewFolder()) {
   folder_ = std::make_unique<StateFolder>(root_);
   store_ = std::make_unique<SqliteJobStore>(*folder_, SystemRandom());
   pictures_ = std::make_unique<PictureStore>(folder_->pictures());
+  inputs_ = std::make_unique<InputStore>(folder_->inputs());
   checkpoints_ = std::make_unique<CheckpointStore>(folder_->checkpoints());
   queue_ = std::make_unique<JobQueue>(*store_, scheduler_, clock_, QueueLimits{.client_waiting = 500});
   service_ = std::make_unique<RenderService>(*MakeLogger("test", LogLevel::kError), room);
@@ -113,6 +114,7 @@ void RendererInTest::Open() {
   RenderServiceParts parts;
   parts.queue = queue_.get();
   parts.pictures = pictures_.get();
+  parts.inputs = inputs_.get();
   parts.facts = renderer_.facts();
   parts.limits = {.pixels = 1024 * 1024, .steps = 100, .prompt_tokens = 900};
   parts.encoders = [] {

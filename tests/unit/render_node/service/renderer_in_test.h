@@ -102,6 +102,7 @@ class RendererInTest : public testing::Test {
   std::unique_ptr<StateFolder> folder_;
   std::unique_ptr<SqliteJobStore> store_;
   std::unique_ptr<PictureStore> pictures_;
+  std::unique_ptr<InputStore> inputs_;
   std::unique_ptr<CheckpointStore> checkpoints_;
   FairScheduler scheduler_;
   std::unique_ptr<JobQueue> queue_;
