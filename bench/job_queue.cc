@@ -174,8 +174,10 @@ class Source final : public ConditioningSource {
 class Renderer final : public PictureRenderer {
  public:
   const RendererFacts& facts() const override { return facts_; }
-  Picture Render(const Conditioning&, const Conditioning*, const RenderParameters& parameters, const RenderHooks& hooks,
-                 const CancelToken& cancel) override {
+  Picture Render(const RenderRequest& request) override {
+    const RenderParameters& parameters = request.parameters;
+    const RenderHooks& hooks = request.hooks;
+    const CancelToken& cancel = request.cancel;
     busy_ms += Ms([&] {
       for (int32_t step = 1; step <= parameters.steps; ++step) {
         cancel.ThrowIfCancelled();

@@ -1,6 +1,6 @@
-// What a picture takes beside the weights, measured: the most that this process holds while it steps and while it
-// decodes, less what it holds before. A picture of each size; the constants of render_node/pipeline/picture_memory.cc
-// come from here.
+// What a picture takes beside the weights, measured: the most that this process holds while it encodes a source, steps
+// and decodes, less what it holds before, and how long encoding and decoding take. A picture of each size; the
+// constants of render_node/pipeline/picture_memory.cc come from here.
 #include <ATen/ATen.h>
 
 #include <cstdio>
@@ -28,7 +28,8 @@ double Held(const std::string& what) {
 void ForgetTheMost() { std::ofstream("/proc/self/clear_refs") << 5; }
 
 struct Most {
-  double step = 0, decode = 0;
+  double encode = 0, step = 0, decode = 0;  // MB
+  double encode_ms = 0, decode_ms = 0;
 };
 
 Most Paint(const ZImagePipeline& pipeline, int32_t width, int32_t height, int64_t rows, double guidance) {
@@ -36,17 +37,26 @@ Most Paint(const ZImagePipeline& pipeline, int32_t width, int32_t height, int64_
   Most most;
   ForgetTheMost();
   const double before = Held("VmRSS");
-  RenderHooks hooks;
-  hooks.on_progress = [&](const RenderProgress& progress) {
-    if (progress.stage == RenderStage::kStep) {
+  const Picture source{width, height,
+                       std::vector<uint8_t>(size_t{3} * static_cast<size_t>(width) * static_cast<size_t>(height), 90)};
+  PaintMember member{.positive = caption,
+                     .negative = guidance > 0 ? caption : at::Tensor(),
+                     .parameters = {.width = width, .height = height, .steps = 1, .guidance_scale = guidance},
+                     .source = pipeline.facts().no_encoder.empty() ? &source : nullptr};
+  member.hooks.on_progress = [&](const RenderProgress& progress) {
+    if (progress.stage == RenderStage::kRefined) {  // of the caption, too, which is small
+      most.encode = Held("VmHWM") - before;
+      most.encode_ms = progress.ms;
+      ForgetTheMost();
+    } else if (progress.stage == RenderStage::kStep) {
       most.step = Held("VmHWM") - before;
       ForgetTheMost();
     } else if (progress.stage == RenderStage::kDecoded) {
       most.decode = Held("VmHWM") - before;
+      most.decode_ms = progress.ms;
     }
   };
-  pipeline.Paint(caption, guidance > 0 ? caption : at::Tensor(),
-                 {.width = width, .height = height, .steps = 1, .guidance_scale = guidance}, hooks, CancelToken());
+  pipeline.Paint(member);
   return most;
 }
 
@@ -78,7 +88,8 @@ int main(int argc, char** argv) {
     int32_t width = 0, height = 0;
     if (std::sscanf(size.c_str(), "%dx%d", &width, &height) != 2) return 2;
     const Most most = Paint(pipeline, width, height, rows, guidance);
-    std::printf("%-12s stepping %8.1f MB, decoding %8.1f MB\n", size.c_str(), most.step, most.decode);
+    std::printf("%-12s encoding %8.1f MB %6.0f ms, stepping %8.1f MB, decoding %8.1f MB %6.0f ms\n", size.c_str(),
+                most.encode, most.encode_ms, most.step, most.decode, most.decode_ms);
     std::fflush(stdout);
   }
 }

@@ -221,15 +221,18 @@ void JobRunner::AwaitRenderer(std::vector<ClaimedJob>& batch) {
 void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
   AwaitRenderer(batch);
   std::vector<std::unique_ptr<Easel>> easels;
-  std::vector<BatchMember> members;
+  std::vector<RenderRequest> members;
   for (ClaimedJob& claimed : batch) {
     auto easel = std::make_unique<Easel>(std::move(claimed));
     const ClaimedJob& own = easel->claimed;
     try {
       Prepare(*easel);
       const JobInputs& inputs = *easel->inputs;
-      members.push_back({inputs.positive, inputs.negative ? &*inputs.negative : nullptr, easel->parameters,
-                         HooksOf(*easel), own.cancel});
+      members.push_back({.positive = inputs.positive,
+                         .negative = inputs.negative ? &*inputs.negative : nullptr,
+                         .parameters = easel->parameters,
+                         .hooks = HooksOf(*easel),
+                         .cancel = own.cancel});
     } catch (...) {
       if (!WaitsAgain(easel->claimed.job, own.cancel)) {
         Settle(easel->claimed.job, OutcomeOfCurrentException(easel->claimed.job, own.cancel));
@@ -365,9 +368,6 @@ void JobRunner::Prepare(Easel& easel) {
   Advance(job, JobState::kRendering, cancel);
   easel.determinants = CheckpointDeterminants(easel.parameters, facts, *easel.inputs, parts_.program_version);
   easel.checkpoint = LoadCheckpoint(job, easel.determinants);
-  if (easel.checkpoint && job.step == easel.parameters.steps) {
-    Advance(job, JobState::kDecoding, cancel);  // no step will say so
-  }
 }
 
 RenderHooks JobRunner::HooksOf(Easel& easel) {
@@ -396,7 +396,8 @@ RenderHooks JobRunner::HooksOf(Easel& easel) {
         SaveCheckpoint(job, easel.determinants, easel.latest);
         break;
     }
-    if (progress.stage == RenderStage::kStep && progress.step == progress.steps) {
+    const bool at_work = progress.stage == RenderStage::kRefined || progress.stage == RenderStage::kStep;
+    if (at_work && progress.step == progress.steps) {  // perhaps before any step
       Advance(job, JobState::kDecoding, easel.claimed.cancel);
     } else {
       parts_.queue.Report(job);

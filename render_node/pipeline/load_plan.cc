@@ -9,8 +9,10 @@ namespace {
 
 constexpr int32_t kUsualSide = 1024;  // px
 
-// What WeightView does not ask for.
-WeightNeed VaeNeed(const Checkpoint& vae) { return NeedOf(vae, Dtype::F32, {"encoder.", "quant_conv."}); }
+// But for what WeightView does not ask for.
+WeightNeed VaeNeed(const Checkpoint& vae, bool encodes) {
+  return encodes ? NeedOf(vae, Dtype::F32, {"quant_conv."}) : NeedOf(vae, Dtype::F32, {"encoder.", "quant_conv."});
+}
 
 // On a GPU everything is a copy.
 uint64_t All(const WeightNeed& need) { return need.copied + need.mapped; }
@@ -32,7 +34,7 @@ LoadPlan PlanLoad(const LoadQuestion& q) {
   } else if (q.dit_on_gpu) {
     formats = {"bfloat16"};
   }
-  const WeightNeed vae = VaeNeed(q.vae);
+  const WeightNeed vae = VaeNeed(q.vae, q.vae_encodes);
   const int32_t side = std::min(kUsualSide, q.max_side);
 
   FormatQuestion question{.what = together ? "transformer and VAE" : "the transformer",

@@ -15,6 +15,7 @@ namespace diptych {
 struct LoadQuestion {
   const Checkpoint& transformer;
   const Checkpoint& vae;
+  bool vae_encodes = true;  // else its encoder is none that is read
   std::string torch_dtype;  // auto, bfloat16, float32: the operator's word
   bool dit_on_gpu = false;
   bool vae_on_gpu = false;

@@ -19,25 +19,33 @@ constexpr uint64_t kFeedForwardTokens = 1024;
 
 // Pictures of the incoming and of the outgoing channels that are alive at the peak of a residual block, and what does
 // not grow with them.
-struct DecodePeak {
+struct ResnetPeak {
   uint64_t in, out, fixed;
 };
-constexpr DecodePeak kInPieces = {3, 2, uint64_t{192} << 20}, kUncut = {4, 3, uint64_t{64} << 20};
+constexpr ResnetPeak kInPieces = {3, 2, uint64_t{192} << 20}, kUncut = {4, 3, uint64_t{64} << 20};
 
 uint64_t Times(int64_t a, int64_t b) { return static_cast<uint64_t>(a) * static_cast<uint64_t>(b); }
 
+enum class Way { kDecode, kEncode };
+
 // fp32, whatever the DiT computes in.
-uint64_t WholeDecodeBytes(const PictureMemoryFacts& facts, int64_t width, int64_t height) {
+uint64_t WholeBytes(const PictureMemoryFacts& facts, int64_t width, int64_t height, Way way) {
   const std::vector<int64_t>& channels = facts.vae_channels;
-  const DecodePeak& peak = facts.vae_on_host ? kInPieces : kUncut;
+  const ResnetPeak& peak = facts.vae_on_host ? kInPieces : kUncut;
   uint64_t most = 0;
   for (size_t stage = 0; stage < channels.size(); ++stage) {  // 0: at the picture's own size
     const uint64_t pixels = Times(width >> stage, height >> stage);
-    const uint64_t in = static_cast<uint64_t>(channels[std::min(stage + 1, channels.size() - 1)]);
-    const uint64_t out = static_cast<uint64_t>(channels[stage]);
+    const size_t before = way == Way::kDecode ? std::min(stage + 1, channels.size() - 1) : stage - (stage > 0 ? 1 : 0);
+    const uint64_t in = static_cast<uint64_t>(channels[before]), out = static_cast<uint64_t>(channels[stage]);
     most = std::max(most, 4 * pixels * (peak.in * in + peak.out * out));
   }
   return most + std::min(most, peak.fixed);  // a small picture is one piece
+}
+
+// One tile of it.
+uint64_t PieceBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, const DecodeTiles& tiles, Way way) {
+  if (tiles.size == 0) return WholeBytes(facts, width, height, way);
+  return WholeBytes(facts, std::min(width, tiles.size), std::min(height, tiles.size), way);
 }
 
 }  // namespace
@@ -55,14 +63,19 @@ uint64_t StepBytes(const PictureMemoryFacts& facts, int32_t width, int32_t heigh
 uint64_t DecodeBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, const TilingRule& tiling) {
   const DecodeTiles tiles = tiling.For(width, height);
   const uint64_t result = 4 * 3 * 3 * Times(width, height);  // the picture as numbers, scaled and as bytes
-  if (tiles.size == 0) return WholeDecodeBytes(facts, width, height) + result;
-  return WholeDecodeBytes(facts, std::min(width, tiles.size), std::min(height, tiles.size)) + result +
-         4 * Times(width, height);
+  const uint64_t weights = tiles.size == 0 ? 0 : 4 * Times(width, height);
+  return PieceBytes(facts, width, height, tiles, Way::kDecode) + result + weights;
+}
+
+uint64_t EncodeBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, const TilingRule& tiling) {
+  const uint64_t source = 4 * 3 * 2 * Times(width, height);  // as numbers, by pixels and by channels
+  return PieceBytes(facts, width, height, tiling.For(width, height), Way::kEncode) + source;
 }
 
 uint64_t PictureBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, const TilingRule& tiling) {
-  return std::max(facts.dit_on_host ? StepBytes(facts, width, height) : 0,
-                  facts.vae_on_host ? DecodeBytes(facts, width, height, tiling) : 0);
+  return std::max({facts.dit_on_host ? StepBytes(facts, width, height) : 0,
+                   facts.vae_on_host ? DecodeBytes(facts, width, height, tiling) : 0,
+                   facts.vae_on_host ? EncodeBytes(facts, width, height, tiling) : 0});
 }
 
 }  // namespace diptych

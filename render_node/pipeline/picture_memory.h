@@ -26,8 +26,10 @@ struct PictureMemoryFacts {
 // nothing: its two evaluations come one after the other.
 uint64_t StepBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, int32_t together = 1);
 uint64_t DecodeBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, const TilingRule& tiling);
+// Of a picture that another one begins as. No more than decoding where the VAE widens towards the latent.
+uint64_t EncodeBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, const TilingRule& tiling);
 
-// The most of this host's memory at any time.
+// The most of this host's memory at any time, whether the picture begins as another one or not.
 uint64_t PictureBytes(const PictureMemoryFacts& facts, int32_t width, int32_t height, const TilingRule& tiling);
 
 }  // namespace diptych

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "common/picture/start_step.h"
+
 namespace diptych {
 namespace {
 
@@ -46,6 +48,19 @@ void CheckFits(int32_t width, int32_t height, const RendererFacts& facts) {
                   (side > 0 ? "; the largest square that fits is " + largest : "; none fits"));
 }
 
+void CheckSame(const char* what, int32_t width, int32_t height, size_t bytes, size_t channels,
+               const RenderParameters& p) {
+  const auto size = [](int32_t w, int32_t h) { return std::to_string(w) + "x" + std::to_string(h); };
+  if (width != p.width || height != p.height) {
+    Refuse(std::string("the ") + what + " is " + size(width, height) + ", the picture " + size(p.width, p.height) +
+           ": they must have one size");
+  }
+  const size_t all = static_cast<size_t>(width) * static_cast<size_t>(height) * channels;
+  if (bytes == all) return;
+  Refuse(std::string("the ") + what + " of " + size(width, height) + " has " + std::to_string(bytes) +
+         " values instead of " + std::to_string(all));
+}
+
 }  // namespace
 
 uint64_t RendererFacts::PictureNeed(int32_t width, int32_t height) const {
@@ -74,7 +89,25 @@ void CheckRenderParameters(const RenderParameters& parameters, const RendererFac
   CheckNumber("guidance_scale", parameters.guidance_scale, 0, 1000);
   CheckNumber("cfg_normalization", parameters.cfg_normalization, 0, 1000);
   CheckNumber("cfg_truncation", parameters.cfg_truncation, 0, 1);
+  CheckNumber("strength", parameters.strength, 0, 1);
   CheckFits(parameters.width, parameters.height, facts);
+}
+
+void CheckSource(const RenderParameters& parameters, const Picture* source, const GreyPicture* mask,
+                 const RendererFacts& facts) {
+  if (source == nullptr) {
+    if (mask != nullptr) Refuse("a mask needs a source: the picture that it keeps parts of");
+    return;
+  }
+  if (!facts.no_encoder.empty()) {
+    throw Error(ErrorCode::kFailedPrecondition, "no picture can begin as another one here: " + facts.no_encoder);
+  }
+  CheckSame("source", source->width, source->height, source->rgb.size(), 3, parameters);
+  if (mask != nullptr) CheckSame("mask", mask->width, mask->height, mask->grey.size(), 1, parameters);
+}
+
+int32_t Evaluations(const RenderParameters& parameters, bool has_source) {
+  return parameters.steps - (has_source ? FirstStep(parameters.steps, parameters.strength) : 0);
 }
 
 bool CanPaintTogether(const RenderParameters& a, const RenderParameters& b) {
@@ -82,12 +115,11 @@ bool CanPaintTogether(const RenderParameters& a, const RenderParameters& b) {
          (a.guidance_scale > 0) == (b.guidance_scale > 0);
 }
 
-void PictureRenderer::RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events) {
+void PictureRenderer::RenderTogether(const std::vector<RenderRequest>& members, const BatchEvents& events) {
   for (size_t i = 0; i < members.size(); ++i) {
-    const BatchMember& member = members[i];
     PictureOutcome outcome;
     try {
-      outcome.picture = Render(member.positive, member.negative, member.parameters, member.hooks, member.cancel);
+      outcome.picture = Render(members[i]);
     } catch (...) {
       outcome.failure = std::current_exception();
     }

@@ -1,6 +1,7 @@
 #include "render_node/pipeline/z_image_pipeline.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
 #include <chrono>
@@ -25,8 +26,9 @@
 #include "render_node/pipeline/load_plan.h"
 #include "render_node/sampler/denoise.h"
 #include "render_node/sampler/flow_match.h"
-#include "render_node/vae/tiling.h"
 #include "render_node/vae/decoder.h"
+#include "render_node/vae/encoder.h"
+#include "render_node/vae/tiling.h"
 
 namespace diptych {
 namespace {
@@ -63,20 +65,26 @@ class Lap {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-// "shift 3, guidance 0, latent 16 x 128 x 128, sigmas 1 0.96 ... 0"; of many sigmas the first and the last. `others`
-// are painted with it.
-std::string PlanText(const RenderParameters& p, int first, const at::Tensor& noise, const std::vector<float>& sigmas,
-                     size_t others) {
+// "shift 3, guidance 0, latent 16 x 128 x 128, sigmas 1 0.96 ... 0"; of many sigmas the first and the last. `start`:
+// how many of them are left out for the source; `resumed`: evaluations that are done. `others` are painted with it.
+std::string PlanText(const PaintMember& member, int start, int resumed, const at::Tensor& noise,
+                     const std::vector<float>& sigmas, size_t others) {
+  const RenderParameters& p = member.parameters;
   constexpr size_t kMostListed = 50;
   std::ostringstream text;
   text << "shift " << p.shift << ", guidance " << p.guidance_scale;
   if (p.guidance_scale > 0)
     text << " (normalization " << p.cfg_normalization << ", truncation " << p.cfg_truncation << ")";
   text << ", latent " << noise.size(0) << " x " << noise.size(1) << " x " << noise.size(2) << ", sigmas";
-  for (size_t i = 0; i + 1 < std::min(sigmas.size(), kMostListed); ++i) text << " " << sigmas[i];
-  if (sigmas.size() > kMostListed) text << " ...";
+  const size_t from = static_cast<size_t>(start), end = std::min(sigmas.size(), from + kMostListed);
+  for (size_t i = from; i + 1 < end; ++i) text << " " << sigmas[i];
+  if (end < sigmas.size()) text << " ...";
   text << " " << sigmas.back();
-  if (first > 0) text << ", resumed after step " << first;
+  if (member.source != nullptr) {
+    text << ", from a picture at strength " << p.strength << (member.mask != nullptr ? " with a mask" : "");
+    if (member.mask != nullptr && p.soft_mask) text << " of soft edges";
+  }
+  if (resumed > 0) text << ", resumed after step " << resumed;
   if (others > 0) text << ", together with " << others << " more";
   return text.str();
 }
@@ -100,6 +108,39 @@ Picture ToPicture(const at::Tensor& image) {  // [3, H, W] in -1..1
   const uint8_t* begin = bytes.data_ptr<uint8_t>();
   picture.rgb.assign(begin, begin + bytes.numel());
   return picture;
+}
+
+at::Tensor ToImage(const Picture& picture) {  // -> [3, H, W] in -1..1
+  return vae::FromBytes(at::from_blob(const_cast<uint8_t*>(picture.rgb.data()), {picture.height, picture.width, 3},
+                                      at::TensorOptions().dtype(at::kByte)));
+}
+
+// How much of each latent pixel, `scale` pixels a side, is repainted: 0 or 1 by the grey at its upper left corner, as
+// torch's nearest interpolation takes it, or what the greys are on average.
+at::Tensor ToRepaint(const GreyPicture& mask, int64_t scale, bool soft) {  // -> [1, h, w] fp32
+  const at::Tensor grey = at::from_blob(const_cast<uint8_t*>(mask.grey.data()), {1, mask.height, mask.width},
+                                        at::TensorOptions().dtype(at::kByte));
+  if (soft) return at::avg_pool2d(grey.to(at::kFloat) / 255, {scale, scale});
+  return grey.slice(1, 0, mask.height, scale).slice(2, 0, mask.width, scale).ge(128).to(at::kFloat);
+}
+
+// The encoder, or why there is none.
+struct FoundEncoder {
+  std::unique_ptr<const vae::Encoder> encoder;
+  std::string missing;
+};
+
+FoundEncoder FindEncoder(const WeightView& vae_weights, const vae::Config& config) {
+  try {
+    return {std::make_unique<const vae::Encoder>(vae_weights, config), ""};
+  } catch (const Error& error) {  // it paints all the same
+    return {nullptr, error.what()};
+  }
+}
+
+bool HasEncoderWeights(const Checkpoint& vae) {
+  return std::any_of(vae.tensors().begin(), vae.tensors().end(),
+                     [](const auto& tensor) { return tensor.first.starts_with("encoder."); });
 }
 
 LatentState ToState(int step, const at::Tensor& latent) {  // [C, h, w] fp32
@@ -185,6 +226,7 @@ struct ZImagePipeline::Models {
         // level.
         vae_weights(vae.weights, vae_device, at::kFloat),
         decoder(vae_weights, vae_config),
+        found_encoder(FindEncoder(vae_weights, vae_config)),
         preview(static_cast<int32_t>(config.in_channels)) {
     const int64_t scale = decoder.config().scale();
     if (decoder.config().latent_channels != config.in_channels) {
@@ -218,7 +260,14 @@ struct ZImagePipeline::Models {
     facts.device = device.is_cuda() ? "cuda" : "cpu";
     facts.threads = threads;
     StateMemory(o);
-    for (std::string line : {weights.UnusedWarning({}), vae_weights.UnusedWarning({"encoder.", "quant_conv."})}) {
+    facts.no_encoder = found_encoder.missing;
+    if (!facts.no_encoder.empty() && HasEncoderWeights(*vae.weights)) {
+      facts.warnings.push_back("the encoder of the VAE cannot be used, so no picture can begin as another one: " +
+                               facts.no_encoder);
+    }
+    for (std::string line : {weights.UnusedWarning({}), facts.no_encoder.empty()
+                                                            ? vae_weights.UnusedWarning({"quant_conv."})
+                                                            : vae_weights.UnusedWarning({"encoder.", "quant_conv."})}) {
       if (!line.empty()) facts.warnings.push_back(std::move(line));
     }
     for (const Source* source : {&transformer, &vae}) {
@@ -232,6 +281,7 @@ struct ZImagePipeline::Models {
     nn::ChooseDtype(o.torch_dtype, device, at::kFloat);  // refuses other words
     return PlanLoad({.transformer = *transformer.weights,
                      .vae = *vae.weights,
+                     .vae_encodes = vae_config.no_encoder.empty(),
                      .torch_dtype = o.torch_dtype,
                      .dit_on_gpu = device.is_cuda(),
                      .vae_on_gpu = vae_device.is_cuda(),
@@ -269,7 +319,7 @@ struct ZImagePipeline::Models {
     nn::SetThreads(ThreadsWorthwhile(config.block_flop(tokens), threads));
   }
 
-  // By the last stage, whose convolutions take the most.
+  // By the stage at the picture's own size, whose convolutions take the most.
   void TakeThreadsToDecode(const RenderParameters& p) const {
     const DecodeTiles tiles = facts.tiling.For(p.width, p.height);
     const double width = tiles.size > 0 ? tiles.size : p.width, height = tiles.size > 0 ? tiles.size : p.height;
@@ -291,6 +341,7 @@ struct ZImagePipeline::Models {
   const dit::Dit dit;
   const WeightView vae_weights;
   const vae::Decoder decoder;
+  const FoundEncoder found_encoder;
   mutable LatentPreview preview;  // learns from every picture that is watched
   RendererFacts facts;
   std::function<MemoryFacts()> read_memory;  // empty: nobody asks
@@ -309,12 +360,14 @@ std::string ZImagePipeline::VaeIdentity() const { return models_->decoder.config
 // One picture on its way: all of it but the steps, which pictures take together.
 class ZImagePipeline::Work {
  public:
-  // Refines the captions. Throws as PictureRenderer::Render; `models` and `member` outlive it. `others`: how many are
-  // painted with it.
-  Work(const Models& models, const PaintMember& member, size_t others) : m_(models), member_(member) {
+  // Refines the captions and encodes the source. Throws as PictureRenderer::Render; `models` and `member` outlive it.
+  // `others`: how many are painted with it.
+  Work(const Models& models, const PaintMember& member, size_t others)
+      : m_(models),
+        member_(Checked(member, models.facts)),
+        evaluations_(Evaluations(member.parameters, member.source != nullptr)) {
     const RenderParameters& p = member.parameters;
     const RenderHooks& hooks = member.hooks;
-    CheckRenderParameters(p, m_.facts);
     const nn::PauseScope scope(leave_if_cancelled_);
     if (p.guidance_scale > 0 && !member.negative.defined()) {
       throw Error(ErrorCode::kInvalidArgument, "guidance_scale above 0 needs negative conditioning");
@@ -323,27 +376,32 @@ class ZImagePipeline::Work {
     const int64_t h = p.height / scale, w = p.width / scale;
     if (hooks.resume != nullptr) {
       CheckResume(*hooks.resume, static_cast<int32_t>(channels), static_cast<int32_t>(h), static_cast<int32_t>(w),
-                  p.steps);
+                  evaluations_);
     }
-    const int first = hooks.resume == nullptr ? 0 : hooks.resume->step;
+    const int resumed = hooks.resume == nullptr ? 0 : hooks.resume->step;
     const auto canvas_of = [&](const at::Tensor& rows) {
       return m_.dit.Prepare(h, w, m_.refiner.Refine(rows.to(m_.device)));
     };
     Lap lap;
-    if (first < p.steps) {
+    if (resumed < evaluations_) {
       positive_ = canvas_of(member.positive);
       if (p.guidance_scale > 0) negative_ = canvas_of(member.negative);
     }
-    const at::Tensor start =
-        hooks.resume == nullptr ? sampler::InitialNoise(p.seed, channels, h, w) : ToTensor(*hooks.resume);
     const std::vector<float> sigmas = sampler::FlowMatchSigmas(p.steps, p.shift, m_.facts.schedule);
+    steps_.first = p.steps - evaluations_;
+    steps_.step = resumed;
+    if (hooks.resume != nullptr) steps_.latent = ToTensor(*hooks.resume);
+    if (member.source == nullptr) {
+      if (hooks.resume == nullptr) steps_.latent = sampler::InitialNoise(p.seed, channels, h, w);
+    } else if (hooks.resume == nullptr || (member.mask != nullptr && resumed < evaluations_)) {
+      BeginAsTheSource(sigmas[steps_.first]);
+    }
     Report({.stage = RenderStage::kRefined,
-            .step = first,
-            .sigma = sigmas[first],
+            .step = resumed,
+            .sigma = sigmas[steps_.level()],
             .ms = lap.Take(),
-            .plan = PlanText(p, first, start, sigmas, others)});
-    steps_.latent = start.to(m_.device);
-    steps_.step = first;
+            .plan = PlanText(member, steps_.first, resumed, steps_.latent, sigmas, others)});
+    steps_.latent = steps_.latent.to(m_.device);
     steps_.guidance = {.scale = p.guidance_scale, .normalization = p.cfg_normalization, .truncation = p.cfg_truncation};
     steps_.cancel = member.cancel;
   }
@@ -375,7 +433,7 @@ class ZImagePipeline::Work {
     const bool in_tiles = m_.facts.tiling.For(p.width, p.height).size > 0;
     const auto on_tile = [&](int64_t done, int64_t tiles) {
       Report({.stage = RenderStage::kTile,
-              .step = p.steps,
+              .step = evaluations_,
               .tile = static_cast<int32_t>(done),
               .tiles = static_cast<int32_t>(tiles)});
     };
@@ -384,14 +442,51 @@ class ZImagePipeline::Work {
                  : decode(z);
     CheckFinite(image);
     Picture picture = ToPicture(image);
-    Report({.stage = RenderStage::kDecoded, .step = p.steps, .ms = lap.Take()});
-    if (seen_) m_.preview.Learn(ToState(p.steps, latent), picture);
+    Report({.stage = RenderStage::kDecoded, .step = evaluations_, .ms = lap.Take()});
+    if (seen_) m_.preview.Learn(ToState(evaluations_, latent), picture);
     return picture;
   }
 
  private:
+  static const PaintMember& Checked(const PaintMember& member, const RendererFacts& facts) {
+    CheckRenderParameters(member.parameters, facts);
+    CheckSource(member.parameters, member.source, member.mask, facts);
+    return member;
+  }
+
+  // moments [2 C, h, w] of the source, fp32 on the CPU.
+  at::Tensor Encode() const {
+    const RenderParameters& p = member_.parameters;
+    m_.TakeThreadsToDecode(p);
+    const at::Tensor image = ToImage(*member_.source).to(m_.vae_device);
+    const auto encode = [&](const at::Tensor& tile) { return m_.found_encoder.encoder->Encode(tile); };
+    member_.cancel.ThrowIfCancelled();
+    const bool in_tiles = m_.facts.tiling.For(p.width, p.height).size > 0;
+    return (in_tiles ? vae::EncodeTiled(image, m_.vae_config.scale(), m_.tiling, encode, member_.cancel)
+                     : encode(image))
+        .to(at::kCPU);
+  }
+
+  // The source's latent, and noise over it up to `sigma`, unless the picture is resumed. Drawn from one generator,
+  // first what the encoder leaves open, and in the dtype of the DiT, as diffusers' pipeline that was loaded in it.
+  void BeginAsTheSource(float sigma) {
+    const RenderParameters& p = member_.parameters;
+    const vae::Posterior posterior(Encode().to(m_.dtype));
+    const int64_t channels = posterior.mean.size(0), h = posterior.mean.size(1), w = posterior.mean.size(2);
+    at::Generator generator = at::detail::createCPUGenerator(p.seed);
+    const at::Tensor open = sampler::DrawNoise(generator, channels, h, w, m_.dtype);
+    const at::Tensor clean = vae::Scale(posterior.Sample(open), m_.vae_config);
+    const at::Tensor noise = sampler::DrawNoise(generator, channels, h, w, m_.dtype);
+    if (!steps_.latent.defined()) {
+      steps_.latent = (evaluations_ == 0 ? clean : sampler::Noised(clean, noise, sigma)).to(at::kFloat);
+    }
+    if (member_.mask == nullptr) return;
+    const at::Tensor repaint = ToRepaint(*member_.mask, m_.vae_config.scale(), p.soft_mask);
+    steps_.kept = {clean.to(m_.device), noise.to(m_.device), repaint.to(m_.device)};
+  }
+
   void Report(RenderProgress progress) const {
-    progress.steps = member_.parameters.steps;
+    progress.steps = evaluations_;
     if (member_.hooks.on_progress) member_.hooks.on_progress(progress);
   }
 
@@ -408,7 +503,7 @@ class ZImagePipeline::Work {
   void Show(const sampler::FinishedStep& done) {
     const RenderHooks& hooks = member_.hooks;
     if (!hooks.on_preview || hooks.preview_every <= 0) return;
-    if (done.step % hooks.preview_every != 0 || done.step == member_.parameters.steps) return;
+    if (done.step % hooks.preview_every != 0 || done.step == evaluations_) return;
     if (hooks.wants_preview && !hooks.wants_preview()) return;
     // Not the latent, which is mostly noise at first, but what it seems to become.
     const nn::PauseScope scope(leave_if_cancelled_);
@@ -423,6 +518,7 @@ class ZImagePipeline::Work {
 
   const Models& m_;
   const PaintMember& member_;
+  const int evaluations_;
   const Pause leave_if_cancelled_ = LeaveIfCancelled(member_.cancel);
   std::shared_ptr<const dit::Canvas> positive_, negative_;
   sampler::Member steps_;  // as they begin
@@ -478,6 +574,7 @@ void ZImagePipeline::PaintTogether(const std::vector<PaintMember>& members, cons
   std::vector<sampler::Member> steps;
   std::vector<size_t> member_of;  // of each work
   for (size_t i = 0; i < members.size(); ++i) {
+    if (i > 0) models_->TakeThreadsToStep(members);  // encoding takes others
     try {
       works.push_back(std::make_unique<Work>(*models_, members[i], members.size() - 1));
     } catch (...) {
@@ -488,6 +585,7 @@ void ZImagePipeline::PaintTogether(const std::vector<PaintMember>& members, cons
     member_of.push_back(i);
   }
   if (works.empty()) return;
+  models_->TakeThreadsToStep(members);
 
   const auto network = [&](const dit::Canvas* (Work::*canvas)() const) {
     return [&, canvas](const std::vector<size_t>& group, const std::vector<at::Tensor>& latents, double t) {
@@ -525,13 +623,16 @@ void ZImagePipeline::PaintTogether(const std::vector<PaintMember>& members, cons
   }
 }
 
+Picture ZImagePipeline::Paint(const PaintMember& member) const {
+  PictureOutcome found;
+  PaintTogether({member}, {.ended = [&](size_t, PictureOutcome outcome) { found = std::move(outcome); }});
+  return found.Take();
+}
+
 Picture ZImagePipeline::Paint(const at::Tensor& positive, const at::Tensor& negative,
                               const RenderParameters& parameters, const RenderHooks& hooks,
                               const CancelToken& cancel) const {
-  PictureOutcome found;
-  PaintTogether({{positive, negative, parameters, hooks, cancel}},
-                {.ended = [&](size_t, PictureOutcome outcome) { found = std::move(outcome); }});
-  return found.Take();
+  return Paint({positive, negative, parameters, nullptr, nullptr, hooks, cancel});
 }
 
 }  // namespace diptych

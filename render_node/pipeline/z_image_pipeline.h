@@ -1,4 +1,5 @@
-// From encoder rows to pixels: refine once, denoise, decode. The whole render side of one checkpoint.
+// From encoder rows, and a source where there is one, to pixels: refine once, denoise, decode. The whole render side of
+// one checkpoint.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,10 +18,12 @@ class Checkpoint;
 // One of several pictures that are painted together.
 struct PaintMember {
   // Encoder rows [L, cap_feat_dim], any float dtype; negative is undefined without guidance.
-  at::Tensor positive, negative;
-  RenderParameters parameters;
-  RenderHooks hooks;
-  CancelToken cancel;
+  at::Tensor positive = {}, negative = {};
+  RenderParameters parameters = {};
+  const Picture* source = nullptr;    // as in RenderRequest
+  const GreyPicture* mask = nullptr;  // likewise
+  RenderHooks hooks = {};
+  CancelToken cancel = {};
 };
 
 // Weights are immutable after construction; Paint may be called from several threads but uses all cores in each.
@@ -44,7 +47,9 @@ class ZImagePipeline {
   std::string TransformerIdentity() const;
   std::string VaeIdentity() const;
 
-  // positive, negative: as in PaintMember. Throws as PictureRenderer::Render.
+  // Throws as PictureRenderer::Render.
+  Picture Paint(const PaintMember& member) const;
+  // One that begins as noise.
   Picture Paint(const at::Tensor& positive, const at::Tensor& negative, const RenderParameters& parameters,
                 const RenderHooks& hooks, const CancelToken& cancel) const;
 

@@ -33,23 +33,22 @@ class ZImageRenderer : public PictureRenderer {
   void ThrowIfChanged() override { files_.ThrowIfChanged(); }
   ModelNews LookAtFiles() override { return files_.Look(); }
 
-  Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
-                 const RenderHooks& hooks, const CancelToken& cancel) override {
+  Picture Render(const RenderRequest& request) override {
     PictureOutcome found;
-    RenderTogether({{positive, negative, parameters, hooks, cancel}},
-                   {.ended = [&](size_t, PictureOutcome outcome) { found = std::move(outcome); }});
+    RenderTogether({request}, {.ended = [&](size_t, PictureOutcome outcome) { found = std::move(outcome); }});
     return found.Take();
   }
 
-  void RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events) override {
+  void RenderTogether(const std::vector<RenderRequest>& members, const BatchEvents& events) override {
     std::vector<PaintMember> sound;
     std::vector<size_t> member_of;  // of each of them
     for (size_t i = 0; i < members.size(); ++i) {
-      const BatchMember& member = members[i];
+      const RenderRequest& member = members[i];
       try {
         CheckRenderParameters(member.parameters, facts_);
         const at::Tensor negative = member.negative == nullptr ? at::Tensor() : Rows(*member.negative);
-        sound.push_back({Rows(member.positive), negative, member.parameters, Checked(member.hooks), member.cancel});
+        sound.push_back({Rows(member.positive), negative, member.parameters, member.source, member.mask,
+                         Checked(member.hooks), member.cancel});
       } catch (...) {
         events.ended(i, {{}, std::current_exception()});
         continue;

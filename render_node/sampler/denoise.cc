@@ -13,14 +13,14 @@
 namespace diptych::sampler {
 namespace {
 
-// At most `most` of those who are there and not at the end, all at the same step, which nobody else is behind.
+// At most `most` of those who are there and not at the end, all at the same level, which nobody else is behind.
 std::vector<size_t> NextGroup(const std::vector<Member>& members, const std::vector<bool>& gone, size_t steps,
                               size_t most) {
   std::vector<size_t> group;
   for (size_t i = 0; i < members.size(); ++i) {
-    if (gone[i] || static_cast<size_t>(members[i].step) >= steps) continue;
-    if (!group.empty() && members[i].step < members[group[0]].step) group.clear();
-    if (group.empty() || (members[i].step == members[group[0]].step && group.size() < most)) group.push_back(i);
+    if (gone[i] || static_cast<size_t>(members[i].level()) >= steps) continue;
+    if (!group.empty() && members[i].level() < members[group[0]].level()) group.clear();
+    if (group.empty() || (members[i].level() == members[group[0]].level() && group.size() < most)) group.push_back(i);
   }
   return group;
 }
@@ -34,8 +34,21 @@ struct Evaluated {
   at::Tensor latent, output;
 };
 
-std::vector<Evaluated> Evaluate(const std::vector<Member>& members, const std::vector<size_t>& group, float sigma,
-                                float next_sigma, const VelocityFunction& positive, const VelocityFunction& negative) {
+// After a step to `sigma`, the last one or not. The output becomes what leads there: that of the kept part is straight
+// from the noise to the clean latent, so that latent + sigma * output is the guess of all of it.
+void Keep(const Kept& kept, float sigma, bool last, Evaluated& made) {
+  const at::Tensor there = last ? kept.clean : Noised(kept.clean, kept.noise, sigma);
+  const at::Tensor keep = 1 - kept.repaint;
+  made.latent = keep * there + kept.repaint * made.latent;
+  made.output = keep * (kept.clean - kept.noise) + kept.repaint * made.output;
+}
+
+// From the level of the group, which is not the last, to the next.
+std::vector<Evaluated> Evaluate(const std::vector<Member>& members, const std::vector<size_t>& group,
+                                const std::vector<float>& sigmas, const VelocityFunction& positive,
+                                const VelocityFunction& negative) {
+  const size_t level = static_cast<size_t>(members[group[0]].level());
+  const float sigma = sigmas[level], next_sigma = sigmas[level + 1];
   const double t = ModelTime(sigma);
   std::vector<at::Tensor> latents, guided_latents;
   std::vector<size_t> guided, guided_at;  // members, and where in the group they are
@@ -60,6 +73,9 @@ std::vector<Evaluated> Evaluate(const std::vector<Member>& members, const std::v
   for (size_t k = 0; k < group.size(); ++k) {
     // The network points from noise to data: d latent / d sigma = -output.
     evaluated.push_back({latents[k] - outputs[k] * dt, outputs[k]});
+    if (const std::optional<Kept>& kept = members[group[k]].kept) {
+      Keep(*kept, next_sigma, level + 2 == sigmas.size(), evaluated.back());
+    }
   }
   return evaluated;
 }
@@ -68,7 +84,11 @@ std::vector<Evaluated> Evaluate(const std::vector<Member>& members, const std::v
 
 at::Tensor InitialNoise(uint64_t seed, int64_t channels, int64_t h, int64_t w) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
-  at::Tensor noise = at::empty({channels, h, w}, at::TensorOptions().dtype(at::kFloat));
+  return DrawNoise(generator, channels, h, w, at::kFloat);
+}
+
+at::Tensor DrawNoise(at::Generator& generator, int64_t channels, int64_t h, int64_t w, at::ScalarType dtype) {
+  at::Tensor noise = at::empty({channels, h, w}, at::TensorOptions().dtype(dtype));
   // libtorch draws 16 values at a time where there are as many, so equal parts of a multiple of 16 are one stream.
   constexpr int64_t kValuesOfAPiece = 1 << 22;
   const at::Tensor values = noise.view(-1);
@@ -81,6 +101,11 @@ at::Tensor InitialNoise(uint64_t seed, int64_t channels, int64_t h, int64_t w) {
     if (count == left) break;
   }
   return noise;
+}
+
+at::Tensor Noised(const at::Tensor& clean, const at::Tensor& noise, float sigma) {
+  const at::Tensor level = at::full({1}, sigma, clean.options());
+  return level * noise + (1 - level) * clean;
 }
 
 void Denoise(std::vector<Member>& members, const std::vector<float>& sigmas, const VelocityFunction& positive,
@@ -108,12 +133,12 @@ void Denoise(std::vector<Member>& members, const std::vector<float>& sigmas, con
     }
     if (!all_go_on) continue;
 
-    const size_t step = static_cast<size_t>(members[group[0]].step);
+    const size_t level = static_cast<size_t>(members[group[0]].level());
     std::vector<Evaluated> evaluated;
     double ms = 0;
     try {
       const auto begin = std::chrono::steady_clock::now();
-      evaluated = Evaluate(members, group, sigmas[step], sigmas[step + 1], positive, negative);
+      evaluated = Evaluate(members, group, sigmas, positive, negative);
       if (const at::Tensor& last = evaluated.back().latent; last.is_cuda()) last.sum().item();  // until it is computed
       ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
     } catch (...) {
@@ -133,7 +158,7 @@ void Denoise(std::vector<Member>& members, const std::vector<float>& sigmas, con
       of_one(group[k], [&] {
         if (!member.observe) return;
         member.observe({.step = member.step,
-                        .sigma = sigmas[step + 1],
+                        .sigma = sigmas[level + 1],
                         .latent = member.latent,
                         .output = evaluated[k].output,
                         .ms = ms,

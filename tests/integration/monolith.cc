@@ -68,7 +68,7 @@ void Run(const Flags& flags) {
   std::optional<Conditioning> negative;
   if (spec.negative) negative = Encode(*encoder, *spec.negative, facts.row_limit);
   const Conditioning* against = negative ? &*negative : nullptr;
-  const Picture picture = renderer->Render(positive, against, parameters, {}, CancelToken());
+  const Picture picture = renderer->Render({.positive = positive, .negative = against, .parameters = parameters});
   const std::vector<uint8_t> png = FinishWithReceipt({.picture = picture,
                                                       .spec = spec,
                                                       .parameters = parameters,

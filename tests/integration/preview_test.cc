@@ -71,8 +71,10 @@ class PreviewTest : public testing::Test {
     RenderHooks hooks;
     hooks.preview_every = 1;
     hooks.on_preview = [&](const Picture& preview, int32_t step) { previews[step] = preview; };
-    const Picture picture = renderer_->Render(
-        conditioning, nullptr, {.width = width, .height = height, .steps = 9, .seed = seed}, hooks, CancelToken());
+    const Picture picture =
+        renderer_->Render({.positive = conditioning,
+                           .parameters = {.width = width, .height = height, .steps = 9, .seed = seed},
+                           .hooks = hooks});
     std::map<int32_t, Likeness> found;
     for (const auto& [step, preview] : previews) {
       EXPECT_EQ(preview.width, width / 8);

@@ -56,10 +56,12 @@ class FakeRenderer final : public PictureRenderer {
     if (weights_changed) throw Error(ErrorCode::kUnavailable, "w.safetensors: was changed while in use");
   }
 
-  Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
-                 const RenderHooks& hooks, const CancelToken& cancel) override {
-    hooks.on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 5, "sigmas 1 0"});
-    for (int32_t step = hooks.resume == nullptr ? 1 : hooks.resume->step + 1; step <= parameters.steps; ++step) {
+  Picture Render(const RenderRequest& request) override {
+    const auto& [positive, negative, parameters, source, mask, hooks, cancel] = request;
+    const int32_t steps = evaluations.value_or(parameters.steps);
+    const int32_t resumed = hooks.resume == nullptr ? 0 : hooks.resume->step;
+    hooks.on_progress({RenderStage::kRefined, resumed, steps, 1, 5, "sigmas 1 0"});
+    for (int32_t step = resumed + 1; step <= steps; ++step) {
       cancel.ThrowIfCancelled();
       if (on_step) on_step(step, positive.bytes[0]);
       if (hooks.on_latent) hooks.on_latent({step, 1, 1, 1, {0.5F}});
@@ -67,13 +69,13 @@ class FakeRenderer final : public PictureRenderer {
           (!hooks.wants_preview || hooks.wants_preview())) {
         hooks.on_preview({1, 1, {0, 0, 0}}, step);
       }
-      hooks.on_progress({RenderStage::kStep, step, parameters.steps, 0, 10.0 * step});
+      hooks.on_progress({RenderStage::kStep, step, steps, 0, 10.0 * step});
     }
     for (int32_t tile = 1; tile <= tiles; ++tile) {
-      hooks.on_progress({.stage = RenderStage::kTile, .step = parameters.steps, .tile = tile, .tiles = tiles});
+      hooks.on_progress({.stage = RenderStage::kTile, .step = steps, .tile = tile, .tiles = tiles});
       if (on_tile) on_tile(tile);
     }
-    hooks.on_progress({RenderStage::kDecoded, parameters.steps, parameters.steps, 0, 7});
+    hooks.on_progress({RenderStage::kDecoded, steps, steps, 0, 7});
     if (on_decoded) on_decoded();
     return {1,
             1,
@@ -82,9 +84,9 @@ class FakeRenderer final : public PictureRenderer {
   }
 
   // One after another.
-  void RenderTogether(const std::vector<BatchMember>& members, const BatchEvents& events) override {
+  void RenderTogether(const std::vector<RenderRequest>& members, const BatchEvents& events) override {
     std::string& batch = batches.emplace_back();
-    for (const BatchMember& member : members) batch += static_cast<char>(member.positive.bytes[0]);
+    for (const RenderRequest& member : members) batch += static_cast<char>(member.positive.bytes[0]);
     if (on_together) on_together(batch, events);
     PictureRenderer::RenderTogether(members, events);
   }
@@ -94,7 +96,8 @@ class FakeRenderer final : public PictureRenderer {
   std::function<void(int32_t step, uint8_t fill)> on_step;
   std::function<void(int32_t tile)> on_tile;
   std::function<void()> on_decoded;
-  int32_t tiles = 0;  // that it says it decodes in
+  int32_t tiles = 0;                   // that it says it decodes in
+  std::optional<int32_t> evaluations;  // in place of the steps: what a source leaves of them
   std::atomic<bool> weights_changed = false;
 
  private:

@@ -46,6 +46,17 @@ TEST_F(JobRunnerTest, TakesAPromptAllTheWayToAPicture) {
   EXPECT_EQ(queue_->Get(id)->timings, job.timings);
 }
 
+TEST_F(JobRunnerTest, DecodesAPictureThatHasNoStepToTake) {
+  renderer_.evaluations = 0;
+  const std::string id = Submit(SpecOf("cat"));
+  Start();
+  const Job job = Ended(id);
+  runner_->Stop();
+  EXPECT_EQ(job.state, kDone);
+  EXPECT_EQ(changes_, " encoding ready rendering (sigmas 1 0) decoding done");
+  EXPECT_EQ(job.step, 0);
+}
+
 TEST_F(JobRunnerTest, SaysHowManyTilesOfThePictureAreDecoded) {
   const std::string id = Submit(SpecOf("cat"));
   std::vector<std::string> seen;

@@ -13,7 +13,7 @@ using testing::TemporaryFolder;
 
 constexpr uint64_t kMB = 1'000'000;
 
-// A transformer of 4 MB and a VAE of 2 MB in bfloat16, half of it an encoder that nobody reads.
+// A transformer of 4 MB and a VAE of 2 MB in bfloat16, half of it the encoder.
 class LoadPlanOfFiles : public ::testing::Test {
  protected:
   LoadPlanOfFiles() {
@@ -24,8 +24,9 @@ class LoadPlanOfFiles : public ::testing::Test {
     vae_ = Checkpoint::Open(vae_file_);
   }
 
-  LoadPlan Plan(const std::string& dtype, std::optional<uint64_t> megabytes, WeightNeed encoder = {}) const {
-    LoadQuestion question{.transformer = *dit_, .vae = *vae_, .torch_dtype = dtype};
+  LoadPlan Plan(const std::string& dtype, std::optional<uint64_t> megabytes, WeightNeed encoder = {},
+                bool vae_encodes = true) const {
+    LoadQuestion question{.transformer = *dit_, .vae = *vae_, .vae_encodes = vae_encodes, .torch_dtype = dtype};
     question.picture = {.dim = 1, .ffn_dim = 1, .heads = 1, .vae_channels = {1}};
     question.max_side = 16;
     question.encoder = encoder;
@@ -43,19 +44,23 @@ class LoadPlanOfFiles : public ::testing::Test {
 TEST_F(LoadPlanOfFiles, WidensOnACpuWhereThereIsRoom) {
   const LoadPlan plan = Plan("auto", 1000);
   EXPECT_FALSE(plan.bfloat16);
-  EXPECT_EQ(plan.weights.copied, 10 * kMB);  // 8 of the transformer, 2 of the decoder
+  EXPECT_EQ(plan.weights.copied, 12 * kMB);  // 8 of the transformer, 2 each of decoder and encoder
   EXPECT_EQ(plan.weights.mapped, 0u);
   ASSERT_EQ(plan.notes.size(), 1u);
-  EXPECT_EQ(plan.notes[0].rfind("transformer and VAE in float32: 10 MB of memory, ", 0), 0u) << plan.notes[0];
+  EXPECT_EQ(plan.notes[0].rfind("transformer and VAE in float32: 12 MB of memory, ", 0), 0u) << plan.notes[0];
   EXPECT_NE(plan.notes[0].find("available 1.0 GB"), std::string::npos) << plan.notes[0];
 }
 
 TEST_F(LoadPlanOfFiles, KeepsTheStoredFormatWhereWideningDoesNotFit) {
   const LoadPlan plan = Plan("auto", 9);
   EXPECT_TRUE(plan.bfloat16);
-  EXPECT_EQ(plan.weights.copied, 2 * kMB);
+  EXPECT_EQ(plan.weights.copied, 4 * kMB);
   EXPECT_EQ(plan.weights.mapped, 4 * kMB);
-  EXPECT_NE(plan.notes[0].find("float32 needs 10 MB"), std::string::npos) << plan.notes[0];
+  EXPECT_NE(plan.notes[0].find("float32 needs 12 MB"), std::string::npos) << plan.notes[0];
+}
+
+TEST_F(LoadPlanOfFiles, LeavesOutAnEncoderThatIsNotRead) {
+  EXPECT_EQ(Plan("auto", 1000, {}, false).weights.copied, 10 * kMB);
 }
 
 TEST_F(LoadPlanOfFiles, LeavesRoomForTheEncoderOfThisHost) {
@@ -64,16 +69,16 @@ TEST_F(LoadPlanOfFiles, LeavesRoomForTheEncoderOfThisHost) {
 }
 
 TEST_F(LoadPlanOfFiles, TakesTheOperatorsWordWhereItFits) {
-  EXPECT_FALSE(Plan("float32", 11).bfloat16);
+  EXPECT_FALSE(Plan("float32", 13).bfloat16);
   EXPECT_TRUE(Plan("bfloat16", 1000).bfloat16);
 }
 
 TEST_F(LoadPlanOfFiles, RefusesWithBothNumbersAndTheWayOut) {
   EXPECT_EQ(ErrorOf([&] { Plan("float32", 9); }),
-            "transformer and VAE in float32: 10 MB of memory needed, available 9.0 MB; --torch-dtype bfloat16 needs "
+            "transformer and VAE in float32: 12 MB of memory needed, available 9.0 MB; --torch-dtype bfloat16 needs "
             "less; end other programs, or --ignore-memory loads all the same");
   EXPECT_EQ(ErrorOf([&] { Plan("auto", 1); }),
-            "transformer and VAE in bfloat16: 2.0 MB of memory and 4.0 MB in mapped files needed, available 1.0 MB; "
+            "transformer and VAE in bfloat16: 4.0 MB of memory and 4.0 MB in mapped files needed, available 1.0 MB; "
             "end other programs, or --ignore-memory loads all the same");
 }
 
@@ -84,12 +89,12 @@ TEST_F(LoadPlanOfFiles, CountsEverythingAgainstTheGpu) {
   question.picture = {.dim = 1, .ffn_dim = 1, .heads = 1, .vae_channels = {1}};
   question.dit_on_gpu = question.vae_on_gpu = true;
   question.host = MemoryRoom{1, ""};  // nothing of it is taken
-  question.gpu = MemoryRoom{7 * kMB, ""};
+  question.gpu = MemoryRoom{9 * kMB, ""};
   const LoadPlan plan = PlanLoad(question);
   EXPECT_TRUE(plan.bfloat16);
   EXPECT_EQ(plan.weights.copied + plan.weights.mapped, 0u);
-  question.gpu = MemoryRoom{5 * kMB, ""};  // 4 and 2
-  EXPECT_NE(ErrorOf([&] { PlanLoad(question); }).find("6.0 MB of memory needed, available 5.0 MB"), std::string::npos);
+  question.gpu = MemoryRoom{7 * kMB, ""};  // 4, 2 and 2
+  EXPECT_NE(ErrorOf([&] { PlanLoad(question); }).find("8.0 MB of memory needed, available 7.0 MB"), std::string::npos);
 }
 
 TEST_F(LoadPlanOfFiles, CountsTheVaeWhereItLies) {
@@ -97,12 +102,12 @@ TEST_F(LoadPlanOfFiles, CountsTheVaeWhereItLies) {
   question.picture = {.dim = 1, .ffn_dim = 1, .heads = 1, .vae_channels = {1}};
   question.dit_on_gpu = true;
   question.gpu = MemoryRoom{5 * kMB, ""};
-  question.host = MemoryRoom{3 * kMB, ""};
+  question.host = MemoryRoom{5 * kMB, ""};
   const LoadPlan plan = PlanLoad(question);
-  EXPECT_EQ(plan.weights.copied, 2 * kMB);
+  EXPECT_EQ(plan.weights.copied, 4 * kMB);
   EXPECT_EQ(plan.notes.size(), 2u);
   question.host = MemoryRoom{kMB, ""};
-  EXPECT_NE(ErrorOf([&] { PlanLoad(question); }).find("the VAE in float32: 2.0 MB of memory needed"),
+  EXPECT_NE(ErrorOf([&] { PlanLoad(question); }).find("the VAE in float32: 4.0 MB of memory needed"),
             std::string::npos);
 }
 

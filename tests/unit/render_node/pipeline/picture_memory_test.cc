@@ -44,6 +44,16 @@ TEST(PictureMemory, IsThatOfATileForALargePicture) {
   EXPECT_GT(DecodeBytes(Real(), 2048, 2048, {}), 3 * whole);
 }
 
+TEST(PictureMemory, EncodingTakesLessThanDecodingUnlessTheVaeNarrows) {
+  for (const int32_t side : {256, 512, 1024, 2048}) {
+    EXPECT_LT(EncodeBytes(Real(), side, side, kTiles), DecodeBytes(Real(), side, side, kTiles)) << side;
+  }
+  PictureMemoryFacts narrowing = Real();
+  narrowing.vae_channels = {512, 32, 32, 32};
+  EXPECT_GT(EncodeBytes(narrowing, 512, 512, kTiles), DecodeBytes(narrowing, 512, 512, kTiles));
+  EXPECT_EQ(PictureBytes(narrowing, 512, 512, kTiles), EncodeBytes(narrowing, 512, 512, kTiles));
+}
+
 TEST(PictureMemory, LeavesOutWhatAGpuDoes) {
   PictureMemoryFacts facts = Real();
   facts.dit_on_host = false;

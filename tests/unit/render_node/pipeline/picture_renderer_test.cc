@@ -53,6 +53,53 @@ TEST(CheckRenderParameters, RefusesShiftAndGuidanceThatAreNoSuchNumbers) {
   EXPECT_EQ(RefusalOf({.cfg_truncation = 2}), "cfg_truncation 2 is not a number from 0 to 1");
 }
 
+TEST(CheckRenderParameters, RefusesAStrengthThatIsNoPart) {
+  EXPECT_EQ(RefusalOf({.strength = 0}), "");
+  EXPECT_EQ(RefusalOf({.strength = 1}), "");
+  EXPECT_EQ(RefusalOf({.strength = 1.5}), "strength 1.5 is not a number from 0 to 1");
+  EXPECT_EQ(RefusalOf({.strength = -0.25}), "strength -0.25 is not a number from 0 to 1");
+  EXPECT_NE(RefusalOf({.strength = std::nan("")}), "");
+}
+
+TEST(Evaluations, AreAllStepsOrWhatTheStrengthLeaves) {
+  EXPECT_EQ(Evaluations({.steps = 8, .strength = 0.6}, true), 5);
+  EXPECT_EQ(Evaluations({.steps = 8, .strength = 0}, true), 0);
+  EXPECT_EQ(Evaluations({.steps = 8}, true), 8);
+  EXPECT_EQ(Evaluations({.steps = 8, .strength = 0.6}, false), 8) << "a strength of nothing";
+}
+
+std::string SourceRefusalOf(const Picture* source, const GreyPicture* mask, const std::string& no_encoder = "") {
+  RendererFacts facts = Facts();
+  facts.no_encoder = no_encoder;
+  try {
+    CheckSource({.width = 32, .height = 16}, source, mask, facts);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), no_encoder.empty() ? ErrorCode::kInvalidArgument : ErrorCode::kFailedPrecondition);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CheckSource, WantsSourceAndMaskOfThePicturesSize) {
+  const Picture source{32, 16, std::vector<uint8_t>(3 * 32 * 16)}, turned{16, 32, source.rgb}, grey{32, 16, {1, 2}};
+  const GreyPicture mask{32, 16, std::vector<uint8_t>(32 * 16)}, small{8, 8, std::vector<uint8_t>(64)},
+      none{32, 16, {}};
+  EXPECT_EQ(SourceRefusalOf(nullptr, nullptr), "");
+  EXPECT_EQ(SourceRefusalOf(&source, nullptr), "");
+  EXPECT_EQ(SourceRefusalOf(&source, &mask), "");
+  EXPECT_EQ(SourceRefusalOf(nullptr, &mask), "a mask needs a source: the picture that it keeps parts of");
+  EXPECT_EQ(SourceRefusalOf(&turned, nullptr), "the source is 16x32, the picture 32x16: they must have one size");
+  EXPECT_EQ(SourceRefusalOf(&source, &small), "the mask is 8x8, the picture 32x16: they must have one size");
+  EXPECT_EQ(SourceRefusalOf(&grey, nullptr), "the source of 32x16 has 2 values instead of 1536");
+  EXPECT_EQ(SourceRefusalOf(&source, &none), "the mask of 32x16 has 0 values instead of 512");
+}
+
+TEST(CheckSource, NamesWhatTheVaeLacks) {
+  const Picture source{32, 16, std::vector<uint8_t>(3 * 32 * 16)};
+  EXPECT_EQ(SourceRefusalOf(&source, nullptr, "no x"), "no picture can begin as another one here: no x");
+  EXPECT_EQ(SourceRefusalOf(nullptr, nullptr, "no x"), "");
+}
+
 std::string ResumeRefusalOf(const LatentState& state) {
   try {
     CheckResume(state, 2, 3, 4, 5);

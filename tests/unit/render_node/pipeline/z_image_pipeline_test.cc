@@ -2,7 +2,6 @@
 #include "render_node/pipeline/z_image_pipeline.h"
 
 #include <ATen/ATen.h>
-#include <ATen/record_function.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/library.h>
 
@@ -21,6 +20,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/parity/support/golden.h"
+#include "tests/unit/render_node/pipeline/cancel_at.h"
 
 namespace diptych {
 namespace {
@@ -233,35 +233,6 @@ TEST(Preview, ComesEverySoManyStepsBeforeTheReportAndChangesNoBit) {
   pipeline.Paint(rows.positive, {}, parameters, hooks, CancelToken());
   EXPECT_TRUE(steps.empty());
 }
-
-// Cancels when the n-th operation of that name begins in this thread, and counts those after it.
-class CancelAt {
- public:
-  CancelAt(const std::string& name, int n, CancelToken cancel) : cancel_(std::move(cancel)), n_(n) {
-    current_ = this;
-    handle_ = at::addThreadLocalCallback(
-        at::RecordFunctionCallback([](const at::RecordFunction& op) -> std::unique_ptr<at::ObserverContext> {
-          current_->Saw(op.name());
-          return nullptr;
-        }).scopes({at::RecordScope::FUNCTION}));
-    name_ = name;
-  }
-  ~CancelAt() { at::removeCallback(handle_); }
-  int after() const { return after_; }
-
- private:
-  void Saw(std::string_view name) {
-    if (name != name_) return;
-    if (n_ == 0) ++after_;
-    if (n_ > 0 && --n_ == 0) cancel_.Cancel();
-  }
-
-  static inline CancelAt* current_ = nullptr;
-  const CancelToken cancel_;
-  std::string name_;
-  int n_, after_ = 0;
-  at::CallbackHandle handle_;
-};
 
 // How many further operations of that name ran after a cancellation at the n-th of a picture's last stage before it.
 int RunAfterCancel(RenderStage stage, const std::string& operation, int n) {

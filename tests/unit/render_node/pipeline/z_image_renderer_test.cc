@@ -37,7 +37,7 @@ TEST(ZImageRenderer, ShortensUploadsOfMoreRowsThanTheTransformerTakes) {
   const at::Tensor rows = at::randn({limit + 40, renderer->facts().cap_feat_dim}, at::detail::createCPUGenerator(7));
   const RenderParameters parameters{.width = 32, .height = 32, .steps = 1, .seed = 7};
   const auto paint = [&](const Conditioning& conditioning) {
-    return renderer->Render(conditioning, nullptr, parameters, {}, CancelToken()).rgb;
+    return renderer->Render({.positive = conditioning, .parameters = parameters}).rgb;
   };
   for (const LongPromptMode mode : {LongPromptMode::kTruncate, LongPromptMode::kPool}) {
     const at::Tensor fitted = FitRows(rows, limit, mode).contiguous();

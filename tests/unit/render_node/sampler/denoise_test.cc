@@ -256,6 +256,63 @@ TEST(DenoiseTogether, ThoseWhoAreBehindGoFirst) {
   EXPECT_TRUE(all.IsAsAlone(0));
 }
 
+TEST(DenoiseTogether, ThoseWhoEnterLaterJoinAtTheirLevelAndCountTheirOwnSteps) {
+  Together all(3);
+  all.members[1].first = 3;
+  all.members[2].first = 1;
+  std::vector<int> counted;
+  all.members[2].observe = [&](const FinishedStep& done) { counted.push_back(done.step); };
+  all.Run();
+  EXPECT_EQ(all.log, (Lines{"0 at 0", "0+2 at 1", "0+2 at 2"})) << "the second has no step to take";
+  EXPECT_EQ(counted, (std::vector<int>{1, 2}));
+  EXPECT_TRUE(all.IsAsAlone(0));
+  EXPECT_TRUE(all.members[1].latent.equal(InitialNoise(1, 2, 4, 4)));
+}
+
+TEST(Kept, IsMixedInAtTheNewLevelAndEndsAsItWas) {
+  const at::Tensor noise = InitialNoise(1, 2, 4, 4), clean = InitialNoise(2, 2, 4, 4);
+  const at::Tensor repaint = at::tensor({0.f, 1.f, 0.25f, 1.f}).expand({1, 4, 4}).contiguous();
+  const std::vector<float> sigmas = FlowMatchSigmas(4, 3.0);
+  std::vector<Member> members = {
+      {.latent = Noised(clean, noise, sigmas[1]), .first = 1, .kept = Kept{clean, noise, repaint}}};
+  at::Tensor expected = members[0].latent;
+  int steps = 0;
+  members[0].observe = [&](const FinishedStep& done) {
+    const size_t level = static_cast<size_t>(++steps);
+    expected = expected - (sigmas[level + 1] - sigmas[level]) * Together::Network(expected, ModelTime(sigmas[level]));
+    const at::Tensor there = steps == 3 ? clean : sigmas[level + 1] * noise + (1 - sigmas[level + 1]) * clean;
+    expected = (1 - repaint) * there + repaint * expected;
+    EXPECT_TRUE(done.latent.allclose(expected, 1e-6, 1e-6)) << steps;
+    const at::Tensor guess = done.latent + done.output * done.sigma;
+    EXPECT_TRUE(guess.select(2, 0).allclose(clean.select(2, 0), 1e-5, 1e-5)) << "what is kept is known";
+  };
+  Denoise(members, sigmas, OfEach(Together::Network), {}, {.left = [](size_t, std::exception_ptr) { FAIL(); }});
+  EXPECT_EQ(steps, 3);
+  EXPECT_TRUE(members[0].latent.select(2, 0).equal(clean.select(2, 0)));
+  EXPECT_FALSE(members[0].latent.select(2, 1).allclose(clean.select(2, 1), 0, 0.1));
+}
+
+TEST(Noised, RoundsTheLevelToTheDtypeOfTheLatent) {
+  const at::Tensor noise = InitialNoise(1, 2, 4, 4).to(at::kBFloat16),
+                   clean = InitialNoise(2, 2, 4, 4).to(at::kBFloat16);
+  const at::Tensor found = Noised(clean, noise, 0.833333f);
+  EXPECT_EQ(found.scalar_type(), at::kBFloat16);
+  const at::Tensor level = at::tensor(0.833333f).to(at::kBFloat16);
+  EXPECT_TRUE(found.equal(level * noise + (1 - level) * clean));
+}
+
+// Two draws of one generator, which is how a source takes its noise; bfloat16 is a stream of its own (torch 2.11).
+TEST(DrawNoise, GoesOnInTheStream) {
+  at::Generator generator = at::detail::createCPUGenerator(42);
+  const at::Tensor one = DrawNoise(generator, 16, 4, 6, at::kFloat), two = DrawNoise(generator, 16, 4, 6, at::kFloat);
+  EXPECT_TRUE(one.equal(InitialNoise(42, 16, 4, 6)));
+  EXPECT_TRUE(at::cat({one, two}).equal(InitialNoise(42, 32, 4, 6)));
+  at::Generator narrow = at::detail::createCPUGenerator(42);
+  const at::Tensor bf16 = DrawNoise(narrow, 16, 4, 6, at::kBFloat16).to(at::kFloat).flatten();
+  const float first[] = {-0.80859f, -1.53125f, 0.40625f, 0.17188f};
+  for (int i = 0; i < 4; ++i) EXPECT_NEAR(bf16[i].item<float>(), first[i], 1e-5) << i;
+}
+
 TEST(DenoiseTogether, GuidesEachByItsOwnScaleAndTime) {
   Together all(3);
   all.members[0].guidance = {.scale = 2, .truncation = 0.3};

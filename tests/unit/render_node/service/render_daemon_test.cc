@@ -37,8 +37,10 @@ class SlowRenderer final : public PictureRenderer {
  public:
   explicit SlowRenderer(milliseconds step, bool stubborn = false) : step_(step), stubborn_(stubborn) {}
   const RendererFacts& facts() const override { return facts_; }
-  Picture Render(const Conditioning&, const Conditioning*, const RenderParameters& parameters, const RenderHooks& hooks,
-                 const CancelToken& cancel) override {
+  Picture Render(const RenderRequest& request) override {
+    const RenderParameters& parameters = request.parameters;
+    const RenderHooks& hooks = request.hooks;
+    const CancelToken& cancel = request.cancel;
     for (int32_t step = 1; step <= parameters.steps; ++step) {
       if (!stubborn_) cancel.ThrowIfCancelled();
       std::this_thread::sleep_for(step_);

@@ -28,8 +28,8 @@ void SetDeadline(grpc::ClientContext* context) { context->set_deadline(std::chro
 
 }  // namespace
 
-Picture FakeRenderer::Render(const Conditioning& positive, const Conditioning* negative,
-                             const RenderParameters& parameters, const RenderHooks& hooks, const CancelToken& cancel) {
+Picture FakeRenderer::Render(const RenderRequest& request) {
+  const auto& [positive, negative, parameters, source, mask, hooks, cancel] = request;
   hooks.on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 1});
   for (int32_t step = 0; step < parameters.steps; ++step) {
     Wait(step, cancel);

@@ -32,8 +32,7 @@ namespace diptych {
 class FakeRenderer final : public PictureRenderer {
  public:
   const RendererFacts& facts() const override { return facts_; }
-  Picture Render(const Conditioning& positive, const Conditioning* negative, const RenderParameters& parameters,
-                 const RenderHooks& hooks, const CancelToken& cancel) override;
+  Picture Render(const RenderRequest& request) override;
 
   // From now on pictures wait before step `step` (counted from 0) until LetGo.
   void HoldBefore(int32_t step);
