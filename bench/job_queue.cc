@@ -90,10 +90,12 @@ void MeasureSubmit(const std::string& parent, int jobs, int clients, int waiting
     bare.push_back(1000 * jobs / BareLoop(folder.path() / "bare.sqlite", jobs));
     const StateFolder state(folder.path() / "state");
     SqliteJobStore store(state, SystemRandom());
+    ConditioningFiles uploads(state.conditioning());
     for (int job = 0; job < waiting; ++job) store.Accept(Spec(1'000'000 + job), {}, clock.UnixMs());
     store.Sync();
     FairScheduler scheduler;
-    JobQueue queue(store, scheduler, clock, {.waiting = 1'000'000});
+    JobQueue queue(
+        {.store = store, .uploads = uploads, .scheduler = scheduler, .clock = clock, .limits = {.waiting = 1'000'000}});
     alone.push_back(1000 * jobs / Ms([&] { Submit(queue, 0, jobs); }));
     together.push_back(1000 * jobs / Ms([&] {
                          std::vector<std::jthread> threads;
@@ -137,7 +139,9 @@ void MeasureStart(const std::string& parent, int stored, int waiting) {
     RecoverInterrupted(
         store, [](const std::string&) { return 0; }, clock.UnixMs());
     FairScheduler scheduler;
-    const JobQueue queue(store, scheduler, clock, {.waiting = 1'000'000});
+    ConditioningFiles uploads(state.conditioning());
+    const JobQueue queue(
+        {.store = store, .uploads = uploads, .scheduler = scheduler, .clock = clock, .limits = {.waiting = 1'000'000}});
   });
   FairScheduler scheduler;
   for (int job = 0; job < waiting; ++job) {
@@ -203,7 +207,9 @@ void MeasureBusy(const std::string& parent) {
   PictureStore pictures(state.pictures());
   CheckpointStore checkpoints(state.checkpoints());
   FairScheduler scheduler;
-  JobQueue queue(store, scheduler, clock, {.waiting = 1000});
+  ConditioningFiles uploads(state.conditioning());
+  JobQueue queue(
+      {.store = store, .uploads = uploads, .scheduler = scheduler, .clock = clock, .limits = {.waiting = 1000}});
   Source source;
   Renderer renderer;
   std::vector<std::string> ids;

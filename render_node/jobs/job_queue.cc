@@ -34,14 +34,6 @@ void CheckId(const std::string& id) {
   if (!IsJobId(id)) throw Error(ErrorCode::kNotFound, "there is no such job: an id is 26 digits and capital letters");
 }
 
-int64_t BytesOf(const UploadedConditioning& uploaded) {
-  size_t bytes = 0;
-  for (const std::optional<Conditioning>* upload : {&uploaded.positive, &uploaded.negative}) {
-    if (*upload) bytes += (*upload)->bytes.size();
-  }
-  return static_cast<int64_t>(bytes);
-}
-
 std::string Seconds(double ms) { return std::to_string(std::lround(ms / 1000)) + " s"; }
 
 class QueueFull : public Error {
@@ -133,9 +125,13 @@ class JobQueue::Slot {
   const int64_t bytes_;
 };
 
-JobQueue::JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits,
-                   std::function<void(const Job&)> ended)
-    : store_(store), clock_(clock), limits_(limits), ended_(std::move(ended)), scheduler_(scheduler) {
+JobQueue::JobQueue(JobQueueParts parts)
+    : store_(parts.store),
+      uploads_(parts.store, parts.uploads),
+      clock_(parts.clock),
+      limits_(parts.limits),
+      ended_(std::move(parts.ended)),
+      scheduler_(parts.scheduler) {
   pause_ = store_.LoadPause();
   std::vector<QueuedJob> waiting = store_.Queued();
   // Whose job was interrupted is served first.
@@ -152,9 +148,9 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
     AcceptedJob accepted;
     try {
       slot.emplace(*this, spec.client, host, bytes);
-      accepted = store_.Accept(spec, uploaded, clock_.UnixMs(), host);
+      accepted = uploads_.Accept(spec, uploaded, clock_.UnixMs(), host);
     } catch (const QueueFull&) {  // one that was accepted already needs no place
-      std::optional<std::string> known = store_.FindAccepted(spec, uploaded);
+      std::optional<std::string> known = uploads_.FindAccepted(spec, uploaded);
       if (!known) throw;
       accepted = {*std::move(known), false};
     }
@@ -434,7 +430,7 @@ void JobQueue::Advance(Job& job, JobState to) {
   if (IsTerminal(to)) next.finished_unix_ms = clock_.UnixMs();
   next.sequence = NextSequence(job.sequence);
   try {
-    store_.Transition({job.id, job.attempt}, job.state, to, ProgressOf(next));
+    uploads_.Release(store_.Transition({job.id, job.attempt}, job.state, to, ProgressOf(next)));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kFailedPrecondition && error.code() != ErrorCode::kNotFound) throw;
     const std::optional<Job> stored = store_.Get(job.id);
@@ -555,7 +551,7 @@ Job JobQueue::EndNow(const std::string& id, JobState to, const std::string& erro
     job.finished_unix_ms = clock_.UnixMs();
     job.sequence = NextSequence(job.sequence);
     try {
-      store_.Transition({id}, from, to, ProgressOf(job));
+      uploads_.Release(store_.Transition({id}, from, to, ProgressOf(job)));
     } catch (const Error& failure) {
       if (failure.code() == ErrorCode::kFailedPrecondition) continue;  // it moved on in between: look again
       const std::lock_guard lock(mutex_);  // the disk may be full: no more work is done for it all the same
@@ -626,7 +622,7 @@ void JobQueue::FailUnreadable(const std::string& id, const std::string& why) {
   progress.error_code = absl::StatusCodeToString(absl::StatusCode::kDataLoss);
   progress.finished_unix_ms = clock_.UnixMs();
   progress.sequence = NextSequence(0);
-  store_.Transition({id}, JobState::kQueued, JobState::kFailed, progress);
+  uploads_.Release(store_.Transition({id}, JobState::kQueued, JobState::kFailed, progress));
   {
     const std::lock_guard lock(mutex_);
     shares_.Remove(id);

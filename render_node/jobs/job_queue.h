@@ -23,6 +23,7 @@
 #include "render_node/jobs/job.h"
 #include "render_node/jobs/job_inputs.h"
 #include "render_node/jobs/job_store.h"
+#include "render_node/jobs/job_uploads.h"
 #include "render_node/jobs/job_watch.h"
 #include "render_node/jobs/queue_pace.h"
 #include "render_node/jobs/scheduler.h"
@@ -71,15 +72,23 @@ struct ClaimedJob {
   EncodeLane lane = EncodeLane::kAny;
 };
 
+// All must outlive the queue.
+struct JobQueueParts {
+  JobStore& store;
+  ConditioningFiles& uploads;
+  Scheduler& scheduler;  // empty, and used by the queue alone
+  const Clock& clock;
+  QueueLimits limits = {};
+  // Told of every job that comes to a terminal state, on the thread that brings it there. May be empty; must not throw.
+  std::function<void(const Job&)> ended = {};
+};
+
 // Thread-safe.
 class JobQueue {
  public:
   // Takes the waiting jobs over; what was under way when the daemon ended has been made to wait before
-  // (RecoverInterrupted). All must outlive the queue; `scheduler` is empty and used by the queue alone. `ended` is told
-  // of every job that comes to a terminal state, on the thread that brings it there; it may be empty and must not
-  // throw. Throws Error when the store fails.
-  JobQueue(JobStore& store, Scheduler& scheduler, const Clock& clock, const QueueLimits& limits,
-           std::function<void(const Job&)> ended = nullptr);
+  // (RecoverInterrupted). Throws Error when the store fails.
+  explicit JobQueue(JobQueueParts parts);
 
   // For services. Besides the codes named: what a failing store gives (job_store.h).
 
@@ -165,6 +174,8 @@ class JobQueue {
   // Blocks until there is a job to encode, whose attempt has then begun; nullopt when stopping. When the store fails
   // the job waits on.
   std::optional<ClaimedJob> ClaimToEncode(EncodeLane lane);
+  // What was uploaded with a job.
+  UploadedConditioning LoadUploads(const std::string& id) { return uploads_.Load(id); }
   // Leaves a job that was advanced to ready to ClaimToRender.
   void HandOver(const ClaimedJob& claimed, std::shared_ptr<const JobInputs> inputs);
   // Blocks until a job is ready; nullopt when stopping.
@@ -242,6 +253,7 @@ class JobQueue {
   void Measure(const InWork& in_work, const Job& next);
 
   JobStore& store_;
+  JobUploads uploads_;
   const Clock& clock_;
   const QueueLimits limits_;
   const std::function<void(const Job&)> ended_;

@@ -130,7 +130,7 @@ void JobRunner::Encode(ClaimedJob& claimed) {
   try {
     if (parts_.events.state_changed) parts_.events.state_changed(job);
     UploadedConditioning uploaded;
-    WithStore(job, claimed.cancel, [&] { uploaded = parts_.store.LoadConditioning(job.id); });
+    WithStore(job, claimed.cancel, [&] { uploaded = parts_.queue.LoadUploads(job.id); });
     auto inputs = std::make_shared<JobInputs>();
     FetchRequests requests = FetchRequestsOf(job.spec, job.id, parts_.renderer.facts());
     requests.positive.token_limit = parts_.max_prompt_tokens;

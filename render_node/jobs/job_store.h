@@ -1,5 +1,5 @@
-// Where jobs live: every accepted job, its state and its outcome. Tensors and pictures lie in files beside it, named by
-// hash or id.
+// Where jobs live: every accepted job, its state and its outcome. Tensors and pictures never pass through it: they lie
+// in files, which it names by hash.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "render_node/jobs/job.h"
-#include "render_node/jobs/uploaded_conditioning.h"
 
 namespace diptych {
 
@@ -63,6 +62,13 @@ struct EndedJob {
   int64_t spec_bytes = 0;  // of its row, as good as all of it
 };
 
+// Conditioning that was uploaded with a job, by the hashes that name its files (uploaded_conditioning.h); empty: none.
+struct JobRows {
+  std::string positive = {};
+  std::string negative = {};
+  int64_t bytes = 0;  // of both, counted for the job's host until it ends; does not tell jobs apart
+};
+
 struct AcceptedJob {
   std::string id;
   bool is_new = true;  // false: the client's idempotency key had been used for this very job
@@ -76,14 +82,14 @@ class JobStore {
   virtual ~JobStore() = default;
 
   // Stores a job as queued and returns its id; the job of an earlier call when client and idempotency key are the same.
-  // `spec` has passed ValidateSpec; `host` is where the job comes from. Throws Error(kFailedPrecondition) when the key
-  // was used for another specification.
-  virtual AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms,
+  // `spec` has passed ValidateSpec; the files that `rows` names are on the disk; `host` is where the job comes from.
+  // Throws Error(kFailedPrecondition) when the key was used for another specification or other rows.
+  virtual AcceptedJob Accept(const JobSpec& spec, const JobRows& rows, int64_t now_unix_ms,
                              const std::string& host = "") = 0;
 
   // The job that Accept would give back for its idempotency key; nothing when it would store a new one. Throws as
   // Accept.
-  virtual std::optional<std::string> FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) = 0;
+  virtual std::optional<std::string> FindAccepted(const JobSpec& spec, const JobRows& rows) = 0;
 
   virtual std::optional<Job> Get(const std::string& id) = 0;
 
@@ -96,10 +102,11 @@ class JobStore {
   virtual std::vector<QueuedJob> Queued() = 0;
 
   // Moves the job on and replaces its progress; to encoding begins an attempt and counts it (the lease is then still
-  // that of the one before). Whose work is over needs its uploads no more, and one that ends without a picture keeps
-  // shortened prompts. Throws Error: kNotFound; kFailedPrecondition when `from` -> `to` is not legal, the job is
-  // not in `from` or the lease is not its present one (nothing is changed then).
-  virtual void Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) = 0;
+  // that of the one before). Whose work is over needs its uploads no more: returns what these were, for whoever keeps
+  // the files. One that ends without a picture keeps shortened prompts. Throws Error: kNotFound; kFailedPrecondition
+  // when `from` -> `to` is not legal, the job is not in `from` or the lease is not its present one (nothing is changed
+  // then).
+  virtual JobRows Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) = 0;
 
   // Stores the progress of a job that stays in `state`. Nothing happens when it is in another one by now, or under
   // another lease.
@@ -115,11 +122,12 @@ class JobStore {
   // for one that has not ended.
   virtual bool Delete(const std::string& id) = 0;
 
-  // Which of these names of pictures or uploaded conditioning no job refers to.
+  // Which of these names of pictures or uploaded conditioning no job refers to: pictures that are there, and what jobs
+  // that have not ended need.
   virtual std::vector<std::string> Unreferenced(const std::vector<std::string>& names) = 0;
 
-  // What was uploaded with the job. Throws Error: kNotFound for an unknown job, kDataLoss for missing or damaged files.
-  virtual UploadedConditioning LoadConditioning(const std::string& id) = 0;
+  // What was uploaded with the job, whether it still needs it or not. Throws Error(kNotFound).
+  virtual JobRows Rows(const std::string& id) = 0;
 
   // Whether nobody begins a job, over the daemon's lives; nullopt: the queue goes on.
   virtual std::optional<QueuePause> LoadPause() = 0;

@@ -48,8 +48,10 @@ Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const s
       job.error_code = absl::StatusCodeToString(absl::StatusCode::kInternal);
       job.finished_unix_ms = std::max(now_unix_ms, job.accepted_unix_ms);
     }
-    store.Transition({job.id, job.attempt}, from, failed ? JobState::kFailed : JobState::kQueued, ProgressOf(job));
+    JobRows rows =
+        store.Transition({job.id, job.attempt}, from, failed ? JobState::kFailed : JobState::kQueued, ProgressOf(job));
     if (failed) {
+      recovery.rows.push_back(std::move(rows));
       recovery.failed.push_back(std::move(job));
     } else {
       ++recovery.waiting;

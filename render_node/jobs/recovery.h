@@ -22,8 +22,9 @@ inline constexpr int32_t kMostCrashes = 3;
 JobCrashes CrashesAfter(const Job& job, const std::function<int32_t(const std::string& id)>& checkpoint_step);
 
 struct Recovery {
-  int64_t waiting = 0;           // made to wait again
-  std::vector<Job> failed = {};  // after kMostCrashes
+  int64_t waiting = 0;             // made to wait again
+  std::vector<Job> failed = {};    // after kMostCrashes
+  std::vector<JobRows> rows = {};  // of these: their files may go (JobUploads::Release)
 };
 
 // Makes every job wait again on which work was under way, or fails it. For the start of a daemon, before anything

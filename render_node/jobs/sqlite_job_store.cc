@@ -4,10 +4,8 @@
 #include <chrono>
 #include <functional>
 #include <limits>
-#include <list>
 #include <utility>
 
-#include "common/conditioning/conditioning_hash.h"
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "render_node/jobs/durable_file.h"
@@ -209,7 +207,7 @@ struct SqliteJobStore::Sql {
       "AND idempotency_key <> ''"};  // the last words let SQLite use the index
   SqliteStatement get{database, std::string(kWholeJob) + "WHERE job.id = ?"};
   SqliteStatement get_state{database, "SELECT state, attempt FROM job WHERE id = ?"};
-  SqliteStatement get_conditioning{database, "SELECT conditioning, negative_conditioning FROM job WHERE id = ?"};
+  SqliteStatement get_rows{database, "SELECT conditioning, negative_conditioning, upload_bytes FROM job WHERE id = ?"};
   SqliteStatement queued{database,
                          "SELECT id, client, priority, deadline_ms, attempt > 0, crashes > 0, conditioning <> '', "
                          "work, encode_work, host, "
@@ -251,7 +249,6 @@ struct SqliteJobStore::Sql {
 SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random, SyncFunction sync)
     : warning_(KeepDamagedLog(folder.database())),
       sync_(std::move(sync)),
-      conditioning_(folder.conditioning()),
       ids_(std::move(random)),
       sql_(std::make_unique<Sql>(folder)) {
   // Ids keep growing when the clock was set back between two lives of the daemon.
@@ -261,34 +258,8 @@ SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t
 
 SqliteJobStore::~SqliteJobStore() = default;
 
-AcceptedJob SqliteJobStore::Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms,
+AcceptedJob SqliteJobStore::Accept(const JobSpec& spec, const JobRows& rows, int64_t now_unix_ms,
                                    const std::string& host) {
-  if (std::optional<std::string> known = FindAccepted(spec, uploaded)) return {*known, false};
-  // Files first: a row never names a file that is not there. Held, so that nobody takes them for those of a job that
-  // has ended; what no row names in the end goes again.
-  std::vector<std::string> hashes;
-  int64_t bytes = 0;
-  try {
-    std::list<HeldUpload> held;
-    const auto save = [&](const std::optional<Conditioning>& upload) {
-      if (!upload) return std::string();
-      CheckConditioning(*upload);
-      const std::string hash = ConditioningHash(*upload);
-      hashes.push_back(hash);
-      held.emplace_back(conditioning_, hash);
-      bytes += static_cast<int64_t>(upload->bytes.size());
-      return conditioning_.Save(*upload);
-    };
-    const std::string positive = save(uploaded.positive), negative = save(uploaded.negative);
-    return Insert(spec, positive, negative, bytes, now_unix_ms, host);
-  } catch (...) {
-    RemoveUploads(hashes);
-    throw;
-  }
-}
-
-AcceptedJob SqliteJobStore::Insert(const JobSpec& spec, const std::string& positive, const std::string& negative,
-                                   int64_t upload_bytes, int64_t now_unix_ms, const std::string& host) {
   const std::string spec_json = SpecToJson(spec);
   const std::string timings_json = TimingsToJson({});
   const std::optional<std::string> shortened =
@@ -296,12 +267,12 @@ AcceptedJob SqliteJobStore::Insert(const JobSpec& spec, const std::string& posit
   const std::string sha256 = shortened ? Sha256Hex(spec_json.data(), spec_json.size()) : "";
   const int64_t deadline_ms = spec.timeout_ms > 0 ? now_unix_ms + spec.timeout_ms : 0;
   const std::lock_guard lock(mutex_);
-  if (std::optional<std::string> known = FindKey(spec, spec_json, positive, negative)) return {*known, false};
+  if (std::optional<std::string> known = FindKey(spec, spec_json, rows)) return {*known, false};
   const std::string id = ids_.Next(now_unix_ms);
   const auto insert = [&] {
-    SqliteQuery(sql_->insert, id, spec.client, int64_t{spec.priority}, now_unix_ms, positive, negative,
+    SqliteQuery(sql_->insert, id, spec.client, int64_t{spec.priority}, now_unix_ms, rows.positive, rows.negative,
                 shortened ? *shortened : spec_json, timings_json, spec.idempotency_key, deadline_ms, now_unix_ms * 1000,
-                host, sha256, static_cast<int64_t>(spec_json.size()), upload_bytes, WorkOf(spec), EncodeWorkOf(spec))
+                host, sha256, static_cast<int64_t>(spec_json.size()), rows.bytes, WorkOf(spec), EncodeWorkOf(spec))
         .Run();
   };
   if (shortened) {
@@ -315,30 +286,16 @@ AcceptedJob SqliteJobStore::Insert(const JobSpec& spec, const std::string& posit
   return {id, true};
 }
 
-// Of files that nobody holds and no unfinished job needs.
-void SqliteJobStore::RemoveUploads(const std::vector<std::string>& hashes) noexcept {
-  for (const std::string& hash : hashes) {
-    if (hash.empty()) continue;
-    try {
-      conditioning_.RemoveUnlessHeld(hash, [&] { return Unreferenced({hash}).empty(); });
-    } catch (const std::exception&) {
-      // A sweep finds it later.
-    }
-  }
-}
-
-std::optional<std::string> SqliteJobStore::FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) {
+std::optional<std::string> SqliteJobStore::FindAccepted(const JobSpec& spec, const JobRows& rows) {
   if (spec.idempotency_key.empty()) return std::nullopt;
-  const std::string positive = uploaded.positive ? ConditioningHash(*uploaded.positive) : "";
-  const std::string negative = uploaded.negative ? ConditioningHash(*uploaded.negative) : "";
   const std::string spec_json = SpecToJson(spec);
   const std::lock_guard lock(mutex_);
-  return FindKey(spec, spec_json, positive, negative);
+  return FindKey(spec, spec_json, rows);
 }
 
 // The caller holds the lock.
 std::optional<std::string> SqliteJobStore::FindKey(const JobSpec& spec, const std::string& spec_json,
-                                                   const std::string& positive, const std::string& negative) {
+                                                   const JobRows& rows) {
   if (spec.idempotency_key.empty()) return std::nullopt;
   SqliteQuery known(sql_->find_key, spec.client, spec.idempotency_key);
   if (!known.Next()) return std::nullopt;
@@ -346,7 +303,7 @@ std::optional<std::string> SqliteJobStore::FindKey(const JobSpec& spec, const st
   const std::string sha256 = known.Text(4);  // of the specification, where the row has a shortened one
   const bool is_same =
       sha256.empty() ? SpecFromJson(known.Text(1)) == spec : sha256 == Sha256Hex(spec_json.data(), spec_json.size());
-  if (is_same && known.Text(2) == positive && known.Text(3) == negative) return id;
+  if (is_same && known.Text(2) == rows.positive && known.Text(3) == rows.negative) return id;
   throw Error(ErrorCode::kFailedPrecondition, "idempotency_key \"" + spec.idempotency_key + "\" was used for job " +
                                                   id + ", which asks for something else; a new job needs a new key");
 }
@@ -489,7 +446,7 @@ std::vector<QueuedJob> SqliteJobStore::Queued() {
   return jobs;
 }
 
-void SqliteJobStore::Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) {
+JobRows SqliteJobStore::Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) {
   const std::string& id = lease.id;
   if (!IsLegal(from, to)) {
     throw Error(ErrorCode::kFailedPrecondition, "job " + id + " cannot go from " + std::string(JobStateName(from)) +
@@ -504,33 +461,32 @@ void SqliteJobStore::Transition(const JobLease& lease, JobState from, JobState t
               progress.sequence, id, JobStateName(from), AttemptOf(lease))
       .Run();
   if (sql_->database.Changes() != 1) RefuseTransition(lease, from);
+  return {};
 }
 
-void SqliteJobStore::End(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) {
+JobRows SqliteJobStore::End(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) {
   const std::string timings = TimingsToJson(progress.timings), fits = FitsToJson(progress.fits);
-  std::vector<std::string> uploads;
+  JobRows rows;
+  const std::lock_guard lock(mutex_);
+  bool is_there = false, has_long_spec = false;
   {
-    const std::lock_guard lock(mutex_);
-    bool is_there = false, has_long_spec = false;
-    {
-      SqliteQuery query(sql_->end, JobStateName(to), int64_t{progress.step}, timings, fits, progress.error,
-                        progress.error_code, progress.detail, progress.finished_unix_ms, progress.picture,
-                        progress.picture_bytes, int64_t{progress.crashes.count}, int64_t{progress.crashes.step},
-                        progress.sequence, lease.id, JobStateName(from), AttemptOf(lease));
-      while (query.Next()) {  // to its end, which is the commit
-        is_there = true;
-        has_long_spec = query.Integer(0) != 0;
-        uploads = {query.Text(1), query.Text(2)};
-      }
-    }
-    if (!is_there) RefuseTransition(lease, from);
-    try {
-      if (has_long_spec) SqliteQuery(sql_->remove_long, lease.id).Run();
-    } catch (const Error&) {
-      // The job has ended all the same; what forgets it takes the rest along.
+    SqliteQuery query(sql_->end, JobStateName(to), int64_t{progress.step}, timings, fits, progress.error,
+                      progress.error_code, progress.detail, progress.finished_unix_ms, progress.picture,
+                      progress.picture_bytes, int64_t{progress.crashes.count}, int64_t{progress.crashes.step},
+                      progress.sequence, lease.id, JobStateName(from), AttemptOf(lease));
+    while (query.Next()) {  // to its end, which is the commit
+      is_there = true;
+      has_long_spec = query.Integer(0) != 0;
+      rows = {query.Text(1), query.Text(2)};
     }
   }
-  RemoveUploads(uploads);
+  if (!is_there) RefuseTransition(lease, from);
+  try {
+    if (has_long_spec) SqliteQuery(sql_->remove_long, lease.id).Run();
+  } catch (const Error&) {
+    // The job has ended all the same; what forgets it takes the rest along.
+  }
+  return rows;
 }
 
 // The caller holds the lock.
@@ -602,20 +558,11 @@ std::vector<std::string> SqliteJobStore::Unreferenced(const std::vector<std::str
   return unreferenced;
 }
 
-UploadedConditioning SqliteJobStore::LoadConditioning(const std::string& id) {
-  std::string positive;
-  std::string negative;
-  {
-    const std::lock_guard lock(mutex_);
-    SqliteQuery query(sql_->get_conditioning, id);
-    if (!query.Next()) Unknown(id);
-    positive = query.Text(0);
-    negative = query.Text(1);
-  }
-  UploadedConditioning uploaded;
-  if (!positive.empty()) uploaded.positive = conditioning_.Load(positive);
-  if (!negative.empty()) uploaded.negative = conditioning_.Load(negative);
-  return uploaded;
+JobRows SqliteJobStore::Rows(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  SqliteQuery query(sql_->get_rows, id);
+  if (!query.Next()) Unknown(id);
+  return {query.Text(0), query.Text(1), query.Integer(2)};
 }
 
 std::optional<QueuePause> SqliteJobStore::LoadPause() {

@@ -1,4 +1,4 @@
-// The embedded job store: one SQLite file in WAL mode, fully synced, and files of uploaded conditioning beside it.
+// The embedded job store: one SQLite file in WAL mode.
 #pragma once
 
 #include <atomic>
@@ -31,19 +31,19 @@ class SqliteJobStore final : public JobStore {
   // What was found wrong when it was opened and did not keep it from opening; empty: nothing.
   const std::string& warning() const { return warning_; }
 
-  AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now_unix_ms,
+  AcceptedJob Accept(const JobSpec& spec, const JobRows& rows, int64_t now_unix_ms,
                      const std::string& host = "") override;
-  std::optional<std::string> FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) override;
+  std::optional<std::string> FindAccepted(const JobSpec& spec, const JobRows& rows) override;
   std::optional<Job> Get(const std::string& id) override;
   std::vector<Job> List(const JobFilter& filter) override;
   std::vector<QueuedJob> Queued() override;
-  void Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) override;
+  JobRows Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) override;
   void SaveProgress(const JobLease& lease, JobState state, const JobProgress& progress) override;
   std::vector<Job> UnderWay() override;
   std::vector<EndedJob> Ended() override;
   bool Delete(const std::string& id) override;
   std::vector<std::string> Unreferenced(const std::vector<std::string>& names) override;
-  UploadedConditioning LoadConditioning(const std::string& id) override;
+  JobRows Rows(const std::string& id) override;
   std::optional<QueuePause> LoadPause() override;
   void SavePause(const std::optional<QueuePause>& pause) override;
   void Sync() override;
@@ -58,20 +58,15 @@ class SqliteJobStore final : public JobStore {
     bool is_last = true;
   };
 
-  AcceptedJob Insert(const JobSpec& spec, const std::string& positive, const std::string& negative,
-                     int64_t upload_bytes, int64_t now_unix_ms, const std::string& host);
-  void RemoveUploads(const std::vector<std::string>& hashes) noexcept;
-  void End(const JobLease& lease, JobState from, JobState to, const JobProgress& progress);
+  JobRows End(const JobLease& lease, JobState from, JobState to, const JobProgress& progress);
   [[noreturn]] void RefuseTransition(const JobLease& lease, JobState from);
   std::vector<Job> Search(const JobFilter& filter);
   IdBlock NextIds(const JobFilter& filter, const std::string& before, const std::string& least);
-  std::optional<std::string> FindKey(const JobSpec& spec, const std::string& spec_json, const std::string& positive,
-                                     const std::string& negative);
+  std::optional<std::string> FindKey(const JobSpec& spec, const std::string& spec_json, const JobRows& rows);
 
   const std::string warning_;
   const SyncFunction sync_;
   std::atomic<bool> distrusts_log_ = false;  // a sync of it has failed, and it was not begun anew since
-  ConditioningFiles conditioning_;
   JobIdGenerator ids_;
   std::mutex mutex_;  // guards everything below
   std::unique_ptr<Sql> sql_;

@@ -30,6 +30,14 @@ Conditioning Parse(std::vector<uint8_t> file) {
 
 }  // namespace
 
+int64_t BytesOf(const UploadedConditioning& uploaded) {
+  size_t bytes = 0;
+  for (const std::optional<Conditioning>* upload : {&uploaded.positive, &uploaded.negative}) {
+    if (*upload) bytes += (*upload)->bytes.size();
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 HeldUpload::HeldUpload(ConditioningFiles& files, std::string hash) : files_(files), hash_(std::move(hash)) {
   const std::lock_guard lock(files_.holding_);
   files_.held_.insert(hash_);

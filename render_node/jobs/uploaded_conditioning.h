@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <mutex>
@@ -19,6 +20,9 @@ struct UploadedConditioning {
   std::optional<Conditioning> positive;
   std::optional<Conditioning> negative;
 };
+
+// Of the rows alone.
+int64_t BytesOf(const UploadedConditioning& uploaded);
 
 class ConditioningFiles;
 

@@ -270,6 +270,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   const Recovery recovery = RecoverInterrupted(
       store, [&](const std::string& id) { return checkpoints.StepOf(id); }, clock.UnixMs(), folder.TakeStopMark());
   if (recovery.waiting > 0) log.Info(absl::StrCat(recovery.waiting, " interrupted jobs wait again"));
+  for (const JobRows& rows : recovery.rows) JobUploads(store, uploads).Release(rows);
   RenderMetrics metrics;
   for (const Job& job : recovery.failed) {
     metrics.Ended(job);
@@ -279,11 +280,17 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   for (const QueuedJob& job : store.Queued()) waiting.insert(job.id);
   checkpoints.RemoveAllBut(waiting);
   FairScheduler scheduler(config.client_work_limit);
-  JobQueue queue(store, scheduler, clock, config.limits, [&](const Job& job) {
-    metrics.Ended(job);
-    LogEnd(log, job);
-    Guard([&] { checkpoints.Remove(job.id); }).IgnoreError();  // one that stays is removed at the next start
-  });
+  JobQueue queue({.store = store,
+                  .uploads = uploads,
+                  .scheduler = scheduler,
+                  .clock = clock,
+                  .limits = config.limits,
+                  .ended = [&](const Job& job) {
+                    metrics.Ended(job);
+                    LogEnd(log, job);
+                    // One that stays is removed at the next start.
+                    Guard([&] { checkpoints.Remove(job.id); }).IgnoreError();
+                  }});
   JobRunner worker({.queue = queue,
                     .store = store,
                     .pictures = pictures,

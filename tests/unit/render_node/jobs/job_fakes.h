@@ -108,12 +108,11 @@ class FakeRenderer final : public PictureRenderer {
 class FillableStore final : public JobStore {
  public:
   explicit FillableStore(JobStore& store) : store_(store) {}
-  AcceptedJob Accept(const JobSpec& spec, const UploadedConditioning& uploaded, int64_t now,
-                     const std::string& host = "") override {
-    return store_.Accept(spec, uploaded, now, host);
+  AcceptedJob Accept(const JobSpec& spec, const JobRows& rows, int64_t now, const std::string& host = "") override {
+    return store_.Accept(spec, rows, now, host);
   }
-  std::optional<std::string> FindAccepted(const JobSpec& spec, const UploadedConditioning& uploaded) override {
-    return store_.FindAccepted(spec, uploaded);
+  std::optional<std::string> FindAccepted(const JobSpec& spec, const JobRows& rows) override {
+    return store_.FindAccepted(spec, rows);
   }
   std::optional<Job> Get(const std::string& id) override {
     if (unreadable) throw Error(ErrorCode::kUnavailable, "database is locked");
@@ -121,9 +120,9 @@ class FillableStore final : public JobStore {
   }
   std::vector<Job> List(const JobFilter& filter) override { return store_.List(filter); }
   std::vector<QueuedJob> Queued() override { return store_.Queued(); }
-  void Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) override {
+  JobRows Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) override {
     if (full) throw Error(ErrorCode::kResourceExhausted, "database or disk is full");
-    store_.Transition(lease, from, to, progress);
+    return store_.Transition(lease, from, to, progress);
   }
   void SaveProgress(const JobLease& lease, JobState state, const JobProgress& progress) override {
     store_.SaveProgress(lease, state, progress);
@@ -136,9 +135,9 @@ class FillableStore final : public JobStore {
     if (on_unreferenced) on_unreferenced();
     return unreferenced;
   }
-  UploadedConditioning LoadConditioning(const std::string& id) override {
+  JobRows Rows(const std::string& id) override {
     if (locked) throw Error(ErrorCode::kUnavailable, "database is locked");
-    return store_.LoadConditioning(id);
+    return store_.Rows(id);
   }
   std::optional<QueuePause> LoadPause() override { return store_.LoadPause(); }
   void SavePause(const std::optional<QueuePause>& pause) override { store_.SavePause(pause); }
@@ -148,7 +147,7 @@ class FillableStore final : public JobStore {
   }
 
   std::atomic<bool> full = false;
-  std::atomic<bool> locked = false;       // for LoadConditioning
+  std::atomic<bool> locked = false;       // for Rows
   std::atomic<bool> unreadable = false;   // for Get
   std::function<void()> on_sync;          // on the thread that waits
   std::function<void()> on_unreferenced;  // between the answer and what is done with it

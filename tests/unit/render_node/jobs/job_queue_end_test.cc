@@ -24,7 +24,7 @@ class JobQueueEndTest : public JobQueueTest {};
 TEST_F(JobQueueEndTest, CancelsAJobThatItCannotPromise) {
   FillableStore broken(*store_);
   FairScheduler scheduler;
-  JobQueue queue(broken, scheduler, clock_, {100, 1000});
+  JobQueue queue(Parts(broken, scheduler, {100, 1000}));
   broken.on_sync = [] { throw Error(ErrorCode::kResourceExhausted, "cannot sync"); };
   EXPECT_EQ(queue.Submit(SpecOf("a cat", ""), {}).status(), absl::ResourceExhaustedError("cannot sync"));
   EXPECT_EQ(queue.waiting(), 0);
@@ -34,7 +34,7 @@ TEST_F(JobQueueEndTest, CancelsAJobThatItCannotPromise) {
 TEST_F(JobQueueEndTest, SaysThatAJobCouldNotBeTakenBack) {
   FillableStore broken(*store_);
   FairScheduler scheduler;
-  JobQueue queue(broken, scheduler, clock_, {100, 1000});
+  JobQueue queue(Parts(broken, scheduler, {100, 1000}));
   broken.on_sync = [&] {
     broken.full = true;
     throw Error(ErrorCode::kUnavailable, "cannot sync");
@@ -49,7 +49,7 @@ TEST_F(JobQueueEndTest, SaysThatAJobCouldNotBeTakenBack) {
 TEST_F(JobQueueEndTest, FailsAnOverdueJobLaterWhenTheStoreFailsAtItsDeadline) {
   FillableStore store(*store_);
   FairScheduler scheduler;
-  JobQueue queue(store, scheduler, clock_, {100, 1000});
+  JobQueue queue(Parts(store, scheduler, {100, 1000}));
   JobSpec spec = SpecOf("a cat");
   spec.timeout_ms = 1000;
   const std::string id = queue.Submit(spec, {})->id;
@@ -212,7 +212,9 @@ TEST_F(JobQueueEndTest, AClockThatIsSetMovesNoDeadline) {
 TEST_F(JobQueueEndTest, TellsOnceOfEveryJobThatEndsHoweverItEnds) {
   FairScheduler scheduler;
   std::map<std::string, std::vector<JobState>> ended;
-  JobQueue queue(*store_, scheduler, clock_, {}, [&](const Job& job) { ended[job.id].push_back(job.state); });
+  JobQueueParts parts = Parts(*store_, scheduler, {});
+  parts.ended = [&](const Job& job) { ended[job.id].push_back(job.state); };
+  JobQueue queue(parts);
   const auto submit = [&](int64_t timeout_ms = 0) {
     JobSpec spec = SpecOf("a cat");
     spec.timeout_ms = timeout_ms;

@@ -23,15 +23,20 @@ class JobQueueTest : public testing::Test {
 
   void Open(int64_t waiting_limit = 100) {
     queue_.reset();
+    uploads_.reset();
     store_.reset();
     folder_.reset();
     folder_ = std::make_unique<StateFolder>(temporary_.path() / "state");
     store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(++lives_));
     RecoverInterrupted(
         *store_, [](const std::string&) { return 0; }, clock_.unix_ms);
+    uploads_ = std::make_unique<ConditioningFiles>(folder_->conditioning());
     scheduler_ = std::make_unique<FairScheduler>();
     queue_ = std::make_unique<JobQueue>(
-        *store_, *scheduler_, clock_, QueueLimits{.waiting = waiting_limit, .prompt_bytes = 1000, .encode_ahead = 100});
+        Parts(*store_, *scheduler_, {.waiting = waiting_limit, .prompt_bytes = 1000, .encode_ahead = 100}));
+  }
+  JobQueueParts Parts(JobStore& store, Scheduler& scheduler, const QueueLimits& limits) {
+    return {.store = store, .uploads = *uploads_, .scheduler = scheduler, .clock = clock_, .limits = limits};
   }
   std::string Submit(const std::string& client = "") { return queue_->Submit(SpecOf("a cat", client), {})->id; }
   JobState StateOf(const std::string& id) { return queue_->Get(id)->state; }
@@ -61,6 +66,7 @@ class JobQueueTest : public testing::Test {
   std::unique_ptr<FairScheduler> scheduler_;
   std::unique_ptr<StateFolder> folder_;
   std::unique_ptr<SqliteJobStore> store_;
+  std::unique_ptr<ConditioningFiles> uploads_;
   std::unique_ptr<JobQueue> queue_;
 };
 

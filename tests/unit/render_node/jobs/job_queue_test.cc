@@ -19,12 +19,10 @@ namespace {
 using enum JobState;
 using std::chrono::milliseconds;
 
-using enum JobState;
-using std::chrono::milliseconds;
 TEST_F(JobQueueTest, AnswersASubmissionOnceItIsOnDiskAndLetsTheWorkBeginBefore) {
   FillableStore slow(*store_);
   FairScheduler scheduler;
-  JobQueue queue(slow, scheduler, clock_, {100, 1000});
+  JobQueue queue(Parts(slow, scheduler, {100, 1000}));
   std::promise<void> disk;
   slow.on_sync = [&] { disk.get_future().wait(); };
   auto answer = std::async(std::launch::async, [&] { return queue.Submit(SpecOf("a cat", ""), {}); });
@@ -68,7 +66,7 @@ TEST_F(JobQueueTest, RefusesMoreThanItsLimit) {
 
 TEST_F(JobQueueTest, RefusesMoreThanAClientsShareAndSaysWhenToTryAgain) {
   FairScheduler scheduler;
-  JobQueue queue(*store_, scheduler, clock_, {.waiting = 100, .client_waiting = 2, .encode_ahead = 100});
+  JobQueue queue(Parts(*store_, scheduler, {.waiting = 100, .client_waiting = 2, .encode_ahead = 100}));
   const auto submit = [&](const char* client) { return queue.Submit(SpecOf("a cat", client), {}); };
   ASSERT_TRUE(submit("ada").ok() && submit("ada").ok());
   const absl::Status refused = submit("ada").status();
@@ -149,7 +147,7 @@ TEST_F(JobQueueTest, GivesARepeatedSubmissionItsJobAlsoWhenTheQueueIsFull) {
 
 TEST_F(JobQueueTest, CountsTheJobsOfAHostWhateverNamesItGives) {
   FairScheduler scheduler;
-  JobQueue queue(*store_, scheduler, clock_, {.waiting = 100, .host_jobs = 3, .encode_ahead = 100});
+  JobQueue queue(Parts(*store_, scheduler, {.waiting = 100, .host_jobs = 3, .encode_ahead = 100}));
   const auto submit = [&](const std::string& client, const char* host) {
     return queue.Submit(SpecOf("a cat", client), {}, false, host);
   };
@@ -175,14 +173,14 @@ TEST_F(JobQueueTest, CountsTheBytesOfAHostOverTheDaemonsLives) {
   std::string id;
   {
     FairScheduler scheduler;
-    JobQueue queue(*store_, scheduler, clock_, limits);
+    JobQueue queue(Parts(*store_, scheduler, limits));
     id = queue.Submit(SpecOf(std::string(600, 'x'), "ada"), {}, false, "10.0.0.7")->id;
     const absl::Status refused = queue.Submit(SpecOf(std::string(600, 'x'), "bob"), {}, false, "10.0.0.7").status();
     EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
     EXPECT_TRUE(queue.Submit(SpecOf("a cat", "bob"), {}, false, "10.0.0.7").ok());
   }
   FairScheduler scheduler;
-  JobQueue queue(*store_, scheduler, clock_, limits);
+  JobQueue queue(Parts(*store_, scheduler, limits));
   const absl::Status refused = queue.Submit(SpecOf(std::string(600, 'x'), "bob"), {}, false, "10.0.0.7").status();
   EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
   ASSERT_TRUE(queue.Cancel(id).ok());
@@ -192,7 +190,7 @@ TEST_F(JobQueueTest, CountsTheBytesOfAHostOverTheDaemonsLives) {
 TEST_F(JobQueueTest, AKeyedSubmissionThatCannotBePromisedYetIsFoundByTheNextTry) {
   FillableStore broken(*store_);
   FairScheduler scheduler;
-  JobQueue queue(broken, scheduler, clock_, {100, 1000});
+  JobQueue queue(Parts(broken, scheduler, {100, 1000}));
   JobSpec spec = SpecOf("a cat", "ada");
   spec.idempotency_key = "once";
   broken.on_sync = [] { throw Error(ErrorCode::kResourceExhausted, "cannot sync"); };
@@ -208,7 +206,7 @@ TEST_F(JobQueueTest, AKeyedSubmissionThatCannotBePromisedYetIsFoundByTheNextTry)
 
 TEST_F(JobQueueTest, EncodesOnlySoFarAhead) {
   FairScheduler scheduler;
-  JobQueue queue(*store_, scheduler, clock_, {.encode_ahead = 2});
+  JobQueue queue(Parts(*store_, scheduler, {.encode_ahead = 2}));
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(queue.Submit(SpecOf("a cat"), {}).ok());
   std::vector<ClaimedJob> claimed = {Claim(queue), Claim(queue)};
   std::atomic<bool> third = false;
@@ -292,7 +290,7 @@ TEST_F(JobQueueTest, CountsThePaintersTimeOnceForThoseWhoArePaintedTogether) {
 
 TEST_F(JobQueueTest, LetsAStoredJobPassThoseThatWaitForAnEncoder) {
   FairScheduler scheduler;
-  JobQueue queue(*store_, scheduler, clock_, {.encode_ahead = 1});
+  JobQueue queue(Parts(*store_, scheduler, {.encode_ahead = 1}));
   ASSERT_TRUE(queue.Submit(SpecOf("new"), {}).ok());
   ASSERT_TRUE(queue.Submit(SpecOf("new"), {}).ok());
   const std::string stored = queue.Submit(SpecOf("known"), {}, true)->id;
@@ -306,7 +304,7 @@ TEST_F(JobQueueTest, LetsAStoredJobPassThoseThatWaitForAnEncoder) {
 
 TEST_F(JobQueueTest, ALongEncodeOfOneClientHoldsUpNoOtherClient) {
   FairScheduler scheduler;
-  JobQueue queue(*store_, scheduler, clock_, {.encode_ahead = 1, .encode_lanes = 1});
+  JobQueue queue(Parts(*store_, scheduler, {.encode_ahead = 1, .encode_lanes = 1}));
   const auto submit = [&](const std::string& client) { return queue.Submit(SpecOf("words", client), {})->id; };
   submit("ada");
   submit("ada");

@@ -39,7 +39,9 @@ class JobRunnerTest : public testing::Test {
     checkpoints_ = std::make_unique<CheckpointStore>(folder_->checkpoints());
     recovery_ = RecoverInterrupted(
         *store_, [this](const std::string& id) { return checkpoints_->StepOf(id); }, clock_.UnixMs());
-    queue_ = std::make_unique<JobQueue>(*store_, *scheduler_, clock_, limits_);
+    uploads_ = std::make_unique<ConditioningFiles>(folder_->conditioning());
+    queue_ = std::make_unique<JobQueue>(JobQueueParts{
+        .store = *store_, .uploads = *uploads_, .scheduler = *scheduler_, .clock = clock_, .limits = limits_});
   }
   void Start() {
     const auto note = [this](const std::string& what) {
@@ -108,6 +110,7 @@ class JobRunnerTest : public testing::Test {
   std::unique_ptr<StateFolder> folder_;
   std::unique_ptr<SqliteJobStore> sqlite_;
   std::unique_ptr<FillableStore> store_;
+  std::unique_ptr<ConditioningFiles> uploads_;
   std::unique_ptr<PictureStore> pictures_;
   std::unique_ptr<CheckpointStore> checkpoints_;
   Recovery recovery_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "render_node/jobs/job_uploads.h"
 #include "render_node/jobs/sqlite_job_store.h"
 #include "tests/unit/render_node/jobs/job_fakes.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
@@ -59,7 +60,7 @@ TEST(ClockTrust, TellsNoAgesForADayAfterTheClockWasSetForward) {
 class SweepTest : public testing::Test {
  protected:
   std::string Done(const std::string& words, int64_t finished_ms) {
-    const std::string id = store_.Accept(SpecOf(words), {ConditioningOf(static_cast<uint8_t>(words[0])), {}}, 1).id;
+    const std::string id = uploads_.Accept(SpecOf(words), {ConditioningOf(static_cast<uint8_t>(words[0])), {}}, 1).id;
     const std::vector<uint8_t> png(words.begin(), words.end());
     JobProgress progress;
     progress.finished_unix_ms = finished_ms;
@@ -69,7 +70,7 @@ class SweepTest : public testing::Test {
                                    std::pair(kReady, kRendering), std::pair(kRendering, kDecoding)}) {
       store_.Transition({id}, from, to, {});
     }
-    store_.Transition({id}, kDecoding, kDone, progress);
+    uploads_.Release(store_.Transition({id}, kDecoding, kDone, progress));
     return id;
   }
   void MakeAllFilesOld() {
@@ -90,6 +91,7 @@ class SweepTest : public testing::Test {
   PictureStore pictures_{folder_.pictures()};
   ConditioningFiles conditioning_{folder_.conditioning()};
   InputStore inputs_{folder_.inputs()};
+  JobUploads uploads_{store_, conditioning_};
 };
 
 TEST_F(SweepTest, RemovesTheFilesOfForgottenJobsThatNoOtherNeeds) {

@@ -13,7 +13,6 @@
 #include <thread>
 #include <vector>
 
-#include "common/conditioning/conditioning_hash.h"
 #include "gtest/gtest.h"
 #include "render_node/jobs/job_json.h"
 #include "render_node/jobs/sqlite_database.h"
@@ -52,7 +51,7 @@ TEST_F(SqliteJobStoreTest, LosesNothingWhenTheDaemonIsKilled) {
   const pid_t child = ::fork();
   if (child == 0) {
     Open();
-    const std::string id = store_->Accept(SpecOf("a cat"), {ConditioningOf(5), std::nullopt}, kNow).id;
+    const std::string id = store_->Accept(SpecOf("a cat"), {std::string(64, 'd')}, kNow).id;
     store_->Transition({id}, kQueued, kEncoding, {});
     [[maybe_unused]] const ssize_t written = ::write(pipe_ends[1], id.data(), id.size());
     ::raise(SIGKILL);
@@ -68,7 +67,7 @@ TEST_F(SqliteJobStoreTest, LosesNothingWhenTheDaemonIsKilled) {
   const std::string name(id, sizeof(id));
   ASSERT_TRUE(store_->Get(name).has_value());
   EXPECT_EQ(store_->Get(name)->state, kEncoding);
-  EXPECT_EQ(store_->LoadConditioning(name).positive->bytes, ConditioningOf(5).bytes);
+  EXPECT_EQ(store_->Rows(name).positive, std::string(64, 'd'));
 }
 
 TEST_F(SqliteJobStoreTest, PerformsEveryLegalTransitionAndRefusesEveryOther) {
@@ -182,9 +181,8 @@ TEST_F(SqliteJobStoreTest, RefusesAKeyThatNamesAnotherJob) {
   const std::string id = store_->Accept(spec, {}, kNow).id;
   JobSpec other = spec;
   other.seed += 1;
-  for (const auto& error : {ErrorOf([&] { store_->Accept(other, {}, kNow); }), ErrorOf([&] {
-                              store_->Accept(spec, {ConditioningOf(5), std::nullopt}, kNow);
-                            })}) {
+  for (const auto& error : {ErrorOf([&] { store_->Accept(other, {}, kNow); }),
+                            ErrorOf([&] { store_->Accept(spec, {std::string(64, 'd')}, kNow); })}) {
     ASSERT_TRUE(error.has_value());
     EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition);
     EXPECT_TRUE(Says(error->what(), "\"k1\" was used for job " + id)) << error->what();
@@ -246,8 +244,8 @@ TEST_F(SqliteJobStoreTest, DeletesOnlyWhatHasEnded) {
 }
 
 TEST_F(SqliteJobStoreTest, KnowsWhichFilesAJobStillNeeds) {
-  const std::string id = store_->Accept(SpecOf("a cat"), {ConditioningOf(1), ConditioningOf(2)}, kNow).id;
-  const std::string positive = ConditioningHash(ConditioningOf(1)), negative = ConditioningHash(ConditioningOf(2));
+  const std::string positive(64, 'a'), negative(64, 'b');
+  const std::string id = store_->Accept(SpecOf("a cat"), {positive, negative}, kNow).id;
   JobProgress progress;
   progress.picture = std::string(64, 'd');
   progress.finished_unix_ms = kNow + 5;
@@ -257,7 +255,9 @@ TEST_F(SqliteJobStoreTest, KnowsWhichFilesAJobStillNeeds) {
     store_->Transition({id}, from, to, {});
     EXPECT_EQ(store_->Unreferenced(names), (std::vector<std::string>{progress.picture, "stranger", ""}));
   }
-  store_->Transition({id}, kDecoding, kDone, progress);
+  const JobRows rows = store_->Transition({id}, kDecoding, kDone, progress);
+  EXPECT_EQ(rows.positive, positive);
+  EXPECT_EQ(rows.negative, negative);
   EXPECT_EQ(store_->Unreferenced(names), (std::vector<std::string>{positive, negative, "stranger", ""}))
       << "rows that were uploaded are for the painter alone";
   store_->Delete(id);
@@ -329,45 +329,7 @@ TEST_F(SqliteJobStoreTest, KeepsNoLongPromptsOfWhatEndsWithoutAPicture) {
   EXPECT_EQ(SqliteDatabase(DatabasePath()).Integer("SELECT count(*) FROM long_spec"), 0);
 }
 
-TEST_F(SqliteJobStoreTest, RemovesUploadsWhenNoUnfinishedJobNeedsThem) {
-  const auto files = [&] { return std::distance(std::filesystem::directory_iterator(folder_->conditioning()), {}); };
-  JobProgress progress;
-  progress.finished_unix_ms = kNow + 5;
-  const std::string first = store_->Accept(SpecOf("a"), {ConditioningOf(1), ConditioningOf(2)}, kNow).id;
-  const std::string second = store_->Accept(SpecOf("b"), {ConditioningOf(1), {}}, kNow).id;
-  EXPECT_EQ(files(), 2);
-  store_->Transition({first}, kQueued, kCancelled, progress);
-  EXPECT_EQ(files(), 1) << "the second needs its own still";
-  EXPECT_EQ(store_->LoadConditioning(second).positive->bytes, ConditioningOf(1).bytes);
-  store_->Transition({second}, kQueued, kFailed, progress);
-  EXPECT_EQ(files(), 0);
-  JobSpec keyed = SpecOf("c");
-  keyed.idempotency_key = "k1";
-  const std::string id = store_->Accept(keyed, {ConditioningOf(3), {}}, kNow).id;
-  EXPECT_THROW(store_->Accept(keyed, {ConditioningOf(4), {}}, kNow), Error);
-  EXPECT_EQ(files(), 1) << "nothing stays of what was refused";
-  EXPECT_EQ(store_->LoadConditioning(id).positive->bytes, ConditioningOf(3).bytes);
-}
-
 // Uploads come and go with jobs that end and begin, all of the same rows: none may lose them.
-TEST_F(SqliteJobStoreTest, LeavesUploadsToThoseWhoComeWhileOthersEnd) {
-  std::vector<std::jthread> threads;
-  std::atomic<int> lost = 0;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
-      for (int i = 0; i < 20; ++i) {
-        JobProgress progress;
-        progress.finished_unix_ms = kNow + 5;
-        const std::string id = store_->Accept(SpecOf("a"), {ConditioningOf(1), {}}, kNow).id;
-        if (ErrorOf([&] { store_->LoadConditioning(id); })) ++lost;
-        store_->Transition({id}, kQueued, kCancelled, progress);
-      }
-    });
-  }
-  threads.clear();
-  EXPECT_EQ(lost, 0);
-}
-
 TEST_F(SqliteJobStoreTest, EndsAPageByItsBytesAndReadsNoMoreThanThat) {
   const JobSpec spec = SpecOf(std::string(1'000'000, 'a'));
   for (int i = 0; i < 60; ++i) store_->Accept(spec, {}, kNow);
@@ -554,18 +516,6 @@ TEST_F(SqliteJobStoreTest, LimitsAPage) {
     EXPECT_EQ(error->code(), ErrorCode::kInvalidArgument);
   }
   EXPECT_EQ(ErrorOf([&] { store_->List({0, "%", {}, ""}); })->code(), ErrorCode::kInvalidArgument);
-}
-
-TEST_F(SqliteJobStoreTest, KeepsUploadedConditioningInFilesBesideTheDatabase) {
-  const std::string both = store_->Accept(SpecOf("a cat"), {ConditioningOf(1), ConditioningOf(2)}, kNow).id;
-  const std::string none = store_->Accept(SpecOf("a cat"), {}, kNow).id;
-  Reopen();
-  EXPECT_EQ(store_->LoadConditioning(both).positive->bytes, ConditioningOf(1).bytes);
-  EXPECT_EQ(store_->LoadConditioning(both).positive->header, ConditioningOf(1).header);
-  EXPECT_EQ(store_->LoadConditioning(both).negative->bytes, ConditioningOf(2).bytes);
-  EXPECT_FALSE(store_->LoadConditioning(none).positive.has_value());
-  EXPECT_FALSE(store_->LoadConditioning(none).negative.has_value());
-  EXPECT_EQ(ErrorOf([&] { store_->LoadConditioning("unknown"); })->code(), ErrorCode::kNotFound);
 }
 
 TEST_F(SqliteJobStoreTest, AcceptsFromManyThreads) {

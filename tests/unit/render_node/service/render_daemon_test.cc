@@ -19,6 +19,7 @@
 
 #include "common/net/server_runner.h"
 #include "diptych/v1/encoder.grpc.pb.h"
+#include "render_node/jobs/job_uploads.h"
 #include "render_node/jobs/sqlite_job_store.h"
 #include "render_node/jobs/state_folder.h"
 #include "tests/support/notify_socket.h"
@@ -148,7 +149,8 @@ class RenderDaemon : public testing::Test {
     JobSpec spec;
     spec.width = spec.height = 16;
     spec.steps = steps;
-    return store.Accept(spec, {SampleConditioning(3, 1), {}}, 1).id;
+    ConditioningFiles files(folder.conditioning());
+    return JobUploads(store, files).Accept(spec, {SampleConditioning(3, 1), {}}, 1).id;
   }
   JobState StateOf(const std::string& id) const {
     const StateFolder folder(config_.state_dir);

@@ -88,7 +88,12 @@ RendererInTest::RendererInTest(const RenderRoom& room) : root_(NewFolder()) {
   pictures_ = std::make_unique<PictureStore>(folder_->pictures());
   inputs_ = std::make_unique<InputStore>(folder_->inputs());
   checkpoints_ = std::make_unique<CheckpointStore>(folder_->checkpoints());
-  queue_ = std::make_unique<JobQueue>(*store_, scheduler_, clock_, QueueLimits{.client_waiting = 500});
+  uploads_ = std::make_unique<ConditioningFiles>(folder_->conditioning());
+  queue_ = std::make_unique<JobQueue>(JobQueueParts{.store = *store_,
+                                                    .uploads = *uploads_,
+                                                    .scheduler = scheduler_,
+                                                    .clock = clock_,
+                                                    .limits = {.client_waiting = 500}});
   service_ = std::make_unique<RenderService>(*MakeLogger("test", LogLevel::kError), room);
   absl::StatusOr<std::unique_ptr<ServerRunner>> server =
       ServerRunner::Start({"127.0.0.1", 0}, {{v1::Renderer::service_full_name(), service_.get()}});

@@ -100,6 +100,7 @@ class RendererInTest : public testing::Test {
   std::vector<absl::StatusCode> refusals_;  // what RenderServiceParts::refused was told
   std::unique_ptr<StateFolder> folder_;
   std::unique_ptr<SqliteJobStore> store_;
+  std::unique_ptr<ConditioningFiles> uploads_;
   std::unique_ptr<PictureStore> pictures_;
   std::unique_ptr<InputStore> inputs_;
   std::unique_ptr<CheckpointStore> checkpoints_;
