@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace diptych {
@@ -25,6 +26,16 @@ struct Extend {
 
   bool Any() const { return left > 0 || top > 0 || right > 0 || bottom > 0; }
   bool operator==(const Extend&) const = default;
+};
+
+// All that common/picture/prepare_source.h needs to know.
+struct SourcePlan {
+  int32_t width = 0;   // pixels that are painted
+  int32_t height = 0;  // likewise
+  SourceFit fit = SourceFit::kStretch;
+  Extend extend = {};                                  // within width and height
+  bool mask_from_alpha = false;                        // what is transparent is repainted
+  std::optional<int32_t> inpaint_crop = std::nullopt;  // pixels around the mask; with it that part alone is painted
 };
 
 }  // namespace diptych
