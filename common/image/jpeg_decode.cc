@@ -21,6 +21,8 @@ namespace {
 constexpr int kMostScans = 100;             // encoders write about 10
 constexpr int64_t kMostPixelsAByte = 1024;  // a bit for each block of a colour, and colours that have a block for 32x32
 
+constexpr std::string_view kKindsRead = "8 bits a channel in Huffman codes, sequential or progressive, are read";
+
 // libjpeg reports errors by longjmp. Everything that must outlive the jump is a member here, and the functions that
 // call libjpeg have no local that needs a destructor. A warning is an error: libjpeg warns of damage and goes on with
 // grey.
@@ -57,12 +59,17 @@ class Reader {
       throw Error(ErrorCode::kInvalidArgument, "the JPEG has " + std::to_string(jpeg_.num_components) +
                                                    " channels; grey, three colours, CMYK and YCCK are read");
     }
+    // Which hardly any program writes or shows, and of which a few bytes can keep the decoder busy for minutes.
+    if (jpeg_.arith_code != FALSE) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "the JPEG is of a kind that is not read (arithmetic coding); " + std::string(kKindsRead));
+    }
     return {.width = jpeg_.image_width, .height = jpeg_.image_height};
   }
 
   Picture ReadPixels(size_t file_bytes, const DecodeLimits& limits, const Pause& pause) {
     const int64_t pixels = int64_t{jpeg_.image_width} * jpeg_.image_height;
-    if (jpeg_.arith_code == FALSE && pixels / kMostPixelsAByte > static_cast<int64_t>(file_bytes)) {
+    if (pixels / kMostPixelsAByte > static_cast<int64_t>(file_bytes)) {
       Damaged(std::to_string(file_bytes) + " bytes cannot hold " + std::to_string(jpeg_.image_width) + "x" +
               std::to_string(jpeg_.image_height) + " px");
     }
@@ -120,7 +127,7 @@ class Reader {
       case JERR_CONVERSION_NOTIMPL:
       case JERR_NOTIMPL:
         throw Error(ErrorCode::kInvalidArgument, std::string("the JPEG is of a kind that is not read (") + message_ +
-                                                     "); 8 bits a channel, sequential or progressive, are read");
+                                                     "); " + std::string(kKindsRead));
       case JERR_NO_BACKING_STORE:
         throw Error(ErrorCode::kInvalidArgument, "the JPEG takes too much memory to decode");
       default:

@@ -93,7 +93,7 @@ std::string Packed(size_t zeros) {
 }
 
 // Grey in all colours, in the scans given.
-std::string JpegInScans(int width, int height, const std::vector<jpeg_scan_info>& scans) {
+std::string JpegInScans(int width, int height, const std::vector<jpeg_scan_info>& scans, bool arithmetic = false) {
   jpeg_compress_struct jpeg;
   jpeg_error_mgr errors;
   jpeg.err = jpeg_std_error(&errors);
@@ -109,7 +109,8 @@ std::string JpegInScans(int width, int height, const std::vector<jpeg_scan_info>
   for (int i = 0; i < 3; ++i) jpeg.comp_info[i].h_samp_factor = jpeg.comp_info[i].v_samp_factor = 1;
   jpeg.scan_info = scans.data();
   jpeg.num_scans = static_cast<int>(scans.size());
-  jpeg.optimize_coding = TRUE;
+  jpeg.optimize_coding = arithmetic ? FALSE : TRUE;
+  jpeg.arith_code = arithmetic ? TRUE : FALSE;
   jpeg_start_compress(&jpeg, TRUE);
   std::vector<JSAMPLE> row(3 * static_cast<size_t>(width), 90);
   JSAMPROW rows = row.data();
@@ -289,7 +290,7 @@ TEST(DecodePicture, RefusesKindsOfJpegThatNobodyReads) {
   std::string twelve_bits = jpeg, lossless = jpeg;
   twelve_bits[frame + 4] = 12;
   lossless[frame + 1] = '\xC3';
-  for (const std::string& bytes : {twelve_bits, lossless}) {
+  for (const std::string& bytes : {twelve_bits, lossless, JpegInScans(64, 64, kThreeScans, /*arithmetic=*/true)}) {
     EXPECT_NE(RefusalOf(bytes).find("of a kind that is not read"), std::string::npos);
   }
 }
