@@ -2,6 +2,7 @@
 // ZImageInpaintPipeline.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -17,15 +18,17 @@ using parity::Golden;
 
 constexpr const char* kFile = "/golden_from_picture.safetensors";
 
-ZImageOptions Options(const std::string& toy) {
+ZImageOptions OptionsOf(const std::string& model) {
   ZImageOptions options;
-  options.transformer_path = parity::DataPath(toy + "/transformer");
-  options.vae_path = parity::DataPath(toy + "/vae");
-  options.scheduler_path = parity::DataPath(toy + "/scheduler");
+  options.transformer_path = model + "/transformer";
+  options.vae_path = model + "/vae";
+  options.scheduler_path = model + "/scheduler";
   options.torch_dtype = "float32";
   options.device = options.vae_device = "cpu";
   return options;
 }
+
+ZImageOptions Options(const std::string& toy) { return OptionsOf(parity::DataPath(toy)); }
 
 std::vector<uint8_t> Bytes(const at::Tensor& tensor) {
   return {tensor.data_ptr<uint8_t>(), tensor.data_ptr<uint8_t>() + tensor.numel()};
@@ -148,6 +151,21 @@ TEST(FromPictureParity, WhatAMaskKeepsEndsAsTheSourcesLatent) {
     const at::Tensor keep = golden["inpaint.mask"].slice(0, 0, 48, 8).slice(1, 0, 64, 8).lt(128).expand_as(found);
     EXPECT_TRUE(found.masked_select(keep).equal(kept.masked_select(keep))) << toy;
     EXPECT_FALSE(found.masked_select(keep.logical_not()).allclose(kept.masked_select(keep.logical_not()), 0, 0.1));
+  }
+}
+
+// With the model that is shipped: two green squares above a yellow triangle become red, or hearts.
+TEST(FromPictureParity, TheDemoModelMakesOfItsOwnPictureWhatItMakesInDiffusers) {
+  const ZImagePipeline pipeline(OptionsOf(DIPTYCH_SOURCE_DIR "/models/demo"));
+  const Golden golden("demo/golden_from_picture.safetensors");
+  const Picture source = ToPicture(Golden("demo/golden_pipeline.safetensors")["rows.pixels"]);
+  GreyPicture upper_half{128, 128, std::vector<uint8_t>(128 * 128)};
+  std::fill_n(upper_half.grey.begin(), 128 * 64, uint8_t{255});
+  for (const auto& [name, settings] : nlohmann::json::parse(golden.json())["cases"].items()) {
+    PaintMember member{
+        .positive = golden[name + ".cap"], .parameters = ParametersOf(settings), .source = &source, .mask = nullptr};
+    if (settings["mask"]) member.mask = &upper_half;
+    ExpectSamePixels(pipeline.Paint(member), golden[name + ".pixels"], name);
   }
 }
 

@@ -398,16 +398,17 @@ def drawn_mask(width: int, height: int, seed: int) -> torch.Tensor:
     return values[chosen].repeat_interleave(7, 0).repeat_interleave(5, 1)[:height, :width].contiguous()
 
 
-def run_from_picture(pipes: dict, case: dict) -> dict:
-    """One picture made from another one, with everything that led to it."""
+def run_from_picture(pipes: dict, case: dict, picture: torch.Tensor | None = None, mask: torch.Tensor | None = None) -> dict:
+    """One picture made from another one, drawn unless it is given, with everything that led to it."""
     masked = case.get("mask", False)
     pipe = pipes["inpaint" if masked else "img2img"]
     values, latents = {}, []
-    picture = drawn_picture(case["width"], case["height"], case["seed"])
+    if picture is None:
+        picture = drawn_picture(case["width"], case["height"], case["seed"])
     values["picture"] = picture
     inputs = {"image": Image.fromarray(picture.numpy())}
     if masked:
-        values["mask"] = drawn_mask(case["width"], case["height"], case["seed"])
+        values["mask"] = drawn_mask(case["width"], case["height"], case["seed"]) if mask is None else mask
         inputs["mask_image"] = Image.fromarray(values["mask"].numpy())
     prepare, encode = pipe.prepare_latents, pipe.encode_prompt
 
@@ -456,13 +457,19 @@ def round_trip(vae: AutoencoderKL, seed: int) -> dict:
     return {"picture": picture, "latents": latents, "pixels": torch.from_numpy(numpy.array(pixels))}
 
 
-def golden_from_picture(toy: Toy, folder: Path) -> None:
-    """Whole pictures in fp32 that begin as another one, in part or all over."""
-    whole = ZImagePipeline.from_pretrained(folder, dtype=torch.float32)
-    pipes = {"img2img": ZImageImg2ImgPipeline(**whole.components), "inpaint": ZImageInpaintPipeline(**whole.components)}
+def from_picture_pipes(folder: Path) -> dict:
+    parts = ZImagePipeline.from_pretrained(folder, dtype=torch.float32).components
+    pipes = {"img2img": ZImageImg2ImgPipeline(**parts), "inpaint": ZImageInpaintPipeline(**parts)}
     for pipe in pipes.values():
         pipe.set_progress_bar_config(disable=True)
-    tensors, about = {f"round_trip.{name}": value for name, value in round_trip(whole.vae, 8).items()}, {}
+    return pipes
+
+
+def golden_from_picture(toy: Toy, folder: Path) -> None:
+    """Whole pictures in fp32 that begin as another one, in part or all over."""
+    pipes = from_picture_pipes(folder)
+    tensors = {f"round_trip.{name}": value for name, value in round_trip(pipes["img2img"].vae, 8).items()}
+    about = {}
     for name, case in FROM_PICTURE_CASES.items():
         values = run_from_picture(pipes, case)
         assert values["pixels"].shape == (case["height"], case["width"], 3) and values["pixels"].float().std() > 10
@@ -509,6 +516,31 @@ def golden_demo(model: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     save_golden(out / "golden_pipeline.safetensors", tensors,
                 {"cases": {name: {**defaults, **case} for name, case in DEMO_CASES.items()}})
+
+
+# What the demo model makes of its own picture of the case "rows": other words for all of it, and for its upper half.
+DEMO_FROM_PICTURE_CASES = {
+    "recoloured": dict(prompt="two red squares above a yellow triangle", seed=4, width=128, height=128, steps=9,
+                       strength=0.8, evaluations=8, guidance=0.0),
+    "repainted": dict(prompt="two blue hearts above a yellow triangle", seed=5, width=128, height=128, steps=9,
+                      strength=1.0, evaluations=9, guidance=0.0, mask=True),
+}
+
+
+def golden_demo_from_picture(model: Path, out: Path) -> None:
+    """The demo model's pictures in fp32 that begin as another one."""
+    pipes = from_picture_pipes(model)
+    source = load_file(out / "golden_pipeline.safetensors")["rows.pixels"]
+    upper_half = torch.zeros(128, 128, dtype=torch.uint8)
+    upper_half[:64] = 255
+    tensors = {}
+    for name, case in DEMO_FROM_PICTURE_CASES.items():
+        values = run_from_picture(pipes, case, source, upper_half)
+        tensors |= {f"{name}.cap": values["cap"], f"{name}.pixels": values["pixels"]}
+    defaults = dict(negative=None, normalization=False, truncation=1.0, shift=3.0, mask=False)
+    save_golden(out / "golden_from_picture.safetensors", tensors, {
+        "cases": {name: {**defaults, **case} for name, case in DEMO_FROM_PICTURE_CASES.items()},
+        "pictures": "rows.pixels of golden_pipeline; the mask is white above"})
 
 
 # ---------------------------------------------------------------- shared goldens
@@ -613,6 +645,7 @@ def main() -> None:
     quiet()
     if options.demo:
         golden_demo(options.demo, out / "demo")
+        golden_demo_from_picture(options.demo, out / "demo")
         return
     out.mkdir(parents=True, exist_ok=True)
     for toy in TOYS:
