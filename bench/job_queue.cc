@@ -40,6 +40,8 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+const LeaseOwner kOwner{"bench", "life"};
+
 class Folder {
  public:
   explicit Folder(const std::string& parent) {
@@ -94,8 +96,12 @@ void MeasureSubmit(const std::string& parent, int jobs, int clients, int waiting
     for (int job = 0; job < waiting; ++job) store.Accept(Spec(1'000'000 + job), {}, clock.UnixMs());
     store.Sync();
     FairScheduler scheduler;
-    JobQueue queue(
-        {.store = store, .uploads = uploads, .scheduler = scheduler, .clock = clock, .limits = {.waiting = 1'000'000}});
+    JobQueue queue({.store = store,
+                    .uploads = uploads,
+                    .owner = kOwner,
+                    .scheduler = scheduler,
+                    .clock = clock,
+                    .limits = {.waiting = 1'000'000}});
     alone.push_back(1000 * jobs / Ms([&] { Submit(queue, 0, jobs); }));
     together.push_back(1000 * jobs / Ms([&] {
                          std::vector<std::jthread> threads;
@@ -137,11 +143,15 @@ void MeasureStart(const std::string& parent, int stored, int waiting) {
     const StateFolder state(folder.path() / "state");
     SqliteJobStore store(state, SystemRandom());
     RecoverInterrupted(
-        store, [](const std::string&) { return 0; }, clock.UnixMs());
+        store, kOwner, [](const std::string&) { return 0; }, clock.UnixMs());
     FairScheduler scheduler;
     ConditioningFiles uploads(state.conditioning());
-    const JobQueue queue(
-        {.store = store, .uploads = uploads, .scheduler = scheduler, .clock = clock, .limits = {.waiting = 1'000'000}});
+    const JobQueue queue({.store = store,
+                          .uploads = uploads,
+                          .owner = kOwner,
+                          .scheduler = scheduler,
+                          .clock = clock,
+                          .limits = {.waiting = 1'000'000}});
   });
   FairScheduler scheduler;
   for (int job = 0; job < waiting; ++job) {
@@ -208,8 +218,12 @@ void MeasureBusy(const std::string& parent) {
   CheckpointStore checkpoints(state.checkpoints());
   FairScheduler scheduler;
   ConditioningFiles uploads(state.conditioning());
-  JobQueue queue(
-      {.store = store, .uploads = uploads, .scheduler = scheduler, .clock = clock, .limits = {.waiting = 1000}});
+  JobQueue queue({.store = store,
+                  .uploads = uploads,
+                  .owner = kOwner,
+                  .scheduler = scheduler,
+                  .clock = clock,
+                  .limits = {.waiting = 1000}});
   Source source;
   Renderer renderer;
   std::vector<std::string> ids;

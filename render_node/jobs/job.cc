@@ -1,5 +1,7 @@
 #include "render_node/jobs/job.h"
 
+#include <algorithm>
+
 #include "common/error/error.h"
 #include "common/file_names/temporary_name.h"
 
@@ -44,6 +46,16 @@ JobState ParseJobState(std::string_view name) {
   }
   Refuse(std::string(name) +
          " is not a job state, which is queued, encoding, ready, rendering, decoding, done, failed or cancelled");
+}
+
+void BeginAttempt(Job& job, int64_t now_unix_ms) {
+  job.timings = job.timings.WaitAlone();
+  if (job.attempt == 0) {  // later it did not only wait since it was accepted
+    job.timings.queue_ms = static_cast<double>(std::max<int64_t>(0, now_unix_ms - job.accepted_unix_ms));
+  }
+  job.state = JobState::kEncoding;
+  ++job.attempt;
+  job.sequence = std::max(job.sequence + 1, now_unix_ms * 1000);
 }
 
 double EncodeWorkOf(const JobSpec& spec) {

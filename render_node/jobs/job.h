@@ -101,6 +101,9 @@ struct Job {
   bool prompts_shortened = false;  // the spec has no more than the beginnings of its prompts (ShortenPrompts)
 };
 
+// Of a waiting job: what it is once work on it has begun at `now_unix_ms`, whichever store keeps it.
+void BeginAttempt(Job& job, int64_t now_unix_ms);
+
 // What painting costs beside other pictures of the same renderer, without a unit: pixels times evaluations of the
 // network, the decoder counted as two.
 inline double PictureWork(int32_t width, int32_t height, int32_t steps, double guidance_scale) {

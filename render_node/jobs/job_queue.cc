@@ -128,11 +128,13 @@ class JobQueue::Slot {
 JobQueue::JobQueue(JobQueueParts parts)
     : store_(parts.store),
       uploads_(parts.store, parts.uploads),
+      owner_(std::move(parts.owner)),
       clock_(parts.clock),
       limits_(parts.limits),
       ended_(std::move(parts.ended)),
       scheduler_(parts.scheduler) {
   pause_ = store_.LoadPause();
+  renewed_steady_ms_ = clock_.SteadyMs();
   std::vector<QueuedJob> waiting = store_.Queued();
   // Whose job was interrupted is served first.
   std::stable_partition(waiting.begin(), waiting.end(), [](const QueuedJob& job) { return job.begun; });
@@ -291,6 +293,16 @@ bool JobQueue::WaitForStop(std::chrono::milliseconds patience) const {
   return changed_.wait_for(lock, patience, [this] { return stopping_; });
 }
 
+void JobQueue::RenewLeases() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (clock_.SteadyMs() - renewed_steady_ms_ < static_cast<double>(kLeaseMs) / 3) return;
+    renewed_steady_ms_ = clock_.SteadyMs();
+    if (in_work_.empty()) return;
+  }
+  store_.Renew(owner_, clock_.UnixMs(), kLeaseMs);
+}
+
 void JobQueue::FailOverdue() {
   std::vector<std::string> overdue;
   {
@@ -426,7 +438,6 @@ std::vector<ClaimedJob> JobQueue::ClaimToRender(int64_t most, const std::functio
 void JobQueue::Advance(Job& job, JobState to) {
   Job next = job;
   next.state = to;
-  if (to == JobState::kEncoding) ++next.attempt;
   if (IsTerminal(to)) next.finished_unix_ms = clock_.UnixMs();
   next.sequence = NextSequence(job.sequence);
   try {
@@ -444,19 +455,24 @@ void JobQueue::Advance(Job& job, JobState to) {
     throw Error(ErrorCode::kCancelled, std::string(JobStateName(job.state)));
   }
   job = next;
+  TellOfMove(job);
+}
+
+// What the queue knows of it, and then the watchers.
+void JobQueue::TellOfMove(const Job& job) {
   {
     const std::lock_guard lock(mutex_);
     const auto in_work = in_work_.find(job.id);
     if (in_work != in_work_.end()) {
       Measure(in_work->second, job);
-      if (to == JobState::kDone && in_work->second.sitting) {
+      if (job.state == JobState::kDone && in_work->second.sitting) {
         pace_.Painted(Leave(in_work->second), in_work->second.work);
       }
       in_work->second.job = job;
       in_work->second.since_steady_ms = clock_.SteadyMs();
     }
     Note(job);
-    if (to == JobState::kQueued) {
+    if (job.state == JobState::kQueued) {
       Drop(job.id);
       QueuedJob again = Waiting(job);
       again.host = shares_.HostOf(job.id);
@@ -464,7 +480,7 @@ void JobQueue::Advance(Job& job, JobState to) {
       changed_.notify_all();
     }
   }
-  if (ended_ && IsTerminal(to)) ended_(job);  // before the watchers: what they ask then is counted
+  if (ended_ && IsTerminal(job.state)) ended_(job);  // before the watchers: what they ask then is counted
   feeds_.Publish(job);
 }
 
@@ -581,7 +597,8 @@ Job JobQueue::EndNow(const std::string& id, JobState to, const std::string& erro
   }
 }
 
-// Begins an attempt. Nullopt when the job was ended meanwhile, or cannot be read and has failed for that.
+// Begins an attempt. Nullopt when the job was ended or claimed by another meanwhile, or cannot be read and has failed
+// for that.
 std::optional<ClaimedJob> JobQueue::Begin(const QueuedJob& next) {
   const auto forget = [&] {
     const std::lock_guard lock(mutex_);
@@ -595,23 +612,17 @@ std::optional<ClaimedJob> JobQueue::Begin(const QueuedJob& next) {
     if (stopping_) claimed.cancel.Cancel();
   }
   try {
-    const std::optional<Job> job = store_.Get(next.id);
-    if (job && job->state == JobState::kQueued) {
-      claimed.job = *job;
-      claimed.job.timings = job->timings.WaitAlone();
-      if (job->attempt == 0) {  // later it did not only wait since it was accepted
-        claimed.job.timings.queue_ms =
-            static_cast<double>(std::max<int64_t>(0, clock_.UnixMs() - job->accepted_unix_ms));
-      }
-      Advance(claimed.job, JobState::kEncoding);
+    if (std::optional<Job> job = store_.Claim(next.id, owner_, clock_.UnixMs(), kLeaseMs)) {
+      claimed.job = *std::move(job);
+      TellOfMove(claimed.job);
       return claimed;
     }
     forget();
     return std::nullopt;
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kCancelled && error.code() != ErrorCode::kDataLoss) throw;
+    if (error.code() != ErrorCode::kDataLoss) throw;
     forget();
-    if (error.code() == ErrorCode::kDataLoss) FailUnreadable(next.id, error.what());  // throws when all is damaged
+    FailUnreadable(next.id, error.what());  // throws when all is damaged
     return std::nullopt;
   }
 }

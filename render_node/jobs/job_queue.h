@@ -40,6 +40,9 @@ struct QueueLimits {
   int64_t encode_lanes = 1;            // jobs that workers encode at a time; not more than encode_ahead
 };
 
+// How long nobody else takes over what this daemon has claimed, should it not be heard of; renewed three times within.
+inline constexpr int64_t kLeaseMs = 60'000;
+
 struct SubmittedJob {
   std::string id;
   int64_t jobs_ahead = 0;  // in work or taken before it, if nobody else comes
@@ -76,6 +79,7 @@ struct ClaimedJob {
 struct JobQueueParts {
   JobStore& store;
   ConditioningFiles& uploads;
+  LeaseOwner owner;      // of what is claimed here
   Scheduler& scheduler;  // empty, and used by the queue alone
   const Clock& clock;
   QueueLimits limits = {};
@@ -166,6 +170,10 @@ class JobQueue {
   // True as soon as the queue is stopping, false after `patience`.
   bool WaitForStop(std::chrono::milliseconds patience) const;
 
+  // Holds the jobs in work for kLeaseMs. Call it now and then; it seldom does anything. Throws Error when the store
+  // fails.
+  void RenewLeases();
+
   // Fails the jobs whose deadline has passed, waiting or in work. Call it now and then.
   void FailOverdue();
 
@@ -237,6 +245,8 @@ class JobQueue {
   int64_t NextSequence(int64_t after);
   std::string AfterFailedSync(const AcceptedJob& accepted, const JobSpec& spec);
 
+  void TellOfMove(const Job& job);
+
   // Called with mutex_ held.
   void Enqueue(const QueuedJob& job);
   bool MayEncode(EncodeLane lane) const;
@@ -254,6 +264,7 @@ class JobQueue {
 
   JobStore& store_;
   JobUploads uploads_;
+  const LeaseOwner owner_;
   const Clock& clock_;
   const QueueLimits limits_;
   const std::function<void(const Job&)> ended_;
@@ -278,6 +289,7 @@ class JobQueue {
   QueuePace pace_;
   std::optional<QueuePause> pause_;
   int64_t last_sequence_ = 0;
+  double renewed_steady_ms_ = 0;
   bool stopping_ = false;
 };
 

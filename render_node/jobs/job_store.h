@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "render_node/jobs/job.h"
+#include "render_node/jobs/job_changes.h"
 
 namespace diptych {
 
@@ -29,7 +30,15 @@ struct JobFilter {
   std::function<bool()> abandoned = {};  // asked now and then; true ends the search with Error(kCancelled)
 };
 
-// Whose work on a job it is. The store refuses what an attempt does that is not the job's present one.
+// Whose work a job is: one life of one daemon.
+struct LeaseOwner {
+  std::string name = {};  // the same over its lives (StateFolder::name)
+  std::string life = {};  // which one; never the same again
+
+  bool operator==(const LeaseOwner&) const = default;
+};
+
+// Which piece of work on a job it is. The store refuses what an attempt does that is not the job's present one.
 struct JobLease {
   std::string id;
   std::optional<int32_t> attempt = std::nullopt;  // unset: whichever is under way, for those who only end a job
@@ -81,9 +90,14 @@ class JobStore {
  public:
   virtual ~JobStore() = default;
 
+  // To have one database open more than once is what several renderers that share it do; all then see the same jobs.
+  // Times are the caller's, who passes them in: whoever shares a database on another machine takes the database's clock
+  // for accepting, claiming and leases, since those of two machines differ.
+
   // Stores a job as queued and returns its id; the job of an earlier call when client and idempotency key are the same.
-  // `spec` has passed ValidateSpec; the files that `rows` names are on the disk; `host` is where the job comes from.
-  // Throws Error(kFailedPrecondition) when the key was used for another specification or other rows.
+  // `spec` has passed ValidateSpec; the files that `rows` and `spec` (InputsOf) name are on the disk; `host` is where
+  // the job comes from. Throws Error(kFailedPrecondition) when the key was used for another specification or other
+  // rows.
   virtual AcceptedJob Accept(const JobSpec& spec, const JobRows& rows, int64_t now_unix_ms,
                              const std::string& host = "") = 0;
 
@@ -101,19 +115,31 @@ class JobStore {
   // All waiting jobs, oldest first.
   virtual std::vector<QueuedJob> Queued() = 0;
 
-  // Moves the job on and replaces its progress; to encoding begins an attempt and counts it (the lease is then still
-  // that of the one before). Whose work is over needs its uploads no more: returns what these were, for whoever keeps
-  // the files. One that ends without a picture keeps shortened prompts. Throws Error: kNotFound; kFailedPrecondition
-  // when `from` -> `to` is not legal, the job is not in `from` or the lease is not its present one (nothing is changed
-  // then).
+  // Begins an attempt on a waiting job (BeginAttempt). It is `owner`'s from now on, and nobody takes it over before
+  // `now_unix_ms` + `lease_ms`, or later with Renew. Nothing when it does not wait: it has ended, or another owner was
+  // faster. Throws Error(kDataLoss) for one that cannot be read; that one waits on.
+  virtual std::optional<Job> Claim(const std::string& id, const LeaseOwner& owner, int64_t now_unix_ms,
+                                   int64_t lease_ms) = 0;
+
+  // Holds all jobs on which `owner` is at work until `now_unix_ms` + `lease_ms`, and returns how many they are: fewer
+  // than it knows of, when others have taken some over.
+  virtual int64_t Renew(const LeaseOwner& owner, int64_t now_unix_ms, int64_t lease_ms) = 0;
+
+  // Gives `owner` the jobs on which nobody who lives is at work: whose lease has run out, and at once those of an
+  // earlier life of the same name, of which the caller knows that it is over. Returns them as they are, oldest first; a
+  // damaged one as in List. The attempt goes on being that of the former owner until the job was made to wait
+  // (RecoverInterrupted) and is claimed anew; then what that one still does is refused.
+  virtual std::vector<Job> TakeOver(const LeaseOwner& owner, int64_t now_unix_ms, int64_t lease_ms) = 0;
+
+  // Moves the job on and replaces its progress; to queued, it is nobody's. Whose work is over needs its uploads and
+  // inputs no more: returns what the uploads were, for whoever keeps the files. One that ends without a picture keeps
+  // shortened prompts. Throws Error: kNotFound; kFailedPrecondition when `from` -> `to` is not legal or is Claim's, the
+  // job is not in `from` or the lease is not its present one (nothing is changed then).
   virtual JobRows Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) = 0;
 
   // Stores the progress of a job that stays in `state`. Nothing happens when it is in another one by now, or under
-  // another lease.
+  // another lease: a report that comes late undoes nothing.
   virtual void SaveProgress(const JobLease& lease, JobState state, const JobProgress& progress) = 0;
-
-  // The jobs on which work is under way, oldest first: for the start of a daemon. A damaged one as in List.
-  virtual std::vector<Job> UnderWay() = 0;
 
   // All jobs that have ended, newest end first. Others use the store meanwhile.
   virtual std::vector<EndedJob> Ended() = 0;
@@ -122,8 +148,8 @@ class JobStore {
   // for one that has not ended.
   virtual bool Delete(const std::string& id) = 0;
 
-  // Which of these names of pictures or uploaded conditioning no job refers to: pictures that are there, and what jobs
-  // that have not ended need.
+  // Which of these names of pictures, uploaded conditioning or inputs no job refers to: a picture by the job that made
+  // it, the others by those that have not ended.
   virtual std::vector<std::string> Unreferenced(const std::vector<std::string>& names) = 0;
 
   // What was uploaded with the job, whether it still needs it or not. Throws Error(kNotFound).
@@ -136,6 +162,12 @@ class JobStore {
   // Waits for the disk; others use the store meanwhile. What was changed earlier is then on it, in the order of the
   // changes: a power cut before leaves some moment between.
   virtual void Sync() = 0;
+
+  // What changes in the database, whoever makes the change.
+  virtual JobChanges& changes() = 0;
 };
+
+// For stores. Throws Error(kFailedPrecondition) unless Transition may do it.
+void CheckTransition(const std::string& id, JobState from, JobState to);
 
 }  // namespace diptych

@@ -5,10 +5,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/error/error.h"
 
 namespace diptych {
 namespace {
 
+constexpr int64_t kRecoveryMs = 60'000;      // far more than it takes
 constexpr int32_t kBeforeTheFirstStep = -1;  // JobCrashes::step of a job that was encoded
 
 bool IsPainted(const Job& job) { return job.state == JobState::kRendering || job.state == JobState::kDecoding; }
@@ -31,9 +33,10 @@ JobCrashes CrashesAfter(const Job& job, const std::function<int32_t(const std::s
   return {got_further ? 1 : job.crashes.count + 1, step};
 }
 
-Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const std::string& id)>& checkpoint_step,
-                            int64_t now_unix_ms, bool asked) {
-  const std::vector<Job> jobs = store.UnderWay();
+Recovery RecoverInterrupted(JobStore& store, const LeaseOwner& owner,
+                            const std::function<int32_t(const std::string& id)>& checkpoint_step, int64_t now_unix_ms,
+                            bool asked) {
+  const std::vector<Job> jobs = store.TakeOver(owner, now_unix_ms, kRecoveryMs);
   Recovery recovery;
   for (Job job : jobs) {
     const JobState from = job.state;
@@ -48,8 +51,14 @@ Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const s
       job.error_code = absl::StatusCodeToString(absl::StatusCode::kInternal);
       job.finished_unix_ms = std::max(now_unix_ms, job.accepted_unix_ms);
     }
-    JobRows rows =
-        store.Transition({job.id, job.attempt}, from, failed ? JobState::kFailed : JobState::kQueued, ProgressOf(job));
+    JobRows rows;
+    try {
+      rows = store.Transition({job.id, job.attempt}, from, failed ? JobState::kFailed : JobState::kQueued,
+                              ProgressOf(job));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kFailedPrecondition && error.code() != ErrorCode::kNotFound) throw;
+      continue;  // its owner was only late, and has moved it on or ended it since
+    }
     if (failed) {
       recovery.rows.push_back(std::move(rows));
       recovery.failed.push_back(std::move(job));

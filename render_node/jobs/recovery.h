@@ -27,11 +27,13 @@ struct Recovery {
   std::vector<JobRows> rows = {};  // of these: their files may go (JobUploads::Release)
 };
 
-// Makes every job wait again on which work was under way, or fails it. For the start of a daemon, before anything
-// claims. A daemon that stops in an orderly way leaves no suspects: it hands its jobs back first. Throws Error when the
-// store fails. `asked`: the last daemon had been asked to stop, so whatever ended it in the middle of its work was not
-// a job.
-Recovery RecoverInterrupted(JobStore& store, const std::function<int32_t(const std::string& id)>& checkpoint_step,
-                            int64_t now_unix_ms, bool asked = false);
+// Makes every job wait again, or fails it, on which nobody who lives is at work (JobStore::TakeOver): what an earlier
+// life of `owner` left, and what others left whose lease has run out. For the start of a daemon, before anything
+// claims, and with the proof that the earlier life is over: the lock of its state folder. A daemon that stops in an
+// orderly way leaves no suspects: it hands its jobs back first. Throws Error when the store fails. `asked`: the last
+// daemon had been asked to stop, so whatever ended it in the middle of its work was not a job.
+Recovery RecoverInterrupted(JobStore& store, const LeaseOwner& owner,
+                            const std::function<int32_t(const std::string& id)>& checkpoint_step, int64_t now_unix_ms,
+                            bool asked = false);
 
 }  // namespace diptych

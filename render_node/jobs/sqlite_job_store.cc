@@ -9,6 +9,7 @@
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "render_node/jobs/durable_file.h"
+#include "render_node/jobs/job_filter.h"
 #include "render_node/jobs/job_json.h"
 #include "render_node/jobs/log_damage.h"
 #include "render_node/jobs/sqlite_database.h"
@@ -101,28 +102,6 @@ void FailUnreadableStates(SqliteDatabase& database) {
       "('queued', 'encoding', 'ready', 'rendering', 'decoding', 'done', 'failed', 'cancelled')");
 }
 
-std::string AsciiLowerCase(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
-// Whether the words are part of the prompt's, whatever the case of ASCII letters.
-bool HasWords(const JobSpec& spec, std::string_view lower_case) {
-  if (!spec.prompt) return false;
-  for (const std::string* part : {&spec.prompt->user, &spec.prompt->conversation_json}) {
-    if (AsciiLowerCase(*part).find(lower_case) != std::string::npos) return true;
-  }
-  return false;
-}
-
-bool IsIn(const Job& job, const JobFilter& filter) {
-  if (!filter.states.empty() && !filter.states.contains(job.state)) return false;
-  if (filter.accepted_from_ms > 0 && job.accepted_unix_ms < filter.accepted_from_ms) return false;
-  return filter.accepted_before_ms <= 0 || job.accepted_unix_ms < filter.accepted_before_ms;
-}
-
 // About what a job takes of a page beside its timings.
 int64_t BytesOf(const Job& job) {
   constexpr size_t kNumbers = 512;
@@ -200,6 +179,8 @@ struct SqliteJobStore::Sql {
       "VALUES (?, 'queued', ?, ?, 0, 0, ?, 0, '', '', '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
   SqliteStatement insert_long{database, "INSERT INTO long_spec (id, spec) VALUES (?, ?)"};
   SqliteStatement remove_long{database, "DELETE FROM long_spec WHERE id = ?"};
+  SqliteStatement insert_input{database, "INSERT OR IGNORE INTO job_input (job, sha256) VALUES (?, ?)"};
+  SqliteStatement remove_inputs{database, "DELETE FROM job_input WHERE job = ?"};
   SqliteStatement find_key{
       database,
       "SELECT id, spec, conditioning, negative_conditioning, spec_sha256 FROM job WHERE client = ? AND "
@@ -212,24 +193,40 @@ struct SqliteJobStore::Sql {
                          "SELECT id, client, priority, deadline_ms, attempt > 0, crashes > 0, conditioning <> '', "
                          "work, encode_work, host, "
                          "spec_bytes + upload_bytes FROM job WHERE state = 'queued' ORDER BY id"};
+  SqliteStatement claim{
+      database,
+      "UPDATE job SET state = 'encoding', attempt = ?1, timings = ?2, sequence = ?3, owner = ?4, owner_life = ?5, "
+      "lease_until_ms = ?6 WHERE id = ?7 AND state = 'queued' AND attempt = ?1 - 1"};
+  SqliteStatement renew{
+      database,
+      "UPDATE job SET lease_until_ms = ? WHERE state IN ('encoding', 'ready', 'rendering', 'decoding') AND owner = ? "
+      "AND owner_life = ?"};
+  SqliteStatement take_over{database,
+                            "UPDATE job SET owner = ?1, owner_life = ?2, lease_until_ms = ?3 "
+                            "WHERE state IN ('encoding', 'ready', 'rendering', 'decoding') "
+                            "AND (lease_until_ms <= ?4 OR (owner = ?1 AND owner_life <> ?2)) RETURNING id"};
   SqliteStatement transition{
       database,
-      "UPDATE job SET state = ?, attempt = attempt + ?, step = ?, timings = ?, fits = ?, error = ?, error_code = ?, "
-      "detail = ?, finished_ms = ?, picture = ?, picture_bytes = ?, crashes = ?, crash_step = ?, sequence = ? "
-      "WHERE id = ? AND state = ? AND attempt = coalesce(nullif(?, -1), attempt)"};
+      "UPDATE job SET state = ?1, step = ?2, timings = ?3, fits = ?4, error = ?5, error_code = ?6, detail = ?7, "
+      "finished_ms = ?8, picture = ?9, picture_bytes = ?10, crashes = ?11, crash_step = ?12, sequence = ?13, "
+      "owner = CASE WHEN ?1 = 'queued' THEN '' ELSE owner END, "
+      "owner_life = CASE WHEN ?1 = 'queued' THEN '' ELSE owner_life END, "
+      "lease_until_ms = CASE WHEN ?1 = 'queued' THEN 0 ELSE lease_until_ms END "
+      "WHERE id = ?14 AND state = ?15 AND attempt = coalesce(nullif(?16, -1), attempt)"};
   // To a state in which it has ended.
   SqliteStatement end{
       database,
       "UPDATE job SET state = ?1, step = ?2, timings = ?3, fits = ?4, error = ?5, error_code = ?6, detail = ?7, "
       "finished_ms = ?8, picture = ?9, picture_bytes = ?10, crashes = ?11, crash_step = ?12, sequence = ?13, "
-      "upload_bytes = 0, spec_bytes = CASE WHEN ?1 = 'done' THEN spec_bytes ELSE length(CAST(spec AS BLOB)) END "
+      "upload_bytes = 0, owner = '', owner_life = '', lease_until_ms = 0, spec_bytes = CASE WHEN ?1 = 'done' THEN "
+      "spec_bytes ELSE length(CAST(spec AS BLOB)) END "
       "WHERE id = ?14 AND state = ?15 AND attempt = coalesce(nullif(?16, -1), attempt) "
-      "RETURNING ?1 <> 'done' AND spec_sha256 <> '', conditioning, negative_conditioning"};
+      "RETURNING ?1 <> 'done' AND spec_sha256 <> '', conditioning, negative_conditioning, "
+      "EXISTS (SELECT 1 FROM job_input WHERE job_input.job = ?14)"};
   SqliteStatement save_progress{database,
                                 "UPDATE job SET step = ?, timings = ?, fits = ?, detail = ?, sequence = ? "
                                 "WHERE id = ? AND state = ? AND attempt = coalesce(nullif(?, -1), attempt)"};
-  SqliteStatement under_way{
-      database, std::string(kShortJob) + "WHERE state IN ('encoding', 'ready', 'rendering', 'decoding') ORDER BY id"};
+  SqliteStatement get_short{database, std::string(kShortJob) + "WHERE id = ?"};
   // "+" keeps SQLite from choosing the index by state, which it would have to sort for each piece.
   SqliteStatement ended{database,
                         "SELECT id, finished_ms, picture_bytes, host, spec_bytes FROM job WHERE finished_ms > 0 "
@@ -243,12 +240,15 @@ struct SqliteJobStore::Sql {
       "SELECT EXISTS (SELECT 1 FROM job WHERE picture = ?1 AND picture <> '') OR "
       "EXISTS (SELECT 1 FROM job WHERE conditioning = ?1 AND conditioning <> '' AND finished_ms = 0) OR "
       "EXISTS (SELECT 1 FROM job WHERE negative_conditioning = ?1 AND negative_conditioning <> '' AND finished_ms = "
+      "0) OR EXISTS (SELECT 1 FROM job_input JOIN job ON job.id = job_input.job WHERE sha256 = ?1 AND finished_ms = "
       "0)"};
 };
 
-SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random, SyncFunction sync)
+SqliteJobStore::SqliteJobStore(const StateFolder& folder, std::function<uint64_t()> random, SyncFunction sync,
+                               std::shared_ptr<JobChanges> changes)
     : warning_(KeepDamagedLog(folder.database())),
       sync_(std::move(sync)),
+      changes_(changes ? std::move(changes) : std::make_shared<JobChanges>()),
       ids_(std::move(random)),
       sql_(std::make_unique<Sql>(folder)) {
   // Ids keep growing when the clock was set back between two lives of the daemon.
@@ -260,12 +260,20 @@ SqliteJobStore::~SqliteJobStore() = default;
 
 AcceptedJob SqliteJobStore::Accept(const JobSpec& spec, const JobRows& rows, int64_t now_unix_ms,
                                    const std::string& host) {
+  AcceptedJob accepted = Insert(spec, rows, now_unix_ms, host);
+  if (accepted.is_new) changes_->Tell(accepted.id);
+  return accepted;
+}
+
+AcceptedJob SqliteJobStore::Insert(const JobSpec& spec, const JobRows& rows, int64_t now_unix_ms,
+                                   const std::string& host) {
   const std::string spec_json = SpecToJson(spec);
   const std::string timings_json = TimingsToJson({});
   const std::optional<std::string> shortened =
       spec_json.size() > kShownPromptBytes ? ShortenedJson(spec) : std::nullopt;
   const std::string sha256 = shortened ? Sha256Hex(spec_json.data(), spec_json.size()) : "";
   const int64_t deadline_ms = spec.timeout_ms > 0 ? now_unix_ms + spec.timeout_ms : 0;
+  const auto inputs = InputsOf(spec);
   const std::lock_guard lock(mutex_);
   if (std::optional<std::string> known = FindKey(spec, spec_json, rows)) return {*known, false};
   const std::string id = ids_.Next(now_unix_ms);
@@ -275,10 +283,11 @@ AcceptedJob SqliteJobStore::Accept(const JobSpec& spec, const JobRows& rows, int
                 host, sha256, static_cast<int64_t>(spec_json.size()), rows.bytes, WorkOf(spec), EncodeWorkOf(spec))
         .Run();
   };
-  if (shortened) {
+  if (shortened || !inputs.empty()) {
     SqliteTransaction transaction(sql_->database);
     insert();
-    SqliteQuery(sql_->insert_long, id, spec_json).Run();
+    if (shortened) SqliteQuery(sql_->insert_long, id, spec_json).Run();
+    for (const auto& [role, input] : inputs) SqliteQuery(sql_->insert_input, id, input.hex).Run();
     transaction.Commit();
   } else {
     insert();
@@ -320,16 +329,7 @@ std::optional<Job> SqliteJobStore::Get(const std::string& id) {
 }
 
 std::vector<Job> SqliteJobStore::List(const JobFilter& filter) {
-  if (filter.limit < 0 || filter.limit > kMaxListLimit) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "limit " + std::to_string(filter.limit) + " is not from 1 to " + std::to_string(kMaxListLimit));
-  }
-  if (!filter.before_id.empty() && !IsJobId(filter.before_id)) {
-    throw Error(ErrorCode::kInvalidArgument, "before_id is not a job id, which is 26 digits and capital letters");
-  }
-  if (filter.id_part.size() > kJobIdLength) {
-    throw Error(ErrorCode::kInvalidArgument, "id_part is longer than a job id, which is 26 digits and capital letters");
-  }
+  CheckFilter(filter);
   return Search(filter);
 }
 
@@ -446,29 +446,82 @@ std::vector<QueuedJob> SqliteJobStore::Queued() {
   return jobs;
 }
 
-JobRows SqliteJobStore::Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) {
-  const std::string& id = lease.id;
-  if (!IsLegal(from, to)) {
-    throw Error(ErrorCode::kFailedPrecondition, "job " + id + " cannot go from " + std::string(JobStateName(from)) +
-                                                    " to " + std::string(JobStateName(to)));
+// Parses between two looks at the row, without the lock: the second finds it as the first did, or not at all.
+std::optional<Job> SqliteJobStore::Claim(const std::string& id, const LeaseOwner& owner, int64_t now_unix_ms,
+                                         int64_t lease_ms) {
+  JobRow row;
+  {
+    const std::lock_guard lock(mutex_);
+    SqliteQuery query(sql_->get, id);
+    if (!query.Next()) return std::nullopt;
+    row = ReadRow(query);
   }
-  const std::string timings = TimingsToJson(progress.timings), fits = FitsToJson(progress.fits);
-  if (IsTerminal(to)) return End(lease, from, to, progress);
-  const std::lock_guard lock(mutex_);
-  SqliteQuery(sql_->transition, JobStateName(to), int64_t{to == JobState::kEncoding}, int64_t{progress.step}, timings,
-              fits, progress.error, progress.error_code, progress.detail, progress.finished_unix_ms, progress.picture,
-              progress.picture_bytes, int64_t{progress.crashes.count}, int64_t{progress.crashes.step},
-              progress.sequence, id, JobStateName(from), AttemptOf(lease))
-      .Run();
-  if (sql_->database.Changes() != 1) RefuseTransition(lease, from);
-  return {};
+  if (row.state != JobStateName(JobState::kQueued)) return std::nullopt;
+  Job job = ParseJob(row);
+  BeginAttempt(job, now_unix_ms);
+  const std::string timings = TimingsToJson(job.timings);
+  {
+    const std::lock_guard lock(mutex_);
+    SqliteQuery(sql_->claim, int64_t{job.attempt}, timings, job.sequence, owner.name, owner.life,
+                now_unix_ms + lease_ms, id)
+        .Run();
+    if (sql_->database.Changes() != 1) return std::nullopt;
+  }
+  changes_->Tell(id);
+  return job;
 }
 
+int64_t SqliteJobStore::Renew(const LeaseOwner& owner, int64_t now_unix_ms, int64_t lease_ms) {
+  const std::lock_guard lock(mutex_);
+  SqliteQuery(sql_->renew, now_unix_ms + lease_ms, owner.name, owner.life).Run();
+  return sql_->database.Changes();
+}
+
+std::vector<Job> SqliteJobStore::TakeOver(const LeaseOwner& owner, int64_t now_unix_ms, int64_t lease_ms) {
+  std::vector<Job> jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> ids;
+    {
+      SqliteQuery query(sql_->take_over, owner.name, owner.life, now_unix_ms + lease_ms, now_unix_ms);
+      while (query.Next()) ids.push_back(query.Text(0));
+    }
+    std::sort(ids.begin(), ids.end());
+    for (const std::string& id : ids) {
+      SqliteQuery query(sql_->get_short, id);
+      if (query.Next()) jobs.push_back(ParseJobOrItsError(ReadRow(query)));
+    }
+  }
+  for (const Job& job : jobs) changes_->Tell(job.id);
+  return jobs;
+}
+
+JobRows SqliteJobStore::Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) {
+  CheckTransition(lease.id, from, to);
+  const std::string timings = TimingsToJson(progress.timings), fits = FitsToJson(progress.fits);
+  JobRows rows;
+  {
+    const std::lock_guard lock(mutex_);
+    if (IsTerminal(to)) {
+      rows = End(lease, from, to, progress);
+    } else {
+      SqliteQuery(sql_->transition, JobStateName(to), int64_t{progress.step}, timings, fits, progress.error,
+                  progress.error_code, progress.detail, progress.finished_unix_ms, progress.picture,
+                  progress.picture_bytes, int64_t{progress.crashes.count}, int64_t{progress.crashes.step},
+                  progress.sequence, lease.id, JobStateName(from), AttemptOf(lease))
+          .Run();
+      if (sql_->database.Changes() != 1) RefuseTransition(lease, from);
+    }
+  }
+  changes_->Tell(lease.id);
+  return rows;
+}
+
+// The caller holds the lock.
 JobRows SqliteJobStore::End(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) {
   const std::string timings = TimingsToJson(progress.timings), fits = FitsToJson(progress.fits);
   JobRows rows;
-  const std::lock_guard lock(mutex_);
-  bool is_there = false, has_long_spec = false;
+  bool is_there = false, has_long_spec = false, has_inputs = false;
   {
     SqliteQuery query(sql_->end, JobStateName(to), int64_t{progress.step}, timings, fits, progress.error,
                       progress.error_code, progress.detail, progress.finished_unix_ms, progress.picture,
@@ -478,11 +531,13 @@ JobRows SqliteJobStore::End(const JobLease& lease, JobState from, JobState to, c
       is_there = true;
       has_long_spec = query.Integer(0) != 0;
       rows = {query.Text(1), query.Text(2)};
+      has_inputs = query.Integer(3) != 0;
     }
   }
   if (!is_there) RefuseTransition(lease, from);
   try {
     if (has_long_spec) SqliteQuery(sql_->remove_long, lease.id).Run();
+    if (has_inputs) SqliteQuery(sql_->remove_inputs, lease.id).Run();
   } catch (const Error&) {
     // The job has ended all the same; what forgets it takes the rest along.
   }
@@ -510,14 +565,6 @@ void SqliteJobStore::SaveProgress(const JobLease& lease, JobState state, const J
       .Run();
 }
 
-std::vector<Job> SqliteJobStore::UnderWay() {
-  const std::lock_guard lock(mutex_);
-  SqliteQuery query(sql_->under_way);
-  std::vector<Job> jobs;
-  while (query.Next()) jobs.push_back(ParseJobOrItsError(ReadRow(query)));
-  return jobs;
-}
-
 std::vector<EndedJob> SqliteJobStore::Ended() {
   std::vector<EndedJob> jobs;
   for (bool more = true; more;) {
@@ -535,12 +582,19 @@ std::vector<EndedJob> SqliteJobStore::Ended() {
 }
 
 bool SqliteJobStore::Delete(const std::string& id) {
-  const std::lock_guard lock(mutex_);
-  SqliteQuery(sql_->remove, id).Run();
-  if (sql_->database.Changes() == 1) {
+  {
+    const std::lock_guard lock(mutex_);
+    SqliteQuery(sql_->remove, id).Run();
+    if (sql_->database.Changes() != 1) return RefuseToDelete(id);
     SqliteQuery(sql_->remove_long, id).Run();
-    return true;
+    SqliteQuery(sql_->remove_inputs, id).Run();
   }
+  changes_->Tell(id);
+  return true;
+}
+
+// The caller holds the lock. False when there is no such job.
+bool SqliteJobStore::RefuseToDelete(const std::string& id) {
   SqliteQuery query(sql_->get_state, id);
   if (!query.Next()) return false;
   throw Error(ErrorCode::kFailedPrecondition,
@@ -574,14 +628,17 @@ std::optional<QueuePause> SqliteJobStore::LoadPause() {
 }
 
 void SqliteJobStore::SavePause(const std::optional<QueuePause>& pause) {
-  const std::lock_guard lock(mutex_);
-  SqliteTransaction transaction(sql_->database);
-  sql_->database.Execute("DELETE FROM pause");
-  if (pause) {
-    SqliteStatement insert(sql_->database, "INSERT INTO pause (paused_by, since_ms) VALUES (?, ?)");
-    SqliteQuery(insert, pause->by, pause->since_unix_ms).Run();
+  {
+    const std::lock_guard lock(mutex_);
+    SqliteTransaction transaction(sql_->database);
+    sql_->database.Execute("DELETE FROM pause");
+    if (pause) {
+      SqliteStatement insert(sql_->database, "INSERT INTO pause (paused_by, since_ms) VALUES (?, ?)");
+      SqliteQuery(insert, pause->by, pause->since_unix_ms).Run();
+    }
+    transaction.Commit();
   }
-  transaction.Commit();
+  changes_->Tell("");
 }
 
 // Without the lock: whoever only reads, or commits, does not wait.

@@ -44,8 +44,8 @@ void AddPromptFits(SqliteDatabase& database) {
   database.Execute("ALTER TABLE job ADD COLUMN fits TEXT NOT NULL DEFAULT '{}'");
 }
 
-// What an attempt may do, what a repeated submission gives, where the picture is. Pictures were named by their jobs
-// before; their size is not known, 0 stands for it. Sequence 0 would say that there is nothing to see.
+// What an attempt may do (JobLease), what a repeated submission gives, where the picture is. Pictures were named by
+// their jobs before; their size is not known, 0 stands for it. Sequence 0 would say that there is nothing to see.
 void AddLeases(SqliteDatabase& database) {
   database.Execute(R"sql(
     ALTER TABLE job ADD COLUMN idempotency_key TEXT NOT NULL DEFAULT '';
@@ -119,7 +119,20 @@ void AddHosts(SqliteDatabase& database) {
   }
 }
 
-constexpr Migration kMigrations[] = {CreateVersion1, AddPromptFits, AddLeases, AddPause, AddHosts};
+// Whose work a job is and until when nobody else takes it over: of one that waits or has ended, nobody's. What was
+// under way in an older version is nobody's, either, and its lease has run out. What unfinished jobs need beside their
+// text is found by its hash.
+void AddOwnersAndInputs(SqliteDatabase& database) {
+  database.Execute(R"sql(
+    ALTER TABLE job ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    ALTER TABLE job ADD COLUMN owner_life TEXT NOT NULL DEFAULT '';
+    ALTER TABLE job ADD COLUMN lease_until_ms BIGINT NOT NULL DEFAULT 0;
+    CREATE TABLE job_input (job TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (job, sha256));
+    CREATE INDEX job_input_by_sha256 ON job_input (sha256);
+  )sql");
+}
+
+constexpr Migration kMigrations[] = {CreateVersion1, AddPromptFits, AddLeases, AddPause, AddHosts, AddOwnersAndInputs};
 
 bool IsEmpty(SqliteDatabase& database) { return database.Integer("SELECT count(*) FROM sqlite_master") == 0; }
 

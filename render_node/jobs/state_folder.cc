@@ -16,6 +16,9 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
+
+#include "render_node/jobs/job_id.h"
 
 namespace diptych {
 namespace fs = std::filesystem;
@@ -37,6 +40,7 @@ void MakeFolder(const fs::path& root) {
 }
 
 constexpr char kStopMark[] = "asked-to-stop";
+constexpr char kName[] = "name";
 constexpr int64_t kLittleBytes = 64 << 20;  // some dozen pictures with the store's own files
 
 std::string NameOf(uid_t user) {
@@ -99,8 +103,8 @@ const char* FarFileSystem(const fs::path& root) {
 
 bool IsPartOfState(const fs::path& name) {
   const std::string text = name.string();
-  return text.rfind("jobs.sqlite", 0) == 0 || text == "lock" || text == kStopMark || text == "pictures" ||
-         text == "conditioning" || text == "conditioning-store" || text == "checkpoints";
+  return text.rfind("jobs.sqlite", 0) == 0 || text == "lock" || text == kStopMark || text == kName ||
+         text == "pictures" || text == "conditioning" || text == "conditioning-store" || text == "checkpoints";
 }
 
 [[noreturn]] void Refuse(const std::string& what) { throw Error(ErrorCode::kFailedPrecondition, what); }
@@ -145,7 +149,7 @@ void CheckPart(const fs::path& path) {
   if (::lstat(path.c_str(), &facts) != 0) return;
   const char* mend = "; see what it is, and move it away";
   if (S_ISLNK(facts.st_mode)) Refuse(name + " is a symbolic link; the state folder's own files are no links" + mend);
-  const bool should_be_file = base == "lock" || base == kStopMark || is_of_database;
+  const bool should_be_file = base == "lock" || base == kStopMark || base == kName || is_of_database;
   if (should_be_file ? !S_ISREG(facts.st_mode) : !S_ISDIR(facts.st_mode)) {
     Refuse(name + " is there and is not a " + (should_be_file ? "file" : "folder") + mend);
   }
@@ -269,6 +273,17 @@ StateFolder::StateFolder(const fs::path& root) : root_(Normal(root)) {
   }
   SyncFolder(root_);
   SyncFolder(root_.parent_path());
+}
+
+std::string StateFolder::Name(const std::function<uint64_t()>& random, int64_t now_unix_ms) const {
+  const fs::path file = root_ / kName;
+  if (fs::exists(file)) {
+    const std::vector<uint8_t> bytes = ReadWholeFile(file);
+    if (std::string name(bytes.begin(), bytes.end()); IsJobId(name)) return name;
+  }
+  const std::string name = JobIdGenerator(random).Next(now_unix_ms);
+  WriteFileDurably(file, {{name.data(), name.size()}});
+  return name;
 }
 
 void StateFolder::LeaveStopMark() const {

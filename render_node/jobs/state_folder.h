@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,6 +39,11 @@ class StateFolder {
   // mark that cannot be written is none.
   void LeaveStopMark() const;
   bool TakeStopMark() const;
+
+  // What this folder's daemons are called among those that share a job store, the same in all their lives; of these
+  // only one lives at a time, for it holds the lock. Made at the first call, from `random` and the time. Throws Error
+  // when the disk fails.
+  std::string Name(const std::function<uint64_t()>& random, int64_t now_unix_ms) const;
 
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path database() const { return root_ / "jobs.sqlite"; }

@@ -27,6 +27,7 @@ void Housekeeper::Work() {
   do {
     const absl::Status done = Guard([&] {
       parts_.queue.FailOverdue();
+      parts_.queue.RenewLeases();
       if (parts_.clock.SteadyMs() < next_sweep_ms) return;
       next_sweep_ms = parts_.clock.SteadyMs() + kSweepIntervalMs;
       RetentionRules rules = parts_.retention;

@@ -1,4 +1,5 @@
-// What a render daemon does from time to time: fails jobs whose deadline has passed, forgets what is kept no longer.
+// What a render daemon does from time to time: fails jobs whose deadline has passed, renews leases, forgets what is
+// kept no longer.
 #pragma once
 
 #include <functional>

@@ -267,8 +267,11 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                              .expected_width = facts.cap_feat_dim,
                              .log = log});
 
+  const LeaseOwner owner{.name = folder.Name(SystemRandom(), clock.UnixMs()),
+                         .life = JobIdGenerator(SystemRandom()).Next(clock.UnixMs())};
   const Recovery recovery = RecoverInterrupted(
-      store, [&](const std::string& id) { return checkpoints.StepOf(id); }, clock.UnixMs(), folder.TakeStopMark());
+      store, owner, [&](const std::string& id) { return checkpoints.StepOf(id); }, clock.UnixMs(),
+      folder.TakeStopMark());
   if (recovery.waiting > 0) log.Info(absl::StrCat(recovery.waiting, " interrupted jobs wait again"));
   for (const JobRows& rows : recovery.rows) JobUploads(store, uploads).Release(rows);
   RenderMetrics metrics;
@@ -282,6 +285,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   FairScheduler scheduler(config.client_work_limit);
   JobQueue queue({.store = store,
                   .uploads = uploads,
+                  .owner = owner,
                   .scheduler = scheduler,
                   .clock = clock,
                   .limits = config.limits,

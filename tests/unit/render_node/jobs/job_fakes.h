@@ -120,14 +120,25 @@ class FillableStore final : public JobStore {
   }
   std::vector<Job> List(const JobFilter& filter) override { return store_.List(filter); }
   std::vector<QueuedJob> Queued() override { return store_.Queued(); }
+  std::optional<Job> Claim(const std::string& id, const LeaseOwner& owner, int64_t now, int64_t lease_ms) override {
+    if (full) throw Error(ErrorCode::kResourceExhausted, "database or disk is full");
+    if (unreadable) throw Error(ErrorCode::kUnavailable, "database is locked");
+    return store_.Claim(id, owner, now, lease_ms);
+  }
+  int64_t Renew(const LeaseOwner& owner, int64_t now, int64_t lease_ms) override {
+    return store_.Renew(owner, now, lease_ms);
+  }
+  std::vector<Job> TakeOver(const LeaseOwner& owner, int64_t now, int64_t lease_ms) override {
+    return store_.TakeOver(owner, now, lease_ms);
+  }
   JobRows Transition(const JobLease& lease, JobState from, JobState to, const JobProgress& progress) override {
     if (full) throw Error(ErrorCode::kResourceExhausted, "database or disk is full");
     return store_.Transition(lease, from, to, progress);
   }
   void SaveProgress(const JobLease& lease, JobState state, const JobProgress& progress) override {
+    if (on_save) on_save();
     store_.SaveProgress(lease, state, progress);
   }
-  std::vector<Job> UnderWay() override { return store_.UnderWay(); }
   std::vector<EndedJob> Ended() override { return store_.Ended(); }
   bool Delete(const std::string& id) override { return store_.Delete(id); }
   std::vector<std::string> Unreferenced(const std::vector<std::string>& names) override {
@@ -145,10 +156,12 @@ class FillableStore final : public JobStore {
     if (on_sync) on_sync();
     store_.Sync();
   }
+  JobChanges& changes() override { return store_.changes(); }
 
   std::atomic<bool> full = false;
   std::atomic<bool> locked = false;       // for Rows
-  std::atomic<bool> unreadable = false;   // for Get
+  std::atomic<bool> unreadable = false;   // for Get and Claim
+  std::function<void()> on_save;          // before progress is saved, on the thread that saves
   std::function<void()> on_sync;          // on the thread that waits
   std::function<void()> on_unreferenced;  // between the answer and what is done with it
 

@@ -76,6 +76,24 @@ inline JobSpec SpecOf(const std::string& user, const std::string& client = "", i
   return spec;
 }
 
+// Two daemons.
+inline const LeaseOwner kOwner{"node a", "life 1"};
+inline const LeaseOwner kOtherOwner{"node b", "life 1"};
+
+// Moves a waiting job along the usual way until it is in `state`; one that has failed or was cancelled never began.
+inline void MoveTo(JobStore& store, const std::string& id, JobState state, const JobProgress& progress = {}) {
+  using enum JobState;
+  if (state == kFailed || state == kCancelled) store.Transition({id}, kQueued, state, progress);
+  if (state == kQueued || state == kFailed || state == kCancelled) return;
+  store.Claim(id, kOwner, 1'700'000'000'000, 1000);
+  JobState at = kEncoding;
+  for (const JobState next : {kReady, kRendering, kDecoding, kDone}) {
+    if (at == state) return;
+    store.Transition({id}, at, next, progress);
+    at = next;
+  }
+}
+
 inline Conditioning ConditioningOf(uint8_t fill) {
   Conditioning conditioning;
   conditioning.header.model_fingerprint = std::string(64, 'a');

@@ -209,6 +209,27 @@ TEST_F(JobQueueEndTest, AClockThatIsSetMovesNoDeadline) {
   EXPECT_EQ(StateOf(id), kFailed);
 }
 
+TEST_F(JobQueueEndTest, HoldsItsJobsForAsLongAsItLivesAndNoLonger) {
+  Submit();
+  Claim();
+  for (int minute = 0; minute < 4; ++minute) {
+    for (int i = 0; i < 3; ++i) {
+      clock_.Pass(20'000);
+      queue_->RenewLeases();
+    }
+    EXPECT_TRUE(store_->TakeOver(kOtherOwner, clock_.UnixMs(), 1).empty());
+  }
+  clock_.Pass(kLeaseMs);
+  EXPECT_EQ(store_->TakeOver(kOtherOwner, clock_.UnixMs(), 1).size(), 1u);
+}
+
+TEST_F(JobQueueEndTest, LeavesAJobThatAnotherHasClaimedToIt) {
+  const std::string taken = Submit(), own = Submit();
+  store_->Claim(taken, kOtherOwner, clock_.UnixMs(), 1000);
+  EXPECT_EQ(Claim().job.id, own);
+  EXPECT_EQ(store_->Get(taken)->attempt, 1);
+}
+
 TEST_F(JobQueueEndTest, TellsOnceOfEveryJobThatEndsHoweverItEnds) {
   FairScheduler scheduler;
   std::map<std::string, std::vector<JobState>> ended;

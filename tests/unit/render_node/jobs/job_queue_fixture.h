@@ -29,15 +29,21 @@ class JobQueueTest : public testing::Test {
     folder_ = std::make_unique<StateFolder>(temporary_.path() / "state");
     store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(++lives_));
     RecoverInterrupted(
-        *store_, [](const std::string&) { return 0; }, clock_.unix_ms);
+        *store_, Owner(), [](const std::string&) { return 0; }, clock_.unix_ms);
     uploads_ = std::make_unique<ConditioningFiles>(folder_->conditioning());
     scheduler_ = std::make_unique<FairScheduler>();
     queue_ = std::make_unique<JobQueue>(
         Parts(*store_, *scheduler_, {.waiting = waiting_limit, .prompt_bytes = 1000, .encode_ahead = 100}));
   }
   JobQueueParts Parts(JobStore& store, Scheduler& scheduler, const QueueLimits& limits) {
-    return {.store = store, .uploads = *uploads_, .scheduler = scheduler, .clock = clock_, .limits = limits};
+    return {.store = store,
+            .uploads = *uploads_,
+            .owner = Owner(),
+            .scheduler = scheduler,
+            .clock = clock_,
+            .limits = limits};
   }
+  LeaseOwner Owner() const { return {kOwner.name, "life " + std::to_string(lives_)}; }
   std::string Submit(const std::string& client = "") { return queue_->Submit(SpecOf("a cat", client), {})->id; }
   JobState StateOf(const std::string& id) { return queue_->Get(id)->state; }
 

@@ -37,11 +37,16 @@ class JobRunnerTest : public testing::Test {
     pictures_ = std::make_unique<PictureStore>(folder_->pictures());
     scheduler_ = std::make_unique<FairScheduler>();
     checkpoints_ = std::make_unique<CheckpointStore>(folder_->checkpoints());
+    const LeaseOwner owner{kOwner.name, "life " + std::to_string(lives_)};
     recovery_ = RecoverInterrupted(
-        *store_, [this](const std::string& id) { return checkpoints_->StepOf(id); }, clock_.UnixMs());
+        *store_, owner, [this](const std::string& id) { return checkpoints_->StepOf(id); }, clock_.UnixMs());
     uploads_ = std::make_unique<ConditioningFiles>(folder_->conditioning());
-    queue_ = std::make_unique<JobQueue>(JobQueueParts{
-        .store = *store_, .uploads = *uploads_, .scheduler = *scheduler_, .clock = clock_, .limits = limits_});
+    queue_ = std::make_unique<JobQueue>(JobQueueParts{.store = *store_,
+                                                      .uploads = *uploads_,
+                                                      .owner = owner,
+                                                      .scheduler = *scheduler_,
+                                                      .clock = clock_,
+                                                      .limits = limits_});
   }
   void Start() {
     const auto note = [this](const std::string& what) {

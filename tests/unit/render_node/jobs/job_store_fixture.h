@@ -37,18 +37,10 @@ class SqliteJobStoreTest : public testing::Test {
   }
   std::filesystem::path DatabasePath() const { return temporary_.path() / "state" / "jobs.sqlite"; }
 
-  // Moves a fresh job along the usual way until it is in `state`.
+  // A fresh job in one of the states of the usual way.
   std::string JobIn(JobState state) {
-    using enum JobState;
     const std::string id = store_->Accept(SpecOf("a cat"), {}, kNow).id;
-    JobState at = kQueued;
-    if (state == kFailed || state == kCancelled) store_->Transition({id}, at, state, {});
-    if (IsTerminal(state) && state != kDone) return id;
-    for (const JobState next : {kEncoding, kReady, kRendering, kDecoding, kDone}) {
-      if (at == state) break;
-      store_->Transition({id}, at, next, {});
-      at = next;
-    }
+    MoveTo(*store_, id, state);
     return id;
   }
 

@@ -25,16 +25,12 @@ class RecoveryTest : public testing::Test {
   }
   // From queued, as if a worker took it there.
   void MoveTo(const std::string& id, JobState state) {
-    JobState at = kQueued;
-    for (const JobState next : {kEncoding, kReady, kRendering, kDecoding, kDone}) {
-      if (at == state) break;
-      store_.Transition({id}, at, next, ProgressOf(*store_.Get(id)));
-      at = next;
-    }
+    diptych::MoveTo(store_, id, state, ProgressOf(*store_.Get(id)));
   }
   Recovery Recover(bool asked = false) {
+    const LeaseOwner next_life{kOwner.name, "life " + std::to_string(++lives_)};
     return RecoverInterrupted(
-        store_, [this](const std::string& id) { return checkpoints_[id]; }, kNow + 1, asked);
+        store_, next_life, [this](const std::string& id) { return checkpoints_[id]; }, kNow + 1, asked);
   }
   int32_t CrashesOf(const std::string& id) { return store_.Get(id)->crashes.count; }
 
@@ -42,7 +38,19 @@ class RecoveryTest : public testing::Test {
   StateFolder folder_{temporary_.path() / "state"};
   SqliteJobStore store_{folder_, RepeatableChance()};
   std::map<std::string, int32_t> checkpoints_;
+  int lives_ = 1;
 };
+
+TEST_F(RecoveryTest, LeavesAloneWhatAnotherDaemonIsAtWorkOn) {
+  const std::string own = JobIn(kEncoding), other = JobIn(kQueued);
+  store_.Claim(other, kOtherOwner, kNow, 10'000);
+  EXPECT_EQ(Recover().waiting, 1);
+  EXPECT_EQ(store_.Get(own)->state, kQueued);
+  EXPECT_EQ(store_.Get(other)->state, kEncoding);
+  store_.Renew(kOtherOwner, kNow, 1);  // not heard of since
+  EXPECT_EQ(Recover().waiting, 1);
+  EXPECT_EQ(store_.Get(other)->state, kQueued);
+}
 
 TEST_F(RecoveryTest, MakesExactlyWhatWasUnderWayWaitAgain) {
   std::map<JobState, std::string> ids;

@@ -66,10 +66,7 @@ class SweepTest : public testing::Test {
     progress.finished_unix_ms = finished_ms;
     progress.picture = pictures_.Publish(png);
     progress.picture_bytes = static_cast<int64_t>(png.size());
-    for (const auto& [from, to] : {std::pair(kQueued, kEncoding), std::pair(kEncoding, kReady),
-                                   std::pair(kReady, kRendering), std::pair(kRendering, kDecoding)}) {
-      store_.Transition({id}, from, to, {});
-    }
+    MoveTo(store_, id, kDecoding);
     uploads_.Release(store_.Transition({id}, kDecoding, kDone, progress));
     return id;
   }

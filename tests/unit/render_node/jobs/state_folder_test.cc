@@ -16,6 +16,7 @@
 
 #include "common/digest/sha256.h"
 #include "gtest/gtest.h"
+#include "render_node/jobs/job_id.h"
 #include "render_node/jobs/picture_store.h"
 #include "render_node/jobs/sqlite_job_store.h"
 #include "render_node/jobs/uploaded_conditioning.h"
@@ -88,6 +89,21 @@ std::string RefusalOf(const std::filesystem::path& root) {
   if (!error) return "";
   EXPECT_EQ(error->code(), ErrorCode::kFailedPrecondition) << error->what();
   return error->what();
+}
+
+TEST(StateFolder, HasANameThatStaysForAllItsLives) {
+  const TemporaryFolder temporary;
+  const std::filesystem::path root = temporary.path() / "state", other = temporary.path() / "other";
+  const auto name_of = [&](const std::filesystem::path& folder, uint64_t seed) {
+    return StateFolder(folder).Name(RepeatableChance(seed), 1'700'000'000'000);
+  };
+  const std::string name = name_of(root, 1);
+  EXPECT_TRUE(IsJobId(name)) << name;
+  EXPECT_EQ(name_of(root, 2), name);
+  EXPECT_NE(name_of(other, 3), name);
+  std::ofstream(root / "name", std::ios::trunc) << "cut off";
+  EXPECT_NE(name_of(root, 4), name);
+  EXPECT_EQ(name_of(root, 5), name_of(root, 6));
 }
 
 TEST(StateFolder, RefusesAFolderThatManyShare) {

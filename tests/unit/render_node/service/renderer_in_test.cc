@@ -91,6 +91,7 @@ RendererInTest::RendererInTest(const RenderRoom& room) : root_(NewFolder()) {
   uploads_ = std::make_unique<ConditioningFiles>(folder_->conditioning());
   queue_ = std::make_unique<JobQueue>(JobQueueParts{.store = *store_,
                                                     .uploads = *uploads_,
+                                                    .owner = {"node", "life"},
                                                     .scheduler = scheduler_,
                                                     .clock = clock_,
                                                     .limits = {.client_waiting = 500}});
