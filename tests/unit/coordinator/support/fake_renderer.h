@@ -26,6 +26,26 @@
 
 namespace diptych {
 
+// A value that a test sets while the renderer serves.
+template <typename T>
+class Settable {
+ public:
+  explicit Settable(T value = {}) : value_(std::move(value)) {}
+  Settable& operator=(T value) {
+    std::lock_guard lock(mutex_);
+    value_ = std::move(value);
+    return *this;
+  }
+  T get() const {
+    std::lock_guard lock(mutex_);
+    return value_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  T value_;
+};
+
 class FakeRenderer final : public v1::Renderer::Service {
  public:
   FakeRenderer() {
@@ -39,17 +59,17 @@ class FakeRenderer final : public v1::Renderer::Service {
   ~FakeRenderer() override { server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1)); }
 
   std::string address;
-  // What the test wants it to do. Atomic, because ThreadSanitizer cannot see that gRPC orders what a test sets before a
-  // call and what the call's handler reads; set the texts before the first call.
-  std::string fail_with;                        // jobs fail with this line
-  std::string fails_alone;                      // with fail_with: only this job does
+  // What the test wants it to do. Atomic or Settable, because ThreadSanitizer cannot see that gRPC orders what a test
+  // sets before a call and what the call's handler reads.
+  Settable<std::string> fail_with;              // jobs fail with this line
+  Settable<std::string> fails_alone;            // with fail_with: only this job does
   std::atomic<bool> away = false;               // every Watch call finds nobody
   std::atomic<bool> hang = false;               // jobs paint until they are cancelled
   std::atomic<bool> knows_no_id_parts = false;  // an older renderer: lists ignore them
   std::atomic<int> listed = 0;                  // jobs in answers to List
   std::atomic<bool> damage_picture = false;     // the picture's bytes do not match its checksum
   std::atomic<bool> has_refused_encoder = false;
-  std::string state_folder_problem;
+  Settable<std::string> state_folder_problem;
   std::atomic<int64_t> tokens = 0, rows = 0;  // of the prompt; 0: it does not say
   std::atomic<int> queue_limit = 1'000'000;   // jobs that wait to be watched; more are refused with a delay
   // So many Watch calls report what was not seen, say nothing for 300 ms and lose the connection.
@@ -59,15 +79,17 @@ class FakeRenderer final : public v1::Renderer::Service {
   // Before every answer; for so long after the first Watch call, those find nobody.
   std::atomic<std::chrono::milliseconds> delay{std::chrono::milliseconds(0)};
   std::atomic<char> transformer_digit = 'a';  // its fingerprint is 64 of it
-  std::string encoder_fingerprint = std::string(64, 'c');
+  Settable<std::string> encoder_fingerprint{std::string(64, 'c')};
 
-  // What is done to every message before it goes out. Set before the first call.
-  std::function<void(v1::Job&)> twist_job;
-  std::function<void(v1::DescribeRendererResponse&)> twist_description;
-  std::function<void(v1::SubmitResponse&)> twist_submission;
-  std::function<void(const v1::ListRequest&, v1::ListResponse&)> list;  // in place of the list
-  std::string instead_of_png;                                           // of every picture
-  std::function<void(Receipt&)> twist_receipt;
+  // What is done to every message before it goes out. They outlive the test's frame: what they use, they hold.
+  template <typename... Arguments>
+  using Twist = Settable<std::function<void(Arguments...)>>;
+  Twist<v1::Job&> twist_job;
+  Twist<v1::DescribeRendererResponse&> twist_description;
+  Twist<v1::SubmitResponse&> twist_submission;
+  Twist<const v1::ListRequest&, v1::ListResponse&> list;  // in place of the list
+  Settable<std::string> instead_of_png;                   // of every picture
+  Twist<Receipt&> twist_receipt;
 
   // "cancel job-1 by ada", "remove job-1 by ada, with force", "pause by ada", ...
   std::vector<std::string> asked() {
@@ -133,7 +155,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     v1::EncoderStatus* encoder = response->add_encoders();
     encoder->set_address("10.0.0.1:1");
     encoder->set_reachable(true);
-    encoder->set_model_fingerprint(encoder_fingerprint);
+    encoder->set_model_fingerprint(encoder_fingerprint.get());
     encoder->set_width(2);
     encoder->set_state("up");
     encoder->set_in_flight(3);
@@ -153,10 +175,10 @@ class FakeRenderer final : public v1::Renderer::Service {
     response->mutable_conditioning_store()->set_disk_bytes(2'600'000);
     response->mutable_conditioning_store()->set_entries(9);
     response->mutable_state_folder()->set_free_bytes(7'000'000'000);
-    response->mutable_state_folder()->set_problem(state_folder_problem);
+    response->mutable_state_folder()->set_problem(state_folder_problem.get());
     std::lock_guard lock(mutex_);
     if (pause_) *response->mutable_pause() = *pause_;
-    if (twist_description) twist_description(*response);
+    if (const auto twist = twist_description.get()) twist(*response);
     return grpc::Status::OK;
   }
 
@@ -194,7 +216,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     if (uploaded) hashes_[id] = ConditioningHash(*receiver.Finish());
     if (negative_receiver.complete()) negative_bytes_ = negative_receiver.Finish()->bytes;
     response->set_id(id);
-    if (twist_submission) twist_submission(*response);
+    if (const auto twist = twist_submission.get()) twist(*response);
     return grpc::Status::OK;
   }
 
@@ -251,9 +273,10 @@ class FakeRenderer final : public v1::Renderer::Service {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     if (context->IsCancelled()) return grpc::Status::CANCELLED;
-    const bool fails = !fail_with.empty() && (fails_alone.empty() || fails_alone == job.id());
+    const std::string reason = fail_with.get(), only = fails_alone.get();
+    const bool fails = !reason.empty() && (only.empty() || only == job.id());
     job.set_state(hang ? v1::JOB_STATE_CANCELLED : fails ? v1::JOB_STATE_FAILED : v1::JOB_STATE_DONE);
-    if (fails) job.set_error(fail_with);
+    if (fails) job.set_error(reason);
     job.set_sequence(job.sequence() + 1);
     job.mutable_timings()->set_total_ms(1234);
     if (tokens > 0) {
@@ -277,7 +300,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     if (found == jobs_.end()) return {grpc::StatusCode::NOT_FOUND, "no job " + request->id()};
     if (found->second.state() != v1::JOB_STATE_DONE) found->second.set_state(v1::JOB_STATE_CANCELLED);
     *response->mutable_job() = found->second;
-    if (twist_job) twist_job(*response->mutable_job());
+    if (const auto twist = twist_job.get()) twist(*response->mutable_job());
     return grpc::Status::OK;
   }
 
@@ -308,8 +331,8 @@ class FakeRenderer final : public v1::Renderer::Service {
   // One job a page: like the renderer, which ends a page early when its jobs are large.
   grpc::Status List(grpc::ServerContext*, const v1::ListRequest* request, v1::ListResponse* response) override {
     std::this_thread::sleep_for(delay.load());
-    if (list) {
-      list(*request, *response);
+    if (const auto answer = list.get()) {
+      answer(*request, *response);
       return grpc::Status::OK;
     }
     std::lock_guard lock(mutex_);
@@ -323,7 +346,7 @@ class FakeRenderer final : public v1::Renderer::Service {
       if (!knows_no_id_parts && !HasPart(job->first, request->id_part())) continue;
       ++listed;
       *response->add_jobs() = job->second;
-      if (twist_job) twist_job(*response->mutable_jobs(0));
+      if (const auto twist = twist_job.get()) twist(*response->mutable_jobs(0));
       break;
     }
     return grpc::Status::OK;
@@ -342,7 +365,7 @@ class FakeRenderer final : public v1::Renderer::Service {
   void Report(const v1::Job& job, grpc::ServerWriter<v1::WatchResponse>* writer) const {
     v1::WatchResponse response;
     *response.mutable_job() = job;
-    if (twist_job) twist_job(*response.mutable_job());
+    if (const auto twist = twist_job.get()) twist(*response.mutable_job());
     writer->Write(response);
   }
 
@@ -367,12 +390,12 @@ class FakeRenderer final : public v1::Renderer::Service {
     receipt.dtype = "float32";
     receipt.transformer_fingerprint = std::string(64, transformer_digit);
     receipt.vae_fingerprint = std::string(64, 'b');
-    receipt.text_encoder_fingerprint = encoder_fingerprint;
+    receipt.text_encoder_fingerprint = encoder_fingerprint.get();
     receipt.tokenizer_fingerprint = std::string(64, 'd');
     const std::string uploaded = uploaded_hash(job.id());
     receipt.conditioning_hash = uploaded.empty() ? std::string(64, 'e') : uploaded;
-    if (twist_receipt) twist_receipt(receipt);
-    if (!instead_of_png.empty()) return instead_of_png;
+    if (const auto twist = twist_receipt.get()) twist(receipt);
+    if (std::string bytes = instead_of_png.get(); !bytes.empty()) return bytes;
     Picture picture{spec.width(), spec.height(), {}};
     picture.rgb.assign(size_t{3} * spec.width() * spec.height(), 128);
     return EncodePng(picture, ReceiptPngText(receipt));
