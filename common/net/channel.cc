@@ -20,6 +20,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Address& address) {
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit: an encode is silent while it computes
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1000);  // an address that has changed is found soon
+  arguments.SetMaxReceiveMessageSize(kLargestAnswer);
   AcceptNoCompression(&arguments);
   return grpc::CreateCustomChannel(address.ToString(), grpc::InsecureChannelCredentials(), arguments);
 }

@@ -9,6 +9,8 @@
 
 namespace diptych {
 
+inline constexpr int kLargestAnswer = 4 << 20;  // bytes of one message that a peer sends
+
 // A plain-text channel; connects when first used and again after a loss, at most 2 s apart, and looks the name up anew.
 // A peer that has vanished without a word is noticed within 20 s. Ignores http_proxy: daemons are reached directly.
 // Thread-safe. Check the address with CheckPlaintextAllowed first.

@@ -2,11 +2,17 @@
 // a server that it cannot reach or that has no such service. A message that is sent is cut at 2000 bytes, since a
 // larger one is lost with all headers; one that is received is foreign text (common/foreign_text/foreign_text.h) of
 // 1000.
+//
+// A message beyond our own limit (channel.h) becomes DATA_LOSS: gRPC says RESOURCE_EXHAUSTED, as a peer does that is
+// full, though it is the peer that is at fault and asking again is no use.
 #pragma once
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
+
+#include <chrono>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -25,5 +31,12 @@ absl::Status StillLoadingError(absl::string_view message);
 bool IsStillLoading(const absl::Status& status);
 grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContextBase* context);  // none: nobody is told
 absl::Status FromGrpcStatus(const grpc::Status& status, const grpc::ClientContext& context);
+
+// RESOURCE_EXHAUSTED from a peer that is full, with how long later it is worth another try: "retry-after-ms" in the
+// trailing metadata, which FromGrpcStatus with a context keeps. RetryAfter: within the bounds, whatever the peer says;
+// nothing for another status, or one without.
+absl::Status RetryAfterError(absl::string_view message, std::chrono::milliseconds pause);
+std::optional<std::chrono::milliseconds> RetryAfter(const absl::Status& status, std::chrono::milliseconds least,
+                                                    std::chrono::milliseconds most);
 
 }  // namespace diptych

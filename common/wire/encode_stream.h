@@ -1,6 +1,7 @@
 // What an encoder says, checked against what its asker knows itself: of the model that it has, and of one prompt.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -42,7 +43,9 @@ class EncodeStream {
   absl::StatusOr<Conditioning> Finish() { return receiver_.Finish(); }
 
   bool has_info() const { return has_info_; }
-  double encode_ms() const { return encode_ms_; }  // as the encoder says; may be anything
+  // As the encoder measured it, in a call of this length: what is no time, or longer, is not believed. A number that is
+  // not finite would make a stored job unreadable.
+  double EncodeMs(double call_ms) const { return encode_ms_ >= 0 ? std::min(encode_ms_, call_ms) : 0; }
 
  private:
   absl::Status AddInfo(const v1::EncodeInfo& info);

@@ -24,12 +24,15 @@ int64_t UnixMs() {
 }
 
 EncodeOutcome Encode(const SaveEmbeddingsOrder& order, const PromptParts& prompt, int64_t row_limit,
-                     const EncoderClient& encoder, Environment& environment) {
+                     const EncoderDescription& described, const EncoderClient& encoder, Environment& environment) {
   CallStop stop;
   const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });
-  return ValueOrThrow(encoder.Encode(
-      {.prompt = prompt, .layer = order.layer, .long_prompt_mode = order.long_prompt_mode, .row_limit = row_limit},
-      &stop));
+  return ValueOrThrow(encoder.Encode({.prompt = prompt,
+                                      .layer = order.layer,
+                                      .long_prompt_mode = order.long_prompt_mode,
+                                      .row_limit = row_limit,
+                                      .encoder = described},
+                                     &stop));
 }
 
 void WarnIfShortened(const char* which, const ConditioningHeader& header, Environment& environment) {
@@ -82,7 +85,7 @@ int RunSaveEmbeddings(const SaveEmbeddingsOrder& order, const PrivateOptions& op
   plan.renderer = false;
   const PrivateRun run(std::move(plan), options.verbose(), environment);
   const EncoderDescription encoder = ValueOrThrow(run.encoder().Describe());
-  EncodeOutcome outcome = Encode(order, order.prompt, row_limit, run.encoder(), environment);
+  EncodeOutcome outcome = Encode(order, order.prompt, row_limit, encoder, run.encoder(), environment);
   SavedEmbeddings saved{.conditioning = std::move(outcome.conditioning),
                         .prompt = order.prompt,
                         .negative = std::nullopt,
@@ -91,7 +94,7 @@ int RunSaveEmbeddings(const SaveEmbeddingsOrder& order, const PrivateOptions& op
                         .model_path = options.model_path,
                         .program_version = kVersion};
   if (order.negative) {
-    EncodeOutcome negative = Encode(order, *order.negative, row_limit, run.encoder(), environment);
+    EncodeOutcome negative = Encode(order, *order.negative, row_limit, encoder, run.encoder(), environment);
     saved.negative = SavedNegative{std::move(negative.conditioning), order.negative};
   }
   const std::filesystem::path path = SaveEmbeddings(target, saved);

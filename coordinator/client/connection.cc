@@ -31,9 +31,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
   return MakeChannel(*parsed);
 }
 
-absl::Status CallStatus(const grpc::Status& status, std::string_view what, const std::string& address,
-                        const CallStop* stop) {
-  const absl::Status result = FromGrpcStatus(status);
+namespace {
+
+absl::Status WithAddress(const absl::Status& result, std::string_view what, const std::string& address,
+                         const CallStop* stop) {
   const std::string peer = absl::StrCat(std::string(what), " at ", address);
   if (result.code() == absl::StatusCode::kUnavailable) {
     return absl::UnavailableError(absl::StrCat(peer, " is not available: ", WithAdvice(result.message())));
@@ -47,7 +48,22 @@ absl::Status CallStatus(const grpc::Status& status, std::string_view what, const
   if (result.code() == absl::StatusCode::kUnimplemented) {
     return absl::UnimplementedError(absl::StrCat(peer, ": ", result.message()));
   }
+  if (result.code() == absl::StatusCode::kDataLoss) {
+    return absl::DataLossError(absl::StrCat(peer, ": ", result.message()));
+  }
   return result;
+}
+
+}  // namespace
+
+absl::Status CallStatus(const grpc::Status& status, std::string_view what, const std::string& address,
+                        const CallStop* stop) {
+  return WithAddress(FromGrpcStatus(status), what, address, stop);
+}
+
+absl::Status CallStatus(const grpc::Status& status, const grpc::ClientContext& context, std::string_view what,
+                        const std::string& address, const CallStop* stop) {
+  return WithAddress(FromGrpcStatus(status, context), what, address, stop);
 }
 
 }  // namespace diptych

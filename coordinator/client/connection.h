@@ -23,6 +23,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
 // may have ended the call from here; CANCELLED without that means that the peer is stopping, and becomes UNAVAILABLE.
 absl::Status CallStatus(const grpc::Status& status, std::string_view what, const std::string& address,
                         const CallStop* stop = nullptr);
+// The same; a peer that is full and says when to come again keeps that (RetryAfter, common/net/grpc_status.h).
+absl::Status CallStatus(const grpc::Status& status, const grpc::ClientContext& context, std::string_view what,
+                        const std::string& address, const CallStop* stop = nullptr);
 
 inline void SetDeadline(grpc::ClientContext& context, std::chrono::milliseconds timeout) {
   context.set_deadline(std::chrono::system_clock::now() + timeout);

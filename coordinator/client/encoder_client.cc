@@ -1,8 +1,13 @@
 #include "coordinator/client/encoder_client.h"
 
+#include <thread>
 #include <utility>
 
-#include "common/wire/conditioning_codec.h"
+#include "absl/strings/str_cat.h"
+#include "common/net/grpc_status.h"
+#include "common/prompt/chat_formatter.h"
+#include "common/status/status.h"
+#include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
 #include "common/wire/prompt_codec.h"
 #include "coordinator/client/connection.h"
@@ -13,6 +18,17 @@ namespace diptych {
 namespace {
 
 constexpr std::string_view kPeer = "the encoder";
+constexpr std::chrono::milliseconds kLeastPause{50}, kMostPause{5000};  // before a full one is asked again
+constexpr std::chrono::milliseconds kTick{20};                          // how late Stop is seen meanwhile
+
+// FAILED_PRECONDITION unless the rows are of the model that the encoder said it has.
+absl::Status CheckOrigin(const ConditioningHeader& header, const EncoderDescription& encoder) {
+  if (header.model_fingerprint == encoder.model_fingerprint &&
+      header.tokenizer_fingerprint == encoder.tokenizer_fingerprint && header.dtype == encoder.dtype) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError("it sent rows of another model than it says it has");
+}
 
 }  // namespace
 
@@ -39,19 +55,35 @@ absl::StatusOr<EncoderDescription> EncoderClient::Describe() const {
   v1::DescribeEncoderResponse response;
   const grpc::Status status = stub_->encoder->Describe(&context, {}, &response);
   if (!status.ok()) return CallStatus(status, kPeer, address_);
-  const absl::StatusOr<StateDtype> dtype = FromProto(response.dtype());
-  if (!dtype.ok()) return dtype.status();
+  if (absl::Status believable = CheckDescription(response); !believable.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat("the encoder at ", address_, ": ", believable.message()));
+  }
   return EncoderDescription{.program_version = response.program_version(),
                             .model_fingerprint = response.model_fingerprint(),
                             .tokenizer_fingerprint = response.tokenizer_fingerprint(),
                             .width = response.width(),
                             .layers = response.layers(),
-                            .dtype = *dtype,
+                            .dtype = *FromProto(response.dtype()),
                             .threads = response.threads(),
                             .device = response.device()};
 }
 
 absl::StatusOr<EncodeOutcome> EncoderClient::Encode(const EncodeOrder& order, CallStop* stop) const {
+  const absl::StatusOr<std::string> text = Guard([&] { return FormatPrompt(order.prompt); });
+  if (!text.ok()) return text.status();
+  for (;;) {
+    absl::StatusOr<EncodeOutcome> outcome = EncodeOnce(order, *text, stop);
+    const auto pause = RetryAfter(outcome.status(), kLeastPause, kMostPause);
+    if (!pause) return outcome;
+    for (const auto end = std::chrono::steady_clock::now() + *pause; std::chrono::steady_clock::now() < end;) {
+      if (stop != nullptr && stop->stopped()) return absl::CancelledError("cancelled");
+      std::this_thread::sleep_for(kTick);
+    }
+  }
+}
+
+absl::StatusOr<EncodeOutcome> EncoderClient::EncodeOnce(const EncodeOrder& order, const std::string& formatted_text,
+                                                        CallStop* stop) const {
   grpc::ClientContext context;
   const CallStop::Guard stoppable(stop, context);
   v1::EncodeRequest request;
@@ -59,27 +91,35 @@ absl::StatusOr<EncodeOutcome> EncoderClient::Encode(const EncodeOrder& order, Ca
   request.set_layer(order.layer);
   request.set_long_prompt_mode(ToProto(order.long_prompt_mode));
   request.set_row_limit(order.row_limit);
+  if (order.encoder) request.set_expected_model_fingerprint(order.encoder->model_fingerprint);
+  EncodeStream stream({.formatted_text = formatted_text,
+                       .layer = order.layer,
+                       .long_prompt_mode = order.long_prompt_mode,
+                       .row_limit = order.row_limit,
+                       .width = order.encoder ? order.encoder->width : 0});
   const std::unique_ptr<grpc::ClientReader<v1::EncodeResponse>> reader = stub_->encoder->Encode(&context, request);
 
-  EncodeOutcome outcome;
-  ConditioningReceiver receiver;
+  const auto begin = std::chrono::steady_clock::now();
   absl::Status broken;
-  for (v1::EncodeResponse response; broken.ok() && reader->Read(&response);) {
-    if (response.has_info()) {
-      outcome.formatted_text = response.info().formatted_text();
-      outcome.encode_ms = response.info().encode_ms();
-    } else if (response.has_frame()) {
-      broken = receiver.Add(response.frame());
+  v1::EncodeResponse response;
+  while (broken.ok() && reader->Read(&response)) broken = stream.Add(response);
+  if (!broken.ok()) {
+    context.TryCancel();
+    while (reader->Read(&response)) {  // what was on its way; Finish wants an empty stream
     }
   }
-  if (!broken.ok()) context.TryCancel();
   const grpc::Status status = reader->Finish();
-  if (!broken.ok()) return broken;
-  if (!status.ok()) return CallStatus(status, kPeer, address_, stop);
-  absl::StatusOr<Conditioning> conditioning = receiver.Finish();
-  if (!conditioning.ok()) return conditioning.status();
-  outcome.conditioning = *std::move(conditioning);
-  return outcome;
+  if (broken.ok() && !status.ok()) return CallStatus(status, context, kPeer, address_, stop);
+  absl::StatusOr<Conditioning> conditioning;
+  if (broken.ok()) {
+    conditioning = stream.Finish();
+    broken = conditioning.status();
+  }
+  if (broken.ok() && order.encoder) broken = CheckOrigin(conditioning->header, *order.encoder);
+  if (!broken.ok())
+    return absl::Status(broken.code(), absl::StrCat("the encoder at ", address_, ": ", broken.message()));
+  const double call_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  return EncodeOutcome{*std::move(conditioning), formatted_text, stream.EncodeMs(call_ms)};
 }
 
 }  // namespace diptych

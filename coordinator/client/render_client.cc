@@ -5,11 +5,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/cord.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/error/error.h"
 #include "common/image/png.h"
+#include "common/net/grpc_status.h"
 #include "common/net/poller.h"
 #include "common/wire/conditioning_codec.h"
 #include "common/wire/job_codec.h"
@@ -24,21 +23,9 @@ namespace {
 
 constexpr std::string_view kPeer = "the renderer";
 
-constexpr char kRetryAfter[] = "retry-after-ms";                    // trailing metadata
-constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";     // the same in a status
-constexpr int64_t kMostListed = 1'000'000;                          // jobs in one list, whatever the renderer says
-constexpr uint64_t kMostPixels = uint64_t{16384} * 16384;           // of a picture
-constexpr int64_t kShortestRetryMs = 10, kLongestRetryMs = 60'000;  // whatever the renderer says
-
-// The status, with what the renderer said of another try.
-absl::Status WithRetryDelay(absl::Status status, const grpc::ClientContext& context) {
-  const auto& metadata = context.GetServerTrailingMetadata();
-  const auto found = metadata.find(kRetryAfter);
-  if (status.code() == absl::StatusCode::kResourceExhausted && found != metadata.end()) {
-    status.SetPayload(kRetryAfterPayload, absl::Cord(absl::string_view(found->second.data(), found->second.size())));
-  }
-  return status;
-}
+constexpr int64_t kMostListed = 1'000'000;                 // jobs in one list, whatever the renderer says
+constexpr uint64_t kMostPixels = uint64_t{16384} * 16384;  // of a picture
+constexpr std::chrono::milliseconds kShortestRetry{10}, kLongestRetry{60'000};  // whatever the renderer says
 
 std::vector<v1::JobState> StatesOf(JobGroup group) {
   switch (group) {
@@ -113,10 +100,7 @@ class AnswerWatch {
 }  // namespace
 
 std::optional<std::chrono::milliseconds> RetryDelay(const absl::Status& status) {
-  const absl::optional<absl::Cord> text = status.GetPayload(kRetryAfterPayload);
-  int64_t ms = 0;
-  if (!text || !absl::SimpleAtoi(std::string(*text), &ms)) return std::nullopt;
-  return std::chrono::milliseconds(std::clamp(ms, kShortestRetryMs, kLongestRetryMs));
+  return RetryAfter(status, kShortestRetry, kLongestRetry);
 }
 
 struct RenderClient::Stub {
@@ -182,7 +166,7 @@ absl::Status RenderClient::Upload(const std::string& sha256, const std::string& 
   }
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
-  return status.ok() ? absl::OkStatus() : WithRetryDelay(CallStatus(status, kPeer, address_), context);
+  return status.ok() ? absl::OkStatus() : CallStatus(status, context, kPeer, address_);
 }
 
 absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) const {
@@ -212,7 +196,7 @@ absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) c
   }
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
-  if (!status.ok()) return WithRetryDelay(CallStatus(status, kPeer, address_), context);
+  if (!status.ok()) return CallStatus(status, context, kPeer, address_);
   if (absl::Status sound = CheckSound(response); !sound.ok()) return sound;
   Submission submission{response.id(), response.jobs_ahead(), std::nullopt, response.is_repeat()};
   if (response.has_wait_ms()) submission.wait_ms = response.wait_ms();

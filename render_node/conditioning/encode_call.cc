@@ -7,8 +7,6 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/cord.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/net/grpc_status.h"
 #include "common/net/poller.h"
@@ -19,31 +17,7 @@
 namespace diptych {
 namespace {
 
-// The encoder's own measure is part of the call: what is not a time, or longer than the call, is not believed. A number
-// that is not finite would make the stored job unreadable.
-double BelievableMs(double encode_ms, double call_ms) { return encode_ms >= 0 ? std::min(encode_ms, call_ms) : 0; }
-
-constexpr char kRetryAfter[] = "retry-after-ms";                 // trailing metadata
-constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";  // the same in a status
-constexpr int64_t kLeastPauseMs = 50, kMostPauseMs = 5000;
-
-absl::Status Busy(absl::string_view why, int64_t pause_ms) {
-  absl::Status status = absl::ResourceExhaustedError(why);
-  status.SetPayload(kRetryAfterPayload, absl::Cord(std::to_string(pause_ms)));
-  return status;
-}
-
-// The same status; with the pause that the encoder asks for, in reason.
-absl::Status WithPause(absl::Status status, const grpc::ClientContext& context) {
-  if (!absl::IsResourceExhausted(status)) return status;
-  const auto& trailers = context.GetServerTrailingMetadata();
-  const auto asked = trailers.find(kRetryAfter);
-  int64_t pause_ms = 0;
-  if (asked == trailers.end() || !absl::SimpleAtoi({asked->second.data(), asked->second.size()}, &pause_ms)) {
-    return status;
-  }
-  return Busy(status.message(), std::clamp(pause_ms, kLeastPauseMs, kMostPauseMs));
-}
+constexpr std::chrono::milliseconds kLeastPause{50}, kMostPause{5000};
 
 // Cancels the call when it goes out of scope before Finish, and lets gRPC bring it to an end.
 class Call {
@@ -60,7 +34,7 @@ class Call {
   bool Read(v1::EncodeResponse* response) { return reader_->Read(response); }
   absl::Status Finish() {
     finished_ = true;
-    return WithPause(FromGrpcStatus(reader_->Finish(), context_), context_);
+    return FromGrpcStatus(reader_->Finish(), context_);
   }
   void GiveUp() {
     context_.TryCancel();
@@ -83,7 +57,7 @@ absl::Status TakeProgress(const v1::EncodeProgress& progress, const EncodeCallOp
   if (absl::Status heard = clock.Heard(progress.working(), worked, now); !heard.ok()) return heard;
   const int32_t ahead = std::clamp(progress.ahead(), 0, kMostAhead);
   if (options.leaves && options.leaves(progress.working(), clock.waited(now))) {
-    return Busy(absl::StrCat("other prompts come first, about ", ahead), kLeastPauseMs);
+    return RetryAfterError(absl::StrCat("other prompts come first, about ", ahead), kLeastPause);
   }
   if (options.on_progress) options.on_progress(progress.working() ? std::nullopt : std::optional(ahead));
   return absl::OkStatus();
@@ -146,16 +120,13 @@ absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, cons
   FetchResult result;
   result.conditioning = *std::move(conditioning);
   const double total_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  result.encode_ms = BelievableMs(stream.encode_ms(), total_ms);
+  result.encode_ms = stream.EncodeMs(total_ms);
   result.transfer_ms = total_ms - result.encode_ms;
   return result;
 }
 
 std::optional<EncodeClock::Duration> BusyFor(const absl::Status& status) {
-  const auto pause = status.GetPayload(kRetryAfterPayload);
-  int64_t pause_ms = 0;
-  if (!pause || !absl::SimpleAtoi(std::string(*pause), &pause_ms)) return std::nullopt;
-  return std::chrono::milliseconds(pause_ms);
+  return RetryAfter(status, kLeastPause, kMostPause);
 }
 
 }  // namespace diptych

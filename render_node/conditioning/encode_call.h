@@ -32,7 +32,7 @@ struct EncodeCallOptions {
 // encode_stream.h, whose statuses these are), and:
 //   DEADLINE_EXCEEDED    it worked for longer than the terms say
 //   UNAVAILABLE          it has gone silent
-//   RESOURCE_EXHAUSTED   with IsBusy: it asks to come again, or its line was left
+//   RESOURCE_EXHAUSTED   with BusyFor: it asks to come again, or its line was left
 //   CANCELLED            `cancel` was set; within about 20 ms
 //   anything else        as the encoder or gRPC said
 absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, const v1::EncodeRequest& request,

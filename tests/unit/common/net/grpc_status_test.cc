@@ -38,6 +38,28 @@ TEST(GrpcStatus, ACodeWithoutTextGetsOne) {
   EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::INTERNAL, ""}), absl::InternalError("no reason given (INTERNAL)"));
 }
 
+// gRPC gives both the same code; asking again helps with one alone.
+TEST(GrpcStatus, AMessageBeyondOurLimitIsNoBusyPeer) {
+  const grpc::Status ours(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                          "Received message larger than max (30000000 vs. 4194304)");
+  EXPECT_EQ(FromGrpcStatus(ours).code(), absl::StatusCode::kDataLoss);
+  for (const char* text : {"Received message larger than max (30000000 vs. 16777216)", "the line is full", ""}) {
+    EXPECT_EQ(FromGrpcStatus({grpc::StatusCode::RESOURCE_EXHAUSTED, text}).code(), absl::StatusCode::kResourceExhausted)
+        << text;
+  }
+}
+
+TEST(GrpcStatus, APauseIsWithinTheBoundsOfItsReader) {
+  using std::chrono::milliseconds;
+  const auto pause = [](const absl::Status& status) {
+    return RetryAfter(status, milliseconds(50), milliseconds(5000));
+  };
+  EXPECT_EQ(pause(RetryAfterError("full", milliseconds(700))), milliseconds(700));
+  EXPECT_EQ(pause(RetryAfterError("full", milliseconds(-1))), milliseconds(50));
+  EXPECT_EQ(pause(RetryAfterError("full", milliseconds(INT64_MAX))), milliseconds(5000));
+  EXPECT_EQ(pause(absl::ResourceExhaustedError("memory is short")), std::nullopt);
+}
+
 TEST(GrpcStatus, OkIsOk) {
   EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok());
   EXPECT_TRUE(FromGrpcStatus(grpc::Status::OK).ok());

@@ -1,58 +1,19 @@
 // The clients against servers in this process.
-#include <grpcpp/server_builder.h>
-
-#include <atomic>
+#include <functional>
 #include <thread>
 
+#include "common/prompt/chat_formatter.h"
 #include "coordinator/client/encoder_client.h"
 #include "coordinator/client/render_client.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "tests/support/scripted_encoder.h"
 #include "tests/unit/coordinator/support/fake_renderer.h"
 
 namespace diptych {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Streams one block of two rows, or less of it.
-class FakeEncoder final : public v1::Encoder::Service {
- public:
-  FakeEncoder() {
-    grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
-    address = "127.0.0.1:" + std::to_string(port);
-  }
-  grpc::Status Encode(grpc::ServerContext*, const v1::EncodeRequest* request,
-                      grpc::ServerWriter<v1::EncodeResponse>* writer) override {
-    heard = *request;
-    v1::EncodeResponse response;
-    response.mutable_info()->set_formatted_text("text");
-    response.mutable_info()->set_encode_ms(7);
-    writer->Write(response);
-    Conditioning conditioning;
-    conditioning.header.rows = 2;
-    conditioning.header.width = 2;
-    conditioning.bytes = {1, 2, 3, 4, 5, 6, 7, 8};
-    int frames = 0;
-    (void)SendConditioning(conditioning, [&](const v1::ConditioningFrame& frame) {
-      if (++frames > frames_sent) return true;
-      *response.mutable_frame() = frame;
-      return writer->Write(response);
-    });
-    return grpc::Status::OK;
-  }
-
-  std::string address;
-  std::atomic<int> frames_sent = 1000;  // atomic: ThreadSanitizer cannot see that gRPC orders test and handler
-  v1::EncodeRequest heard;
-
- private:
-  std::unique_ptr<grpc::Server> server_;
-};
 
 std::unique_ptr<RenderClient> ClientOf(const FakeRenderer& renderer) {
   return RenderClient::Make(renderer.address, false, milliseconds(5000)).value();
@@ -225,29 +186,116 @@ TEST(RenderClient, RefusesToLeaveTheMachineInPlainText) {
   EXPECT_FALSE(RenderClient::Make("nonsense", false, milliseconds(1)).ok());
 }
 
-TEST(EncoderClient, ReturnsTheBlockThatWasStreamed) {
-  FakeEncoder encoder;
-  const auto client = EncoderClient::Make(encoder.address, false, milliseconds(5000)).value();
+std::unique_ptr<EncoderClient> ClientOf(const Daemon& daemon) {
+  return EncoderClient::Make(daemon.address().ToString(), false, milliseconds(5000)).value();
+}
+
+EncodeOrder ShortOrder() {
   EncodeOrder order;
   order.prompt.user = "hi";
+  return order;
+}
+
+TEST(EncoderClient, ReturnsTheBlockThatWasStreamed) {
+  Daemon encoder;
+  Conditioning block = Block();
+  block.header.layer = -4;
+  block.header.long_prompt_mode = LongPromptMode::kTruncate;
+  encoder.service.Say(GoodAnswer(block));
+  const auto client = ClientOf(encoder);
+  EncodeOrder order = ShortOrder();
   order.layer = -4;
   order.row_limit = 32;
   order.long_prompt_mode = LongPromptMode::kTruncate;
+  order.encoder = client->Describe().value();
   const auto outcome = client->Encode(order, nullptr);
   ASSERT_TRUE(outcome.ok()) << outcome.status();
-  EXPECT_EQ(outcome->conditioning.bytes, (std::vector<uint8_t>{1, 2, 3, 4, 5, 6, 7, 8}));
-  EXPECT_EQ(outcome->formatted_text, "text");
-  EXPECT_EQ(outcome->encode_ms, 7);
-  EXPECT_EQ(encoder.heard.layer(), -4);
-  EXPECT_EQ(encoder.heard.row_limit(), 32);
-  EXPECT_EQ(encoder.heard.long_prompt_mode(), v1::LONG_PROMPT_MODE_TRUNCATE);
+  EXPECT_EQ(outcome->conditioning.bytes, block.bytes);
+  EXPECT_EQ(outcome->formatted_text, FormatPrompt(order.prompt));
+  EXPECT_EQ(outcome->encode_ms, 0.001);
+  EXPECT_EQ(encoder.service.last_request().layer(), -4);
+  EXPECT_EQ(encoder.service.last_request().row_limit(), 32);
+  EXPECT_EQ(encoder.service.last_request().long_prompt_mode(), v1::LONG_PROMPT_MODE_TRUNCATE);
 }
 
-TEST(EncoderClient, RefusesAStreamThatEndsEarly) {
-  FakeEncoder encoder;
-  encoder.frames_sent = 2;  // header and chunk, no trailer
-  const auto client = EncoderClient::Make(encoder.address, false, milliseconds(5000)).value();
-  EXPECT_EQ(client->Encode({}, nullptr).status().code(), absl::StatusCode::kDataLoss);
+TEST(EncoderClient, RefusesWhatIsBrokenOrOfSomethingElse) {
+  Daemon encoder;
+  const auto client = ClientOf(encoder);
+  const EncoderDescription described = client->Describe().value();
+  const auto expect = [&](const Answer& answer, absl::StatusCode code, const std::string& piece) {
+    encoder.service.Say(answer);
+    EncodeOrder order = ShortOrder();
+    order.row_limit = 64;
+    order.encoder = described;
+    const absl::Status status = client->Encode(order, nullptr).status();
+    EXPECT_EQ(status.code(), code) << status;
+    EXPECT_NE(std::string(status.message()).find(piece), std::string::npos) << status;
+    EXPECT_NE(std::string(status.message()).find("the encoder at 127.0.0.1:"), std::string::npos) << status;
+  };
+  const auto twisted = [](const std::function<void(v1::ConditioningHeader&)>& twist) {
+    Answer answer = GoodAnswer();
+    twist(*answer[1].mutable_frame()->mutable_header());
+    return answer;
+  };
+  using enum absl::StatusCode;
+  Answer cut = GoodAnswer();
+  cut.pop_back();  // the trailer
+  expect(cut, kDataLoss, "stream");
+  Answer damaged = GoodAnswer();
+  std::string* bytes = damaged[2].mutable_frame()->mutable_chunk()->mutable_data();
+  (*bytes)[7] ^= 1;
+  expect(damaged, kDataLoss, "");
+  Answer another_text = GoodAnswer();
+  another_text[0].mutable_info()->set_formatted_text("another");
+  expect(another_text, kDataLoss, "it is of another text");
+  Answer endless = GoodAnswer();
+  std::string* rows = endless[2].mutable_frame()->mutable_chunk()->mutable_data();
+  (*rows)[0] = '\x80', (*rows)[1] = '\x7F';  // infinite
+  endless[3].mutable_frame()->mutable_trailer()->set_sha256(Sha256Hex(*rows));
+  expect(endless, kDataLoss, "infinite or not a number");
+  expect(twisted([](auto& header) { header.set_token_count(3); }), kDataLoss, "20 rows of 3 tokens");
+  expect(twisted([](auto& header) { header.set_token_count(1'000'000); }), kDataLoss, "");
+  expect(twisted([](auto& header) { header.set_rows(int64_t{1} << 40); }), kDataLoss, "");
+  expect(GoodAnswer(Block(20, 32)), kFailedPrecondition, "its hidden states are 32 wide");
+  expect(twisted([](auto& header) { header.set_layer(-9); }), kFailedPrecondition, "layer -9");
+  expect(GoodAnswer(Block(20, 48, 'e')), kFailedPrecondition, "rows of another model than it says it has");
+#ifndef __SANITIZE_THREAD__  // megabytes through an uninstrumented gRPC take minutes there
+  Answer huge(1);
+  huge[0].mutable_info()->set_formatted_text(std::string(5 << 20, 'x'));
+  expect(huge, kDataLoss, "more than 4194304 bytes");
+#endif
+}
+
+TEST(EncoderClient, BelievesNoDescriptionOutOfBounds) {
+  Daemon encoder;
+  encoder.service.width = int64_t{1} << 50;
+  EXPECT_EQ(ClientOf(encoder)->Describe().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(EncoderClient, AsksAFullEncoderAgainWhenItSays) {
+  Daemon encoder;
+  encoder.service.retry_after_ms = 60;
+  encoder.service.Say({}, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the line is full"));
+  std::jthread later([&] {
+    while (encoder.service.calls < 3) std::this_thread::sleep_for(milliseconds(1));
+    encoder.service.Say(GoodAnswer());
+  });
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(ClientOf(encoder)->Encode(ShortOrder(), nullptr).ok());
+  later.join();
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(2 * 60));
+
+  encoder.service.retry_after_ms = 3'600'000;  // taken as 5 s
+  encoder.service.Say({}, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the line is full"));
+  CallStop stop;
+  std::jthread stops([&] {
+    std::this_thread::sleep_for(milliseconds(200));
+    stop.Stop();
+  });
+  EXPECT_EQ(ClientOf(encoder)->Encode(ShortOrder(), &stop).status().code(), absl::StatusCode::kCancelled);
+
+  encoder.service.retry_after_ms = 0;  // memory is short there
+  EXPECT_EQ(ClientOf(encoder)->Encode(ShortOrder(), nullptr).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@
 #include "common/prompt/chat_formatter.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
-#include "tests/unit/render_node/conditioning/scripted_encoder.h"
+#include "tests/support/scripted_encoder.h"
 
 namespace diptych {
 namespace {
@@ -515,6 +515,32 @@ TEST(EncoderPool, OneInDoubtIsShownAndLoggedOnceAndRowsOfItsOwnMendThat) {
   EXPECT_NE(log.find("is in doubt"), std::string::npos) << log;
   EXPECT_EQ(log.find("no\\nsuch"), log.rfind("no\\nsuch")) << log;
   EXPECT_NE(log.find("gives rows again"), std::string::npos) << log;
+}
+
+// gRPC's own status for it is that of a full encoder, which would be asked again and again.
+TEST(EncoderPool, AnAnswerBeyondOurLimitIsABrokenEncoderAndNotABusyOne) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "megabytes through an uninstrumented gRPC take minutes under ThreadSanitizer";
+#endif
+  const auto huge = [] {
+    Answer answer(1);
+    answer[0].mutable_info()->set_formatted_text(std::string(5 << 20, 'x'));
+    return answer;
+  };
+  Pair pair;
+  pair.first.service.Say(huge());
+  for (int i = 0; i < 2; ++i) Fetch(pair.pool.get());
+  EXPECT_EQ(pair.first.service.calls, 1) << "the other one at once, and first from then on";
+  EXPECT_NE(pair.pool->Known()[0].error.find("more than 4194304 bytes"), std::string::npos)
+      << pair.pool->Known()[0].error;
+
+  Daemon alone;
+  alone.service.Say(huge());
+  EncoderPool pool(Options({alone.address()}));
+  EXPECT_EQ(FetchError(&pool).code(), ErrorCode::kDataLoss);
+  EXPECT_EQ(alone.service.calls, 1);
+  for (int i = 0; i < 2; ++i) FetchError(&pool);
+  EXPECT_EQ(pool.Known()[0].state, EncoderState::kDown) << "three broken calls in a row";
 }
 
 TEST(EncoderPool, WhatAllRefuseFailsWithTheCodeThatIsAboutTheRequest) {

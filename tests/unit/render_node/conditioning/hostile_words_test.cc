@@ -9,7 +9,7 @@
 #include "common/prompt/utf8.h"
 #include "gtest/gtest.h"
 #include "render_node/conditioning/encoder_pool.h"
-#include "tests/unit/render_node/conditioning/scripted_encoder.h"
+#include "tests/support/scripted_encoder.h"
 
 namespace diptych {
 namespace {
