@@ -70,20 +70,25 @@ size_t ExpectedBytes(int fd) {
   throw Error(ErrorCode::kInvalidArgument, name + " is longer than the limit of " + std::to_string(limit) + " bytes");
 }
 
-std::string ReadAll(int fd, const std::string& name, size_t limit, const Interrupt* interrupt) {
+std::string ReadAll(int fd, const std::string& name, size_t limit, const Interrupt* interrupt, const InputHead& head) {
   const size_t expected = ExpectedBytes(fd);
   if (expected > limit) RefuseLength(name, limit);
-  std::string bytes(expected + 1, '\0');
+  bool head_is_due = static_cast<bool>(head.check);
+  std::string bytes((head_is_due ? std::min(expected, kPieceBytes) : expected) + 1, '\0');
   for (size_t used = 0;;) {
     if (interrupt != nullptr) interrupt->ThrowIfRequested();
     pollfd input{.fd = fd, .events = POLLIN, .revents = 0};
     // A signal cuts the wait short; reading a pipe that nobody has opened yet would then look like its end.
     if (const int ready = poll(&input, 1, kPollMs); ready == 0 || (ready < 0 && errno == EINTR)) continue;
-    if (used == bytes.size()) bytes.resize(used + std::max(kPieceBytes, used));
+    if (used == bytes.size()) bytes.resize(used < expected ? expected + 1 : used + std::max(kPieceBytes, used));
     const ssize_t count = read(fd, bytes.data() + used, bytes.size() - used);
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count < 0) throw Error(ErrorCode::kUnavailable, name + " cannot be read: " + std::strerror(errno));
     used += static_cast<size_t>(count);
+    if (head_is_due && (used >= head.bytes || count == 0)) {
+      head.check(std::string_view(bytes).substr(0, used));
+      head_is_due = false;
+    }
     if (used > limit) RefuseLength(name, limit);
     if (count > 0) continue;
     bytes.resize(used);
@@ -93,7 +98,8 @@ std::string ReadAll(int fd, const std::string& name, size_t limit, const Interru
 
 }  // namespace
 
-std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Interrupt* interrupt) {
+std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Interrupt* interrupt,
+                            const InputHead& head) {
   const Descriptor file(Open(path));
   if (file.get() < 0) {
     throw Error(ErrorCode::kNotFound, path.string() + (errno == ENOENT || errno == ENOTDIR
@@ -107,12 +113,12 @@ std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, con
   if (isatty(file.get()) == 1) {
     throw Error(ErrorCode::kInvalidArgument, path.string() + " is a terminal; give a file or a pipe");
   }
-  return ReadAll(file.get(), path.string(), limit, interrupt);
+  return ReadAll(file.get(), path.string(), limit, interrupt, head);
 }
 
-std::string ReadInput(const std::string& file, size_t limit, const InputSource& source) {
-  if (file != kStandardInput) return ReadBoundedFile(file, limit, source.interrupt);
-  return ReadAll(source.standard_input, InputName(file), limit, source.interrupt);
+std::string ReadInput(const std::string& file, size_t limit, const InputSource& source, const InputHead& head) {
+  if (file != kStandardInput) return ReadBoundedFile(file, limit, source.interrupt, head);
+  return ReadAll(source.standard_input, InputName(file), limit, source.interrupt, head);
 }
 
 std::string InputName(const std::string& file) { return file == kStandardInput ? "standard input" : file; }

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "coordinator/interrupt.h"
 
@@ -17,14 +19,23 @@ struct InputSource {
   const Interrupt* interrupt = nullptr;  // null: nobody
 };
 
+// What a file begins with, looked at before the rest is read: a device has no end.
+struct InputHead {
+  size_t bytes = 0;
+  // Gets so many bytes or more, or all of a shorter file; throws what the reader then throws. May be empty.
+  std::function<void(std::string_view begin)> check = {};
+};
+
 // The whole of an ordinary file, a pipe, a FIFO, a socket or a device other than a terminal: <(...) and /dev/stdin are
 // such. Waits for a FIFO's writer and for slow ones, unless the interrupt comes.
 // Throws Error: kNotFound when it cannot be opened, kInvalidArgument for a folder, a terminal and more than `limit`
 // bytes, kUnavailable when reading fails, kCancelled when the user interrupts.
-std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Interrupt* interrupt = nullptr);
+std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Interrupt* interrupt = nullptr,
+                            const InputHead& head = {});
 
 // The same, where "-" is standard input, whatever that is.
-std::string ReadInput(const std::string& file, size_t limit, const InputSource& source = {});
+std::string ReadInput(const std::string& file, size_t limit, const InputSource& source = {},
+                      const InputHead& head = {});
 
 // What messages call it: "standard input", or the path.
 std::string InputName(const std::string& file);

@@ -39,12 +39,21 @@ std::string EncodePicture(PictureFormat format, const Picture& picture, int qual
   return "";
 }
 
-PictureText ReadPictureText(std::string_view bytes) {
-  const std::optional<PictureFormat> format = SniffPictureFormat(bytes);
-  if (format == PictureFormat::kPng) return ReadPngText(bytes);
-  if (format == PictureFormat::kJpeg) return ReadJpegText(bytes);
-  if (format == PictureFormat::kWebp) return ReadWebpText(bytes);
+PictureFormat KnownPictureFormat(std::string_view bytes) {
+  if (const std::optional<PictureFormat> format = SniffPictureFormat(bytes)) return *format;
   throw Error(ErrorCode::kDataLoss, "these bytes are neither a PNG nor a JPEG nor a WebP");
+}
+
+PictureText ReadPictureText(std::string_view bytes) {
+  switch (KnownPictureFormat(bytes)) {
+    case PictureFormat::kPng:
+      return ReadPngText(bytes);
+    case PictureFormat::kJpeg:
+      return ReadJpegText(bytes);
+    case PictureFormat::kWebp:
+      return ReadWebpText(bytes);
+  }
+  return {};
 }
 
 }  // namespace diptych

@@ -209,16 +209,31 @@ const TensorEntry* SafetensorsFile::Find(std::string_view name) const {
   return found == tensors_.end() ? nullptr : &found->second;
 }
 
+namespace {
+
+uint64_t HeaderBytes(std::span<const uint8_t> bytes, const std::string& name) {
+  uint64_t header_bytes = 0;
+  for (size_t i = 0; i < kLengthBytes; ++i) header_bytes |= static_cast<uint64_t>(bytes[i]) << (8 * i);
+  if (header_bytes <= kMaxHeaderBytes) return header_bytes;
+  Damaged(name, "header length " + std::to_string(header_bytes) + " exceeds " + std::to_string(kMaxHeaderBytes) +
+                    "; is this a safetensors file?");
+}
+
+}  // namespace
+
+void CheckSafetensorsBegin(std::span<const uint8_t> begin, const std::string& name) {
+  if (begin.size() < kSafetensorsBeginBytes) return;
+  // The format's own words: it must begin with {, and white space may stand after the object alone.
+  if (HeaderBytes(begin, name) < 2 || begin[kLengthBytes] != '{') {
+    Damaged(name, "its header does not begin with {; is this a safetensors file?");
+  }
+}
+
 void SafetensorsFile::Read(std::span<const uint8_t> bytes) {
   if (bytes.size() < kLengthBytes) {
     Damaged(path_, "file is truncated: expected at least 8 bytes, found " + std::to_string(bytes.size()));
   }
-  uint64_t header_bytes = 0;
-  for (size_t i = 0; i < kLengthBytes; ++i) header_bytes |= static_cast<uint64_t>(bytes[i]) << (8 * i);
-  if (header_bytes > kMaxHeaderBytes) {
-    Damaged(path_, "header length " + std::to_string(header_bytes) + " exceeds " + std::to_string(kMaxHeaderBytes) +
-                       "; is this a safetensors file?");
-  }
+  const uint64_t header_bytes = HeaderBytes(bytes, path_);
   if (header_bytes > bytes.size() - kLengthBytes) {
     Damaged(path_, "file is truncated: expected at least " + std::to_string(kLengthBytes + header_bytes) +
                        " bytes, found " + std::to_string(bytes.size()));

@@ -33,6 +33,11 @@ struct TensorEntry {
   std::string_view dtype_name() const { return dtype == Dtype::kOther ? other_dtype : DtypeName(dtype); }
 };
 
+// Throws Error(kDataLoss) when no safetensors file begins like this. Of fewer than kSafetensorsBeginBytes nothing is
+// said.
+inline constexpr size_t kSafetensorsBeginBytes = 9;
+void CheckSafetensorsBegin(std::span<const uint8_t> begin, const std::string& name);
+
 std::string ShapeText(std::span<const int64_t> shape);  // "[96, 48]"
 // product(shape) * ByteSize(dtype); nullopt for a negative dimension or 2^64 and more.
 std::optional<uint64_t> ByteCount(std::span<const int64_t> shape, Dtype dtype);

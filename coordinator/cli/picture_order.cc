@@ -147,13 +147,20 @@ struct RepeatedPicture {
 };
 
 RepeatedPicture ReadRepeated(const std::string& file, const InputSource& source) {
-  const std::string bytes = ReadInput(file, kMaxPictureBytes, source);
-  try {
+  const auto with_name = [&](const auto& read) {
+    try {
+      return read();
+    } catch (const Error& error) {
+      throw Error(error.code(), InputName(file) + ": " + error.what());
+    }
+  };
+  const InputHead head{kPictureSignatureBytes,
+                       [&](std::string_view begin) { with_name([&] { return KnownPictureFormat(begin); }); }};
+  const std::string bytes = ReadInput(file, kMaxPictureBytes, source, head);
+  return with_name([&] {
     const PictureText texts = ReadPictureText(bytes);
-    return {FindReceipt(texts), FindFit(texts)};
-  } catch (const Error& error) {
-    throw Error(error.code(), InputName(file) + ": " + error.what());
-  }
+    return RepeatedPicture{FindReceipt(texts), FindFit(texts)};
+  });
 }
 
 // The file's size: by flag, else that of the picture that is repeated, else what is painted.

@@ -231,7 +231,11 @@ void ReadTensors(const std::string& path, const InputSource& source, SavedEmbedd
   if (IsOrdinaryFile(path)) {
     file = SafetensorsFile::Open(path);
   } else {
-    bytes = ReadInput(path, kMaxBytes, source);
+    const InputHead head{
+        kSafetensorsBeginBytes, [&](std::string_view begin) {
+          CheckSafetensorsBegin({reinterpret_cast<const uint8_t*>(begin.data()), begin.size()}, InputName(path));
+        }};
+    bytes = ReadInput(path, kMaxBytes, source, head);
     file = SafetensorsFile::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, InputName(path));
   }
   const TensorEntry* tensor = file->Find(kTensor);

@@ -15,6 +15,7 @@
 
 #include "common/error/error.h"
 #include "gtest/gtest.h"
+#include "tests/support/bytes_read.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
 
 namespace diptych {
@@ -133,6 +134,41 @@ TEST_F(InputTest, StopsAtTheLimit) {
   EXPECT_NE(std::string(ErrorOf(folder_ / "f").what()).find("longer than the limit of 100 bytes"), std::string::npos);
   EXPECT_EQ(ErrorOf("/dev/zero", 1 << 20).code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(ReadInput("/dev/null", 0), "");
+}
+
+// A device has no end: what its first bytes tell is told before the rest is read.
+TEST_F(InputTest, LooksAtTheHeadBeforeItReadsOn) {
+  std::string begin;
+  const InputHead zeros{16, [&](std::string_view bytes) {
+                          begin = bytes;
+                          throw Error(ErrorCode::kDataLoss, "only zeros");
+                        }};
+  std::ofstream(folder_ / "large") << std::string(50 << 20, '\0');
+  for (const std::string& file : {std::string("/dev/zero"), std::string(folder_ / "large")}) {
+    const int64_t before = BytesRead();
+    EXPECT_THROW(ReadInput(file, size_t{1} << 30, {}, zeros), Error);
+    EXPECT_LT(BytesRead() - before, 1 << 20) << file;
+    EXPECT_GE(begin.size(), 16u);
+  }
+
+  const InputHead any{16, [&](std::string_view bytes) { begin = bytes; }};
+  std::ofstream(folder_ / "short") << "abc";
+  EXPECT_EQ(ReadInput(folder_ / "short", 100, {}, any), "abc");
+  EXPECT_EQ(begin, "abc");
+  EXPECT_EQ(ReadInput(folder_ / "large", size_t{50} << 20, {}, any).size(), size_t{50} << 20);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  std::thread writer([&] {
+    for (int i = 0; i < 20; ++i) {
+      Put(ends[1], "x");
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    close(ends[1]);
+  });
+  EXPECT_EQ(ReadInput("/dev/fd/" + std::to_string(ends[0]), 100, {}, any), std::string(20, 'x'));
+  EXPECT_GE(begin.size(), 16u) << "however the bytes come";
+  writer.join();
+  close(ends[0]);
 }
 
 TEST_F(InputTest, SaysWhatCannotBeRead) {

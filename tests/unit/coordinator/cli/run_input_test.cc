@@ -9,6 +9,7 @@
 
 #include "coordinator/client/saved_embeddings.h"
 #include "coordinator/files.h"
+#include "tests/support/bytes_read.h"
 #include "tests/unit/coordinator/cli/run_fixture.h"
 
 namespace diptych {
@@ -44,6 +45,16 @@ class RunInputTest : public RunTest {
  protected:
   std::string PromptOf(size_t job) { return renderer_.specs().at(job).prompt().user(); }
 };
+
+TEST_F(RunInputTest, ADeviceWithoutEndIsRefusedByItsFirstBytes) {
+  for (const auto& [option, piece] : {std::pair("--load-embeddings", "/dev/zero: its header does not begin with {"),
+                                      std::pair("--from-picture", "/dev/zero: these bytes are neither a PNG")}) {
+    const int64_t before = BytesRead();
+    EXPECT_NE(RunWithRenderer({"generate", option, "/dev/zero", "--output", folder_ / "p.png"}), kExitDone);
+    EXPECT_NE(err_.str().find(piece), std::string::npos) << err_.str();
+    EXPECT_LT(BytesRead() - before, 1 << 20) << option;
+  }
+}
 
 TEST_F(RunInputTest, EveryInputMayBeAPipe) {
   const std::string picture = folder_ / "p.png";
