@@ -23,6 +23,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kBetweenSweeps(20);      // a flood does not make us count all the time
 constexpr milliseconds kPauseAfterFailure(50);  // when the system has nothing left
+constexpr milliseconds kLookForTheEnd(100);     // where nobody can wake the thread
 
 int OpenSpare() { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
@@ -37,12 +38,13 @@ Acceptor::Acceptor(ListeningSockets sockets, AcceptorOptions options)
       thread_([this] { Work(); }) {}
 
 Acceptor::~Acceptor() {
+  ending_ = true;
   const uint64_t one = 1;
-  while (write(wake_, &one, sizeof one) < 0 && errno == EINTR) {
+  while (wake_ >= 0 && write(wake_, &one, sizeof one) < 0 && errno == EINTR) {
   }
   thread_.join();
   if (spare_ >= 0) close(spare_);
-  close(wake_);
+  if (wake_ >= 0) close(wake_);
 }
 
 void Acceptor::Expect(const Address& from) {
@@ -65,8 +67,10 @@ void Acceptor::Work() {
   for (const int listening : sockets_.descriptors()) ready.push_back({listening, POLLIN, 0});
   for (;;) {
     const auto to_warning = std::chrono::ceil<milliseconds>(next_warning_ - Clock::now()).count();
-    poll(ready.data(), ready.size(), refused_ > 0 ? static_cast<int>(std::max<int64_t>(to_warning, 0)) : -1);
-    if (ready[0].revents != 0) break;
+    int64_t wait = refused_ > 0 ? std::max<int64_t>(to_warning, 0) : -1;
+    if (wake_ < 0) wait = wait < 0 ? kLookForTheEnd.count() : std::min(wait, kLookForTheEnd.count());
+    poll(ready.data(), ready.size(), static_cast<int>(wait));
+    if (ending_) break;
     for (size_t i = 1; i < ready.size(); ++i) {
       if (ready[i].revents != 0) AcceptAll(ready[i].fd);
     }

@@ -1,6 +1,7 @@
 // Accepts connections, as many as are wanted, whatever happens.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <mutex>
@@ -50,7 +51,8 @@ class Acceptor {
 
   const ListeningSockets sockets_;
   const AcceptorOptions options_;
-  int wake_ = -1;   // an eventfd: the destructor's word
+  std::atomic<bool> ending_ = false;
+  int wake_ = -1;   // an eventfd: the destructor's word; -1 where there is no descriptor for it, then it is looked for
   int spare_ = -1;  // closed for a moment when all descriptors are taken; the thread's own, as what follows
   ConnectionTable table_;
   Time next_sweep_{};

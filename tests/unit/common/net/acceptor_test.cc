@@ -70,24 +70,30 @@ class AcceptorTest : public testing::Test {
 
   void Start(ConnectionLimits limits, const std::string& host = "127.0.0.1",
              milliseconds warn_interval = milliseconds(60'000)) {
+    Start(Listen(host), limits, warn_interval);
+  }
+  ListeningSockets Listen(const std::string& host = "127.0.0.1") {
     absl::StatusOr<ListeningSockets> sockets = ListeningSockets::Open({host, 0});
-    ASSERT_TRUE(sockets.ok()) << sockets.status();
+    EXPECT_TRUE(sockets.ok()) << sockets.status();
     addresses_ = sockets->addresses();
+    return *std::move(sockets);
+  }
+  void Start(ListeningSockets sockets, ConnectionLimits limits, milliseconds warn_interval = milliseconds(60'000)) {
     acceptor_ =
-        std::make_unique<Acceptor>(*std::move(sockets), AcceptorOptions{.limits = limits,
-                                                                        .limits_hint = " (the.key)",
-                                                                        .serve =
-                                                                            [this](int, int connection) {
-                                                                              const std::lock_guard lock(mutex_);
-                                                                              served_.push_back(connection);
-                                                                              EXPECT_EQ(send(connection, "x", 1, 0), 1);
-                                                                            },
-                                                                        .warn =
-                                                                            [this](const std::string& text) {
-                                                                              const std::lock_guard lock(mutex_);
-                                                                              warnings_.push_back(text);
-                                                                            },
-                                                                        .warn_interval = warn_interval});
+        std::make_unique<Acceptor>(std::move(sockets), AcceptorOptions{.limits = limits,
+                                                                       .limits_hint = " (the.key)",
+                                                                       .serve =
+                                                                           [this](int, int connection) {
+                                                                             const std::lock_guard lock(mutex_);
+                                                                             served_.push_back(connection);
+                                                                             EXPECT_EQ(send(connection, "x", 1, 0), 1);
+                                                                           },
+                                                                       .warn =
+                                                                           [this](const std::string& text) {
+                                                                             const std::lock_guard lock(mutex_);
+                                                                             warnings_.push_back(text);
+                                                                           },
+                                                                       .warn_interval = warn_interval});
   }
   Client NewClient(size_t address = 0) { return Client(addresses_[address]); }
   std::vector<Client> Connected(int count) {
@@ -200,6 +206,18 @@ TEST_F(AcceptorTest, GoesOnAfterTheDescriptorsRanOut) {
   EXPECT_TRUE(IsServedSoon());
   ASSERT_EQ(Warnings().size(), 1u);
   EXPECT_EQ(Warnings()[0], "a connection was closed at once, Too many open files");
+}
+
+TEST_F(AcceptorTest, ServesAndEndsWithoutADescriptorToBeWokenBy) {
+  ListeningSockets sockets = Listen();
+  {
+    const NoDescriptorsLeft none;
+    Start(std::move(sockets), ConnectionLimits{});
+  }
+  EXPECT_TRUE(IsServedSoon());
+  const auto begin = steady_clock::now();
+  acceptor_.reset();
+  EXPECT_LT(steady_clock::now() - begin, seconds(10));
 }
 
 }  // namespace
