@@ -57,9 +57,10 @@ void EncoderRoster::Contradicted(size_t encoder, const std::string& why, Time no
   Member& member = members_[encoder];
   if (member.doubt.empty()) {
     member.doubt_pause = options_.first_doubt;
-    events_.emplace_back(LogLevel::kWarning, "encoder " + member.address +
-                                                 " is in doubt, and asked last until it gives " +
-                                                 "rows: another one gave them where it said: " + why);
+    Tell(member, LogLevel::kWarning,
+         "encoder " + member.address +
+             " is in doubt, and asked last until it gives rows: another one gave them where " + "it said: " + why,
+         now);
   } else {
     member.doubt_pause = std::min(2 * member.doubt_pause, options_.longest_doubt);
   }
@@ -78,32 +79,33 @@ void EncoderRoster::CallEnded(size_t encoder, Outcome outcome, const std::string
       proven_ = proven_ || member.identity == identity_;
       if (!member.doubt.empty()) {
         member.doubt.clear();
-        events_.emplace_back(LogLevel::kInfo, "encoder " + member.address + " gives rows again");
+        Tell(member, LogLevel::kInfo, "encoder " + member.address + " gives rows again", now);
       }
       [[fallthrough]];
     case Outcome::kBelieved:
       member.failures = 0;
       member.pause = options_.first_pause;
-      if (member.state == EncoderState::kDown && member.reachable) Settle(member, EncoderState::kUp, "");
-      if (outcome == Outcome::kBelieved) TryAnotherIdentity(member.address);
+      if (member.state == EncoderState::kDown && member.reachable) Settle(member, EncoderState::kUp, "", now);
+      if (outcome == Outcome::kBelieved) TryAnotherIdentity(member, now);
       return;
     case Outcome::kNotNow:
-      if (member.state == EncoderState::kUp) Settle(member, EncoderState::kLoading, why);
+      if (member.state == EncoderState::kUp) Settle(member, EncoderState::kLoading, why, now);
       LookNow(encoder, now);
       return;
     case Outcome::kLost:
       member.reachable = false;
-      if (member.state == EncoderState::kUp) Settle(member, EncoderState::kDown, why);
+      if (member.state == EncoderState::kUp) Settle(member, EncoderState::kDown, why, now);
       LookNow(encoder, now);
       break;
     case Outcome::kBroken:
-      TryAnotherIdentity(member.address);
+      TryAnotherIdentity(member, now);
       break;
   }
   if (++member.failures != kMostFailures) return;
   member.opened = now;
   if (member.state != EncoderState::kRefused) {
-    Settle(member, EncoderState::kDown, std::to_string(kMostFailures) + " calls in a row failed, the last: " + why);
+    Settle(member, EncoderState::kDown, std::to_string(kMostFailures) + " calls in a row failed, the last: " + why,
+           now);
   }
   PauseBeforeNextLook(member, now);
 }
@@ -123,24 +125,25 @@ void EncoderRoster::Answered(size_t encoder, const EncoderIdentity& identity, in
   if (member.failures == 0) member.pause = options_.first_pause;
   member.failures = std::min(member.failures, kMostFailures - 1);
 
-  if (std::string unfit = Unfit(member); !unfit.empty()) return Settle(member, EncoderState::kRefused, unfit);
+  if (std::string unfit = Unfit(member); !unfit.empty()) return Settle(member, EncoderState::kRefused, unfit, now);
   if (!identity_) identity_ = identity;
   const bool remembered = !proven_ && options_.remembered == identity;
   if (identity != *identity_ && (remembered || (news && MayAdopt(identity)))) {
-    events_.emplace_back(LogLevel::kWarning, "the encoders have another model now: encoder " + member.address + ": " +
-                                                 IdentityDifference(identity, *identity_) +
-                                                 " until now; from here on its own counts");
-    Adopt(identity);
+    Tell(member, LogLevel::kWarning,
+         "the encoders have another model now: encoder " + member.address + ": " +
+             IdentityDifference(identity, *identity_) + " until now; from here on its own counts",
+         now);
+    Adopt(identity, now);
   }
   proven_ = proven_ || options_.remembered == *identity_;
   const std::string difference = IdentityDifference(identity, *identity_);
-  Settle(member, difference.empty() ? EncoderState::kUp : EncoderState::kRefused, difference);
+  Settle(member, difference.empty() ? EncoderState::kUp : EncoderState::kRefused, difference, now);
 }
 
 void EncoderRoster::NotAnswered(size_t encoder, EncoderState state, const std::string& why, Time asked, Time now) {
   Member& member = members_[encoder];
   member.reachable = false;
-  Settle(member, state, why);
+  Settle(member, state, why, now);
   if (state == EncoderState::kLoading) {
     member.next_look = now + options_.loading_pause;
   } else {
@@ -185,32 +188,33 @@ bool EncoderRoster::MayAdopt(const EncoderIdentity& identity) const {
 }
 
 // All that answer, by that identity.
-void EncoderRoster::Adopt(const EncoderIdentity& identity) {
+void EncoderRoster::Adopt(const EncoderIdentity& identity, Time now) {
   proven_ = false;
   identity_ = identity;
   for (Member& member : members_) {
     if (!member.reachable || !Unfit(member).empty()) continue;
     if (member.state != EncoderState::kRefused && member.state != EncoderState::kUp) continue;
     const std::string difference = IdentityDifference(*member.identity, identity);
-    Settle(member, difference.empty() ? EncoderState::kUp : EncoderState::kRefused, difference);
+    Settle(member, difference.empty() ? EncoderState::kUp : EncoderState::kRefused, difference, now);
   }
 }
 
-// A call failed at `failed`, and none of that identity has ever given rows.
-void EncoderRoster::TryAnotherIdentity(const std::string& failed) {
+// A call failed there, and none of that identity has ever given rows.
+void EncoderRoster::TryAnotherIdentity(Member& failed, Time now) {
   if (proven_) return;
   for (const Member& member : members_) {
     if (!member.reachable || member.state != EncoderState::kRefused || !Unfit(member).empty()) continue;
     const EncoderIdentity identity = *member.identity;
-    events_.emplace_back(LogLevel::kWarning, "encoder " + failed + " fails and has given no rows yet: encoder " +
-                                                 member.address + " counts from here on, " +
-                                                 IdentityDifference(identity, *identity_) +
-                                                 " until now (--encoder-fingerprint keeps to one)");
-    return Adopt(identity);
+    Tell(failed, LogLevel::kWarning,
+         "encoder " + failed.address + " fails and has given no rows yet: encoder " + member.address +
+             " counts from here on, " + IdentityDifference(identity, *identity_) +
+             " until now (--encoder-fingerprint keeps to one)",
+         now);
+    return Adopt(identity, now);
   }
 }
 
-void EncoderRoster::Settle(Member& member, EncoderState state, const std::string& error) {
+void EncoderRoster::Settle(Member& member, EncoderState state, const std::string& error, Time now) {
   const bool changes = member.state != state || (state == EncoderState::kRefused && member.error != error);
   const bool first = member.state == EncoderState::kUnknown;
   member.state = state;
@@ -218,8 +222,24 @@ void EncoderRoster::Settle(Member& member, EncoderState state, const std::string
   if (!changes || first) return;
   const LogLevel level =
       state == EncoderState::kUp || state == EncoderState::kLoading ? LogLevel::kInfo : LogLevel::kWarning;
-  events_.emplace_back(level, "encoder " + member.address + " is " + std::string(EncoderStateName(state)) +
-                                  (error.empty() ? "" : ": " + error));
+  Tell(
+      member, level,
+      "encoder " + member.address + " is " + std::string(EncoderStateName(state)) + (error.empty() ? "" : ": " + error),
+      now);
+}
+
+void EncoderRoster::Tell(Member& about, LogLevel level, const std::string& text, Time now) {
+  const double minutes = std::chrono::duration<double, std::ratio<60>>(now - about.lines_since).count();
+  about.lines = std::min<double>(kLinesAtOnce, about.lines + std::max(minutes, 0.0));
+  about.lines_since = now;
+  if (about.lines < 1) {
+    ++about.lines_left_out;
+    return;
+  }
+  about.lines -= 1;
+  const int left_out = std::exchange(about.lines_left_out, 0);
+  events_.emplace_back(
+      level, text + (left_out == 0 ? "" : " (" + std::to_string(left_out) + " lines about it were left out)"));
 }
 
 void EncoderRoster::EndLook(Member& member, Time asked, Time next) {

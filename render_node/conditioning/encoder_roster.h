@@ -53,10 +53,14 @@ struct EncoderRosterOptions {
 // Circuit: after kMostFailures broken calls in a row an encoder is left alone until a look at it, asked for later than
 // the last of them, is answered. One more broken call then suffices, and the pause before the next look is twice as
 // long.
+//
+// Log: of each encoder kLinesAtOnce lines and then one a minute; the next says how many were left out. One that is good
+// and bad by turns would write two for each job.
 class EncoderRoster {
  public:
   using Time = std::chrono::steady_clock::time_point;
   static constexpr int kMostFailures = 3;
+  static constexpr int kLinesAtOnce = 20;
 
   struct Member {
     std::string address;
@@ -77,6 +81,9 @@ class EncoderRoster {
     std::chrono::milliseconds doubt_pause{0};  // between two calls while it is in doubt
     Time trial{};                              // when the next of these is due
     Time busy_until{};                         // as it said
+    double lines = kLinesAtOnce;               // for the log, that are left to it ...
+    Time lines_since{};                        // ... as of then
+    int lines_left_out = 0;
   };
 
   // How a call ended.
@@ -127,9 +134,10 @@ class EncoderRoster {
  private:
   std::string Unfit(const Member& member) const;
   bool MayAdopt(const EncoderIdentity& identity) const;
-  void Adopt(const EncoderIdentity& identity);
-  void TryAnotherIdentity(const std::string& failed);
-  void Settle(Member& member, EncoderState state, const std::string& error);
+  void Adopt(const EncoderIdentity& identity, Time now);
+  void TryAnotherIdentity(Member& failed, Time now);
+  void Settle(Member& member, EncoderState state, const std::string& error, Time now);
+  void Tell(Member& about, LogLevel level, const std::string& text, Time now);
   void PauseBeforeNextLook(Member& member, Time now);
   static void EndLook(Member& member, Time asked, Time next);
 

@@ -316,5 +316,29 @@ TEST_F(EncoderRosterTest, TellsTheLogWhatChanges) {
   EXPECT_TRUE(roster_.TakeEvents().empty());
 }
 
+// Two lines for each job otherwise.
+TEST_F(EncoderRosterTest, OneThatIsGoodAndBadByTurnsFillsNoLog) {
+  Answers(0, '1');
+  Answers(1, '1');
+  const auto turns = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      roster_.CallBegan(0, now_);
+      roster_.CallEnded(0, Outcome::kBelieved, "no", now_);
+      roster_.Contradicted(0, "no", now_);
+      Works(0);
+      IsDown(0);
+      Answers(0, '1');
+    }
+    return roster_.TakeEvents();
+  };
+  EXPECT_EQ(turns(1000).size(), size_t{EncoderRoster::kLinesAtOnce});
+  now_ += std::chrono::minutes(2);
+  const auto later = turns(1000);
+  ASSERT_EQ(later.size(), 2u);
+  EXPECT_NE(later[0].second.find("(3980 lines about it were left out)"), std::string::npos) << later[0].second;
+  IsDown(1);
+  EXPECT_EQ(roster_.TakeEvents().size(), 1u) << "the other one has its own lines";
+}
+
 }  // namespace
 }  // namespace diptych
