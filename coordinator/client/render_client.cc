@@ -337,6 +337,11 @@ absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const Wat
         broken = job.status();
         break;
       }
+      // Later reports have its beginning alone.
+      if (job->prompt_shortened && result.job.prompt.size() > job->prompt.size()) {
+        job->prompt = std::move(result.job.prompt);
+        job->prompt_shortened = result.job.prompt_shortened;
+      }
       result.job = *std::move(job);
       answers.Came(/*next_is_owed=*/result.job.Ended());
       on_job(result.job);

@@ -163,7 +163,8 @@ bool WatchCall::Follow() {
   return true;
 }
 
-void WatchCall::WriteJob(const Job& job, Owed from) {
+void WatchCall::WriteJob(Job job, Owed from) {
+  if (!told_.id().empty()) job.prompts_shortened = ShortenPrompts(job.spec) || job.prompts_shortened;
   owed_ = HasRoom(TextBytesOf(job)) ? Owed::kNothing : from;
   if (owed_ != Owed::kNothing) return;
   v1::WatchResponse response;

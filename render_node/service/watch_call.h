@@ -46,7 +46,7 @@ class WatchCall final : public HeldCall, public grpc::ServerWriteReactor<v1::Wat
   // False when there was nothing new.
   bool Follow();
   // `from`: where it can be had again. When there is no room for it now it is owed.
-  void WriteJob(const Job& job, Owed from);
+  void WriteJob(Job job, Owed from);
   void WriteNextPiece();
   void Write(v1::WatchResponse response);
   bool HasRoom(int64_t bytes);

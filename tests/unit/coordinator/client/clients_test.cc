@@ -173,6 +173,24 @@ TEST(RenderClient, StopEndsAWatchFromAnotherThread) {
   EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
 }
 
+TEST(RenderClient, KeepsThePromptThatLaterReportsHaveShortened) {
+  FakeRenderer renderer;
+  const auto client = ClientOf(renderer);
+  const std::string id = client->Submit(SmallPicture()).value().id;
+  renderer.twist_job = [](v1::Job& job) {
+    if (job.step() == 0) return;
+    job.mutable_spec()->mutable_prompt()->set_user("a");
+    job.set_prompts_shortened(true);
+  };
+  std::vector<std::string> prompts;
+  const auto watched = client->Watch(
+      id, {}, [&](const JobView& job) { prompts.push_back(job.prompt); }, nullptr);
+  ASSERT_TRUE(watched.ok()) << watched.status();
+  EXPECT_EQ(prompts, std::vector<std::string>(5, "a cat"));
+  EXPECT_EQ(watched->job.prompt, "a cat");
+  EXPECT_FALSE(watched->job.prompt_shortened);
+}
+
 TEST(RenderClient, NamesTheAddressWhenNobodyIsThere) {
   const auto client = RenderClient::Make("127.0.0.1:1", false, milliseconds(2000)).value();
   const absl::Status status = client->Describe().status();

@@ -87,6 +87,31 @@ TEST_F(UntakenTest, AnAnswerThatNobodyTakesIsLetGo) {
   renderer_.LetGo();
 }
 
+class WatchTest : public RoomTest {
+ protected:
+  WatchTest() : RoomTest({}) {}
+};
+
+// A prompt of a megabyte beside each step of each watcher would be most of what the renderer sends.
+TEST_F(WatchTest, ReportsAfterTheFirstHaveTheBeginningsOfThePromptsAlone) {
+  renderer_.HoldBefore(0);
+  v1::SubmitResponse response;
+  ASSERT_TRUE(RendererInTest::Submit({SpecOf(900'000)}, &response).ok());
+  std::jthread later([&] {
+    Await(response.id(), v1::JOB_STATE_RENDERING);
+    std::this_thread::sleep_for(milliseconds(100));
+    renderer_.LetGo();
+  });
+  const Watched watched = Watch(response.id());
+  ASSERT_GE(watched.jobs.size(), 2u);
+  for (size_t i = 0; i < watched.jobs.size(); ++i) {
+    const v1::Job& job = watched.jobs[i];
+    EXPECT_EQ(job.spec().prompt().user().size(), i == 0 ? 900'000u : 4096u) << i;
+    EXPECT_EQ(job.prompts_shortened(), i != 0) << i;
+  }
+  EXPECT_EQ(Watch(response.id()).jobs[0].spec().prompt().user().size(), 900'000u) << "a call of its own";
+}
+
 class SmallTest : public RoomTest {
  protected:
   SmallTest()
