@@ -52,5 +52,66 @@ TEST(Files, DoNotWaitForSomebodyWhoReadsAPipe) {
   close(reader);
 }
 
+// A folder that everybody may write to, with a link that somebody else put where the output shall be.
+class PlantedLink : public testing::Test {
+ protected:
+  static constexpr uid_t kOther = 65534;
+
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "only root can make links of somebody else";
+    victim_ = folder_ / "victim";
+    shared_ = folder_ / "shared";
+    WriteFileAtomically(victim_, "precious");
+    ASSERT_EQ(mkdir(shared_.c_str(), 0700), 0);
+    ASSERT_EQ(chmod(shared_.c_str(), 01777), 0);
+  }
+  void Plant(const std::string& name, const std::string& to) {
+    ASSERT_EQ(symlink(to.c_str(), name.c_str()), 0);
+    ASSERT_EQ(lchown(name.c_str(), kOther, kOther), 0);
+  }
+
+  const TestFolder folder_;
+  std::string victim_, shared_;
+};
+
+TEST_F(PlantedLink, OfAnotherUserIsNotWrittenThrough) {
+  const std::string out = shared_ + "/out.png", dangling = shared_ + "/dangling.png";
+  Plant(out, victim_);
+  Plant(dangling, folder_ / "new");
+  for (const std::string& link : {out, dangling}) {
+    EXPECT_THROW(WriteFileAtomically(link, "bytes"), Error) << link;
+    EXPECT_THROW(PrepareToWrite(link), Error) << link;
+    EXPECT_THROW(PrepareToWritePicture(link), Error) << link;
+  }
+  EXPECT_FALSE(WriteNewFileAtomically(out, "bytes")) << "there is something";
+  EXPECT_EQ(ReadBoundedFile(victim_, 100), "precious");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "new"));
+  EXPECT_EQ(FilesIn(shared_), 2u) << "nothing is left beside them";
+}
+
+TEST_F(PlantedLink, OfOurOwnIsWrittenThrough) {
+  const std::string link = shared_ + "/mine.png";
+  ASSERT_EQ(symlink(victim_.c_str(), link.c_str()), 0);
+  WriteFileAtomically(link, "bytes");
+  EXPECT_EQ(ReadBoundedFile(victim_, 100), "bytes");
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+}
+
+// The name that earlier versions had, and whatever else somebody may guess.
+TEST(Files, WhatStandsAtAGuessedTemporaryNameIsLeftAlone) {
+  const TestFolder folder;
+  const std::string victim = folder / "victim";
+  WriteFileAtomically(victim, "precious");
+  for (const char* ending : {".part", ".part-", ".part-000000000000", ".tmp"}) {
+    ASSERT_EQ(symlink(victim.c_str(), std::string(folder / "out.png").append(ending).c_str()), 0);
+  }
+  WriteFileAtomically(folder / "out.png", "bytes");
+  EXPECT_TRUE(WriteNewFileAtomically(folder / "new.png", "bytes"));
+  EXPECT_EQ(ReadBoundedFile(victim, 100), "precious");
+  EXPECT_EQ(ReadBoundedFile(folder / "out.png", 100), "bytes");
+  EXPECT_FALSE(std::filesystem::is_symlink(folder / "out.png"));
+  EXPECT_EQ(FilesIn(folder.path), 7u);
+}
+
 }  // namespace
 }  // namespace diptych

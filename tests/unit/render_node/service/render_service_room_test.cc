@@ -1,4 +1,9 @@
 // What clients may hold of a render service, over a real connection.
+#include <grpcpp/create_channel.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
 #include <thread>
 
 #include "tests/support/raw_http2.h"
@@ -110,6 +115,78 @@ TEST_F(WatchTest, ReportsAfterTheFirstHaveTheBeginningsOfThePromptsAlone) {
     EXPECT_EQ(job.prompts_shortened(), i != 0) << i;
   }
   EXPECT_EQ(Watch(response.id()).jobs[0].spec().prompt().user().size(), 900'000u) << "a call of its own";
+}
+
+// Calls without end over a connection of their own, while another client asks now and then. Whose turn it is between
+// them is CallPool's, where it is tested without a clock; here is what comes of it.
+class FloodTest : public RoomTest {
+ protected:
+  static constexpr size_t kAtOnce = 6;                      // calls of the flood
+  static constexpr milliseconds kLasts{3000}, kBetween{5};  // asks in between
+  // 2 idle cores give 200 ms with ease (docs/security.md); other tests may run beside this one.
+  static constexpr milliseconds kBound{1000};
+
+  FloodTest() : RoomTest({}) { renderer_.HoldBefore(0); }
+  ~FloodTest() override { renderer_.LetGo(); }
+
+  // Time that Get takes, the 99th percentile, while `call` is made again and again.
+  milliseconds GetBeside(const std::function<void(v1::Renderer::Stub&)>& call) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const std::unique_ptr<v1::Renderer::Stub> other = v1::Renderer::NewStub(
+        grpc::CreateCustomChannel(server_->address().ToString(), grpc::InsecureChannelCredentials(), arguments));
+    const std::string id = RendererInTest::Submit(SampleSpec());
+    const auto end = std::chrono::steady_clock::now() + kLasts;
+    std::vector<std::jthread> flood;
+    for (size_t i = 0; i < kAtOnce; ++i) {
+      flood.emplace_back([&] {
+        for (; std::chrono::steady_clock::now() < end; ++calls_) call(*other);
+      });
+    }
+    std::vector<milliseconds> took;
+    while (std::chrono::steady_clock::now() < end) {
+      const auto begin = std::chrono::steady_clock::now();
+      EXPECT_EQ(Get(id).id(), id);
+      took.push_back(std::chrono::ceil<milliseconds>(std::chrono::steady_clock::now() - begin));
+      std::this_thread::sleep_for(kBetween);
+    }
+    flood.clear();
+    std::sort(took.begin(), took.end());
+    const milliseconds late = took[took.size() * 99 / 100];
+    RecordProperty("get_p99_ms", static_cast<int>(late.count()));
+    RecordProperty("gets", static_cast<int>(took.size()));
+    RecordProperty("flood_calls", calls_.load());
+    return late;
+  }
+
+  std::atomic<int> calls_ = 0;
+};
+
+TEST_F(FloodTest, OfListsHoldsUpNoGet) {
+  for (int i = 0; i < 50; ++i) {
+    v1::SubmitResponse response;
+    ASSERT_TRUE(RendererInTest::Submit({SpecOf(20'000)}, &response).ok());
+  }
+  EXPECT_LT(GetBeside([](v1::Renderer::Stub& stub) {
+              grpc::ClientContext context;
+              v1::ListResponse response;
+              stub.List(&context, {}, &response);
+            }),
+            kBound);
+  EXPECT_GT(calls_, 20);
+}
+
+TEST_F(FloodTest, OfSubmitsHoldsUpNoGet) {
+  EXPECT_LT(GetBeside([](v1::Renderer::Stub& stub) {
+              grpc::ClientContext context;
+              v1::SubmitResponse response;
+              const auto writer = stub.Submit(&context, &response);
+              writer->Write(SpecOf(20'000));
+              writer->WritesDone();
+              writer->Finish();  // accepted, or refused when the queue is full
+            }),
+            kBound);
+  EXPECT_GT(calls_, 20);
 }
 
 class SmallTest : public RoomTest {
