@@ -33,6 +33,9 @@ TEST(PictureMemory, IsWhatWasMeasuredOrALittleMore) {
     EXPECT_GT(megabytes(DecodeBytes(Real(), side, side, {})), decoding) << side;
     EXPECT_LT(megabytes(DecodeBytes(Real(), side, side, {})), 1.25 * decoding) << side;
   }
+  EXPECT_GT(megabytes(EncodeBytes(Real(), 256, 256, {})), 201);
+  EXPECT_GT(megabytes(EncodeBytes(Real(), 512, 512, {})), 807);
+  EXPECT_LT(megabytes(EncodeBytes(Real(), 512, 512, {})), 1.25 * 807);
   EXPECT_GT(megabytes(StepBytes(Real(), 512, 512)), 195);
   EXPECT_GT(megabytes(StepBytes(Real(), 1024, 1024)), 592);
   EXPECT_LT(megabytes(StepBytes(Real(), 1024, 1024)), 1.2 * 592);
