@@ -43,6 +43,11 @@ std::vector<std::pair<std::string_view, InputHash>> InputsOf(const PictureSpec& 
   return inputs;
 }
 
+void Settle(PictureSpec& spec) {
+  if (!spec.source.empty()) return;
+  if (!spec.mask.empty()) throw Error(ErrorCode::kInvalidArgument, "mask: there is no source that it is of");
+}
+
 void CheckRanges(const PictureSpec& spec) {
   for (const auto& [role, hash] : InputsOf(spec)) {
     if (hash.hex.size() == 64 && hash.hex.find_first_not_of("0123456789abcdef") == std::string::npos) continue;

@@ -134,6 +134,10 @@ std::vector<std::pair<std::string_view, InputHash>> InputsOf(const PictureSpec& 
 // an input whose hash is none.
 void CheckRanges(const PictureSpec& spec);
 
+// Says what is left open as far as the spec itself decides it, and leaves out what has no effect, so that equal pictures
+// have equal specs. Throws Error(kInvalidArgument) for what does not go together: a mask without a source.
+void Settle(PictureSpec& spec);
+
 // A number as messages show it: without trailing zeros.
 std::string NumberText(double value);
 

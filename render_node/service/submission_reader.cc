@@ -72,8 +72,12 @@ absl::Status SubmissionReader::AddSpec(const v1::JobSpec& message) {
   absl::StatusOr<JobSpec> spec = FromProto(message);
   if (!spec.ok()) return spec.status();
   const absl::Status valid = Guard([&] {
+    Settle(*spec);
     CheckDynamicShift(*spec, facts_);
     if (!spec->shift) spec->shift = DefaultShift(facts_, spec->width, spec->height);
+    if (!spec->source.empty() && !facts_.no_encoder.empty()) {
+      throw Error(ErrorCode::kFailedPrecondition, "source: " + facts_.no_encoder);
+    }
     const RenderParameters parameters = RenderParametersOf(*spec, facts_);
     CheckRenderParameters(parameters, facts_);
     CheckAllowed(parameters, limits_);
