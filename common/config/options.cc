@@ -264,6 +264,9 @@ const Option<int64_t> kHiddenLayer(Of(members::kLayer, {.key = "encoder.hidden_l
 const Option<std::string> kLongPromptMode(Of(members::kLongPromptMode, {.key = "pytorch.long_prompt_mode", .flag = "--long-prompt-mode",
     .default_text = "interpolate", .choices = "truncate,interpolate,pool,attention_pool",
     .help = "what happens to more tokens than the transformer takes", .programs = kCliPicture | kPromptLine}));
+const Option<std::optional<double>> kStrength(Of(members::kStrength, {.key = "generation.strength", .flag = "--strength",
+    .help = "how much of the source picture is given up: 0 keeps it, 1 paints anew; unset: 0.6, with a mask 1",
+    .programs = kCliPicture | kPromptLine}));
 const Option<int64_t> kCount({.flag = "--count", .aliases = "-n", .default_text = "1", .least = 1, .most = 1000, .unit = "pictures",
     .help = "how many pictures, with following seeds", .programs = kCliPicture | kPromptLine});
 const Option<std::string> kPrompts({.flag = "--prompts", .no_environment = kOneCommand, .unit = "FILE",
@@ -372,7 +375,7 @@ std::span<const OptionInfo* const> AllOptions() {
       &kUseCustomScheduler.info, &kLongPromptMode.info,
       // diptych
       &kWidth.info, &kHeight.info, &kSize.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info,
-      &kNegativePrompt.info, &kCfgNormalization.info, &kCfgTruncation.info, &kForceThinkBlock.info, &kSystemPrompt.info,
+      &kNegativePrompt.info, &kCfgNormalization.info, &kCfgTruncation.info, &kStrength.info, &kForceThinkBlock.info, &kSystemPrompt.info,
       &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kPromptFile.info,
       &kConversation.info, &kCount.info, &kOutput.info, &kFormat.info, &kQuality.info, &kFit.info, &kNoMetadata.info,
       &kOverwrite.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info, &kFromPicture.info, &kClient.info,

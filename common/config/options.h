@@ -100,6 +100,7 @@ extern const Option<std::optional<double>> kGuidanceScale;
 extern const Option<std::string> kNegativePrompt;
 extern const Option<double> kCfgNormalization;
 extern const Option<double> kCfgTruncation;
+extern const Option<std::optional<double>> kStrength;
 extern const Option<int64_t> kHiddenLayer;
 extern const Option<std::string> kLongPromptMode;  // ParseLongPromptMode takes it
 extern const Option<int64_t> kCount;               // pictures, with following seeds

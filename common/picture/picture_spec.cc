@@ -44,7 +44,11 @@ std::vector<std::pair<std::string_view, InputHash>> InputsOf(const PictureSpec& 
 }
 
 void Settle(PictureSpec& spec) {
-  if (!spec.source.empty()) return;
+  if (!spec.source.empty()) {
+    if (!spec.strength) spec.strength = spec.mask.empty() ? kDefaultStrength : 1;
+    return;
+  }
+  spec.strength.reset();
   if (!spec.mask.empty()) throw Error(ErrorCode::kInvalidArgument, "mask: there is no source that it is of");
 }
 

@@ -44,6 +44,8 @@ struct PictureSpec {
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
   InputHash source = {};  // a picture that this one begins as; none: noise
   InputHash mask = {};    // of the source's size: what is painted anew where it is light; none: all of it
+  // How much of the source is given up, of 0 to 1; unset: 0.6, with a mask 1, as the reference. No effect without one.
+  std::optional<double> strength = {};
 
   bool operator==(const PictureSpec&) const = default;
 };
@@ -97,6 +99,8 @@ inline constexpr PictureMember<LongPromptMode, LongPromptMode> kLongPromptMode{"
 using Input = PictureMember<InputHash, InputHash>;
 inline constexpr Input kSource{.name = "source", .field = &PictureSpec::source, .schema = 4};
 inline constexpr Input kMask{.name = "mask", .field = &PictureSpec::mask, .schema = 4};
+inline constexpr PictureMember<double, std::optional<double>> kStrength{
+    .name = "strength", .field = &PictureSpec::strength, .least = 0, .most = 1, .schema = 4};
 }  // namespace members
 
 // Calls visit(member) for each row.
@@ -116,8 +120,10 @@ constexpr void ForEachMember(Visit&& visit) {
   visit(members::kLongPromptMode);
   visit(members::kSource);
   visit(members::kMask);
+  visit(members::kStrength);
 }
 
+inline constexpr double kDefaultStrength = 0.6;  // without a mask
 inline constexpr int32_t kDefaultLayer = PictureSpec{}.layer;
 
 // Whether the spec says there what a default-constructed one says.

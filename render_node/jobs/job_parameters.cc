@@ -16,6 +16,7 @@ RenderParameters RenderParametersOf(const JobSpec& spec, const RendererFacts& fa
   parameters.guidance_scale = spec.guidance_scale;
   parameters.cfg_normalization = spec.cfg_normalization;
   parameters.cfg_truncation = spec.cfg_truncation == 0 ? 1 : spec.cfg_truncation;  // both mean never
+  parameters.strength = spec.strength.value_or(parameters.strength);
   return parameters;
 }
 

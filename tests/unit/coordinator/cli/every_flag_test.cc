@@ -71,6 +71,7 @@ const std::vector<Row>& Rows() {
       {options::kNegativePrompt.info, {"--negative-prompt", "blur"}, {"--guidance-scale", "2"}},
       {options::kCfgNormalization.info, {"--cfg-normalization", "1"}},
       {options::kCfgTruncation.info, {"--cfg-truncation", "0.5"}},
+      {options::kStrength.info, {"--strength", "0.25"}},
       {options::kHiddenLayer.info, {"--hidden-layer", "-3"}},
       {options::kLongPromptMode.info, {"--long-prompt-mode", "pool"}},
       {options::kCount.info, {"--count", "2"}},
