@@ -216,6 +216,7 @@ void MeasureBusy(const std::string& parent) {
   SqliteJobStore store(state, SystemRandom());
   PictureStore pictures(state.pictures());
   CheckpointStore checkpoints(state.checkpoints());
+  InputStore inputs(state.inputs());
   FairScheduler scheduler;
   ConditioningFiles uploads(state.conditioning());
   JobQueue queue({.store = store,
@@ -233,6 +234,7 @@ void MeasureBusy(const std::string& parent) {
                     .store = store,
                     .pictures = pictures,
                     .checkpoints = checkpoints,
+                    .inputs = inputs,
                     .source = source,
                     .renderer = renderer,
                     .clock = clock,

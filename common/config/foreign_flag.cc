@@ -47,8 +47,11 @@ constexpr Habit kHabits[] = {
     {"model_dir,model_id,ckpt,checkpoint,ckpt_path,pretrained_model_name_or_path,hf_repo,repo", "--model-path",
      "did you mean --model-path, a checkpoint folder?"},
     {"vae_tiling,tiling,enable_vae_tiling", "--tiled-vae", "did you mean --tiled-vae?"},
-    {"init_img,init_image,i,image,img,strength,denoise,denoising_strength,mask", "--from-picture",
-     "pictures from pictures do not exist yet; --from-picture repeats one that Diptych made"},
+    {"init_image,i,image,img,source", "--img2img",
+     "a picture to begin with is --img2img FILE, with a mask --inpaint FILE"},
+    {"denoise,denoising_strength", "--strength", "did you mean --strength?"},
+    {"mask_image", "--mask", "did you mean --mask FILE?"},
+    {"outpaint,pad", "--extend", "did you mean --extend LEFT,TOP,RIGHT,BOTTOM, with --img2img FILE?"},
     {"lora,lora_model_dir,loras,control_net,controlnet,control_image,embd_dir,upscale_model", "--steps",
      "that does not exist yet in Diptych"},
     {"device,gpu,cuda,cpu,ngl,n_gpu_layers,gpu_layers,main_gpu,clip_on_cpu,"

@@ -267,6 +267,21 @@ const Option<std::string> kLongPromptMode(Of(members::kLongPromptMode, {.key = "
 const Option<std::optional<double>> kStrength(Of(members::kStrength, {.key = "generation.strength", .flag = "--strength",
     .help = "how much of the source picture is given up: 0 keeps it, 1 paints anew; unset: 0.6, with a mask 1",
     .programs = kCliPicture | kPromptLine}));
+const Option<std::string> kImg2Img({.flag = "--img2img", .aliases = "--init-img", .no_environment = kOneCommand, .unit = "FILE",
+    .help = "PNG, JPEG or WebP that the picture begins as; without --width and --height it has that one's size", .programs = kCliPicture | kPromptLine});
+const Option<std::string> kInpaint({.flag = "--inpaint", .no_environment = kOneCommand, .unit = "FILE",
+    .help = "the same, to be painted anew where --mask, --mask-from-alpha or --extend say", .programs = kCliPicture | kPromptLine});
+const Option<std::string> kMask({.flag = "--mask", .no_environment = kOneCommand, .unit = "FILE",
+    .help = "picture of the source's size: what is white there is painted anew, what is black stays", .programs = kCliPicture | kPromptLine});
+const Option<bool> kMaskFromAlpha(Of(members::kMaskFromAlpha, {.flag = "--mask-from-alpha", .default_text = "false",
+    .help = "what is transparent in the source is painted anew", .programs = kCliPicture | kPromptLine}));
+const Option<bool> kSoftMask(Of(members::kSoftMask, {.flag = "--soft-mask", .default_text = "false",
+    .help = "greys of the mask mix old and new; else from the middle grey on it is painted anew", .programs = kCliPicture | kPromptLine}));
+const Option<std::optional<int64_t>> kInpaintCrop(Of(members::kInpaintCrop, {.flag = "--inpaint-crop", .unit = "px",
+    .help = "paint the part around the mask alone, with so much of the source on each side, at the picture's size, and put it back without a seam",
+    .programs = kCliPicture | kPromptLine}));
+const Option<std::string> kExtend({.flag = "--extend", .unit = "L,T,R,B",
+    .help = "paint so many pixels around the source: left,top,right,bottom", .programs = kCliPicture | kPromptLine});
 const Option<int64_t> kCount({.flag = "--count", .aliases = "-n", .default_text = "1", .least = 1, .most = 1000, .unit = "pictures",
     .help = "how many pictures, with following seeds", .programs = kCliPicture | kPromptLine});
 const Option<std::string> kPrompts({.flag = "--prompts", .no_environment = kOneCommand, .unit = "FILE",
@@ -328,8 +343,8 @@ const Option<std::string> kFormat({.flag = "--format", .default_text = "auto", .
     .help = "format of the file; auto: as its name says, else png", .programs = kCliOutput});
 const Option<int64_t> kQuality({.flag = "--quality", .default_text = "90", .least = 1, .most = 100,
     .help = "quality of JPEG and WebP files", .programs = kCliOutput});
-const Option<std::string> kFit({.flag = "--fit", .default_text = "none", .choices = "none,crop,pad",
-    .help = "what becomes of sizes that are no multiple of 16: crop paints the next larger size and keeps its middle, pad paints the next smaller one and puts black edges around it; none refuses them. For fetch: the picture is cropped or padded to --width and --height",
+const Option<std::string> kFit({.flag = "--fit", .default_text = "none", .choices = "none,crop,pad,stretch",
+    .help = "with --img2img and --inpaint how the source comes to the size of the picture: crop cuts off what stands out, pad fills up two sides, stretch (also none) changes its proportions. Without a source what becomes of sizes that are no multiple of 16: crop paints the next larger size and keeps its middle, pad paints the next smaller one and puts black edges around it; none refuses them. For fetch: the picture is cropped or padded to --width and --height",
     .programs = kCliPicture | kCliFit});
 const Option<bool> kNoMetadata({.flag = "--no-metadata", .default_text = "false",
     .help = "leave out the receipt and the parameters, from which a picture is repeated", .programs = kCliOutput});
@@ -375,13 +390,15 @@ std::span<const OptionInfo* const> AllOptions() {
       &kUseCustomScheduler.info, &kLongPromptMode.info,
       // diptych
       &kWidth.info, &kHeight.info, &kSize.info, &kSteps.info, &kSeed.info, &kSeeds.info, &kGuidanceScale.info,
-      &kNegativePrompt.info, &kCfgNormalization.info, &kCfgTruncation.info, &kStrength.info, &kForceThinkBlock.info, &kSystemPrompt.info,
-      &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info, &kKeepWhitespace.info, &kPromptFile.info,
-      &kConversation.info, &kCount.info, &kOutput.info, &kFormat.info, &kQuality.info, &kFit.info, &kNoMetadata.info,
-      &kOverwrite.info, &kPrompts.info, &kLoadEmbeddings.info, &kSaveEmbeddings.info, &kFromPicture.info, &kClient.info,
-      &kPriority.info, &kIdempotencyKey.info, &kDeadline.info, &kPreview.info, &kFilterStates.info, &kFilterText.info,
-      &kFilterHours.info, &kFilterMine.info, &kSelectAll.info, &kFilterLimit.info, &kForce.info, &kTimeout.info,
-      &kJson.info, &kQuiet.info, &kPrivateTorchDtype.info, &kPrivateThreads.info};
+      &kNegativePrompt.info, &kCfgNormalization.info, &kCfgTruncation.info, &kStrength.info, &kImg2Img.info,
+      &kInpaint.info, &kMask.info, &kMaskFromAlpha.info, &kSoftMask.info, &kInpaintCrop.info, &kExtend.info,
+      &kForceThinkBlock.info, &kSystemPrompt.info, &kThinkingContent.info, &kAssistantContent.info, &kRemoveQuotes.info,
+      &kKeepWhitespace.info, &kPromptFile.info, &kConversation.info, &kCount.info, &kOutput.info, &kFormat.info,
+      &kQuality.info, &kFit.info, &kNoMetadata.info, &kOverwrite.info, &kPrompts.info, &kLoadEmbeddings.info,
+      &kSaveEmbeddings.info, &kFromPicture.info, &kClient.info, &kPriority.info, &kIdempotencyKey.info, &kDeadline.info,
+      &kPreview.info, &kFilterStates.info, &kFilterText.info, &kFilterHours.info, &kFilterMine.info, &kSelectAll.info,
+      &kFilterLimit.info, &kForce.info, &kTimeout.info, &kJson.info, &kQuiet.info, &kPrivateTorchDtype.info,
+      &kPrivateThreads.info};
   return kAll;
 }
 

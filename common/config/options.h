@@ -101,6 +101,13 @@ extern const Option<std::string> kNegativePrompt;
 extern const Option<double> kCfgNormalization;
 extern const Option<double> kCfgTruncation;
 extern const Option<std::optional<double>> kStrength;
+extern const Option<std::string> kImg2Img;  // a file; empty: not given
+extern const Option<std::string> kInpaint;  // likewise
+extern const Option<std::string> kMask;     // likewise
+extern const Option<bool> kMaskFromAlpha;
+extern const Option<bool> kSoftMask;
+extern const Option<std::optional<int64_t>> kInpaintCrop;  // px
+extern const Option<std::string> kExtend;                  // ParseExtend takes it; empty: not given
 extern const Option<int64_t> kHiddenLayer;
 extern const Option<std::string> kLongPromptMode;  // ParseLongPromptMode takes it
 extern const Option<int64_t> kCount;               // pictures, with following seeds

@@ -7,6 +7,8 @@
 namespace diptych {
 namespace {
 
+[[noreturn]] void Refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
+
 template <typename T>
 std::string ValueText(T value) {
   if constexpr (std::is_floating_point_v<T>)
@@ -45,11 +47,29 @@ std::vector<std::pair<std::string_view, InputHash>> InputsOf(const PictureSpec& 
 
 void Settle(PictureSpec& spec) {
   if (!spec.source.empty()) {
-    if (!spec.strength) spec.strength = spec.mask.empty() ? kDefaultStrength : 1;
+    if (!spec.strength) spec.strength = spec.HasMask() ? 1 : kDefaultStrength;
+    if (!spec.HasMask()) spec.soft_mask = false;
+    if (!spec.mask.empty() && spec.mask_from_alpha) Refuse("mask and mask_from_alpha: there can be one mask only");
+    if (spec.inpaint_crop && spec.mask.empty() && !spec.mask_from_alpha) {
+      Refuse("inpaint_crop: there is no mask around which a part could be cut out");
+    }
+    if (spec.inpaint_crop && spec.Extends().Any()) {
+      Refuse("inpaint_crop and extend: a part that is put back cannot extend the source");
+    }
+    const Extend extend = spec.Extends();
+    if (int64_t{extend.left} + extend.right >= spec.width || int64_t{extend.top} + extend.bottom >= spec.height) {
+      Refuse("extend: it leaves nothing of a picture of " + std::to_string(spec.width) + "x" +
+             std::to_string(spec.height) + " for the source");
+    }
     return;
   }
+  if (!spec.mask.empty()) Refuse("mask: there is no source that it is of");
+  if (spec.mask_from_alpha) Refuse("mask_from_alpha: there is no source");
+  if (spec.inpaint_crop) Refuse("inpaint_crop: there is no source");
+  if (spec.Extends().Any()) Refuse("extend: there is no source");
   spec.strength.reset();
-  if (!spec.mask.empty()) throw Error(ErrorCode::kInvalidArgument, "mask: there is no source that it is of");
+  spec.source_fit = SourceFit::kStretch;
+  spec.soft_mask = false;
 }
 
 void CheckRanges(const PictureSpec& spec) {

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "common/conditioning/conditioning.h"
+#include "common/picture/source_plan.h"
+#include "common/picture/start_step.h"
 #include "common/prompt/prompt_parts.h"
 
 namespace diptych {
@@ -46,6 +48,20 @@ struct PictureSpec {
   InputHash mask = {};    // of the source's size: what is painted anew where it is light; none: all of it
   // How much of the source is given up, of 0 to 1; unset: 0.6, with a mask 1, as the reference. No effect without one.
   std::optional<double> strength = {};
+  SourceFit source_fit = SourceFit::kStretch;  // how the source comes to the picture's size
+  bool mask_from_alpha = false;                // what is transparent in the source is painted anew
+  bool soft_mask = false;                      // greys of the mask mix; else it is light or dark
+  // The part around the mask, with so many pixels of the source on each side, is painted at the picture's size and put
+  // back into the source, whose size the picture then has; unset: the whole.
+  std::optional<int32_t> inpaint_crop = {};
+  // Pixels of the picture around the source that are painted.
+  int32_t extend_left = 0, extend_top = 0, extend_right = 0, extend_bottom = 0;
+
+  // Whether a part of the source is kept: this is inpaint or outpaint.
+  bool HasMask() const { return !mask.empty() || mask_from_alpha || Extends().Any(); }
+  Extend Extends() const { return {extend_left, extend_top, extend_right, extend_bottom}; }
+  // How often the network is evaluated (start_step.h). Of a settled spec.
+  int32_t Evaluations() const { return source.empty() ? steps : steps - FirstStep(steps, strength.value_or(1)); }
 
   bool operator==(const PictureSpec&) const = default;
 };
@@ -101,6 +117,21 @@ inline constexpr Input kSource{.name = "source", .field = &PictureSpec::source, 
 inline constexpr Input kMask{.name = "mask", .field = &PictureSpec::mask, .schema = 4};
 inline constexpr PictureMember<double, std::optional<double>> kStrength{
     .name = "strength", .field = &PictureSpec::strength, .least = 0, .most = 1, .schema = 4};
+inline constexpr PictureMember<SourceFit, SourceFit> kSourceFit{
+    .name = "source_fit", .field = &PictureSpec::source_fit, .schema = 4};
+using Flag = PictureMember<bool, bool>;
+inline constexpr Flag kMaskFromAlpha{.name = "mask_from_alpha", .field = &PictureSpec::mask_from_alpha, .schema = 4};
+inline constexpr Flag kSoftMask{.name = "soft_mask", .field = &PictureSpec::soft_mask, .schema = 4};
+inline constexpr PictureMember<int32_t, std::optional<int32_t>> kInpaintCrop{
+    .name = "inpaint_crop", .field = &PictureSpec::inpaint_crop, .least = 0, .most = 4096, .schema = 4};
+inline constexpr Whole kExtendLeft{
+    .name = "extend_left", .field = &PictureSpec::extend_left, .least = 0, .most = 16384, .schema = 4};
+inline constexpr Whole kExtendTop{
+    .name = "extend_top", .field = &PictureSpec::extend_top, .least = 0, .most = 16384, .schema = 4};
+inline constexpr Whole kExtendRight{
+    .name = "extend_right", .field = &PictureSpec::extend_right, .least = 0, .most = 16384, .schema = 4};
+inline constexpr Whole kExtendBottom{
+    .name = "extend_bottom", .field = &PictureSpec::extend_bottom, .least = 0, .most = 16384, .schema = 4};
 }  // namespace members
 
 // Calls visit(member) for each row.
@@ -121,6 +152,14 @@ constexpr void ForEachMember(Visit&& visit) {
   visit(members::kSource);
   visit(members::kMask);
   visit(members::kStrength);
+  visit(members::kSourceFit);
+  visit(members::kMaskFromAlpha);
+  visit(members::kSoftMask);
+  visit(members::kInpaintCrop);
+  visit(members::kExtendLeft);
+  visit(members::kExtendTop);
+  visit(members::kExtendRight);
+  visit(members::kExtendBottom);
 }
 
 inline constexpr double kDefaultStrength = 0.6;  // without a mask
@@ -140,8 +179,9 @@ std::vector<std::pair<std::string_view, InputHash>> InputsOf(const PictureSpec& 
 // an input whose hash is none.
 void CheckRanges(const PictureSpec& spec);
 
-// Says what is left open as far as the spec itself decides it, and leaves out what has no effect, so that equal pictures
-// have equal specs. Throws Error(kInvalidArgument) for what does not go together: a mask without a source.
+// Says what is left open as far as the spec itself decides it, and leaves out what has no effect, so that equal
+// pictures have equal specs. Throws Error(kInvalidArgument) for what does not go together: a mask or an extension
+// without a source, two masks.
 void Settle(PictureSpec& spec);
 
 // A number as messages show it: without trailing zeros.

@@ -25,6 +25,14 @@ std::string ScheduleType(const Receipt& receipt) {
   return "Simple";
 }
 
+// A1111 writes it for a picture from a picture.
+std::string Strength(const Receipt& receipt) {
+  if (receipt.source.empty()) return "";
+  std::ostringstream text;
+  text << ", Denoising strength: " << receipt.strength.value_or(1);
+  return text.str();
+}
+
 // A PNG text cannot hold NUL, which a prompt may.
 std::string WithoutNul(std::string text) {
   std::erase(text, '\0');
@@ -39,7 +47,7 @@ std::string ParametersText(const Receipt& receipt) {
        << "\nNegative prompt: " << (receipt.negative ? ShownPrompt(*receipt.negative) : "")
        << "\nSteps: " << receipt.steps << ", Sampler: Euler, Schedule type: " << ScheduleType(receipt)
        << ", CFG scale: " << receipt.guidance_scale + 1 << ", Shift: " << receipt.shift.value_or(0)
-       << ", Seed: " << receipt.seed << ", Size: " << receipt.width << "x" << receipt.height
+       << ", Seed: " << receipt.seed << Strength(receipt) << ", Size: " << receipt.width << "x" << receipt.height
        << ", Model hash: " << receipt.transformer_fingerprint.substr(0, kModelHashDigits)
        << ", Version: " << Quoted("diptych " + receipt.program_version);
   return WithoutNul(text.str());

@@ -18,9 +18,9 @@ namespace diptych {
 // prompt: the conditioning was uploaded without one; a repeat needs the embeddings whose hash is conditioning_hash. An
 // upload that states its prompt leaves no other trace, so its picture equals the one of an encoder that was asked.
 struct Receipt : PictureSpec {
-  // Larger when a field is added that changes the picture. 1: without `tiles`, 2: without `schedule`. Older schemas are
-  // read, and a receipt is written in the oldest that can say it.
-  static constexpr uint64_t kSchema = 3;
+  // Larger when a field is added that changes the picture. 1: without `tiles`, 2: without `schedule`, 3: without a
+  // source. Older schemas are read, and a receipt is written in the oldest that can say it.
+  static constexpr uint64_t kSchema = 4;
 
   std::string program_version;
   std::string schedule;                         // of the noise levels, in words; empty: Z-Image-Turbo's own
@@ -38,8 +38,7 @@ struct Receipt : PictureSpec {
   bool operator==(const Receipt&) const = default;
 };
 
-// One line of JSON with a fixed key order; numbers read back exactly. Of schema 1 when `tiles` is unset, of schema 2
-// when `schedule` is empty.
+// One line of JSON with a fixed key order; numbers read back exactly. Of the oldest schema that can say it.
 std::string ToJson(const Receipt& receipt);
 
 // Throws Error(kInvalidArgument) naming the field for JSON that is not a receipt, a field that is missing, unknown, of

@@ -19,7 +19,8 @@ namespace diptych {
 namespace {
 
 constexpr size_t kMaxPictureBytes = size_t{128} << 20;
-constexpr size_t kMaxKeyBytes = 120;  // the renderer takes 128; of several pictures each gets a number
+constexpr size_t kMaxSourceBytes = size_t{64} << 20;  // what a renderer takes
+constexpr size_t kMaxKeyBytes = 120;                  // the renderer takes 128; of several pictures each gets a number
 
 // The same job again must have the same seed, also where nobody chose one. Below 2^32, as RandomSeed.
 uint64_t SeedOf(const std::string& idempotency_key) {
@@ -75,6 +76,33 @@ void PutNegative(const PictureOptions& options, PictureOrder& order) {
   needs_guidance(options.Given(members::kCfgNormalization.name), options::kCfgNormalization.info);
   needs_guidance(options.Given(members::kCfgTruncation.name), options::kCfgTruncation.info);
   if (!order.open.contains(members::kGuidanceScale.name)) SettleNegative(order);
+}
+
+// What the picture begins as.
+void PutSource(const PictureOptions& options, const InputSource& input, PictureOrder& order) {
+  PictureRequest& request = order.request;
+  const auto read = [&](const std::string& file) { return ReadInput(file, kMaxSourceBytes, input); };
+  if (order.receipt) {  // the files themselves are in no receipt
+    const auto ask_for = [&](const InputHash& hash, bool is_given, const char* what, const char* flags) {
+      if (hash.empty() || is_given) return;
+      throw UsageError("the picture was made from another file, its " + std::string(what) + " (SHA-256 " +
+                       hash.hex.substr(0, 12) + "...); give it with " + flags);
+    };
+    const char* flag = order.receipt->HasMask() ? "--inpaint FILE" : "--img2img FILE";
+    ask_for(order.receipt->source, !options.sources.source.empty(), "source", flag);
+    ask_for(order.receipt->mask, !options.sources.mask.empty(), "mask", "--mask FILE");
+  }
+  const PictureSize size = PutSourceFiles(options.sources, read, request, request.inputs);
+  if (options.sources.source.empty()) return;
+  if (order.receipt && !order.receipt->source.empty()) {
+    if (request.source != order.receipt->source)
+      order.notes.push_back("the source is not the file that the picture was made from");
+    if (request.mask != order.receipt->mask)
+      order.notes.push_back("the mask is not the file that the picture was made with");
+  } else if (!request.inpaint_crop) {  // of a part that is put back the model says the size
+    TakeSizeOf(size, order.open.erase(members::kWidth.name) > 0, order.open.erase(members::kHeight.name) > 0, request);
+  }
+  Settle(request);
 }
 
 // The embeddings state their prompt: with it as the label the picture is the same as if the encoder had been asked.
@@ -177,6 +205,54 @@ void PutFit(const PictureOptions& options, PictureOrder& order) {
   order.fit = fit;
 }
 
+// Throws UsageError for flags that do not go together.
+void ReadSource(const Settings& settings, PictureOptions& options) {
+  const std::string &img2img = settings.Get(options::kImg2Img), &inpaint = settings.Get(options::kInpaint);
+  PictureSpec& values = options.members.values;
+  if (!img2img.empty() && !inpaint.empty()) throw UsageError("--img2img and --inpaint each name the source; give one");
+  options.sources = {.source = img2img.empty() ? inpaint : img2img, .mask = settings.Get(options::kMask)};
+  const std::string& fit = settings.Get(options::kFit);
+  const std::string& extend = settings.Get(options::kExtend);
+  const bool given = settings.OriginOf(options::kExtend) != Origin::kDefault && !extend.empty();
+  if (given) {
+    try {
+      const Extend sides = ParseExtend(extend);
+      values.extend_left = sides.left;
+      values.extend_top = sides.top;
+      values.extend_right = sides.right;
+      values.extend_bottom = sides.bottom;
+    } catch (const Error& error) {
+      throw UsageError(std::string("--extend: ") + error.what());
+    }
+    for (const std::string_view side : {members::kExtendLeft.name, members::kExtendTop.name, members::kExtendRight.name,
+                                        members::kExtendBottom.name}) {
+      options.members.options.insert(side);
+      if (settings.OriginOf(options::kExtend) == Origin::kFlag) options.members.given.insert(side);
+    }
+  }
+  const bool masked = !options.sources.mask.empty() || values.mask_from_alpha || values.Extends().Any();
+  if (options.sources.source.empty()) {
+    const auto wants_source = [&](bool is_given, const OptionInfo& option) {
+      if (is_given) throw UsageError(std::string(option.flag) + " needs the picture that it is about: --inpaint FILE");
+    };
+    const bool repeats = !settings.Get(options::kFromPicture).empty();  // which may bring its own
+    wants_source(!options.sources.mask.empty(), options::kMask.info);
+    wants_source(values.mask_from_alpha && !repeats, options::kMaskFromAlpha.info);
+    wants_source(given && !repeats, options::kExtend.info);
+    wants_source(values.inpaint_crop.has_value() && !repeats, options::kInpaintCrop.info);
+    if (fit == "stretch") throw UsageError("--fit stretch is for a source picture: --img2img FILE or --inpaint FILE");
+    return;
+  }
+  if (!inpaint.empty() && !masked && settings.Get(options::kFromPicture).empty()) {
+    throw UsageError("--inpaint needs to know where: --mask FILE, --mask-from-alpha or --extend LEFT,TOP,RIGHT,BOTTOM");
+  }
+  if (settings.OriginOf(options::kFit) != Origin::kDefault) {
+    values.source_fit = fit == "crop" ? SourceFit::kCrop : fit == "pad" ? SourceFit::kPad : SourceFit::kStretch;
+    options.members.options.insert(members::kSourceFit.name);
+    if (settings.OriginOf(options::kFit) == Origin::kFlag) options.members.given.insert(members::kSourceFit.name);
+  }
+}
+
 }  // namespace
 
 PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive) {
@@ -228,7 +304,8 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   result.prompt = ReadPromptOptions(settings);
   result.members = ReadMembers(settings);
   PictureSpec& values = result.members.values;
-  result.fit = ParseFitMode(settings.Get(options::kFit));
+  ReadSource(settings, result);
+  result.fit = result.sources.source.empty() ? ParseFitMode(settings.Get(options::kFit)) : FitMode::kNone;
   if (const auto number = settings.Get(options::kWidth)) {
     result.file_width = static_cast<int32_t>(*number);
     values.width = PaintedSide(result.file_width, result.fit, "--width");
@@ -291,6 +368,7 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
       throw UsageError("the picture was made from embeddings without a prompt; give them with --load-embeddings");
     }
     PutNegative(options, order);
+    PutSource(options, source, order);
     order.changed = static_cast<const PictureSpec&>(request) != *order.receipt;
   } else {
     PutNumbers(options, options.members.options, request);
@@ -301,6 +379,7 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
       PutEmbeddings(prompt, options, source, order);
     }
     PutNegative(options, order);
+    PutSource(options, source, order);
     order.seed_drawn = !options.seed && options.seeds.empty();
     if (order.seed_drawn)
       request.seed = request.idempotency_key.empty() ? draw_seed() : SeedOf(request.idempotency_key);

@@ -14,6 +14,7 @@
 #include "coordinator/cli/picture_fit.h"
 #include "coordinator/client/job.h"
 #include "coordinator/order/member_settings.h"
+#include "coordinator/order/source_files.h"
 
 namespace diptych {
 
@@ -34,6 +35,7 @@ struct PictureOptions {
   bool count_given = false;
   std::string load_embeddings;  // a file; empty: none
   std::string from_picture;     // a file; empty: none
+  SourceFiles sources;          // what the picture begins as
 };
 // Throws UsageError for the name of a pickle or a folder.
 void RefuseEmbeddingsName(const std::string& file);

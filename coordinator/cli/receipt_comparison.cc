@@ -80,7 +80,7 @@ std::vector<std::string> NotAsAsked(const std::string& png, const JobView& job) 
     compare("seed", receipt.seed == job.seed);
     compare("width", receipt.width == job.width);
     compare("height", receipt.height == job.height);
-    compare("steps", receipt.steps == job.steps);
+    compare("steps", receipt.Evaluations() == job.steps);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNotFound) names.emplace_back("receipt");
   }

@@ -69,9 +69,10 @@ struct JobView {
   std::string prompt;  // what the user said; of a conversation its JSON
   int32_t width = 0;
   int32_t height = 0;
+  bool has_source_size = false;  // the picture has the size of its source, into which a part of this one is put back
   uint64_t seed = 0;
-  int32_t step = 0;  // finished steps
-  int32_t steps = 0;
+  int32_t step = 0;        // finished evaluations
+  int32_t steps = 0;       // all of them: of a picture that begins as another one fewer than were asked for
   std::string error;       // one line, when failed
   std::string error_code;  // a gRPC status name
   std::string detail;      // what it waits for

@@ -5,6 +5,7 @@
 
 #include "common/foreign_text/foreign_text.h"
 #include "common/wire/enums.h"
+#include "common/wire/job_codec.h"
 #include "common/wire/machine_codec.h"
 
 namespace diptych {
@@ -43,6 +44,14 @@ StageTimings TimingsFromMessage(const v1::JobTimings& timings) {
           .decode_ms = timings.decode_ms(),
           .png_ms = timings.png_ms(),
           .total_ms = timings.total_ms()};
+}
+
+// Of a picture that begins as another one fewer than its steps; what is no specification has none.
+int32_t EvaluationsOf(const v1::JobSpec& message) {
+  const absl::StatusOr<JobSpec> spec = FromProto(message);
+  const bool known =
+      spec.ok() && spec->steps >= 0 && spec->strength.value_or(0) >= 0 && spec->strength.value_or(0) <= 1;
+  return known ? spec->Evaluations() : message.steps();
 }
 
 PromptFitView FitFromMessage(const v1::PromptFit& fit) { return {fit.token_count(), fit.rows()}; }
@@ -116,8 +125,9 @@ JobView JobFromMessage(const v1::Job& job) {
   view.width = spec.width();
   view.height = spec.height();
   view.seed = spec.seed();
+  view.has_source_size = spec.has_inpaint_crop();
   view.step = job.step();
-  view.steps = spec.steps();
+  view.steps = EvaluationsOf(spec);
   view.error = Sentence(job.error());
   view.error_code = Label(job.error_code());
   view.detail = Sentence(job.detail());

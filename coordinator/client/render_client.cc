@@ -47,10 +47,11 @@ absl::StatusOr<JobView> ReadJob(const v1::Job& job, std::string_view asked_id) {
   return JobFromMessage(job);
 }
 
-// DATA_LOSS unless these bytes are a picture of the job's size.
+// DATA_LOSS unless these bytes are a picture, and of the job's size where the job says it.
 absl::Status CheckPicture(const std::string& png, const JobView& job) {
   try {
     const Picture picture = DecodePng(png, {.max_pixels = kMostPixels}).picture;
+    if (job.has_source_size) return absl::OkStatus();
     if (picture.width == job.width && picture.height == job.height) return absl::OkStatus();
     return absl::DataLossError(absl::StrCat("the renderer sent a picture of ", picture.width, "x", picture.height,
                                             " for job ", job.id, ", which is of ", job.width, "x", job.height));

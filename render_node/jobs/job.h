@@ -110,7 +110,7 @@ inline double PictureWork(int32_t width, int32_t height, int32_t steps, double g
   return static_cast<double>(width) * height * (static_cast<double>(steps) * (guidance_scale > 0 ? 2 : 1) + 2);
 }
 inline double WorkOf(const JobSpec& spec) {
-  return PictureWork(spec.width, spec.height, spec.steps, spec.guidance_scale);
+  return PictureWork(spec.width, spec.height, spec.Evaluations(), spec.guidance_scale);
 }
 
 // What the prompts of a job cost an encoder beside others, without a unit: their bytes, and as many for the template of

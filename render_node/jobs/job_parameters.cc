@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "common/conditioning/conditioning_hash.h"
+#include "common/picture/picture_json.h"
 
 namespace diptych {
 
@@ -16,6 +17,7 @@ RenderParameters RenderParametersOf(const JobSpec& spec, const RendererFacts& fa
   parameters.guidance_scale = spec.guidance_scale;
   parameters.cfg_normalization = spec.cfg_normalization;
   parameters.cfg_truncation = spec.cfg_truncation == 0 ? 1 : spec.cfg_truncation;  // both mean never
+  parameters.soft_mask = spec.soft_mask;
   parameters.strength = spec.strength.value_or(parameters.strength);
   return parameters;
 }
@@ -41,8 +43,9 @@ bool IsStored(const ConditioningSource& source, const JobSpec& spec, const Rende
   return source.Has(requests.positive) && (!requests.negative || source.Has(*requests.negative));
 }
 
-std::string CheckpointDeterminants(const RenderParameters& parameters, const RendererFacts& facts,
-                                   const JobInputs& inputs, const std::string& program_version) {
+std::string CheckpointDeterminants(const PictureSpec& spec, const RenderParameters& parameters,
+                                   const RendererFacts& facts, const JobInputs& inputs,
+                                   const std::string& program_version) {
   std::ostringstream text;
   text << std::hexfloat << "version " << program_version << "\ntransformer " << facts.transformer_fingerprint
        << "\ndtype " << facts.dtype << "\ndevice " << facts.device << "\nthreads " << facts.threads << "\nwidth "
@@ -51,6 +54,14 @@ std::string CheckpointDeterminants(const RenderParameters& parameters, const Ren
        << "\ncfg_normalization " << parameters.cfg_normalization << "\ncfg_truncation " << parameters.cfg_truncation
        << "\nschedule " << ToText(facts.schedule) << "\npositive " << ConditioningHash(inputs.positive) << "\nnegative "
        << (inputs.negative ? ConditioningHash(*inputs.negative) : "none") << "\n";
+  if (!spec.source.empty()) {
+    PictureSpec begins = spec;
+    begins.prompt.reset();
+    begins.negative.reset();
+    nlohmann::ordered_json members;
+    PutMembers(begins, members);
+    text << "begins " << members.dump() << "\n";
+  }
   return text.str();
 }
 

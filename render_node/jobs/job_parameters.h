@@ -24,8 +24,10 @@ FetchRequests FetchRequestsOf(const JobSpec& spec, const std::string& job_id, co
 // Whether such a job needs no encoder.
 bool IsStored(const ConditioningSource& source, const JobSpec& spec, const RendererFacts& facts);
 
-// Everything that the latents of a picture depend on, as text: with other determinants a checkpoint is of no use.
-std::string CheckpointDeterminants(const RenderParameters& parameters, const RendererFacts& facts,
-                                   const JobInputs& inputs, const std::string& program_version);
+// Everything that the latents of a picture depend on, as text: with other determinants a checkpoint is of no use. The
+// spec says what the picture begins as.
+std::string CheckpointDeterminants(const PictureSpec& spec, const RenderParameters& parameters,
+                                   const RendererFacts& facts, const JobInputs& inputs,
+                                   const std::string& program_version);
 
 }  // namespace diptych

@@ -79,7 +79,7 @@ JobQueue::Census JobQueue::census() const {
     if (IsTerminal(job.state)) continue;
     ++census.jobs[static_cast<size_t>(job.state)];
     if (!in_work.held || (census.at_work && in_work.stage != Stage::kRendering)) continue;
-    census.at_work = Census::AtWork{id, job.state, job.step, job.spec.steps, job.detail};
+    census.at_work = Census::AtWork{id, job.state, job.step, job.spec.Evaluations(), job.detail};
   }
   return census;
 }
@@ -105,7 +105,7 @@ void JobQueue::Measure(const InWork& in_work, const Job& next) {
   if (before.state == JobState::kEncoding && next.state == JobState::kReady && encoded_ms > 0) {
     pace_.Encoded(encoded_ms, in_work.encode_work);
   }
-  if (next.step > before.step && !next.timings.step_ms.empty() && next.spec.steps > 0) {
+  if (next.step > before.step && !next.timings.step_ms.empty() && next.spec.Evaluations() > 0) {
     const double step = pixels * (next.spec.guidance_scale > 0 ? 2 : 1);
     pace_.Stepped(next.timings.step_ms.back(), step);
   }
@@ -171,7 +171,7 @@ std::optional<double> JobQueue::UntilPainted(const Job& job, const InWork& in_wo
     if (job.tiles_done > 0) return since / job.tiles_done * std::max(0, job.tiles - job.tiles_done);
     return decode ? std::optional(std::max(0.0, *decode - since)) : std::nullopt;
   }
-  if (!steps.empty() && decode) return step_ms * std::max(0, job.spec.steps - job.step) + *decode;
+  if (!steps.empty() && decode) return step_ms * std::max(0, job.spec.Evaluations() - job.step) + *decode;
   const std::optional<double> whole = pace_.PaintTime(in_work.work);
   return whole ? std::optional(std::max(0.0, *whole - since)) : std::nullopt;
 }

@@ -12,6 +12,7 @@
 #include "common/status/status.h"
 #include "render_node/jobs/job_json.h"
 #include "render_node/jobs/job_parameters.h"
+#include "render_node/jobs/source_picture.h"
 
 namespace diptych {
 namespace {
@@ -177,6 +178,7 @@ struct JobRunner::Easel {
   RenderParameters parameters;
   std::string determinants;
   std::optional<PictureCheckpoint> checkpoint;  // where it goes on
+  std::optional<PreparedSource> source;         // what it begins as; empty: noise
   LatentState latest;
   bool ended = false;
 };
@@ -231,6 +233,8 @@ void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
       members.push_back({.positive = inputs.positive,
                          .negative = inputs.negative ? &*inputs.negative : nullptr,
                          .parameters = easel->parameters,
+                         .source = easel->source ? &easel->source->picture : nullptr,
+                         .mask = easel->source && easel->source->mask ? &*easel->source->mask : nullptr,
                          .hooks = HooksOf(*easel),
                          .cancel = own.cancel});
     } catch (...) {
@@ -248,7 +252,7 @@ void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
     easel.ended = true;
     try {
       Picture picture = outcome.Take();
-      HandToFinisher({std::move(easel.claimed), easel.parameters, std::move(picture)});
+      HandToFinisher({std::move(easel.claimed), easel.parameters, std::move(picture), std::move(easel.source)});
     } catch (const Error& error) {
       Job& job = easel.claimed.job;
       if (error.code() != ErrorCode::kUnavailable || easel.claimed.cancel.IsCancelled()) {
@@ -314,6 +318,9 @@ void JobRunner::Finish(Painted& painted) {
     cancel.ThrowIfCancelled();
     const double begin = parts_.clock.SteadyMs();
     const JobInputs& inputs = *claimed.inputs;
+    if (painted.source) {
+      painted.picture = PasteBack(*painted.source, std::move(painted.picture), LeaveIfCancelled(cancel));
+    }
     const std::vector<uint8_t> png = parts_.finish({.picture = painted.picture,
                                                     .spec = job.spec,
                                                     .parameters = painted.parameters,
@@ -366,7 +373,12 @@ void JobRunner::Prepare(Easel& easel) {
   const RendererFacts& facts = parts_.renderer.facts();
   easel.parameters = RenderParametersOf(job.spec, facts);
   Advance(job, JobState::kRendering, cancel);
-  easel.determinants = CheckpointDeterminants(easel.parameters, facts, *easel.inputs, parts_.program_version);
+  easel.determinants = CheckpointDeterminants(job.spec, easel.parameters, facts, *easel.inputs, parts_.program_version);
+  if (!job.spec.source.empty()) {
+    const double begin = parts_.clock.SteadyMs();
+    easel.source = LoadSource(job.spec, parts_.inputs, LeaveIfCancelled(cancel));
+    job.timings.refine_ms += parts_.clock.SteadyMs() - begin;
+  }
   easel.checkpoint = LoadCheckpoint(job, easel.determinants);
 }
 

@@ -22,8 +22,10 @@
 #include "common/concurrency/pause.h"
 #include "common/conditioning/conditioning.h"
 #include "common/image/picture.h"
+#include "common/picture/prepare_source.h"
 #include "render_node/conditioning/conditioning_source.h"
 #include "render_node/jobs/checkpoint_store.h"
+#include "render_node/jobs/input_store.h"
 #include "render_node/jobs/job.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/job_store.h"
@@ -70,6 +72,7 @@ struct JobRunnerParts {
   JobStore& store;
   PictureStore& pictures;
   CheckpointStore& checkpoints;
+  InputStore& inputs;
   ConditioningSource& source;
   PictureRenderer& renderer;
   const Clock& clock;
@@ -113,6 +116,7 @@ class JobRunner {
     ClaimedJob claimed;
     RenderParameters parameters;
     Picture picture;
+    std::optional<PreparedSource> source = {};  // that it is put back into, where a part was painted
   };
   void HandToFinisher(Painted painted);
   void FinishAll();

@@ -18,9 +18,10 @@ bool IsPainted(const Job& job) { return job.state == JobState::kRendering || job
 bool IsSuspect(const Job& job) { return IsPainted(job) || (job.state == JobState::kEncoding && job.detail.empty()); }
 
 std::string WhyFailed(const Job& job) {
-  const std::string place = job.crashes.step == kBeforeTheFirstStep ? "while its prompt was encoded"
-                                                                    : "after step " + std::to_string(job.crashes.step) +
-                                                                          " of " + std::to_string(job.spec.steps);
+  const std::string place =
+      job.crashes.step == kBeforeTheFirstStep
+          ? "while its prompt was encoded"
+          : "after step " + std::to_string(job.crashes.step) + " of " + std::to_string(job.spec.Evaluations());
   return "the render daemon ended " + std::to_string(job.crashes.count) +
          " times while it worked on this job, the last time " + place;
 }

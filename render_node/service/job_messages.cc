@@ -66,7 +66,7 @@ v1::Job ToProto(const Job& job) {
   message.set_sigma(job.sigma);
   if (const std::vector<double>& done = job.timings.step_ms; job.state == JobState::kRendering && !done.empty()) {
     const double mean = std::accumulate(done.begin(), done.end(), 0.0) / static_cast<double>(done.size());
-    message.set_left_ms(mean * std::max(0, job.spec.steps - job.step));
+    message.set_left_ms(mean * std::max(0, job.spec.Evaluations() - job.step));
   }
   message.set_deadline_unix_ms(job.deadline_unix_ms);
   if (job.picture != job.id) message.set_picture_sha256(job.picture);

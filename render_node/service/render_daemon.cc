@@ -140,7 +140,8 @@ void LogEnd(const Logger& log, const Job& job) {
   } else if (job.state == JobState::kFailed) {
     line.Warn(absl::StrCat("failed: ", job.error_code, ": ", job.error));
   } else {
-    line.Info(job.step > 0 ? absl::StrCat("cancelled after step ", job.step, " of ", job.spec.steps) : "cancelled");
+    line.Info(job.step > 0 ? absl::StrCat("cancelled after step ", job.step, " of ", job.spec.Evaluations())
+                           : "cancelled");
   }
 }
 
@@ -151,7 +152,7 @@ JobRunnerEvents LoggedAndCounted(const Logger& log, RenderMetrics& metrics) {
       .progressed = [&metrics](const RenderProgress& progress) { metrics.Progressed(progress); },
       .resumed =
           [log](const Job& job, int32_t step) {
-            log.ForJob(job.id).Info(absl::StrCat("goes on after step ", step, " of ", job.spec.steps));
+            log.ForJob(job.id).Info(absl::StrCat("goes on after step ", step, " of ", job.spec.Evaluations()));
           },
       .checkpoint_failed =
           [log](const Job& job, const std::string& why) { log.ForJob(job.id).Warn(absl::StrCat("checkpoint: ", why)); },
@@ -299,6 +300,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                     .store = store,
                     .pictures = pictures,
                     .checkpoints = checkpoints,
+                    .inputs = inputs,
                     .source = source,
                     .renderer = *renderer,
                     .clock = clock,

@@ -12,6 +12,7 @@
 #include "common/version/version.h"
 #include "common/wire/machine_codec.h"
 #include "render_node/jobs/job_parameters.h"
+#include "render_node/jobs/source_picture.h"
 #include "render_node/service/job_messages.h"
 #include "render_node/service/service_status.h"
 #include "render_node/service/submit_call.h"
@@ -255,6 +256,7 @@ absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::Server
         absl::StrCat(std::string(role), ": the renderer has no input ", input.hex,
                      "; it was never uploaded, or is not kept any more: upload it first"));
   }
+  if (absl::Status s = Guard([&] { CheckInputs(spec, *parts.inputs); }); !s.ok()) return s;
   const bool stored =
       !valid->uploaded.positive && parts.source != nullptr && IsStored(*parts.source, spec, parts.facts);
   const absl::StatusOr<SubmittedJob> job = parts.queue->Submit(spec, valid->uploaded, stored, NetworkOfHost(host));

@@ -2,6 +2,7 @@
 //   diptych-monolith --model-path DIR --output FILE.png [--torch-dtype D] [--threads N] [--prompt P] [--system-prompt
 //   S] [--thinking-content T]
 //                    [--negative-prompt N] [--guidance-scale G] [--width W] [--height H] [--steps N] [--seed S]
+//                    [--img2img FILE] [--mask FILE] [--strength S] [--inpaint-crop PX]
 // --torch-dtype is the encoder's; the renderer computes in float32.
 #include <cstdio>
 #include <exception>
@@ -12,9 +13,11 @@
 #include <string>
 #include <vector>
 
+#include "common/digest/sha256.h"
 #include "common/prompt/chat_formatter.h"
 #include "encoder_node/engine/text_encoder.h"
 #include "render_node/jobs/job_parameters.h"
+#include "render_node/jobs/source_picture.h"
 #include "render_node/pipeline/z_image_renderer.h"
 #include "render_node/service/receipt_finisher.h"
 
@@ -26,6 +29,18 @@ using Flags = std::map<std::string, std::string>;
 std::string Get(const Flags& flags, const std::string& name, const std::string& fallback) {
   const auto found = flags.find("--" + name);
   return found == flags.end() ? fallback : found->second;
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::optional<PreparedSource> SourceOf(const Flags& flags, const PictureSpec& spec) {
+  if (spec.source.empty()) return std::nullopt;
+  std::optional<GreyPicture> mask;
+  if (!spec.mask.empty()) mask = GreyOf(DecodePicture(ReadFile(flags.at("--mask"))).picture);
+  return PrepareSource(DecodePicture(ReadFile(flags.at("--img2img"))), mask ? &*mask : nullptr, SourcePlanOf(spec));
 }
 
 JobSpec SpecOf(const Flags& flags, double default_shift) {
@@ -40,6 +55,11 @@ JobSpec SpecOf(const Flags& flags, double default_shift) {
   spec.shift = default_shift;
   spec.guidance_scale = std::stod(Get(flags, "guidance-scale", "0"));
   spec.cfg_truncation = 1;
+  if (flags.contains("--img2img")) spec.source.hex = Sha256Hex(ReadFile(flags.at("--img2img")));
+  if (flags.contains("--mask")) spec.mask.hex = Sha256Hex(ReadFile(flags.at("--mask")));
+  if (flags.contains("--strength")) spec.strength = std::stod(flags.at("--strength"));
+  if (flags.contains("--inpaint-crop")) spec.inpaint_crop = std::stoi(flags.at("--inpaint-crop"));
+  Settle(spec);
   if (spec.guidance_scale > 0) spec.negative.emplace().user = Get(flags, "negative-prompt", "");
   return spec;
 }
@@ -68,7 +88,13 @@ void Run(const Flags& flags) {
   std::optional<Conditioning> negative;
   if (spec.negative) negative = Encode(*encoder, *spec.negative, facts.row_limit);
   const Conditioning* against = negative ? &*negative : nullptr;
-  const Picture picture = renderer->Render({.positive = positive, .negative = against, .parameters = parameters});
+  const std::optional<PreparedSource> source = SourceOf(flags, spec);
+  Picture picture = renderer->Render({.positive = positive,
+                                      .negative = against,
+                                      .parameters = parameters,
+                                      .source = source ? &source->picture : nullptr,
+                                      .mask = source && source->mask ? &*source->mask : nullptr});
+  if (source) picture = PasteBack(*source, std::move(picture));
   const std::vector<uint8_t> png = FinishWithReceipt({.picture = picture,
                                                       .spec = spec,
                                                       .parameters = parameters,

@@ -136,6 +136,56 @@ TEST(OnePicture, IsPaintedAlsoWhenNobodyGaveStandardStreams) {
   EXPECT_NO_THROW(FindReceipt(ReadPngText(ReadFile(scratch / "cat.png"))));
 }
 
+// A picture that begins as another one, whole, behind a mask, and as a part that is put back: the same by every way.
+TEST(OnePicture, BegunAsAnotherOneIsTheSameBytesByEveryWay) {
+  const Scratch scratch;
+  const std::string source = scratch / "source.png", mask = scratch / "mask.png", state = scratch / "state";
+  Picture gradient{100, 76, {}}, half{100, 76, {}};
+  for (int y = 0; y < 76; ++y) {
+    for (int x = 0; x < 100; ++x) {
+      gradient.rgb.insert(gradient.rgb.end(), {static_cast<uint8_t>(2 * x), static_cast<uint8_t>(3 * y), 90});
+      half.rgb.insert(half.rgb.end(), 3, x > 50 && y > 30 ? 255 : 0);
+    }
+  }
+  WriteFile(source, EncodePng(gradient, {}));
+  WriteFile(mask, EncodePng(half, {}));
+  const Setting setting{"toy_a", "float32", "0"};
+  const Arguments privately = {"--model-path", ToyPath("toy_a"), "--torch-dtype", "float32"};
+  Daemon encoder = StartEncoder(ToyPath("toy_a"), {"--torch-dtype", "float32"});
+  Daemon renderer = StartRenderer(ToyPath("toy_a"), encoder.address(), state, {});
+  const Arguments render = {"--render", renderer.address()};
+  struct Way {
+    Arguments flags, files;  // of a new picture; what a repeat needs beside the picture
+  };
+  const std::vector<Way> ways = {
+      {{"--img2img", source, "--strength", "0.6"}, {"--img2img", source}},
+      {{"--img2img", source, "--strength", "0"}, {"--img2img", source}},
+      {Arguments{"--img2img", source, "--strength", "0.3"} + kGuided, {"--img2img", source}},
+      {{"--img2img", source, "--mask", mask}, {"--inpaint", source, "--mask", mask}},
+      {{"--img2img", source, "--mask", mask, "--inpaint-crop", "8"}, {"--inpaint", source, "--mask", mask}},
+  };
+  std::vector<std::string> pictures;
+  for (const Way& way : ways) {
+    SCOPED_TRACE(way.flags[2] + " " + way.flags[3]);
+    const std::string wanted = Monolith(scratch, setting, way.flags);
+    ExpectSame("two daemons", Generate(scratch, Arguments{kPrompt} + render + kNumbers + way.flags), wanted);
+    ExpectSame("private daemons", Generate(scratch, Arguments{kPrompt} + privately + kNumbers + way.flags), wanted);
+    WriteFile(scratch / "made.png", wanted);
+    ExpectSame("from its receipt",
+               Generate(scratch, render + Arguments{"--from-picture", scratch / "made.png"} + way.files), wanted);
+    for (const std::string& other : pictures) EXPECT_TRUE(other != wanted);
+    pictures.push_back(wanted);
+  }
+  const Picture whole = DecodePng(pictures.back()).picture;
+  EXPECT_EQ(whole.width, 100) << "a part that is put back: the source's size";
+  EXPECT_EQ(whole.rgb[0], gradient.rgb[0]) << "outside the mask nothing is touched";
+  const Outcome without = Diptych(
+      Arguments{"generate", "--from-picture", scratch / "made.png", "--output", scratch / "again.png"} + render);
+  EXPECT_EQ(without.status, 2) << without.err;
+  EXPECT_NE(without.err.find("the picture was made from another file, its source (SHA-256 "), std::string::npos)
+      << without.err;
+}
+
 TEST(OnePicture, IsTheSameBytesByEveryWayWithAFloat32Encoder) { CheckEveryWay({"toy_a", "float32", "0"}); }
 
 TEST(OnePicture, IsTheSameBytesByEveryWayFromShardsInBFloat16) { CheckEveryWay({"toy_b", "float32", "0"}); }

@@ -21,7 +21,7 @@ auto AnotherValue(const Member& member) {
   } else if constexpr (std::is_same_v<T, double>) {
     return member.least + (member.most - member.least) / 3;
   } else {
-    return static_cast<T>(member.least + (member.most - member.least) / 3);
+    return static_cast<T>(member.least + (member.most - member.least) / 3 + 1);
   }
 }
 

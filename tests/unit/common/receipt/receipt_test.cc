@@ -84,8 +84,8 @@ TEST(Receipt, WithoutPromptTellsOfUploadedConditioning) {
 }
 
 TEST(Receipt, RefusesASchemaThatItDoesNotKnow) {
-  EXPECT_EQ(MessageWith("schema", 4),
-            "receipt: schema 4 is not known to this version, which reads schemas up to 3; use a newer Diptych");
+  EXPECT_EQ(MessageWith("schema", 5),
+            "receipt: schema 5 is not known to this version, which reads schemas up to 4; use a newer Diptych");
   nlohmann::json json = SampleJson();
   json.erase("schema");
   EXPECT_EQ(MessageOf(json.dump()), "receipt: field \"schema\" is missing");

@@ -71,7 +71,18 @@ const std::vector<Row>& Rows() {
       {options::kNegativePrompt.info, {"--negative-prompt", "blur"}, {"--guidance-scale", "2"}},
       {options::kCfgNormalization.info, {"--cfg-normalization", "1"}},
       {options::kCfgTruncation.info, {"--cfg-truncation", "0.5"}},
-      {options::kStrength.info, {"--strength", "0.25"}},
+      {options::kStrength.info, {"--strength", "0.25"}, {"--img2img", "FOLDER/source.webp"}},
+      {options::kImg2Img.info, {"--img2img", "FOLDER/source.webp"}},
+      {options::kInpaint.info,
+       {"--inpaint", "FOLDER/source.webp", "--extend", "16,0,0,0"},
+       {"--img2img", "FOLDER/source.webp"}},
+      {options::kMask.info, {"--mask", "FOLDER/mask.webp"}, {"--img2img", "FOLDER/source.webp"}},
+      {options::kMaskFromAlpha.info, {"--mask-from-alpha"}, {"--img2img", "FOLDER/source.webp"}},
+      {options::kSoftMask.info, {"--soft-mask"}, {"--img2img", "FOLDER/source.webp", "--mask", "FOLDER/mask.webp"}},
+      {options::kInpaintCrop.info,
+       {"--inpaint-crop", "8"},
+       {"--img2img", "FOLDER/source.webp", "--mask", "FOLDER/mask.webp"}},
+      {options::kExtend.info, {"--extend", "16,0,0,0"}, {"--img2img", "FOLDER/source.webp"}},
       {options::kHiddenLayer.info, {"--hidden-layer", "-3"}},
       {options::kLongPromptMode.info, {"--long-prompt-mode", "pool"}},
       {options::kCount.info, {"--count", "2"}},
@@ -130,6 +141,10 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
     Write("two.toml", "[default]\n[loud.log]\nlevel = \"debug\"\n");
     Write("conversation.json", R"({"messages": [{"role": "user", "content": "hi"}]})");
     Write("prompts.txt", "a dog\n");
+    const std::filesystem::path pictures =
+        std::filesystem::path(DIPTYCH_SOURCE_DIR) / "tests/unit/common/image/data/decode";
+    std::filesystem::copy_file(pictures / "lossless_alpha.webp", folder_ / "source.webp");
+    std::filesystem::copy_file(pictures / "lossless.webp", folder_ / "mask.webp");
     Write("other/tokenizer.json", "broken");
     WriteTokenizer();
     // Daemons that note their arguments, one a line, and end.

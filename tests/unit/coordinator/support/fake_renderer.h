@@ -182,6 +182,36 @@ class FakeRenderer final : public v1::Renderer::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status FindInputs(grpc::ServerContext*, const v1::FindInputsRequest* request,
+                          v1::FindInputsResponse* response) override {
+    for (const std::string& hash : request->sha256()) {
+      std::lock_guard lock(mutex_);
+      if (!inputs_.contains(hash)) response->add_missing(hash);
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status UploadInput(grpc::ServerContext*, grpc::ServerReader<v1::UploadInputRequest>* reader,
+                           v1::UploadInputResponse*) override {
+    v1::UploadInputRequest request;
+    std::string hash, bytes;
+    while (reader->Read(&request)) {
+      if (request.has_head()) hash = request.head().sha256();
+      bytes += request.data();
+    }
+    std::lock_guard lock(mutex_);
+    ++input_uploads;
+    inputs_[hash] = bytes;
+    return grpc::Status::OK;
+  }
+
+  // What was uploaded, by the hash that its head said.
+  std::map<std::string, std::string> Inputs() {
+    std::lock_guard lock(mutex_);
+    return inputs_;
+  }
+  std::atomic<int> input_uploads = 0;
+
   grpc::Status Submit(grpc::ServerContext* context, grpc::ServerReader<v1::SubmitRequest>* reader,
                       v1::SubmitResponse* response) override {
     std::this_thread::sleep_for(delay.load());
@@ -414,6 +444,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     }
   }
 
+  std::map<std::string, std::string> inputs_;
   std::mutex mutex_;
   std::map<std::string, v1::Job> jobs_;
   std::vector<std::string> asked_;

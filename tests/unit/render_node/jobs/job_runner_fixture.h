@@ -38,6 +38,7 @@ class JobRunnerTest : public testing::Test {
     scheduler_ = std::make_unique<FairScheduler>();
     checkpoints_ = std::make_unique<CheckpointStore>(folder_->checkpoints());
     const LeaseOwner owner{kOwner.name, "life " + std::to_string(lives_)};
+    inputs_ = std::make_unique<InputStore>(folder_->inputs());
     recovery_ = RecoverInterrupted(
         *store_, owner, [this](const std::string& id) { return checkpoints_->StepOf(id); }, clock_.UnixMs());
     uploads_ = std::make_unique<ConditioningFiles>(folder_->conditioning());
@@ -72,6 +73,7 @@ class JobRunnerTest : public testing::Test {
                                                          .store = *store_,
                                                          .pictures = *pictures_,
                                                          .checkpoints = *checkpoints_,
+                                                         .inputs = *inputs_,
                                                          .source = source_,
                                                          .renderer = renderer_,
                                                          .clock = clock_,
@@ -118,6 +120,7 @@ class JobRunnerTest : public testing::Test {
   std::unique_ptr<ConditioningFiles> uploads_;
   std::unique_ptr<PictureStore> pictures_;
   std::unique_ptr<CheckpointStore> checkpoints_;
+  std::unique_ptr<InputStore> inputs_;
   Recovery recovery_;
   std::unique_ptr<FairScheduler> scheduler_;
   std::unique_ptr<JobQueue> queue_;

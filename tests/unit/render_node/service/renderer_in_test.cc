@@ -113,6 +113,7 @@ void RendererInTest::Open() {
                                                        .store = *store_,
                                                        .pictures = *pictures_,
                                                        .checkpoints = *checkpoints_,
+                                                       .inputs = *inputs_,
                                                        .source = source_,
                                                        .renderer = renderer_,
                                                        .clock = clock_,

@@ -1,0 +1,23 @@
+// What a job's picture begins as: its inputs, made ready for the painter.
+#pragma once
+
+#include <optional>
+
+#include "common/concurrency/pause.h"
+#include "common/picture/picture_spec.h"
+#include "common/picture/prepare_source.h"
+#include "render_node/jobs/input_store.h"
+
+namespace diptych {
+
+SourcePlan SourcePlanOf(const PictureSpec& spec);
+
+// At a glance, before the job is accepted: the inputs are pictures that are read, within the limits, and of one size.
+// Throws Error(kInvalidArgument or kDataLoss) whose message begins with the role.
+void CheckInputs(const PictureSpec& spec, const InputStore& inputs);
+
+// Decodes and prepares. nullopt: the spec names no source. Throws Error likewise, kDataLoss for an input that is gone,
+// and what PrepareSource throws.
+std::optional<PreparedSource> LoadSource(const PictureSpec& spec, const InputStore& inputs, const Pause& pause);
+
+}  // namespace diptych
