@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
                                          {"spread", "5000"},
                                          {"decoder", "0"}});
   try {
-    const auto client = Value(diptych::RenderClient::Make(args["render"], false, std::chrono::seconds(30)));
+    const auto client = Value(diptych::RenderClient::Make(args["render"], {}, std::chrono::seconds(30)));
     diptych::PictureRequest request;
     request.prompt.emplace().user = "a red circle to the left of a blue square";
     request.width = std::stoi(args["width"]);

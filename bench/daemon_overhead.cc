@@ -1,5 +1,6 @@
 // What the daemons add to the time of the models: queue, gRPC, store and PNG. Needs a running pair:
 //   bench/daemon_overhead --render HOST:PORT [--width 512 --height 512 --steps 9 --pictures 11]
+//                        [--tls-cert FILE --tls-key FILE --tls-ca FILE]
 // Times Submit to the last byte of Watch, as a client that keeps its connection sees it, less what the models took by
 // the job's own timings: encode, refine, steps, decode. Prints medians.
 #include <algorithm>
@@ -45,10 +46,17 @@ double Median(std::vector<Sample>& samples, double (*value)(const Sample&)) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto args = diptych::bench::Arguments(
-      argc, argv,
-      {{"render", "127.0.0.1:7872"}, {"width", "512"}, {"height", "512"}, {"steps", "9"}, {"pictures", "11"}});
-  const auto client = diptych::RenderClient::Make(args["render"], /*insecure=*/false, std::chrono::seconds(30));
+  auto args = diptych::bench::Arguments(argc, argv,
+                                        {{"render", "127.0.0.1:7872"},
+                                         {"width", "512"},
+                                         {"height", "512"},
+                                         {"steps", "9"},
+                                         {"pictures", "11"},
+                                         {"tls-cert", ""},
+                                         {"tls-key", ""},
+                                         {"tls-ca", ""}});
+  const diptych::Credentials credentials{.cert = args["tls-cert"], .key = args["tls-key"], .ca = args["tls-ca"]};
+  const auto client = diptych::RenderClient::Make(args["render"], credentials, std::chrono::seconds(30));
   diptych::PictureRequest request;
   request.prompt.emplace().user = "a red circle to the left of a blue square";
   request.width = std::stoi(args["width"]);

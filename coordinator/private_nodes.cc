@@ -76,8 +76,9 @@ void PrivateNodes::Start(Node& node, std::vector<std::string> arguments, const f
     throw Error(ErrorCode::kUnavailable, program.string() + " is missing; it belongs beside the program diptych");
   }
   arguments.insert(arguments.begin(), program.string());
-  // Whatever the configuration file says: its addresses are those of the daemons that serve everybody.
-  arguments.insert(arguments.end(), {"--listen", "127.0.0.1:0", "--metrics-listen", ""});
+  // Whatever the configuration file says: its addresses and certificates are those of the daemons that serve everybody.
+  arguments.insert(arguments.end(), {"--listen", "127.0.0.1:0", "--metrics-listen", "", "--tls-cert", "", "--tls-key",
+                                     "", "--tls-ca", ""});
   node.process = std::make_unique<ChildProcess>(arguments, folder_.path() / (node.name + ".log"));
   node.last_reaction =
       std::make_unique<Interrupt::LastReaction>(interrupt, [child = node.process.get()] { child->Kill(); });

@@ -43,7 +43,9 @@ std::string_view GroupOfDaemonsFlag(const OptionInfo& info) {
   const std::string flag(info.flag), key(info.key);
   const auto has = [&](const char* part) { return absl::StrContains(flag, part); };
   if (absl::EndsWith(flag, "-path")) return kModelGroup;
-  if (has("listen") || has("insecure") || has("connection") || has("peer")) return kConnectionGroup;
+  if (has("listen") || has("insecure") || has("connection") || has("peer") || has("tls-") || has("admin")) {
+    return kConnectionGroup;
+  }
   if (has("encoder-device")) return kComputingGroup;
   if (has("encode") || has("conditioning") || has("prompt-byte")) return kPreparationGroup;
   if (has("device") || has("dtype") || has("threads") || has("tile") || has("memory") || flag == "--batch" ||

@@ -49,6 +49,15 @@ const Option<bool> kLogPrompts({.key = "log.prompts", .flag = "--log-prompts", .
 const Option<bool> kInsecure({.key = "insecure", .flag = "--insecure", .default_text = "false",
     .help = "allow plain text connections that leave this machine; without it only loopback addresses are accepted",
     .programs = kEncoderd | kRenderd | kCliConnection});
+const Option<std::string> kTlsCert({.key = "tls.cert", .flag = "--tls-cert", .unit = "FILE",
+    .help = "own certificate, PEM, with those between it and its CA; any --tls flag encrypts all connections",
+    .programs = kEncoderd | kRenderd | kCliConnection});
+const Option<std::string> kTlsKey({.key = "tls.key", .flag = "--tls-key", .unit = "FILE",
+    .help = "private key of --tls-cert, PEM, without a password", .programs = kEncoderd | kRenderd | kCliConnection});
+const Option<std::string> kTlsCa({.key = "tls.ca", .flag = "--tls-ca", .unit = "FILE",
+    .help = "CA, PEM, that others' certificates must be of; a daemon then requires one of every client, and its name is "
+            "the client's; system: the system's CAs, which judge servers also when this is unset",
+    .programs = kEncoderd | kRenderd | kCliConnection});
 
 const Option<bool> kIgnoreMemory({.key = "ignore_memory", .flag = "--ignore-memory", .default_text = "false",
     .help = "load and paint even what does not fit into the memory that is available",
@@ -106,6 +115,9 @@ const Option<int64_t> kRenderConnectionsPerHost({.key = "render.connections_per_
     .help = "connections of one host at a time; more are closed at once", .programs = kRenderd});
 const Option<TextList> kRenderEncoders({.key = "render.encoders", .flag = "--encoder", .unit = "HOST:PORT",
     .help = "encoder to ask for conditioning; repeat the flag for several", .programs = kRenderd});
+const Option<TextList> kRenderAdminNames({.key = "render.admin_names", .flag = "--admin-name", .unit = "NAME",
+    .help = "client certificate of this name may cancel and remove others' jobs and hold the queue up; repeat the flag "
+            "for several; used with --tls-ca", .programs = kRenderd});
 const Option<std::string> kRenderStateDir({.key = "render.state_dir", .flag = "--state-dir", .unit = "DIR",
     .help = "folder for the job queue and the pictures; required", .programs = kRenderd});
 const Option<std::string> kDitDevice({.key = "devices.dit", .flag = "--dit-device", .default_text = "auto",
@@ -369,8 +381,8 @@ namespace diptych {
 std::span<const OptionInfo* const> AllOptions() {
   using namespace options;
   static constexpr const OptionInfo* kAll[] = {
-      &kConfig.info, &kProfile.info, &kLogLevel.info, &kDebug.info, &kLogPrompts.info, &kInsecure.info,
-      &kIgnoreMemory.info,
+      &kConfig.info, &kProfile.info, &kLogLevel.info, &kDebug.info, &kLogPrompts.info, &kInsecure.info, &kTlsCert.info,
+      &kTlsKey.info, &kTlsCa.info, &kIgnoreMemory.info,
       // checkpoint
       &kModelPath.info, &kTextEncoderPath.info, &kTransformerPath.info, &kVaePath.info,
       // diptych-encoderd
@@ -379,7 +391,7 @@ std::span<const OptionInfo* const> AllOptions() {
       &kEncoderConnectionsPerHost.info, &kEncoderWaiting.info, &kEncoderWaitingPerHost.info, &kHiddenLayer.info,
       // diptych-renderd
       &kRenderListen.info, &kRenderMetricsListen.info, &kRenderConnections.info, &kRenderConnectionsPerHost.info,
-      &kRenderEncoders.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
+      &kRenderEncoders.info, &kRenderAdminNames.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
       &kRenderClientQueueLimit.info, &kRenderHostQueueLimit.info, &kRenderHostQueueMegabytes.info,
       &kRenderMaxPixels.info, &kRenderMaxSteps.info, &kRenderMaxPromptTokens.info, &kRenderClientWorkLimit.info,
       &kRenderEncodeAhead.info, &kRenderBatch.info, &kRenderPreviewEvery.info, &kRenderKeepDays.info,

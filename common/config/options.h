@@ -20,6 +20,9 @@ extern const Option<std::string> kLogLevel;  // ParseLogLevel takes it
 extern const Option<bool> kDebug;            // turned into kLogLevel by SettingsLoader
 extern const Option<bool> kLogPrompts;       // daemons
 extern const Option<bool> kInsecure;         // daemons and connecting commands
+extern const Option<std::string> kTlsCert;   // a file; likewise, as the next two
+extern const Option<std::string> kTlsKey;    // a file
+extern const Option<std::string> kTlsCa;     // a file, or "system"
 
 // The checkpoint: daemons and the private form of the CLI.
 extern const Option<bool> kIgnoreMemory;  // daemons and private runs
@@ -46,6 +49,7 @@ extern const Option<std::string> kRenderMetricsListen;  // HOST:PORT; empty: non
 extern const Option<int64_t> kRenderConnections;
 extern const Option<int64_t> kRenderConnectionsPerHost;
 extern const Option<TextList> kRenderEncoders;               // HOST:PORT each
+extern const Option<TextList> kRenderAdminNames;             // names of certificates
 extern const Option<std::string> kRenderStateDir;            // empty: not given, which the daemon refuses
 extern const Option<std::string> kDitDevice;                 // auto, cpu, cuda
 extern const Option<std::string> kVaeDevice;                 // auto, cpu, cuda

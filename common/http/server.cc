@@ -346,11 +346,11 @@ class HttpServer::Loop {
     thread_ = std::thread([this] { Work(); });
     constexpr int64_t kAny = std::numeric_limits<int64_t>::max();  // the loop is who judges
     try {
-      acceptor_ = std::make_unique<Acceptor>(std::move(sockets),
-                                             AcceptorOptions{.limits = {.in_all = kAny, .per_host = kAny},
-                                                             .limits_hint = "",
-                                                             .serve = [this](int, int fd) { Take(Descriptor(fd)); },
-                                                             .warn = nullptr});
+      acceptor_ = std::make_unique<Acceptor>(
+          std::move(sockets), AcceptorOptions{.limits = {.in_all = kAny, .per_host = kAny},
+                                              .limits_hint = "",
+                                              .serve = [this](int, int fd, bool) { Take(Descriptor(fd)); },
+                                              .warn = nullptr});
     } catch (...) {
       End();
       throw;

@@ -31,13 +31,14 @@ constexpr int kRestPerWork = 4;  // looking the figures up costs at most a fifth
 
 }  // namespace
 
-absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text, bool insecure) {
+absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text, const Credentials& credentials) {
   if (text.empty()) return std::nullopt;
   const absl::StatusOr<Address> address = ParseListenAddress(text);
   if (!address.ok()) {
     return absl::Status(address.status().code(), absl::StrCat("--metrics-listen: ", address.status().message()));
   }
-  const absl::Status allowed = CheckPlaintextAllowed(*address, insecure, "--metrics-listen: listening on");
+  const absl::Status allowed =
+      CheckPlaintextAllowed(*address, credentials.insecure, "--metrics-listen: listening in plain text on");
   if (!allowed.ok()) return allowed;
   return *address;
 }

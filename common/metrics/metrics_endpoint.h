@@ -14,6 +14,7 @@
 #include "common/http/reply.h"
 #include "common/http/server.h"
 #include "common/net/address.h"
+#include "common/net/credentials.h"
 
 namespace prometheus {
 class Collectable;
@@ -22,8 +23,9 @@ class Collectable;
 namespace diptych {
 
 // What a daemon's metrics_listen means: nothing for the empty text. INVALID_ARGUMENT (no address), FAILED_PRECONDITION
-// (plain text off loopback without `insecure`); both name the flag.
-absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text, bool insecure);
+// (off loopback without `insecure`: the metrics are plain text, whatever else the credentials hold); both name the
+// flag.
+absl::StatusOr<std::optional<Address>> ParseMetricsListen(std::string_view text, const Credentials& credentials);
 
 // prometheus-cpp's own exposer stands on civetweb, whose threads have stacks of 100 KiB: with libtorch and OpenBLAS in
 // the process their thread-local storage alone is larger, and not one of them can be started. So: our own HttpServer.

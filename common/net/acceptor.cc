@@ -112,7 +112,8 @@ bool Acceptor::AcceptOne(int listening) {
 void Acceptor::Judge(int listening, int connection, const Address& from) {
   using Verdict = ConnectionTable::Verdict;
   Verdict verdict = Verdict::kAdmitted;
-  if (!IsExpected(from)) {
+  const bool expected = IsExpected(from);
+  if (!expected) {
     verdict = table_.Admit(connection, from.host);
     if (verdict != Verdict::kAdmitted && Clock::now() >= next_sweep_) {
       table_.Sweep();
@@ -122,7 +123,7 @@ void Acceptor::Judge(int listening, int connection, const Address& from) {
   }
   if (verdict == Verdict::kAdmitted) {
     if (spare_ < 0) spare_ = OpenSpare();
-    return options_.serve(listening, connection);
+    return options_.serve(listening, connection, expected);
   }
   close(connection);
   Refuse(from.host,

@@ -17,8 +17,9 @@ namespace diptych {
 struct AcceptorOptions {
   ConnectionLimits limits;
   std::string limits_hint;  // which settings they are, for the log
-  // Takes the descriptor of an accepted connection. On the acceptor's thread, as the other one.
-  std::function<void(int listening, int connection)> serve;
+  // Takes the descriptor of an accepted connection; `expected`: it is one of Expect. On the acceptor's thread, as the
+  // other one.
+  std::function<void(int listening, int connection, bool expected)> serve;
   // That connections were closed at once, and why: the first time, and then at most every `warn_interval`.
   std::function<void(const std::string& text)> warn;
   std::chrono::milliseconds warn_interval{10'000};

@@ -117,8 +117,8 @@ absl::Status CheckPlaintextAllowed(const Address& address, bool insecure, std::s
   }
   return absl::FailedPreconditionError(absl::StrCat(
       std::string(what), " ", address.ToString(),
-      " would leave this machine without encryption: pairing (TLS) does not exist yet; --insecure allows it, "
-      "and then anyone on the network can read prompts and pictures and submit work"));
+      " would leave this machine without encryption: --tls-cert, --tls-key and --tls-ca encrypt it (docs/security.md); "
+      "--insecure allows it as it is, and then anyone on the network can read prompts and pictures and submit work"));
 }
 
 std::string PlaintextWarning(const Address& address, std::string_view what) {

@@ -28,7 +28,7 @@ absl::StatusOr<Address> ParseListenAddress(std::string_view text);
 // where nobody knows it.
 bool IsLoopback(const Address& address);
 
-// Until pairing (TLS) exists, plain text leaves this machine only when the user said --insecure. `what` begins the
+// Plain text leaves this machine only when the user said --insecure. `what` begins the
 // sentence, e.g. "listening" or "connecting to the encoder". A name that nobody knows gets the status of LookUp.
 absl::Status CheckPlaintextAllowed(const Address& address, bool insecure, std::string_view what);
 

@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/net/host_lookup.h"
 #include "common/net/peer.h"
 
@@ -27,6 +29,12 @@ constexpr int kRounds = 4;                // for one connection before the other
 constexpr seconds kBetweenSweeps{2};
 constexpr milliseconds kLingering{500};
 constexpr std::array<char, 4> kCancel = {0, 0, 0, 8};
+// Handshakes under way: they hold some 50 kB each. Beyond it the oldest of the same host, or of all, makes room.
+constexpr int64_t kHandshakesOfHost = 64;
+constexpr size_t kHandshakesInAll = 256;
+constexpr milliseconds kHandshakeIsOld{1000};
+constexpr milliseconds kHandshakeLook{20};
+constexpr double kHandshakeStepMs = 5;  // more than a step takes, with keys of usual size; paid before, settled after
 
 // Bytes that have been read and not written. Holds no memory while it is empty.
 class Held {
@@ -74,6 +82,12 @@ bool WriteSome(int fd, std::string_view bytes, size_t* written) {
   return true;
 }
 
+double ThreadMs() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+}
+
 enum class Read { kSome, kNothingNow, kEnd };
 
 Read ReadSome(int fd, std::vector<char>& buffer, size_t most, std::string_view* bytes) {
@@ -93,6 +107,8 @@ Read ReadSome(int fd, std::vector<char>& buffer, size_t most, std::string_view* 
 struct Gate::Host {
   HostAllowances allowances;
   int64_t connections = 0;
+  int64_t handshakes = 0;           // under way
+  Allowance handshake_ms{250, 60};  // of the gate's thread
 };
 
 struct Gate::Connection {
@@ -100,6 +116,7 @@ struct Gate::Connection {
       : id(number),
         listening(arrival.listening),
         peer(arrival.fd),
+        secured(!arrival.plain),
         host_name(arrival.host),
         host(of),
         judge(limits, &of->allowances) {}
@@ -113,7 +130,13 @@ struct Gate::Connection {
   const uint64_t id;
   const int listening;
   const int peer;
-  int inner = -1;  // our end of the pair whose other end gRPC serves; -1: the peer has not introduced itself yet
+  const bool secured;               // by TLS, if the gate has it
+  std::unique_ptr<TlsSession> tls;  // from the first byte on
+  Clock::time_point tls_begun;
+  Allowance small_records{1000, 4000};
+  double owed_records = 0;
+  std::string named;  // among the peers' names
+  int inner = -1;     // our end of the pair whose other end gRPC serves; -1: the peer has not introduced itself yet
   const std::string host_name;
   Host* const host;
   TrafficJudge judge;
@@ -156,7 +179,7 @@ Gate::~Gate() {
   close(wake_);
 }
 
-void Gate::Admit(int listening, int connection) {
+void Gate::Admit(int listening, int connection, bool plain) {
   SocketAddress from;
   from.size = sizeof from.storage;
   if (getpeername(connection, from.get(), &from.size) != 0) {  // it has left already
@@ -165,7 +188,7 @@ void Gate::Admit(int listening, int connection) {
   }
   {
     const std::lock_guard lock(mutex_);
-    arrivals_.push_back({listening, connection, from.ToAddress().host});
+    arrivals_.push_back({listening, connection, plain || options_.tls == nullptr, from.ToAddress().host});
   }
   const uint64_t one = 1;
   while (write(wake_, &one, sizeof one) < 0 && errno == EINTR) {
@@ -198,6 +221,7 @@ void Gate::Work() {
     WakeWaiting(now);
     if (unfinished_bytes_ > options_.unfinished_bytes) EndGreediest();
     if (now >= next_sweep_) Sweep(now);
+    for (const uint64_t id : std::exchange(to_end_, {})) End(id);
     {
       const std::lock_guard lock(mutex_);
       if (!ending_) continue;
@@ -279,6 +303,8 @@ bool Gate::ReadAndJudge(Connection& c, Clock::time_point now, bool* moved) {
     if (!allowance.Take(1, now)) return wait(allowance.When(1, now));
     c.admitted = true;
   }
+  Clock::time_point later;
+  if (c.secured && !MayRead(c, now, &later)) return wait(later);
   if (c.in.size() < kHeldBytes) {
     std::string_view bytes;
     switch (ReadSome(c.peer, scratch_, kHeldBytes - c.in.size(), &bytes)) {
@@ -287,8 +313,8 @@ bool Gate::ReadAndJudge(Connection& c, Clock::time_point now, bool* moved) {
       case Read::kNothingNow:
         break;
       case Read::kSome:
-        c.in.Append(bytes);
         *moved = true;
+        if (!Take(c, bytes)) return false;
     }
   }
   if (c.judged == c.in.size()) return true;
@@ -300,14 +326,143 @@ bool Gate::ReadAndJudge(Connection& c, Clock::time_point now, bool* moved) {
   return !judgement.wait_until || wait(*judgement.wait_until);
 }
 
+bool Gate::MayRead(Connection& c, Clock::time_point now, Clock::time_point* wait) {
+  if (c.tls && c.tls->is_open()) {
+    if (c.owed_records == 0 || c.small_records.Take(c.owed_records, now)) {
+      c.owed_records = 0;
+      return true;
+    }
+    *wait = c.small_records.When(c.owed_records, now);
+    return false;
+  }
+  if (!HasPlaceForHandshake(c, now)) {
+    *wait = now + kHandshakeLook;
+    return false;
+  }
+  for (Allowance* const each : {&c.host->handshake_ms, &handshake_ms_}) {
+    if (each->When(kHandshakeStepMs, now) <= now) continue;
+    *wait = each->When(kHandshakeStepMs, now);
+    return false;
+  }
+  return true;
+}
+
+bool Gate::HasPlaceForHandshake(Connection& c, Clock::time_point now) {
+  if (c.tls) return true;
+  const bool host_has_all = c.host->handshakes >= kHandshakesOfHost;
+  if (!host_has_all && handshaking_.size() < kHandshakesInAll) return true;
+  for (const uint64_t id : handshaking_) {
+    const Connection& oldest = *connections_.at(id);
+    if (host_has_all && oldest.host != c.host) continue;
+    if (now - oldest.tls_begun > kHandshakeIsOld) to_end_.push_back(id);
+    break;
+  }
+  return false;
+}
+
+bool Gate::Take(Connection& c, std::string_view bytes) {
+  if (!c.secured) {
+    c.in.Append(bytes);
+    return true;
+  }
+  if (!c.tls) {
+    c.tls = options_.tls->Begin();
+    if (!c.tls) return false;
+    c.tls_begun = Clock::now();
+    ++c.host->handshakes;
+    handshaking_.insert(c.id);
+  }
+  if (c.tls->is_open()) return Unseal(c, bytes);
+  const double begun_ms = ThreadMs();
+  const bool goes_on = Unseal(c, bytes);
+  const double took_ms = ThreadMs() - begun_ms;
+  for (Allowance* const each : {&c.host->handshake_ms, &handshake_ms_}) {
+    // MayRead has seen that there is as much.
+    (void)each->Take(std::min(took_ms, kHandshakeStepMs), Clock::now());
+    for (double rest = took_ms - kHandshakeStepMs; rest > 0 && each->Take(std::min(rest, 1.0), Clock::now());
+         rest -= 1) {
+    }
+  }
+  if (goes_on && c.tls->is_open()) EndHandshake(c);
+  if (!goes_on) NoteFailure(c);
+  return goes_on;
+}
+
+bool Gate::Unseal(Connection& c, std::string_view bytes) {
+  std::string plain, to_peer;
+  const bool goes_on = c.tls->Receive(bytes, &plain, &to_peer);
+  c.in.Append(plain);
+  if (!to_peer.empty()) {
+    if (c.out.empty()) c.wrote = Clock::now();
+    c.out.Append(to_peer);
+  }
+  c.owed_records = std::min(c.owed_records + static_cast<double>(c.tls->TakeSmallRecords()), 4000.0);
+  if (!goes_on) {  // why, if there is room for it
+    size_t written = 0;
+    (void)WriteSome(c.peer, c.out.view(), &written);
+  }
+  return goes_on;
+}
+
+void Gate::EndHandshake(Connection& c) {
+  if (handshaking_.erase(c.id) > 0) --c.host->handshakes;
+}
+
+bool Gate::Answer(Connection& c, std::string_view bytes) {
+  if (c.out.empty()) c.wrote = Clock::now();
+  if (!c.secured) {
+    c.out.Append(bytes);
+    return true;
+  }
+  std::string sealed;
+  if (!c.tls->Send(bytes, &sealed)) return false;
+  c.out.Append(sealed);
+  return true;
+}
+
+void Gate::NoteFailure(const Connection& c) {
+  ++failed_handshakes_;
+  last_failure_ = absl::StrCat("from ", c.host_name, ": ", c.tls->failure());
+  WarnWhenDue(Clock::now());
+}
+
+void Gate::WarnWhenDue(Clock::time_point now) {
+  if (failed_handshakes_ == 0 || now < next_warning_) return;
+  if (options_.warn) {
+    options_.warn(failed_handshakes_ == 1
+                      ? absl::StrCat("a connection was refused at its TLS handshake, ", last_failure_)
+                      : absl::StrCat(failed_handshakes_, " connections were refused at their TLS handshakes, the last ",
+                                     last_failure_));
+  }
+  failed_handshakes_ = 0;
+  next_warning_ = now + options_.warn_interval;
+}
+
+void Gate::RefreshTls(Clock::time_point now) {
+  if (options_.tls == nullptr || now < next_refresh_) return;
+  const bool first = next_refresh_ == Clock::time_point();
+  next_refresh_ = now + options_.refresh_every;
+  if (first) return;
+  const absl::StatusOr<bool> changed = options_.tls->Refresh();
+  if (!options_.warn || (changed.ok() && !*changed)) return;
+  options_.warn(changed.ok()
+                    ? absl::StrCat("the TLS files were read anew; the certificate is ", options_.tls->files().summary)
+                    : absl::StrCat("the TLS files have changed, and what they held before stays in use: ",
+                                   changed.status().message()));
+}
+
 bool Gate::PumpOut(Connection& c, bool* moved) {
-  if (c.inner < 0) return true;
   const Clock::time_point now = Clock::now();
-  if (!c.served_out && c.out.size() < kHeldBytes) {
+  if (c.inner >= 0 && !c.served_out && c.out.size() < kHeldBytes) {
     std::string_view bytes;
     switch (ReadSome(c.inner, scratch_, kHeldBytes - c.out.size(), &bytes)) {
       case Read::kEnd:
         c.served_out = true;
+        if (c.tls) {
+          std::string farewell;
+          c.tls->Close(&farewell);
+          c.out.Append(farewell);
+        }
         break;
       case Read::kNothingNow:
         break;
@@ -316,8 +471,7 @@ bool Gate::PumpOut(Connection& c, bool* moved) {
         const int64_t streams = c.judge.streams();
         c.judge.Answer(bytes);
         if (c.judge.streams() < streams && c.wait_until == Clock::time_point::max()) c.wait_until = now;
-        if (c.out.empty()) c.wrote = now;
-        c.out.Append(bytes);
+        if (!Answer(c, bytes)) return false;
       }
     }
   }
@@ -334,8 +488,12 @@ bool Gate::PumpOut(Connection& c, bool* moved) {
 bool Gate::Serve(Connection& c) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return false;
-  NamePeer(ends[0], c.host_name);
+  const std::string connection = NamePeer(ends[0], c.host_name);
   c.inner = ends[0];
+  if (c.tls && options_.names != nullptr && !connection.empty() && !c.tls->peer_name().empty()) {
+    c.named = connection;
+    options_.names->Set(connection, c.tls->peer_name());
+  }
   options_.serve(c.listening, ends[1]);
   return true;
 }
@@ -375,6 +533,16 @@ void Gate::Sweep(Clock::time_point now) {
   std::vector<uint64_t> over;
   for (const auto& [id, connection] : connections_) {
     Connection& c = *connection;
+    const bool handshakes = c.secured && (!c.tls || !c.tls->is_open());
+    if (handshakes && now - c.born > options_.handshake_within) {
+      if (c.tls) {
+        ++failed_handshakes_;
+        last_failure_ =
+            absl::StrCat("from ", c.host_name, ": it was not done in ", options_.handshake_within.count(), " s");
+      }
+      over.push_back(id);
+      continue;
+    }
     if ((c.inner < 0 && now - c.born > options_.preface_within) ||
         (!c.out.empty() && now - c.wrote > options_.unread_for)) {
       over.push_back(id);
@@ -386,17 +554,21 @@ void Gate::Sweep(Clock::time_point now) {
       const std::string reset = ResetFrame(*stale);
       c.in.Append(reset);
       c.judged += reset.size();
-      if (c.out.empty()) c.wrote = now;
-      c.out.Append(reset);
+      if (!Answer(c, reset)) {
+        over.push_back(id);
+        break;
+      }
       if (c.wait_until == Clock::time_point::max()) c.wait_until = now;
     }
     if (!c.out.empty() && !Pump(c)) over.push_back(id);
   }
   for (const uint64_t id : over) End(id);
+  WarnWhenDue(now);
+  RefreshTls(now);
   std::erase_if(hosts_, [&](auto& entry) {
     HostAllowances& allowances = entry.second->allowances;
     return entry.second->connections == 0 && allowances.opened.IsFull(now) && allowances.reset.IsFull(now) &&
-           allowances.connections.IsFull(now);
+           allowances.connections.IsFull(now) && entry.second->handshake_ms.IsFull(now);
   });
 }
 
@@ -414,6 +586,8 @@ void Gate::End(uint64_t id) {
   if (found == connections_.end()) return;
   unfinished_bytes_ -= found->second->unfinished_bytes;
   --found->second->host->connections;
+  EndHandshake(*found->second);
+  if (!found->second->named.empty()) options_.names->Forget(found->second->named);
   waiting_.erase(id);
   connections_.erase(found);
 }

@@ -52,14 +52,22 @@ std::string NetworkOfHost(const std::string& host) {
   return "[" + std::string(inet_ntop(AF_INET6, &address, text, sizeof text)) + "/64]";
 }
 
-void NamePeer(int fd, const std::string& host) {
+std::string NamePeer(int fd, const std::string& host) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
-  const std::string text = absl::StrCat("diptych/", absl::Hex(RandomNumber(), absl::kZeroPad16), "/", host);
+  const std::string connection = absl::StrCat(absl::Hex(RandomNumber(), absl::kZeroPad16));
+  const std::string text = absl::StrCat("diptych/", connection, "/", host);
   const size_t size = std::min(text.size(), sizeof name.sun_path - 1);
   std::memcpy(name.sun_path + 1, text.data(), size);  // behind a zero: in no folder
-  (void)bind(fd, reinterpret_cast<const sockaddr*>(&name),
-             static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + size));
+  const bool named = bind(fd, reinterpret_cast<const sockaddr*>(&name),
+                          static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + size)) == 0;
+  return named ? connection : "";
+}
+
+std::string ConnectionOfPeer(const std::string& peer) {
+  if (!absl::StartsWith(peer, kOurs)) return "";
+  const std::string rest = peer.substr(sizeof kOurs - 1);
+  return rest.substr(0, rest.find('/'));
 }
 
 }  // namespace diptych

@@ -10,9 +10,12 @@ namespace diptych {
 std::string HostOfPeer(const std::string& peer);
 
 // Whoever has the other end of this pair of local sockets sees a peer of this host, on a connection of its own:
-// grpc::ServerContext::peer() of a connection that came through the gate. Without effect when the system does not let
-// it.
-void NamePeer(int fd, const std::string& host);
+// grpc::ServerContext::peer() of a connection that came through the gate. Returns what ConnectionOfPeer says of that;
+// empty, and without effect, when the system does not let it.
+std::string NamePeer(int fd, const std::string& host);
+
+// Which connection through the gate this peer is; empty: none.
+std::string ConnectionOfPeer(const std::string& peer);
 
 // Whose share of a limit a host takes. A host with IPv6 has as many addresses as it likes, all with the same first 64
 // bits: "[2001:db8:0:1::7]" is of "[2001:db8:0:1::/64]". An IPv4 address stands for itself, in IPv6's dress too.

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/net/compression.h"
 #include "common/net/grpc_library.h"
@@ -20,6 +21,12 @@ namespace diptych {
 namespace {
 
 constexpr int kMostThreads = 96;
+
+std::string TlsText(const TlsServer* tls) {
+  if (tls == nullptr) return "";
+  return absl::StrCat("TLS with the certificate ", tls->files().summary,
+                      tls->requires_certificates() ? "; clients need one of our CA" : "; clients need none");
+}
 
 void Configure(grpc::ServerBuilder* builder, const ServerOptions& options) {
   // Whoever connects and says nothing is let go.
@@ -47,6 +54,15 @@ void Configure(grpc::ServerBuilder* builder, const ServerOptions& options) {
 absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(const Address& listen,
                                                                   const std::vector<NamedService>& services,
                                                                   const ServerOptions& options) {
+  std::unique_ptr<TlsServer> tls;
+  if (options.credentials.has_tls()) {
+    absl::StatusOr<std::unique_ptr<TlsServer>> loaded = TlsServer::Load(options.credentials);
+    if (!loaded.ok()) return loaded.status();
+    tls = *std::move(loaded);
+    if (options.warn) {
+      for (const std::string& warning : tls->files().warnings) options.warn(warning);
+    }
+  }
   absl::StatusOr<ListeningSockets> sockets = ListeningSockets::Open(listen);
   if (!sockets.ok()) return sockets.status();
   KeepGrpcInitialized();
@@ -66,11 +82,17 @@ absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(const Address&
   }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) return absl::InternalError("the server cannot be built");
-  std::unique_ptr<ServerRunner> runner(new ServerRunner(sockets->addresses(), std::move(names), std::move(server)));
+  std::unique_ptr<ServerRunner> runner(
+      new ServerRunner(sockets->addresses(), std::move(names), std::move(server), std::move(tls)));
   runner->SetServing(false);
   runner->gate_ = std::make_unique<Gate>(
       GateOptions{.traffic = options.traffic,
                   .unfinished_bytes = options.unfinished_bytes,
+                  .tls = runner->tls_.get(),
+                  .handshake_within = options.handshake_within,
+                  .refresh_every = options.refresh_every,
+                  .names = &runner->peer_names_,
+                  .warn = options.warn,
                   .serve = [door = std::shared_ptr(std::move(door))](int listening, int connection) {
                     grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
                     parameters.listener_fd = listening;
@@ -82,14 +104,20 @@ absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(const Address&
       AcceptorOptions{
           .limits = options.connections,
           .limits_hint = options.connections_hint,
-          .serve = [gate = runner->gate_.get()](int listening, int connection) { gate->Admit(listening, connection); },
+          .serve = [gate = runner->gate_.get()](int listening, int connection,
+                                                bool expected) { gate->Admit(listening, connection, expected); },
           .warn = options.warn});
   return runner;
 }
 
 ServerRunner::ServerRunner(std::vector<Address> addresses, std::vector<std::string> names,
-                           std::unique_ptr<grpc::Server> server)
-    : addresses_(std::move(addresses)), names_(std::move(names)), server_(std::move(server)) {}
+                           std::unique_ptr<grpc::Server> server, std::unique_ptr<TlsServer> tls)
+    : addresses_(std::move(addresses)),
+      names_(std::move(names)),
+      server_(std::move(server)),
+      tls_(std::move(tls)),
+      requires_certificates_(tls_ != nullptr && tls_->requires_certificates()),
+      tls_text_(TlsText(tls_.get())) {}
 
 ServerRunner::~ServerRunner() { Shutdown(std::chrono::milliseconds(0)); }
 

@@ -14,7 +14,10 @@
 #include "absl/status/statusor.h"
 #include "common/net/acceptor.h"
 #include "common/net/address.h"
+#include "common/net/credentials.h"
 #include "common/net/gate.h"
+#include "common/net/peer_names.h"
+#include "common/net/tls_server.h"
 
 namespace diptych {
 
@@ -24,11 +27,15 @@ struct NamedService {
 };
 
 struct ServerOptions {
-  ConnectionLimits connections;
+  ConnectionLimits connections = {};
   TrafficLimits traffic = {};
   int64_t unfinished_bytes = 64 << 20;  // of messages that have begun, of all connections together
   std::string connections_hint = {};    // which settings these are, for the log
-  // That connections were closed at once; seldom more than one line in 10 s. On a thread of the runner's.
+  Credentials credentials = {};
+  std::chrono::seconds handshake_within{10};  // TLS
+  std::chrono::seconds refresh_every{60};     // how often the files of TLS are looked at
+  // That connections were closed at once, handshakes failed, files of TLS changed; seldom more than one line of a kind
+  // in 10 s. On threads of the runner's.
   std::function<void(const std::string& text)> warn = {};
 };
 
@@ -39,7 +46,7 @@ struct ServerOptions {
 class ServerRunner {
  public:
   // Listens at once; every service is NOT_SERVING until SetServing(true).
-  // Fails as ListeningSockets does.
+  // Fails as ListeningSockets and ReadTlsFiles do.
   static absl::StatusOr<std::unique_ptr<ServerRunner>> Start(const Address& listen,
                                                              const std::vector<NamedService>& services,
                                                              const ServerOptions& options = {});
@@ -52,10 +59,16 @@ class ServerRunner {
   // "127.0.0.1:7872 and [::1]:7872"
   std::string AddressesText() const;
 
+  // Who a connection's certificate says its peer is; null: clients show none.
+  const PeerNames* names() const { return requires_certificates_ ? &peer_names_ : nullptr; }
+  // For the log: which certificate, until when, and whether clients need one. Empty: plain text.
+  const std::string& tls_text() const { return tls_text_; }
+
   // What the standard health service says of every service, and of the server as a whole (the empty name).
   void SetServing(bool serving);
 
-  // Whether a client of this machine is answered at each address; asked with a connection of its own beside the limits.
+  // Whether a client of this machine is answered at each address; asked with a connection of its own beside the limits,
+  // and in plain text whatever the others speak.
   bool Answers(std::chrono::milliseconds patience);
 
   // Accepts no more; NOT_SERVING, no new calls; calls under way have `grace` to end, then they are cancelled. Returns
@@ -63,11 +76,16 @@ class ServerRunner {
   void Shutdown(std::chrono::milliseconds grace);
 
  private:
-  ServerRunner(std::vector<Address> addresses, std::vector<std::string> names, std::unique_ptr<grpc::Server> server);
+  ServerRunner(std::vector<Address> addresses, std::vector<std::string> names, std::unique_ptr<grpc::Server> server,
+               std::unique_ptr<TlsServer> tls);
 
   const std::vector<Address> addresses_;
   const std::vector<std::string> names_;
   const std::unique_ptr<grpc::Server> server_;
+  const std::unique_ptr<TlsServer> tls_;  // none: plain text; the gate's thread uses it
+  const bool requires_certificates_;
+  const std::string tls_text_;
+  PeerNames peer_names_;
   std::unique_ptr<Gate> gate_;  // none before Start's end, nor after Shutdown
   std::mutex door_mutex_;
   std::unique_ptr<Acceptor> acceptor_;  // none after Shutdown

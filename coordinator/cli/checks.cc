@@ -15,6 +15,7 @@
 #include "common/model_config/json_facts.h"
 #include "common/model_config/model_index.h"
 #include "common/model_config/schedule.h"
+#include "common/net/tls_files.h"
 #include "common/source_files/model_folder.h"
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "common/weights/checkpoint.h"
@@ -235,6 +236,19 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
     }
     return absl::StrCat("text encoder and transformer agree on rows of ", width, " values");
   });
+}
+
+bool CheckCredentials(const Credentials& credentials, std::vector<Check>& checks) {
+  if (!credentials.has_tls()) return true;
+  const absl::StatusOr<TlsFiles> files = ReadTlsFiles(credentials, TlsEnd::kClient);
+  if (!files.ok()) {
+    checks.push_back({false, "certificates", std::string(files.status().message()),
+                      "docs/security.md, Certificates, says how they are made"});
+    return false;
+  }
+  checks.push_back({true, "certificates", files->summary.empty() ? "none of our own" : files->summary, ""});
+  for (const std::string& warning : files->warnings) checks.push_back({true, "certificates", warning, ""});
+  return true;
 }
 
 void CheckRenderer(const ConnectionOptions& connection, std::vector<Check>& checks) {

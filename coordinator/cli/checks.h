@@ -28,6 +28,9 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks);
 // Whether the checkpoint fits into the memory of this machine.
 void CheckMemory(const PrivateOptions& options, const MemoryFacts& memory, std::vector<Check>& checks);
 
+// What the files of TLS hold, if any are named. False: they do not fit.
+bool CheckCredentials(const Credentials& credentials, std::vector<Check>& checks);
+
 // The renderer and its encoders.
 void CheckRenderer(const ConnectionOptions& connection, std::vector<Check>& checks);
 

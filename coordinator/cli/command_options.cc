@@ -82,7 +82,7 @@ ConnectionOptions ReadConnection(const Settings& settings) {
   ConnectionOptions connection;
   connection.render = settings.Get(options::kRender);
   connection.render_flag = settings.OriginOf(options::kRender) == Origin::kFlag;
-  connection.insecure = settings.Get(options::kInsecure);
+  connection.credentials = ReadCredentials(settings);
   connection.timeout = std::chrono::milliseconds(static_cast<int64_t>(settings.Get(options::kTimeout) * 1000));
   return connection;
 }
@@ -93,8 +93,10 @@ std::unique_ptr<RenderClient> ConnectToRenderer(const ConnectionOptions& connect
         "no renderer: give --render HOST:PORT, or set DIPTYCH_RENDER or render.address in the configuration file");
   }
   absl::StatusOr<std::unique_ptr<RenderClient>> client =
-      RenderClient::Make(connection.render, connection.insecure, connection.timeout);
+      RenderClient::Make(connection.render, connection.credentials, connection.timeout);
   if (!client.ok()) {
+    // What is wrong with another flag names it.
+    if (absl::StartsWith(client.status().message(), "--tls")) throw UsageError(std::string(client.status().message()));
     const char* const origin = connection.render_flag ? "--render: " : "--render (from environment or file): ";
     throw UsageError(absl::StrCat(origin, std::string(client.status().message())));
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/config/settings.h"
+#include "common/net/credentials.h"
 #include "common/receipt/receipt.h"
 #include "coordinator/client/render_client.h"
 #include "coordinator/input.h"
@@ -24,7 +25,7 @@ void CheckArgument(std::string_view what, std::string_view text);
 struct ConnectionOptions {
   std::string render;        // HOST:PORT; empty: none configured
   bool render_flag = false;  // the user said so on this command line
-  bool insecure = false;
+  Credentials credentials;
   std::chrono::milliseconds timeout{30000};
 };
 ConnectionOptions ReadConnection(const Settings& settings);

@@ -83,6 +83,8 @@ ErrorCode ToErrorCode(absl::StatusCode code) {
     case absl::StatusCode::kNotFound:
       return ErrorCode::kNotFound;
     case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
       return ErrorCode::kFailedPrecondition;
     case absl::StatusCode::kResourceExhausted:
       return ErrorCode::kResourceExhausted;

@@ -42,7 +42,7 @@ class Doctor final : public Command {
     }
     if (connection_.render.empty()) {
       checks.push_back({true, "renderer", "none configured; --render HOST:PORT checks one", ""});
-    } else {
+    } else if (CheckCredentials(connection_.credentials, checks)) {
       CheckRenderer(connection_, checks);
     }
     return Print(checks, environment);

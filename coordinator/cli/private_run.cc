@@ -33,10 +33,10 @@ PrivateRun::PrivateRun(PrivateNodesPlan plan, bool verbose, Environment& environ
                   << (plan.renderer ? "renderer" : "") << std::endl;
   const auto is_serving = [this](NodeRole role, const std::string& address) {
     if (role == NodeRole::kEncoder) {
-      if (!encoder_) encoder_ = ValueOrThrow(EncoderClient::Make(address, /*insecure=*/false, kTimeout));
+      if (!encoder_) encoder_ = ValueOrThrow(EncoderClient::Make(address, Credentials{}, kTimeout));
       return HasLoaded(encoder_->Describe().status().code());
     }
-    if (!renderer_) renderer_ = ValueOrThrow(RenderClient::Make(address, /*insecure=*/false, kTimeout));
+    if (!renderer_) renderer_ = ValueOrThrow(RenderClient::Make(address, Credentials{}, kTimeout));
     return HasLoaded(renderer_->Describe().status().code());
   };
   try {

@@ -5,11 +5,15 @@
 #include "absl/strings/strip.h"
 #include "common/net/address.h"
 #include "common/net/grpc_status.h"
+#include "common/net/tls_advice.h"
+#include "common/net/tls_files.h"
 
 namespace diptych {
 namespace {
 
-std::string WithAdvice(absl::string_view message) {
+std::string WithAdvice(absl::string_view message, const PeerAddress& peer) {
+  const std::string tls = TlsAdvice(std::string(message), peer.address, peer.credentials);
+  if (!tls.empty()) return tls;
   if (!absl::ConsumePrefix(&message, kNoConnection)) return std::string(message);
   if (absl::StrContains(message, "Socket closed") || absl::StrContains(message, "Connection reset")) {
     return absl::StrCat(message,
@@ -21,23 +25,24 @@ std::string WithAdvice(absl::string_view message) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address, bool insecure,
-                                                       std::string_view what) {
-  const absl::StatusOr<Address> parsed = ParseAddress(address);
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const PeerAddress& peer) {
+  const absl::StatusOr<Address> parsed = ParseAddress(peer.address);
   if (!parsed.ok()) return parsed.status();
-  const absl::Status allowed =
-      CheckPlaintextAllowed(*parsed, insecure, absl::StrCat("connecting to ", std::string(what)));
+  const absl::Status allowed = CheckAllowed(*parsed, peer.credentials, absl::StrCat("connecting to ", peer.what));
   if (!allowed.ok()) return allowed;
-  return MakeChannel(*parsed);
+  if (peer.credentials.has_tls()) {
+    if (absl::Status s = ReadTlsFiles(peer.credentials, TlsEnd::kClient).status(); !s.ok()) return s;
+  }
+  return MakeChannel(*parsed, peer.credentials);
 }
 
 namespace {
 
-absl::Status WithAddress(const absl::Status& result, std::string_view what, const std::string& address,
-                         const CallStop* stop) {
-  const std::string peer = absl::StrCat(std::string(what), " at ", address);
+absl::Status WithAddress(const absl::Status& result, const PeerAddress& peer_address, const CallStop* stop) {
+  const std::string peer = absl::StrCat(peer_address.what, " at ", peer_address.address);
   if (result.code() == absl::StatusCode::kUnavailable) {
-    return absl::UnavailableError(absl::StrCat(peer, " is not available: ", WithAdvice(result.message())));
+    return absl::UnavailableError(
+        absl::StrCat(peer, " is not available: ", WithAdvice(result.message(), peer_address)));
   }
   if (result.code() == absl::StatusCode::kCancelled && (stop == nullptr || !stop->stopped())) {
     return absl::UnavailableError(absl::StrCat(peer, " is stopping"));
@@ -56,14 +61,13 @@ absl::Status WithAddress(const absl::Status& result, std::string_view what, cons
 
 }  // namespace
 
-absl::Status CallStatus(const grpc::Status& status, std::string_view what, const std::string& address,
-                        const CallStop* stop) {
-  return WithAddress(FromGrpcStatus(status), what, address, stop);
+absl::Status CallStatus(const grpc::Status& status, const PeerAddress& peer, const CallStop* stop) {
+  return WithAddress(FromGrpcStatus(status), peer, stop);
 }
 
-absl::Status CallStatus(const grpc::Status& status, const grpc::ClientContext& context, std::string_view what,
-                        const std::string& address, const CallStop* stop) {
-  return WithAddress(FromGrpcStatus(status, context), what, address, stop);
+absl::Status CallStatus(const grpc::Status& status, const grpc::ClientContext& context, const PeerAddress& peer,
+                        const CallStop* stop) {
+  return WithAddress(FromGrpcStatus(status, context), peer, stop);
 }
 
 }  // namespace diptych

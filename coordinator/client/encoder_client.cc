@@ -17,7 +17,7 @@
 namespace diptych {
 namespace {
 
-constexpr std::string_view kPeer = "the encoder";
+constexpr char kPeer[] = "the encoder";
 constexpr std::chrono::milliseconds kLeastPause{50}, kMostPause{5000};  // before a full one is asked again
 constexpr std::chrono::milliseconds kTick{20};                          // how late Stop is seen meanwhile
 
@@ -37,16 +37,17 @@ struct EncoderClient::Stub {
   const std::unique_ptr<v1::Encoder::Stub> encoder;
 };
 
-absl::StatusOr<std::unique_ptr<EncoderClient>> EncoderClient::Make(const std::string& address, bool insecure,
+absl::StatusOr<std::unique_ptr<EncoderClient>> EncoderClient::Make(const std::string& address,
+                                                                   const Credentials& credentials,
                                                                    std::chrono::milliseconds timeout) {
-  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(address, insecure, kPeer);
+  const PeerAddress peer{kPeer, address, credentials};
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(peer);
   if (!channel.ok()) return channel.status();
-  return std::unique_ptr<EncoderClient>(
-      new EncoderClient(address, timeout, std::make_unique<Stub>(*std::move(channel))));
+  return std::unique_ptr<EncoderClient>(new EncoderClient(peer, timeout, std::make_unique<Stub>(*std::move(channel))));
 }
 
-EncoderClient::EncoderClient(std::string address, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub)
-    : address_(std::move(address)), timeout_(timeout), stub_(std::move(stub)) {}
+EncoderClient::EncoderClient(PeerAddress peer, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub)
+    : peer_(std::move(peer)), timeout_(timeout), stub_(std::move(stub)) {}
 EncoderClient::~EncoderClient() = default;
 
 absl::StatusOr<EncoderDescription> EncoderClient::Describe() const {
@@ -54,9 +55,9 @@ absl::StatusOr<EncoderDescription> EncoderClient::Describe() const {
   SetDeadline(context, timeout_);
   v1::DescribeEncoderResponse response;
   const grpc::Status status = stub_->encoder->Describe(&context, {}, &response);
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, peer_);
   if (absl::Status believable = CheckDescription(response); !believable.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat("the encoder at ", address_, ": ", believable.message()));
+    return absl::FailedPreconditionError(absl::StrCat("the encoder at ", peer_.address, ": ", believable.message()));
   }
   return EncoderDescription{.program_version = response.program_version(),
                             .model_fingerprint = response.model_fingerprint(),
@@ -109,7 +110,7 @@ absl::StatusOr<EncodeOutcome> EncoderClient::EncodeOnce(const EncodeOrder& order
     }
   }
   const grpc::Status status = reader->Finish();
-  if (broken.ok() && !status.ok()) return CallStatus(status, context, kPeer, address_, stop);
+  if (broken.ok() && !status.ok()) return CallStatus(status, context, peer_, stop);
   absl::StatusOr<Conditioning> conditioning;
   if (broken.ok()) {
     conditioning = stream.Finish();
@@ -117,7 +118,7 @@ absl::StatusOr<EncodeOutcome> EncoderClient::EncodeOnce(const EncodeOrder& order
   }
   if (broken.ok() && order.encoder) broken = CheckOrigin(conditioning->header, *order.encoder);
   if (!broken.ok())
-    return absl::Status(broken.code(), absl::StrCat("the encoder at ", address_, ": ", broken.message()));
+    return absl::Status(broken.code(), absl::StrCat("the encoder at ", peer_.address, ": ", broken.message()));
   const double call_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return EncodeOutcome{*std::move(conditioning), formatted_text, stream.EncodeMs(call_ms)};
 }

@@ -8,8 +8,10 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/net/credentials.h"
 #include "coordinator/client/call_stop.h"
 #include "coordinator/client/job.h"
+#include "coordinator/client/peer_address.h"
 
 namespace diptych {
 
@@ -34,7 +36,7 @@ struct EncodeOutcome {
 class EncoderClient {
  public:
   // Like RenderClient::Make. `timeout` is for Describe; Encode takes as long as the model does.
-  static absl::StatusOr<std::unique_ptr<EncoderClient>> Make(const std::string& address, bool insecure,
+  static absl::StatusOr<std::unique_ptr<EncoderClient>> Make(const std::string& address, const Credentials& credentials,
                                                              std::chrono::milliseconds timeout);
   ~EncoderClient();
 
@@ -50,9 +52,9 @@ class EncoderClient {
   struct Stub;
   absl::StatusOr<EncodeOutcome> EncodeOnce(const EncodeOrder& order, const std::string& formatted_text,
                                            CallStop* stop) const;
-  EncoderClient(std::string address, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub);
+  EncoderClient(PeerAddress peer, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub);
 
-  const std::string address_;
+  const PeerAddress peer_;
   const std::chrono::milliseconds timeout_;
   const std::unique_ptr<Stub> stub_;
 };

@@ -21,7 +21,7 @@
 namespace diptych {
 namespace {
 
-constexpr std::string_view kPeer = "the renderer";
+constexpr char kPeer[] = "the renderer";
 
 constexpr int64_t kMostListed = 1'000'000;                 // jobs in one list, whatever the renderer says
 constexpr uint64_t kMostPixels = uint64_t{16384} * 16384;  // of a picture
@@ -109,15 +109,17 @@ struct RenderClient::Stub {
   const std::unique_ptr<v1::Renderer::Stub> renderer;
 };
 
-absl::StatusOr<std::unique_ptr<RenderClient>> RenderClient::Make(const std::string& address, bool insecure,
+absl::StatusOr<std::unique_ptr<RenderClient>> RenderClient::Make(const std::string& address,
+                                                                 const Credentials& credentials,
                                                                  std::chrono::milliseconds timeout) {
-  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(address, insecure, kPeer);
+  const PeerAddress peer{kPeer, address, credentials};
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(peer);
   if (!channel.ok()) return channel.status();
-  return std::unique_ptr<RenderClient>(new RenderClient(address, timeout, std::make_unique<Stub>(*std::move(channel))));
+  return std::unique_ptr<RenderClient>(new RenderClient(peer, timeout, std::make_unique<Stub>(*std::move(channel))));
 }
 
-RenderClient::RenderClient(std::string address, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub)
-    : address_(std::move(address)), timeout_(timeout), stub_(std::move(stub)) {}
+RenderClient::RenderClient(PeerAddress peer, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub)
+    : peer_(std::move(peer)), timeout_(timeout), stub_(std::move(stub)) {}
 RenderClient::~RenderClient() = default;
 
 absl::StatusOr<RendererDescription> RenderClient::Describe() const {
@@ -125,7 +127,7 @@ absl::StatusOr<RendererDescription> RenderClient::Describe() const {
   SetDeadline(context, timeout_);
   v1::DescribeRendererResponse response;
   const grpc::Status status = stub_->renderer->Describe(&context, {}, &response);
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, peer_);
   if (absl::Status sound = CheckSound(response); !sound.ok()) return sound;
   return DescriptionFromMessage(response);
 }
@@ -140,9 +142,9 @@ absl::Status RenderClient::UploadMissing(const PictureRequest& request) const {
   const grpc::Status status = stub_->renderer->FindInputs(&context, wanted, &response);
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
     return absl::UnimplementedError(
-        absl::StrCat("the renderer at ", address_, " is of a version that takes no pictures as input"));
+        absl::StrCat("the renderer at ", peer_.address, " is of a version that takes no pictures as input"));
   }
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, peer_);
   for (const std::string& sha256 : response.missing()) {
     const auto input = request.inputs.find(sha256);
     if (input == request.inputs.end()) continue;  // none that was asked for
@@ -167,7 +169,7 @@ absl::Status RenderClient::Upload(const std::string& sha256, const std::string& 
   }
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
-  return status.ok() ? absl::OkStatus() : CallStatus(status, context, kPeer, address_);
+  return status.ok() ? absl::OkStatus() : CallStatus(status, context, peer_);
 }
 
 absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) const {
@@ -197,7 +199,7 @@ absl::StatusOr<Submission> RenderClient::Submit(const PictureRequest& request) c
   }
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
-  if (!status.ok()) return CallStatus(status, context, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, context, peer_);
   if (absl::Status sound = CheckSound(response); !sound.ok()) return sound;
   Submission submission{response.id(), response.jobs_ahead(), std::nullopt, response.is_repeat()};
   if (response.has_wait_ms()) submission.wait_ms = response.wait_ms();
@@ -211,7 +213,7 @@ absl::StatusOr<JobView> RenderClient::Get(const std::string& id) const {
   request.set_id(id);
   v1::GetResponse response;
   const grpc::Status status = stub_->renderer->Get(&context, request, &response);
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, peer_);
   return ReadJob(response.job(), id);
 }
 
@@ -238,7 +240,7 @@ absl::Status RenderClient::ForEachJob(const JobSelection& selection,
     SetDeadline(context, timeout_);
     v1::ListResponse response;
     const grpc::Status status = stub_->renderer->List(&context, request, &response);
-    if (!status.ok()) return CallStatus(status, kPeer, address_);
+    if (!status.ok()) return CallStatus(status, peer_);
     for (const v1::Job& job : response.jobs()) {
       const absl::StatusOr<JobView> view = ReadJob(job, "");
       if (!view.ok()) return view.status();
@@ -268,7 +270,7 @@ absl::StatusOr<JobView> RenderClient::Cancel(const std::string& id, const Caller
   request.set_force(caller.force);
   v1::CancelResponse response;
   const grpc::Status status = stub_->renderer->Cancel(&context, request, &response);
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, peer_);
   return ReadJob(response.job(), id);
 }
 
@@ -281,7 +283,7 @@ absl::Status RenderClient::Delete(const std::string& id, const Caller& caller) c
   request.set_force(caller.force);
   v1::DeleteResponse response;
   const grpc::Status status = stub_->renderer->Delete(&context, request, &response);
-  return status.ok() ? absl::OkStatus() : CallStatus(status, kPeer, address_);
+  return status.ok() ? absl::OkStatus() : CallStatus(status, peer_);
 }
 
 absl::StatusOr<PauseOutcome> RenderClient::Pause(const Caller& caller) const {
@@ -291,7 +293,7 @@ absl::StatusOr<PauseOutcome> RenderClient::Pause(const Caller& caller) const {
   request.set_client(caller.name);
   v1::PauseResponse response;
   const grpc::Status status = stub_->renderer->Pause(&context, request, &response);
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, peer_);
   return PauseOutcome{PauseFromMessage(response.pause()), response.was_paused()};
 }
 
@@ -303,7 +305,7 @@ absl::StatusOr<std::optional<QueuePauseView>> RenderClient::Resume(const Caller&
   request.set_force(caller.force);
   v1::ResumeResponse response;
   const grpc::Status status = stub_->renderer->Resume(&context, request, &response);
-  if (!status.ok()) return CallStatus(status, kPeer, address_);
+  if (!status.ok()) return CallStatus(status, peer_);
   if (!response.has_pause()) return std::optional<QueuePauseView>();
   return std::optional(PauseFromMessage(response.pause()));
 }
@@ -359,10 +361,10 @@ absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const Wat
   const grpc::Status status = reader->Finish();
   if (!broken.ok()) return broken;
   if (answers.silent()) {
-    return absl::UnavailableError(absl::StrCat("the renderer at ", address_, " has said nothing for ",
+    return absl::UnavailableError(absl::StrCat("the renderer at ", peer_.address, " has said nothing for ",
                                                static_cast<double>(timeout_.count()) / 1000, " s"));
   }
-  if (!status.ok()) return CallStatus(status, kPeer, address_, stop);
+  if (!status.ok()) return CallStatus(status, peer_, stop);
   if (!result.job.Ended()) return absl::DataLossError("the renderer stopped reporting before job " + id + " ended");
   if (options.want_picture && result.job.state == JobView::State::kDone) {
     absl::StatusOr<std::string> png = picture.Finish();

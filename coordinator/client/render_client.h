@@ -10,8 +10,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/net/credentials.h"
 #include "coordinator/client/call_stop.h"
 #include "coordinator/client/job.h"
+#include "coordinator/client/peer_address.h"
 
 namespace diptych {
 
@@ -67,7 +69,7 @@ class RenderClient {
  public:
   // INVALID_ARGUMENT for a malformed address, FAILED_PRECONDITION for one off this machine without `insecure`. Does not
   // connect yet.
-  static absl::StatusOr<std::unique_ptr<RenderClient>> Make(const std::string& address, bool insecure,
+  static absl::StatusOr<std::unique_ptr<RenderClient>> Make(const std::string& address, const Credentials& credentials,
                                                             std::chrono::milliseconds timeout);
   ~RenderClient();
 
@@ -99,16 +101,16 @@ class RenderClient {
   absl::StatusOr<WatchResult> Watch(const std::string& id, const WatchOptions& options,
                                     const std::function<void(const JobView&)>& on_job, CallStop* stop) const;
 
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return peer_.address; }
 
  private:
   absl::Status UploadMissing(const PictureRequest& request) const;
   absl::Status Upload(const std::string& sha256, const std::string& bytes) const;
 
   struct Stub;
-  RenderClient(std::string address, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub);
+  RenderClient(PeerAddress peer, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub);
 
-  const std::string address_;
+  const PeerAddress peer_;
   const std::chrono::milliseconds timeout_;
   const std::unique_ptr<Stub> stub_;
 };

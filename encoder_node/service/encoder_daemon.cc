@@ -53,10 +53,10 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
   const absl::StatusOr<Address> listen = ParseListenAddress(settings.Get(options::kEncoderListen));
   if (!listen.ok()) return listen.status();
   config.listen = *listen;
-  config.insecure = settings.Get(options::kInsecure);
-  if (absl::Status s = CheckPlaintextAllowed(config.listen, config.insecure, "listening on"); !s.ok()) return s;
+  config.credentials = ReadCredentials(settings);
+  if (absl::Status s = CheckAllowed(config.listen, config.credentials, "listening on"); !s.ok()) return s;
   const absl::StatusOr<std::optional<Address>> metrics =
-      ParseMetricsListen(settings.Get(options::kEncoderMetricsListen), config.insecure);
+      ParseMetricsListen(settings.Get(options::kEncoderMetricsListen), config.credentials);
   if (!metrics.ok()) return metrics.status();
   config.metrics_listen = *metrics;
   config.connections = {.in_all = settings.Get(options::kEncoderConnections),
@@ -81,7 +81,10 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
 
 absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& log, const LoadEncoder& load) {
   DaemonStop stop(log);
-  if (const std::string warning = PlaintextWarning(config.listen, "listening on"); !warning.empty()) log.Warn(warning);
+  if (const std::string warning = PlaintextWarning(config.listen, config.credentials, "listening on");
+      !warning.empty()) {
+    log.Warn(warning);
+  }
   EncoderMetrics metrics;
   std::atomic<int64_t> prompts = 0;
   const auto count = [&](const EncodeReport& report) {
@@ -98,6 +101,7 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
       ServerRunner::Start(config.listen, {{v1::Encoder::service_full_name(), &service}},
                           {.connections = WithinDescriptorLimit(config.connections, log),
                            .connections_hint = " (encoder.connections_per_host, encoder.connections)",
+                           .credentials = config.credentials,
                            .warn = [&](const std::string& text) { log.Warn(text); }});
   if (!runner.ok()) return runner.status();
   std::unique_ptr<MetricsEndpoint> endpoint;
@@ -129,6 +133,7 @@ absl::Status RunEncoderDaemon(const EncoderDaemonConfig& config, const Logger& l
                            facts.layers, facts.width, std::string(StateDtypeName(facts.dtype)), facts.device,
                            facts.threads, facts.model_fingerprint));
   log.Info(absl::StrCat("listening on ", (*runner)->AddressesText()));
+  if (!(*runner)->tls_text().empty()) log.Info((*runner)->tls_text());
   if (endpoint) log.Info(absl::StrCat("metrics at ", endpoint->UrlsText()));
 
   ServiceReporter reporter(log, {.status = [&] { return absl::StrCat(prompts.load(), " prompts since start"); },

@@ -11,6 +11,7 @@
 #include "common/log/log.h"
 #include "common/net/address.h"
 #include "common/net/connection_table.h"
+#include "common/net/credentials.h"
 #include "encoder_node/engine/prompt_encoder.h"
 #include "encoder_node/engine/text_encoder.h"
 #include "encoder_node/service/turn_queue.h"
@@ -21,7 +22,7 @@ struct EncoderDaemonConfig {
   Address listen;
   std::optional<Address> metrics_listen;  // unset: no metrics
   ConnectionLimits connections;
-  bool insecure = false;  // plain text off loopback
+  Credentials credentials;
   LogLevel log_level = LogLevel::kInfo;
   bool log_prompts = false;
   int64_t prompt_byte_limit = 0;

@@ -14,6 +14,7 @@
 #include "common/foreign_text/foreign_text.h"
 #include "common/net/channel.h"
 #include "common/net/grpc_status.h"
+#include "common/net/tls_advice.h"
 #include "common/prompt/chat_formatter.h"
 #include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
@@ -27,8 +28,8 @@ using Outcome = EncoderRoster::Outcome;
 using std::chrono::milliseconds;
 
 struct EncoderPool::Encoder {
-  explicit Encoder(const Address& where)
-      : address(where.ToString()), channel(MakeChannel(where)), stub(v1::Encoder::NewStub(channel)) {}
+  Encoder(const Address& where, const Credentials& credentials)
+      : address(where.ToString()), channel(MakeChannel(where, credentials)), stub(v1::Encoder::NewStub(channel)) {}
 
   const std::string address;
   const std::shared_ptr<grpc::Channel> channel;
@@ -218,7 +219,8 @@ bool IsShortOfRoom(const std::exception_ptr& failure, std::string* why) {
 
 EncoderPool::EncoderPool(EncoderPoolOptions options) : options_(std::move(options)), roster_(RosterOptions(options_)) {
   if (options_.encoders.empty()) throw Error(ErrorCode::kInvalidArgument, "no encoder is configured");
-  for (const Address& address : options_.encoders) encoders_.push_back(std::make_unique<Encoder>(address));
+  for (const Address& address : options_.encoders)
+    encoders_.push_back(std::make_unique<Encoder>(address, options_.credentials));
   for (size_t i = 0; i < encoders_.size(); ++i) encoders_[i]->watch = std::thread([this, i] { Watch(i); });
 }
 
@@ -251,14 +253,18 @@ void EncoderPool::Watch(size_t index) {
     v1::DescribeEncoderResponse response;
     const absl::Status status = FromGrpcStatus(encoder.stub->Describe(&context, {}, &response), context);
     const absl::Status believable = CheckDescription(response);
-    if (absl::IsUnavailable(status)) ConnectAnew(encoder.channel);  // this watch has pauses of its own
+    std::string tls;
+    if (absl::IsUnavailable(status)) {
+      tls = TlsAdvice({status.message().data(), status.message().size()}, encoder.address, options_.credentials);
+      ConnectAnew(encoder.channel);  // this watch has pauses of its own
+    }
     lock.lock();
     encoder.look = nullptr;
     if (ending_) return;
     if (!status.ok()) {
       std::string why = absl::IsDeadlineExceeded(status)
                             ? absl::StrCat("no answer within ", kLookTimeout.count() / 1000, " s")
-                            : Quoted(std::string(status.message()));
+                            : Quoted(tls.empty() ? std::string(status.message()) : tls);
       roster_.NotAnswered(index, StateOf(status), why, asked, Clock::now());
     } else if (!believable.ok()) {
       roster_.NotAnswered(index, EncoderState::kRefused, std::string(believable.message()), asked, Clock::now());

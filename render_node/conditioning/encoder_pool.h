@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "common/log/log.h"
 #include "common/net/address.h"
+#include "common/net/credentials.h"
 #include "render_node/conditioning/conditioning_key.h"
 #include "render_node/conditioning/conditioning_source.h"
 #include "render_node/conditioning/encoder_roster.h"
@@ -20,7 +21,8 @@
 namespace diptych {
 
 struct EncoderPoolOptions {
-  std::vector<Address> encoders;                    // at least one; CheckPlaintextAllowed has passed
+  std::vector<Address> encoders;                    // at least one; CheckAllowed has passed
+  Credentials credentials = {};                     // for all of them
   int64_t expected_width = 0;                       // cap_feat_dim of the DiT; 0: any
   std::string expected_model_fingerprint;           // empty: that of the first encoder that answers
   std::chrono::milliseconds call_timeout{600'000};  // of work on one prompt; waiting for others does not count

@@ -204,6 +204,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
       ServerRunner::Start(config.listen, {{v1::Renderer::service_full_name(), &service}},
                           {.connections = WithinDescriptorLimit(config.connections, log),
                            .connections_hint = " (render.connections_per_host, render.connections)",
+                           .credentials = config.credentials,
                            .warn = [&](const std::string& text) { log.Warn(text); }});
   if (!server.ok()) return server.status();
   std::unique_ptr<MetricsEndpoint> endpoint;
@@ -218,9 +219,14 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     if (!text.empty()) log.Warn(text);
   };
   for (const std::string& warning : folder.warnings()) log.Warn(warning);
-  warn(PlaintextWarning(config.listen, "listening on"));
+  warn(PlaintextWarning(config.listen, config.credentials, "listening on"));
   if (endpoint) warn(PlaintextWarning(*config.metrics_listen, "listening for metrics on"));
-  for (const Address& encoder : config.encoders) warn(PlaintextWarning(encoder, "connecting to the encoder"));
+  for (const Address& encoder : config.encoders) {
+    warn(PlaintextWarning(encoder, config.credentials, "connecting to the encoder"));
+  }
+  if (!config.admin_names.empty() && (*server)->names() == nullptr) {
+    warn("render.admin_names has no effect: without --tls-ca clients show no certificates");
+  }
   warn(config.use_custom_scheduler ? "use_custom_scheduler has no effect: the shift is always honoured" : "");
 
   log.Debug(absl::StrCat("loading the transformer from ", config.renderer.transformer_path, ", the VAE from ",
@@ -249,6 +255,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   if (!config.encoders.empty()) {
     EncoderPoolOptions options;
     options.encoders = config.encoders;
+    options.credentials = config.credentials;
     options.expected_width = facts.cap_feat_dim;
     options.expected_model_fingerprint = config.encoder_fingerprint;
     options.call_timeout = config.encode_timeout;
@@ -336,6 +343,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
        .pictures = &pictures,
        .inputs = &inputs,
        .source = &source,
+       .callers = Callers((*server)->names(), config.admin_names),
        .facts = facts,
        .limits = config.allowed,
        .encoders = [&] { return encoders ? ToStatuses(encoders->Describe()) : std::vector<v1::EncoderStatus>(); },
@@ -359,6 +367,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
                            kVersion, load_ms / 1000, facts.dtype, facts.device, facts.threads,
                            facts.transformer_fingerprint.substr(0, 12), facts.vae_fingerprint.substr(0, 12)));
   log.Info(absl::StrCat("listening on ", (*server)->AddressesText(), ", waiting jobs: ", queue.waiting()));
+  if (!(*server)->tls_text().empty()) log.Info((*server)->tls_text());
 
   ServiceReporter reporter(log, {.status = [&] { return StatusLine(queue.census()); },
                                  .is_alive = [&] {  // the queue's lock can be taken, and who comes is let in

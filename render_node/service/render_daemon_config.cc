@@ -25,20 +25,22 @@ std::chrono::milliseconds Milliseconds(double seconds) {
 }
 
 absl::Status ReadAddresses(const Settings& settings, RenderDaemonConfig* config) {
-  config->insecure = settings.Get(options::kInsecure);
+  config->credentials = ReadCredentials(settings);
+  config->admin_names = settings.Get(options::kRenderAdminNames);
   const absl::StatusOr<Address> listen = ParseListenAddress(settings.Get(options::kRenderListen));
   if (!listen.ok()) return Named("--listen", listen.status());
-  if (absl::Status s = CheckPlaintextAllowed(*listen, config->insecure, "listening on"); !s.ok()) return s;
+  if (absl::Status s = CheckAllowed(*listen, config->credentials, "listening on"); !s.ok()) return s;
   config->listen = *listen;
   const absl::StatusOr<std::optional<Address>> metrics =
-      ParseMetricsListen(settings.Get(options::kRenderMetricsListen), config->insecure);
+      ParseMetricsListen(settings.Get(options::kRenderMetricsListen), config->credentials);
   if (!metrics.ok()) return metrics.status();
   config->metrics_listen = *metrics;
   for (const std::string& text : settings.Get(options::kRenderEncoders)) {
     const absl::StatusOr<Address> encoder = ParseAddress(text);
     if (!encoder.ok()) return Named("--encoder", encoder.status());
-    if (absl::Status s = CheckPlaintextAllowed(*encoder, config->insecure, "connecting to the encoder"); !s.ok())
+    if (absl::Status s = CheckAllowed(*encoder, config->credentials, "connecting to the encoder"); !s.ok()) {
       return s;
+    }
     for (const Address& other : config->encoders) {
       if (other.ToString() == encoder->ToString()) {
         return absl::InvalidArgumentError(absl::StrCat("--encoder: ", text, " is there twice"));

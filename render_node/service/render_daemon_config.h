@@ -13,6 +13,7 @@
 #include "common/log/log.h"
 #include "common/net/address.h"
 #include "common/net/connection_table.h"
+#include "common/net/credentials.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/operator_limits.h"
 #include "render_node/jobs/retention.h"
@@ -24,7 +25,8 @@ struct RenderDaemonConfig {
   Address listen;
   std::optional<Address> metrics_listen;  // unset: no metrics
   ConnectionLimits connections;
-  bool insecure = false;  // plain text off loopback
+  Credentials credentials;               // to clients and to encoders alike
+  std::vector<std::string> admin_names;  // of client certificates
   LogLevel log_level = LogLevel::kInfo;
   bool log_prompts = false;
   std::vector<Address> encoders;                      // may be empty: then only uploaded conditioning is painted

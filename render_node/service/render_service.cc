@@ -51,9 +51,17 @@ std::string PromptForLog(const JobSpec& spec, bool in_full) {
   return in_full ? absl::StrCat("prompt \"", words, "\"") : absl::StrCat("prompt of ", words.size(), " bytes");
 }
 
-absl::StatusOr<std::string> CallerOf(const std::string& client, const grpc::ServerContextBase& context) {
-  if (absl::Status s = Guard([&] { CheckClientName(client); }); !s.ok()) return s;
-  return client.empty() ? HostOfPeer(context.peer()) : client;
+// What holds everybody up is for admins, where names are proven. The host's name stands for a client that gives none.
+absl::StatusOr<std::string> HolderOf(const Callers& callers, const std::string& said,
+                                     const grpc::ServerContextBase& context, std::string_view doing) {
+  const absl::StatusOr<Caller> caller = callers.Of(said, context);
+  if (!caller.ok()) return caller.status();
+  if (caller->is_proven && !caller->is_admin) {
+    return absl::PermissionDeniedError(absl::StrCat("the queue is everybody's: only an admin (render.admin_names) may ",
+                                                    std::string(doing), " it, and your certificate says \"",
+                                                    caller->name, "\""));
+  }
+  return caller->name.empty() ? HostOfPeer(context.peer()) : caller->name;
 }
 
 // Who ends a job, and whether that is theirs.
@@ -61,21 +69,31 @@ struct JobOwner {
   std::string asked_by;  // for the log: both names where they differ
 };
 
-// FAILED_PRECONDITION for the job of another client without force. What is wrong with the id is the queue's to say, and
+// FAILED_PRECONDITION for the job of another client without force; PERMISSION_DENIED, with force or without, for one
+// whose certificate says that it is another, and who is no admin. What is wrong with the id is the queue's to say, and
 // a job that cannot be read is nobody's.
 template <typename Request>
-absl::StatusOr<JobOwner> OwnerFor(const Request& request, JobQueue& queue, std::string_view doing) {
-  const std::string& caller = request.client();
-  if (absl::Status s = Guard([&] { CheckClientName(caller); }); !s.ok()) return s;
-  if (caller.empty()) return JobOwner{"a client that gives no name"};
-  const absl::StatusOr<Job> job = queue.Get(request.id());
-  if (!job.ok() || job->spec.client == caller) return JobOwner{absl::StrCat("\"", caller, "\"")};
-  if (!request.force()) {
-    return absl::FailedPreconditionError(absl::StrCat("job ", job->id, " is of client \"", job->spec.client,
-                                                      "\", and you are \"", caller, "\"; --force ", std::string(doing),
-                                                      "s it all the same"));
+absl::StatusOr<JobOwner> OwnerFor(const Request& request, const grpc::ServerContextBase* context,
+                                  const RenderServiceParts& parts, std::string_view doing) {
+  const absl::StatusOr<Caller> caller = parts.callers.Of(request.client(), *context);
+  if (!caller.ok()) return caller.status();
+  const std::string& name = caller->name;
+  if (name.empty()) return JobOwner{"a client that gives no name"};
+  const absl::StatusOr<Job> job = parts.queue->Get(request.id());
+  if (absl::IsNotFound(job.status()) || absl::IsInvalidArgument(job.status())) return job.status();
+  const std::string client = job.ok() ? job->spec.client : "";
+  if (!caller->MayActFor(client)) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        job.ok() ? absl::StrCat("job ", job->id, " is of client \"", client, "\"") : "the job cannot be read",
+        ", and your certificate says \"", name, "\"; only ", job.ok() ? "its client and " : "",
+        "admins (render.admin_names) ", std::string(doing), " it"));
   }
-  return JobOwner{absl::StrCat("\"", caller, "\", who is not its client \"", job->spec.client, "\" (force)")};
+  if (!job.ok() || client == name) return JobOwner{absl::StrCat("\"", name, "\"")};
+  if (!request.force()) {
+    return absl::FailedPreconditionError(absl::StrCat("job ", job->id, " is of client \"", client, "\", and you are \"",
+                                                      name, "\"; --force ", std::string(doing), "s it all the same"));
+  }
+  return JobOwner{absl::StrCat("\"", name, "\", who is not its client \"", client, "\" (force)")};
 }
 
 // A call that ends before it has begun.
@@ -249,7 +267,9 @@ absl::Status RenderService::Accept(const RenderServiceParts& parts, grpc::Server
   if (!valid.ok()) return valid.status();
   JobSpec spec = valid->spec;
   const std::string host = HostOfPeer(context->peer());
-  if (spec.client.empty()) spec.client = host;
+  const absl::StatusOr<Caller> caller = parts.callers.Of(spec.client, *context);
+  if (!caller.ok()) return caller.status();
+  spec.client = caller->name.empty() ? host : caller->name;
   for (const auto& [role, input] : InputsOf(spec)) {
     if (parts.inputs->Renew(input.hex)) continue;  // it stays until the job's row names it
     return absl::FailedPreconditionError(
@@ -298,10 +318,10 @@ grpc::ServerWriteReactor<v1::WatchResponse>* RenderService::Watch(grpc::Callback
   return call.get();
 }
 
-grpc::Status RenderService::Cancel(grpc::ServerContextBase*, const v1::CancelRequest* request,
+grpc::Status RenderService::Cancel(grpc::ServerContextBase* context, const v1::CancelRequest* request,
                                    v1::CancelResponse* response) {
   return Answer("Cancel", [&](const RenderServiceParts& parts) {
-    const absl::StatusOr<JobOwner> owner = OwnerFor(*request, *parts.queue, "cancel");
+    const absl::StatusOr<JobOwner> owner = OwnerFor(*request, context, parts, "cancel");
     if (!owner.ok()) return owner.status();
     const absl::StatusOr<Job> job = parts.queue->Cancel(request->id());
     if (!job.ok()) return job.status();
@@ -313,9 +333,10 @@ grpc::Status RenderService::Cancel(grpc::ServerContextBase*, const v1::CancelReq
   });
 }
 
-grpc::Status RenderService::Delete(grpc::ServerContextBase*, const v1::DeleteRequest* request, v1::DeleteResponse*) {
+grpc::Status RenderService::Delete(grpc::ServerContextBase* context, const v1::DeleteRequest* request,
+                                   v1::DeleteResponse*) {
   return Answer("Delete", [&](const RenderServiceParts& parts) {
-    const absl::StatusOr<JobOwner> owner = OwnerFor(*request, *parts.queue, "remove");
+    const absl::StatusOr<JobOwner> owner = OwnerFor(*request, context, parts, "remove");
     if (!owner.ok()) return owner.status();
     const absl::Status deleted = parts.queue->Delete(request->id());
     if (deleted.ok()) log_.ForJob(request->id()).Info(absl::StrCat("removed by ", owner->asked_by));
@@ -326,7 +347,7 @@ grpc::Status RenderService::Delete(grpc::ServerContextBase*, const v1::DeleteReq
 grpc::Status RenderService::Pause(grpc::ServerContextBase* context, const v1::PauseRequest* request,
                                   v1::PauseResponse* response) {
   return Answer("Pause", [&](const RenderServiceParts& parts) {
-    const absl::StatusOr<std::string> by = CallerOf(request->client(), *context);
+    const absl::StatusOr<std::string> by = HolderOf(parts.callers, request->client(), *context, "pause");
     if (!by.ok()) return by.status();
     response->set_was_paused(parts.queue->pause().has_value());
     const absl::StatusOr<QueuePause> pause = parts.queue->Pause(*by);
@@ -340,7 +361,7 @@ grpc::Status RenderService::Pause(grpc::ServerContextBase* context, const v1::Pa
 grpc::Status RenderService::Resume(grpc::ServerContextBase* context, const v1::ResumeRequest* request,
                                    v1::ResumeResponse* response) {
   return Answer("Resume", [&](const RenderServiceParts& parts) {
-    const absl::StatusOr<std::string> by = CallerOf(request->client(), *context);
+    const absl::StatusOr<std::string> by = HolderOf(parts.callers, request->client(), *context, "resume");
     if (!by.ok()) return by.status();
     const std::optional<QueuePause> pause = parts.queue->pause();
     const bool named = !request->client().empty();

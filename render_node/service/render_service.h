@@ -25,6 +25,7 @@
 #include "render_node/jobs/picture_store.h"
 #include "render_node/pipeline/picture_renderer.h"
 #include "render_node/service/call_shares.h"
+#include "render_node/service/callers.h"
 #include "render_node/service/submission_reader.h"
 #include "render_node/service/unary_call.h"
 
@@ -36,7 +37,8 @@ struct RenderServiceParts {
   const PictureStore* pictures = nullptr;      // likewise
   InputStore* inputs = nullptr;                // likewise
   const ConditioningSource* source = nullptr;  // likewise; null: nothing is known to be stored
-  RendererFacts facts;                         // with the default shift that jobs get
+  Callers callers = {};
+  RendererFacts facts;  // with the default shift that jobs get
   int64_t prompt_byte_limit = QueueLimits{}.prompt_bytes;
   OperatorLimits limits;
   std::function<std::vector<v1::EncoderStatus>()>

@@ -210,7 +210,7 @@ TEST(BadInput, InFilesIsRefusedWithTheNameOfTheFile) {
 // What no command of ours would send.
 TEST(BadInput, SentToTheRendererByAnotherClientIsInvalidArgumentAndTheNextJobWorks) {
   Studio studio;
-  const auto client = RenderClient::Make(studio.renderer.address(), false, std::chrono::seconds(10));
+  const auto client = RenderClient::Make(studio.renderer.address(), {}, std::chrono::seconds(10));
   ASSERT_TRUE(client.ok());
   PictureRequest good;
   good.prompt.emplace().user = "A cat";

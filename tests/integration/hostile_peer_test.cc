@@ -19,7 +19,9 @@
 #include "tests/integration/support/daemon.h"
 #include "tests/integration/support/scratch.h"
 #include "tests/integration/support/user.h"
+#include "tests/support/certificates.h"
 #include "tests/support/raw_http2.h"
+#include "tests/support/tls_tunnel.h"
 
 namespace diptych::integration {
 namespace {
@@ -45,7 +47,9 @@ int64_t Threads(pid_t pid) {
 
 class HostilePeer : public testing::Test, protected Scratch {
  protected:
-  HostilePeer() {
+  explicit HostilePeer(const Arguments& more = {}, const Credentials& own = {})
+      : renderer_(StartRenderer(ToyPath("toy_a"), "", *this / "state", Arguments{"--threads", "1"} + more)),
+        stub_(v1::Renderer::NewStub(MakeChannel(*ParseAddress(renderer_.address()), own))) {
     v1::SubmitRequest request;
     *request.mutable_spec() = Spec(100);
     job_ = Submit(request);
@@ -124,10 +128,28 @@ class HostilePeer : public testing::Test, protected Scratch {
     }
   }
 
-  Daemon renderer_ = StartRenderer(ToyPath("toy_a"), "", *this / "state", {"--threads", "1"});
-  const std::unique_ptr<v1::Renderer::Stub> stub_ =
-      v1::Renderer::NewStub(MakeChannel(*ParseAddress(renderer_.address())));
+  Daemon renderer_;
+  const std::unique_ptr<v1::Renderer::Stub> stub_;
   std::string job_;
+};
+
+// The honest client and the attackers have certificates of the same CA.
+class OfOneAuthority {
+ protected:
+  const Scratch folder_;
+  const TestAuthority authority_{folder_ / ""};
+  const Credentials server_ = authority_.Issue("server"), honest_ = authority_.Issue("honest", {.name = "honest"}),
+                    mallory_ = authority_.Issue("mallory", {.name = "mallory"});
+};
+
+class HostilePeerInsideTls : private OfOneAuthority, public HostilePeer {
+ protected:
+  HostilePeerInsideTls()
+      : HostilePeer({"--tls-cert", server_.cert, "--tls-key", server_.key, "--tls-ca", server_.ca}, honest_) {}
+
+  std::unique_ptr<TlsTunnel> Tunnel() const {
+    return std::make_unique<TlsTunnel>(*ParseAddress(renderer_.address()), mallory_);
+  }
 };
 
 TEST_F(HostilePeer, OpensStreamsAndResetsThem) {
@@ -151,6 +173,40 @@ TEST_F(HostilePeer, OpensStreamsAndResetsThem) {
       other->Send(watches, milliseconds(20));
       return true;
     });
+  });
+}
+
+TEST_F(HostilePeerInsideTls, OpensStreamsAndResetsThem) {
+  Under([&] {
+    const auto tunnel = Tunnel();
+    ASSERT_TRUE(tunnel->is_open());
+    RawHttp2 attacker(tunnel->fd());
+    For(seconds(2), [&] {
+      std::string frames;
+      for (int i = 0; i < 100; ++i) {
+        const uint32_t stream = attacker.NextStream();
+        frames += RawHttp2::FrameOf(Http2Frame::kHeaders, Http2Frame::kEndHeaders | Http2Frame::kEndStream, stream,
+                                    RawHttp2::CallHeaders(kGet));
+        frames += RawHttp2::ResetOf(stream);
+      }
+      attacker.Send(frames, milliseconds(20));
+      return true;
+    });
+  });
+}
+
+TEST_F(HostilePeerInsideTls, MakesHandshakesWithoutEnd) {
+  Under([&] {
+    std::vector<std::thread> attackers;
+    for (int i = 0; i < 4; ++i) {
+      attackers.emplace_back([&] {
+        For(seconds(2), [&] {
+          close(Tunnel()->fd());
+          return true;
+        });
+      });
+    }
+    for (std::thread& attacker : attackers) attacker.join();
   });
 }
 

@@ -78,7 +78,7 @@ PictureRequest RequestOf(int job) {
 }
 
 std::unique_ptr<RenderClient> Connect(const std::string& address) {
-  auto client = RenderClient::Make(address, false, milliseconds(5000));
+  auto client = RenderClient::Make(address, {}, milliseconds(5000));
   if (!client.ok()) throw std::runtime_error(std::string(client.status().message()));
   return *std::move(client);
 }

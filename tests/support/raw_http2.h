@@ -29,6 +29,8 @@ class RawHttp2 {
     closed_ = connect(fd_, there.get(), there.size) != 0;
     Send(std::string(kHttp2Preface) + FrameOf(Http2Frame::kSettings, 0, 0, ""));
   }
+  // The same on a connection that is there, which it closes in the end.
+  explicit RawHttp2(int fd) : fd_(fd) { Send(std::string(kHttp2Preface) + FrameOf(Http2Frame::kSettings, 0, 0, "")); }
   ~RawHttp2() { close(fd_); }
   RawHttp2(const RawHttp2&) = delete;
   RawHttp2& operator=(const RawHttp2&) = delete;

@@ -144,11 +144,11 @@ TEST(MetricsEndpoint, SaysThatItsAddressIsTaken) {
 }
 
 TEST(ParseMetricsListen, IsNothingOrALoopbackAddressUnlessTold) {
-  EXPECT_EQ(*ParseMetricsListen("", false), std::nullopt);
-  EXPECT_EQ(*ParseMetricsListen("127.0.0.1:9", false), (Address{"127.0.0.1", 9}));
-  EXPECT_EQ(*ParseMetricsListen("0.0.0.0:9", true), (Address{"0.0.0.0", 9}));
+  EXPECT_EQ(*ParseMetricsListen("", {}), std::nullopt);
+  EXPECT_EQ(*ParseMetricsListen("127.0.0.1:9", {}), (Address{"127.0.0.1", 9}));
+  EXPECT_EQ(*ParseMetricsListen("0.0.0.0:9", {.insecure = true}), (Address{"0.0.0.0", 9}));
   for (const char* text : {"0.0.0.0:9", "9", "nonsense"}) {
-    const auto refused = ParseMetricsListen(text, false);
+    const auto refused = ParseMetricsListen(text, {});
     ASSERT_FALSE(refused.ok()) << text;
     EXPECT_NE(std::string(refused.status().message()).find("--metrics-listen"), std::string::npos) << text;
   }

@@ -83,7 +83,7 @@ class AcceptorTest : public testing::Test {
         std::make_unique<Acceptor>(std::move(sockets), AcceptorOptions{.limits = limits,
                                                                        .limits_hint = " (the.key)",
                                                                        .serve =
-                                                                           [this](int, int connection) {
+                                                                           [this](int, int connection, bool) {
                                                                              const std::lock_guard lock(mutex_);
                                                                              served_.push_back(connection);
                                                                              EXPECT_EQ(send(connection, "x", 1, 0), 1);

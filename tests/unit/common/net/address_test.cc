@@ -97,7 +97,7 @@ TEST(Plaintext, LeavesThisMachineOnlyWhenToldInsecure) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(refused.message().find("listening on 0.0.0.0:80 "), 0u) << refused;
   EXPECT_NE(refused.message().find("--insecure"), std::string::npos) << refused;
-  EXPECT_NE(refused.message().find("pairing"), std::string::npos) << refused;
+  EXPECT_NE(refused.message().find("--tls-cert"), std::string::npos) << refused;
 }
 
 TEST(Plaintext, WarnsOffLoopbackOnly) {

@@ -167,7 +167,7 @@ TEST_F(HostileRendererTest, NumbersOutOfTheirRangeAreRefused) {
 TEST_F(HostileRendererTest, AnAnswerAboutAnotherJobIsRefused) {
   Submit();
   renderer_.twist_job = [](v1::Job& job) { job.set_id("job-2"); };
-  const auto client = RenderClient::Make(renderer_.address, false, std::chrono::milliseconds(5000)).value();
+  const auto client = RenderClient::Make(renderer_.address, {}, std::chrono::milliseconds(5000)).value();
   const std::string piece = "it is about job job-2, asked for was job-1";
   for (const absl::Status& status :
        {client->Cancel("job-1").status(), client

@@ -25,8 +25,7 @@ class JobFollowerTest : public testing::Test {
   }
 
   FakeRenderer renderer_;
-  const std::unique_ptr<RenderClient> client_ =
-      RenderClient::Make(renderer_.address, false, milliseconds(5000)).value();
+  const std::unique_ptr<RenderClient> client_ = RenderClient::Make(renderer_.address, {}, milliseconds(5000)).value();
   Interrupt interrupt_;
   std::ostringstream err_;
   std::string id_;
@@ -71,7 +70,7 @@ TEST_F(JobFollowerTest, GivesUpWhenTheRendererStaysAwayAndSaysThatOnlyTheConnect
 }
 
 TEST_F(JobFollowerTest, SaysHowLongARendererWasTriedThatNeverAnswered) {
-  const auto client = RenderClient::Make("127.0.0.1:1", false, milliseconds(5000)).value();
+  const auto client = RenderClient::Make("127.0.0.1:1", {}, milliseconds(5000)).value();
   ProgressView view({.err = err_});
   try {
     FollowJob(*client, id_, {.patience = milliseconds(300)}, view, interrupt_, nullptr);
@@ -93,7 +92,7 @@ TEST_F(JobFollowerTest, GivesUpARendererThatAnswersAndLosesEveryCall) {
 
 // A connection that stands, and of which nothing comes.
 TEST_F(JobFollowerTest, GivesUpARendererThatTakesTheCallAndNeverSaysAWord) {
-  const auto client = RenderClient::Make(renderer_.address, false, milliseconds(300)).value();
+  const auto client = RenderClient::Make(renderer_.address, {}, milliseconds(300)).value();
   renderer_.mute = true;
   ProgressView view({.err = err_});
   EXPECT_THROW(FollowJob(*client, id_, {.patience = milliseconds(300)}, view, interrupt_, nullptr), ConnectionLost);

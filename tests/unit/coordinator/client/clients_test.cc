@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 
 std::unique_ptr<RenderClient> ClientOf(const FakeRenderer& renderer) {
-  return RenderClient::Make(renderer.address, false, milliseconds(5000)).value();
+  return RenderClient::Make(renderer.address, {}, milliseconds(5000)).value();
 }
 
 PictureRequest SmallPicture() {
@@ -192,20 +192,20 @@ TEST(RenderClient, KeepsThePromptThatLaterReportsHaveShortened) {
 }
 
 TEST(RenderClient, NamesTheAddressWhenNobodyIsThere) {
-  const auto client = RenderClient::Make("127.0.0.1:1", false, milliseconds(2000)).value();
+  const auto client = RenderClient::Make("127.0.0.1:1", {}, milliseconds(2000)).value();
   const absl::Status status = client->Describe().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
   EXPECT_NE(std::string(status.message()).find("the renderer at 127.0.0.1:1"), std::string::npos) << status;
 }
 
 TEST(RenderClient, RefusesToLeaveTheMachineInPlainText) {
-  EXPECT_FALSE(RenderClient::Make("192.0.2.1:7", false, milliseconds(1)).ok());
-  EXPECT_TRUE(RenderClient::Make("192.0.2.1:7", true, milliseconds(1)).ok());
-  EXPECT_FALSE(RenderClient::Make("nonsense", false, milliseconds(1)).ok());
+  EXPECT_FALSE(RenderClient::Make("192.0.2.1:7", {}, milliseconds(1)).ok());
+  EXPECT_TRUE(RenderClient::Make("192.0.2.1:7", {.insecure = true}, milliseconds(1)).ok());
+  EXPECT_FALSE(RenderClient::Make("nonsense", {}, milliseconds(1)).ok());
 }
 
 std::unique_ptr<EncoderClient> ClientOf(const Daemon& daemon) {
-  return EncoderClient::Make(daemon.address().ToString(), false, milliseconds(5000)).value();
+  return EncoderClient::Make(daemon.address().ToString(), {}, milliseconds(5000)).value();
 }
 
 EncodeOrder ShortOrder() {

@@ -61,7 +61,10 @@ TEST_F(EncoderDaemonConfigTest, EveryKeyChangesTheConfiguration) {
   const std::vector<Row> rows = {
       {options::kLogLevel.info, "error", [](const C& c) { return c.log_level == LogLevel::kError; }},
       {options::kLogPrompts.info, "true", [](const C& c) { return c.log_prompts; }},
-      {options::kInsecure.info, "true", [](const C& c) { return c.insecure; }},
+      {options::kInsecure.info, "true", [](const C& c) { return c.credentials.insecure; }},
+      {options::kTlsCert.info, "c", [](const C& c) { return c.credentials.cert == "c"; }},
+      {options::kTlsKey.info, "k", [](const C& c) { return c.credentials.key == "k"; }},
+      {options::kTlsCa.info, "a", [](const C& c) { return c.credentials.ca == "a"; }},
       {options::kIgnoreMemory.info, "true", [](const C& c) { return c.encoder.ignore_memory; }},
       {options::kModelPath.info, "m",
        [](const C& c) {

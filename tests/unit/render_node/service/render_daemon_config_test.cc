@@ -42,7 +42,12 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
   const std::vector<Row> rows = {
       {options::kLogLevel.info, "error", [](const C& c) { return c.log_level == LogLevel::kError; }},
       {options::kLogPrompts.info, "true", [](const C& c) { return c.log_prompts; }},
-      {options::kInsecure.info, "true", [](const C& c) { return c.insecure; }},
+      {options::kInsecure.info, "true", [](const C& c) { return c.credentials.insecure; }},
+      {options::kTlsCert.info, "c", [](const C& c) { return c.credentials.cert == "c"; }},
+      {options::kTlsKey.info, "k", [](const C& c) { return c.credentials.key == "k"; }},
+      {options::kTlsCa.info, "a", [](const C& c) { return c.credentials.ca == "a"; }},
+      {options::kRenderAdminNames.info, "operator",
+       [](const C& c) { return c.admin_names == std::vector<std::string>{"operator"}; }},
       {options::kIgnoreMemory.info, "true", [](const C& c) { return c.renderer.ignore_memory; }},
       {options::kTextEncoderPath.info, "t", [](const C& c) { return c.renderer.encoder_path == "t"; }},
       {options::kModelPath.info, "m",
