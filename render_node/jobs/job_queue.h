@@ -1,44 +1,29 @@
 // The one place where clients, watchers and the workers meet: a bounded queue over a job store. The policy is the
-// scheduler's, the truth is the store's; here are the threads.
+// scheduler's, the truth is the store's, what is known beside it the QueueState's; here are the threads.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/concurrency/cancel_token.h"
 #include "common/concurrency/clock.h"
-#include "render_node/jobs/host_shares.h"
 #include "render_node/jobs/job.h"
 #include "render_node/jobs/job_inputs.h"
 #include "render_node/jobs/job_store.h"
 #include "render_node/jobs/job_uploads.h"
 #include "render_node/jobs/job_watch.h"
-#include "render_node/jobs/queue_pace.h"
+#include "render_node/jobs/progress_writer.h"
+#include "render_node/jobs/queue_state.h"
 #include "render_node/jobs/scheduler.h"
 
 namespace diptych {
-
-struct QueueLimits {
-  int64_t waiting = 10'000;            // jobs
-  int64_t prompt_bytes = 1024 * 1024;  // each prompt, all its parts together
-  int64_t client_waiting = 0;          // jobs of one client; 0: no limit of its own
-  int64_t host_jobs = 0;               // unfinished ones of one host, whatever names its clients give; 0: no limit
-  int64_t host_bytes = 0;              // of their prompts and uploads; 0: no limit
-  int64_t encode_ahead = 2;            // jobs encoded or ready beside the one that is painted; at least 1
-  int64_t encode_lanes = 1;            // jobs that workers encode at a time; not more than encode_ahead
-};
 
 // How long nobody else takes over what this daemon has claimed, should it not be heard of; renewed three times within.
 inline constexpr int64_t kLeaseMs = 60'000;
@@ -57,23 +42,6 @@ inline constexpr char kRetryAfterPayload[] = "diptych/retry-after-ms";
 
 // Beside it, whose limit that is: "queue", "client" or "host".
 inline constexpr char kLimitPayload[] = "diptych/limit";
-
-// Who may take which job to encode.
-enum class EncodeLane {
-  kAny,     // the next job, while fewer than encode_ahead are encoded or ready
-  kStored,  // the next job whose conditioning is at hand, when all lanes are taken and none is ready
-  // The next job of a client of which none is encoded, when all lanes are taken by long encodes and none is ready: a
-  // long prompt holds up its own client alone. The encoder gives both their turns.
-  kOther,
-};
-
-// A job in the hands of a worker.
-struct ClaimedJob {
-  Job job;  // state encoding or ready
-  CancelToken cancel;
-  std::shared_ptr<const JobInputs> inputs;  // set when ready
-  EncodeLane lane = EncodeLane::kAny;
-};
 
 // All must outlive the queue.
 struct JobQueueParts {
@@ -111,22 +79,11 @@ class JobQueue {
   // The present state at once, then the changes. NOT_FOUND.
   absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id, const WatchOptions& options = {});
 
-  // Where a job waits, and why.
-  struct Place {
-    int64_t jobs_ahead = 0;         // waiting or in work, and painted before it
-    int64_t others_ahead = 0;       // of these those of other clients
-    std::optional<double> wait_ms;  // until the painter may take it up; unset where nobody knows
-    std::string held_up;            // what all jobs in work wait for; empty: they get on
-    std::optional<QueuePause> pause;
-    bool operator==(const Place&) const = default;
-  };
+  using Place = QueuePlace;
+  using Outlook = JobOutlook;
+  using Census = QueueCensus;
   // Of a job that is queued, encoding or ready; nullopt for others.
   std::optional<Place> PlaceOf(const std::string& id) const;
-  // What can be foretold of a job that has not ended.
-  struct Outlook {
-    std::optional<Place> place;
-    std::optional<double> until_done_ms;  // until its picture is there
-  };
   Outlook OutlookOf(const Job& job) const;
 
   // From now on no job is begun, in this life of the daemon and the next, until Resume. What is in work is finished.
@@ -136,29 +93,14 @@ class JobQueue {
   absl::StatusOr<std::optional<QueuePause>> Resume();
   std::optional<QueuePause> pause() const;
 
-  int64_t encode_lanes() const { return limits_.encode_lanes; }
-  int64_t client_limit() const { return limits_.client_waiting; }  // jobs of one client that may wait; 0: as all
+  int64_t encode_lanes() const { return state_.limits().encode_lanes; }
+  int64_t client_limit() const {
+    return state_.limits().client_waiting;
+  }  // jobs of one client that may wait; 0: as all
 
   int64_t waiting() const;  // queued or ready
   int64_t running() const;  // encoded or painted now
 
-  // All of it at one moment, for operators.
-  struct Census {
-    std::array<int64_t, kJobStates.size()> jobs{};  // by JobState; none of those that have ended
-    std::vector<int64_t> waiting_per_client;        // queued jobs of each client that has any, in no order
-    // One job in work, one that is painted if there is one.
-    struct AtWork {
-      std::string id;
-      JobState state = JobState::kQueued;
-      int32_t step = 0;  // finished steps
-      int32_t steps = 0;
-      std::string detail;
-    };
-    std::optional<AtWork> at_work;
-    std::optional<QueuePause> pause;
-
-    int64_t Count(JobState state) const { return jobs[static_cast<size_t>(state)]; }
-  };
   Census census() const;
 
   // Refuses new jobs, ends all watches, cancels the tokens of jobs in work and wakes the workers.
@@ -197,7 +139,7 @@ class JobQueue {
   // Error(kCancelled), with `job` as it is stored, when the job was ended meanwhile; nothing is changed then. One that
   // was forgotten too counts as cancelled. To queued, the job waits again and is released.
   void Advance(Job& job, JobState to);
-  // Progress within a state: to the watchers at once, to the store now and then.
+  // Progress within a state: to the watchers at once, to the store now and then, and without waiting for it.
   void Report(const Job& job);
   void Report(const std::string& id, int32_t step, std::vector<uint8_t> preview_jpeg);
   bool WantsPreviews(const std::string& id) const { return feeds_.WantsPreviews(id); }
@@ -211,29 +153,6 @@ class JobQueue {
   void MarkStored(const std::string& id);
 
  private:
-  enum class Stage { kEncoding, kReady, kRendering };
-  // Jobs that are painted together. The painter's time counts in equal parts for those who are still there.
-  struct Sitting {
-    int64_t members = 0;  // still there
-    double share_ms = 0;  // what each of them has had until then
-    double until_steady_ms = 0;
-  };
-  struct InWork {
-    Job job;  // fresher than the store in step, timings and detail
-    CancelToken cancel;
-    Stage stage = Stage::kEncoding;
-    bool held = true;            // by a worker; only a ready job is not
-    int64_t claim = 0;           // its number
-    double work = 0;             // PictureWork
-    double encode_work = 0;      // of what an encoder is asked for; 0: nothing
-    double since_steady_ms = 0;  // in its present state
-    // How it ends once its worker sees the token, where that could not be stored at once: a terminal state, with error.
-    std::optional<Job> wanted;
-    std::shared_ptr<const JobInputs> inputs;  // while it is ready
-    double ready_steady_ms = 0;               // since when it is
-    double saved_steady_ms = 0;               // when Report last went to the store
-    std::shared_ptr<Sitting> sitting;         // while it is painted
-  };
   class Slot;
 
   Job Find(const std::string& id);
@@ -247,47 +166,19 @@ class JobQueue {
 
   void TellOfMove(const Job& job);
 
-  // Called with mutex_ held.
-  void Enqueue(const QueuedJob& job);
-  bool MayEncode(EncodeLane lane) const;
-  std::optional<QueuedJob> Next(EncodeLane lane);
-  void Drop(const std::string& id);  // what is known of a job in work
-  void Note(const Job& job);         // what its progress means for suspects and deadlines
-  void Share(Sitting& sitting) const;
-  double Leave(InWork& in_work);  // its sitting; what it has had of the painter's time, ms
-  Job Fresher(Job stored) const;
-  void Freshen(Job& listed);
-  Place PlaceLocked(const std::string& id) const;
-  std::string HeldUp(bool needs_encoder) const;  // what a queued job waits for beside its turn; empty: nothing
-  std::optional<double> UntilPainted(const Job& job, const InWork& in_work) const;
-  void Measure(const InWork& in_work, const Job& next);
-
   JobStore& store_;
   JobUploads uploads_;
   const LeaseOwner owner_;
   const Clock& clock_;
-  const QueueLimits limits_;
   const std::function<void(const Job&)> ended_;
   JobFeeds feeds_;
+
+  ProgressWriter progress_;
 
   // Never held during a call to the store, which may wait for the disk.
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;  // a job came, moved on or ended, or Stop
-  Scheduler& scheduler_;
-  int64_t arriving_ = 0;  // submitted and not yet in the scheduler
-  std::map<std::string, int64_t> arriving_of_;
-  HostShares shares_;  // of all unfinished jobs, and of those that arrive
-  std::map<std::string, InWork> in_work_;
-  int64_t encoding_ = 0;                  // of in_work_
-  std::map<int64_t, std::string> ready_;  // of in_work_, not held, in the order of their claims
-  int64_t claims_ = 0;
-  // Waiting or in work, and not yet further than where the daemon ended; while there are any, one job is in work at a
-  // time.
-  std::set<std::string> suspects_;
-  // Steady time, of waiting jobs and jobs in work; fixed when the job comes, whatever is done to the clock afterwards.
-  std::unordered_map<std::string, double> deadlines_;
-  QueuePace pace_;
-  std::optional<QueuePause> pause_;
+  QueueState state_;
   int64_t last_sequence_ = 0;
   double renewed_steady_ms_ = 0;
   bool stopping_ = false;

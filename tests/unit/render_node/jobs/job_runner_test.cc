@@ -173,6 +173,31 @@ TEST_F(JobRunnerTest, SaysHowManyTokensBecameHowManyRows) {
   EXPECT_EQ(queue_->Get(uploaded)->fits, (PromptFits{std::nullopt, PromptFit{9, 3}})) << "after a restart too";
 }
 
+TEST_F(JobRunnerTest, ASlowStoreDelaysNoStep) {
+  std::atomic<int> saves = 0;
+  store_->on_save = [&] {
+    ++saves;
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+  };
+  std::vector<std::chrono::steady_clock::time_point> steps;
+  renderer_.on_step = [&](int32_t, uint8_t) {
+    clock_.Pass(1000);  // time to store each
+    steps.push_back(std::chrono::steady_clock::now());
+  };
+  JobSpec spec = SpecOf("cat");
+  spec.steps = 9;
+  const std::string id = Submit(spec);
+  Start();
+  EXPECT_EQ(Ended(id).state, kDone);
+  runner_.reset();
+  ASSERT_EQ(steps.size(), 9u);
+  EXPECT_LT(steps.back() - steps.front(), std::chrono::seconds(1)) << "was 2 s a step";
+  EXPECT_GE(saves, 1);
+  queue_.reset();  // what was on its way is written by now
+  EXPECT_EQ(store_->Get(id)->state, kDone);
+  EXPECT_EQ(store_->Get(id)->timings.step_ms.size(), 9u) << "and has undone nothing";
+}
+
 TEST_F(JobRunnerTest, UsesUploadedConditioningInsteadOfAnEncoder) {
   JobSpec spec = SpecOf("label");
   const std::string without = Submit(spec, {ConditioningOf('u'), std::nullopt});
