@@ -268,7 +268,7 @@ TEST_F(ServerTls, AFloodOfHandshakesLeavesOthersTheirAnswers) {
   std::atomic<int> handshakes = 0;
   std::vector<std::thread> attackers;
   for (int i = 0; i < 4; ++i) {
-    attackers.emplace_back([&] {
+    attackers.emplace_back([&, i] {
       while (!over) {
         const TlsTunnel tunnel(runner_->address(), i % 2 == 0 ? alice_ : Credentials{});
         ++handshakes;

@@ -48,6 +48,7 @@ TEST_F(JobQueueWatchTest, ShowsTheStepOfARunningJobBeforeTheStoreHasIt) {
   EXPECT_EQ(queue_->List({})->front().step, 2);
   clock_.steady_ms = 1000;
   queue_->Report(claimed.job);
+  queue_.reset();  // by now it is written
   EXPECT_EQ(store_->Get(id)->step, 2) << "but now and then";
 }
 
