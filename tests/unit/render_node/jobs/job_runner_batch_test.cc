@@ -87,7 +87,7 @@ TEST_F(JobRunnerBatchTest, PaintsTogetherWhatIsReadyAndFits) {
 }
 
 TEST_F(JobRunnerBatchTest, PaintsEachAloneUnlessToldOtherwise) {
-  batch_ = JobRunnerParts{*queue_, *store_, *pictures_, *checkpoints_, source_, renderer_, clock_, finish_}.batch;
+  batch_ = JobRunnerParts{*queue_, *store_, *pictures_, *checkpoints_, *inputs_, source_, renderer_, clock_, finish_}.batch;
   Paint(Ready({SpecOf("a"), SpecOf("b")}));
   EXPECT_EQ(renderer_.batches, (Batches{"h", "a", "b"}));
 }
