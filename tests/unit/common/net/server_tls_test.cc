@@ -326,7 +326,9 @@ TEST_F(ServerTls, TheGatesLimitsHoldInsideTls) {
     }
     const uint32_t last = hasty.Call(kDescribe, RawHttp2::MessageOf(""));
     hasty.Read(seconds(20), last);
-    EXPECT_GT(steady_clock::now() - begin, milliseconds(500)) << "1000 resets, of which a host has some 500 at once";
+    // Read more slowly, or let go: all of them at once is what no client does.
+    const bool slowed = steady_clock::now() - begin > milliseconds(500);
+    EXPECT_TRUE(slowed || hasty.IsClosedWithin(seconds(5))) << "1000 resets, of which a host has some 500 at once";
   }
   EXPECT_EQ(Ask(alice_), "alice");
 }
