@@ -69,7 +69,9 @@ TEST_F(PrivateNodesTest, GiveTheRendererTheEncodersAddress) {
   const PrivateNodes nodes(Plan(), Serving, interrupt_);
   EXPECT_EQ(nodes.encoder_address(), "127.0.0.1:5");
   EXPECT_EQ(nodes.renderer_address(), "127.0.0.1:7");
-  EXPECT_EQ(Arguments("diptych-encoderd"), "--model-path m --listen 127.0.0.1:0 --metrics-listen ");
+  EXPECT_EQ(Arguments("diptych-encoderd"),
+            "--model-path m --listen 127.0.0.1:0 --metrics-listen  --tls-cert  --tls-key  --tls-ca ")
+      << "plain on loopback, whatever the configuration says";
   EXPECT_NE(Arguments("diptych-renderd").find("--encoder 127.0.0.1:5"), std::string::npos);
   EXPECT_NE(Arguments("diptych-renderd").find("--state-dir "), std::string::npos);
   EXPECT_NE(Arguments("diptych-renderd").find("--encoder-patience 15"), std::string::npos)

@@ -6,6 +6,7 @@
 
 #include "common/config/nearest.h"
 #include "common/config/options.h"
+#include "common/picture/picture_json.h"
 #include "coordinator/cli/command.h"
 #include "gtest/gtest.h"
 #include "tests/support/settings_for_test.h"
@@ -130,43 +131,50 @@ TEST(PicturePlan, LetsALinesChoiceOfSeedsReplaceTheFlags) {
 
 // What a line may say, and two values of it that ask for different pictures.
 TEST(PicturePlan, EveryKeyOfALineChangesItsPictureAlone) {
-  const std::map<const OptionInfo*, std::string> values = {{&options::kSystemPrompt.info, "\"s\""},
-                                                           {&options::kThinkingContent.info, "\"t\""},
-                                                           {&options::kAssistantContent.info, "\"a\""},
-                                                           {&options::kForceThinkBlock.info, "true"},
-                                                           {&options::kRemoveQuotes.info, "true"},
-                                                           {&options::kKeepWhitespace.info, "true"},
-                                                           {&options::kWidth.info, "32"},
-                                                           {&options::kHeight.info, "32"},
-                                                           {&options::kSize.info, "\"32x48\""},
-                                                           {&options::kSteps.info, "2"},
-                                                           {&options::kSeed.info, "6"},
-                                                           {&options::kSeeds.info, "[6]"},
-                                                           {&options::kShift.info, "2.5"},
-                                                           {&options::kGuidanceScale.info, "3"},
-                                                           {&options::kNegativePrompt.info, "\"blur\""},
-                                                           {&options::kCfgNormalization.info, "1"},
-                                                           {&options::kCfgTruncation.info, "0.5"},
-                                                           {&options::kHiddenLayer.info, "-3"},
-                                                           {&options::kLongPromptMode.info, "\"pool\""},
-                                                           {&options::kCount.info, "2"},
-                                                           {&options::kPriority.info, "5"},
-                                                           {&options::kDeadline.info, "60"},
-                                                           {&options::kOutput.info, "\"own.png\""}};
+  const std::string folder = DIPTYCH_SOURCE_DIR "/tests/unit/common/image/data/decode/";
+  const std::string source = "\"" + folder + "lossless_alpha.webp\"", mask = "\"" + folder + "lossless.webp\"";
+  // What needs a source comes with one; every_flag_test looks at what it does beside it.
+  const std::string with_source = ", \"img2img\": " + source, with_mask = with_source + ", \"mask\": " + mask;
+  const std::map<const OptionInfo*, std::string> values = {
+      {&options::kImg2Img.info, source},
+      {&options::kInpaint.info, source + ", \"extend\": \"16,0,0,0\""},
+      {&options::kMask.info, mask + with_source},
+      {&options::kMaskFromAlpha.info, "true" + with_source},
+      {&options::kSoftMask.info, "true" + with_mask},
+      {&options::kInpaintCrop.info, "8" + with_mask},
+      {&options::kExtend.info, "\"16,0,0,0\"" + with_source},
+      {&options::kStrength.info, "0.25" + with_source},
+      {&options::kSystemPrompt.info, "\"s\""},
+      {&options::kThinkingContent.info, "\"t\""},
+      {&options::kAssistantContent.info, "\"a\""},
+      {&options::kForceThinkBlock.info, "true"},
+      {&options::kRemoveQuotes.info, "true"},
+      {&options::kKeepWhitespace.info, "true"},
+      {&options::kWidth.info, "32"},
+      {&options::kHeight.info, "32"},
+      {&options::kSize.info, "\"32x48\""},
+      {&options::kSteps.info, "2"},
+      {&options::kSeed.info, "6"},
+      {&options::kSeeds.info, "[6]"},
+      {&options::kShift.info, "2.5"},
+      {&options::kGuidanceScale.info, "3"},
+      {&options::kNegativePrompt.info, "\"blur\""},
+      {&options::kCfgNormalization.info, "1"},
+      {&options::kCfgTruncation.info, "0.5"},
+      {&options::kHiddenLayer.info, "-3"},
+      {&options::kLongPromptMode.info, "\"pool\""},
+      {&options::kCount.info, "2"},
+      {&options::kPriority.info, "5"},
+      {&options::kDeadline.info, "60"},
+      {&options::kOutput.info, "\"own.png\""}};
   const auto show = [](const PicturePlan& plan, size_t prompt) {
     const PictureRequest& r = plan.prompts[prompt].order.request;
-    std::string text = r.prompt->system + "|" + r.prompt->thinking + "|" + r.prompt->assistant;
-    for (const bool flag : {r.prompt->force_think_block, r.prompt->remove_quotes, r.prompt->keep_whitespace}) {
-      text += flag ? "y" : "n";
-    }
-    for (const double number : {double(r.width), double(r.height), double(r.steps), r.shift.value_or(0),
-                                r.guidance_scale, r.cfg_normalization, r.cfg_truncation, double(r.layer),
-                                double(r.long_prompt_mode), double(r.priority), double(r.timeout_ms)}) {
-      text += " " + std::to_string(number);
-    }
+    nlohmann::ordered_json members;
+    PutMembers(r, members);
+    std::string text = members.dump() + " " + std::to_string(r.priority) + " " + std::to_string(r.timeout_ms);
     for (const uint64_t seed : plan.prompts[prompt].order.seeds) text += " seed " + std::to_string(seed);
     for (const std::string& output : plan.prompts[prompt].outputs) text += " " + output;
-    return text + (r.negative ? r.negative->user : "");
+    return text;
   };
   for (const OptionInfo* info : AllOptions()) {
     if ((info->programs & kPromptLine) == 0) continue;

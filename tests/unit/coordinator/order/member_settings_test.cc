@@ -16,7 +16,10 @@ TEST(MemberSettings, TakesEveryMemberThatAnOptionSets) {
                                                                {"--cfg-truncation", "0.5"},
                                                                {"--cfg-normalization", "2"},
                                                                {"--hidden-layer", "-3"},
-                                                               {"--long-prompt-mode", "pool"}}));
+                                                               {"--long-prompt-mode", "pool"},
+                                                               {"--strength", "0.5"},
+                                                               {"--soft-mask", "true"},
+                                                               {"--inpaint-crop", "8"}}));
   EXPECT_EQ(settings.values, (PictureSpec{.width = 320,
                                           .height = 640,
                                           .steps = 7,
@@ -25,8 +28,11 @@ TEST(MemberSettings, TakesEveryMemberThatAnOptionSets) {
                                           .cfg_normalization = 2,
                                           .cfg_truncation = 0.5,
                                           .layer = -3,
-                                          .long_prompt_mode = LongPromptMode::kPool}));
-  EXPECT_EQ(settings.given.size(), 9u);
+                                          .long_prompt_mode = LongPromptMode::kPool,
+                                          .strength = 0.5,
+                                          .soft_mask = true,
+                                          .inpaint_crop = 8}));
+  EXPECT_EQ(settings.given.size(), 12u);
   EXPECT_TRUE(settings.open.empty());
 }
 
