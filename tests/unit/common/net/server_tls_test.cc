@@ -310,6 +310,7 @@ TEST_F(ServerTls, TheGatesLimitsHoldInsideTls) {
   }
   {
     const TlsTunnel tunnel(runner_->address(), alice_);
+    ASSERT_TRUE(tunnel.is_open());
     RawHttp2 endless(tunnel.fd());
     const std::string block(16000, '\0');
     endless.Send(RawHttp2::FrameOf(Http2Frame::kHeaders, 0, 1, block));
@@ -318,6 +319,7 @@ TEST_F(ServerTls, TheGatesLimitsHoldInsideTls) {
   }
   {
     const TlsTunnel tunnel(runner_->address(), alice_);
+    ASSERT_TRUE(tunnel.is_open());
     RawHttp2 hasty(tunnel.fd());
     const auto begin = steady_clock::now();
     for (int i = 0; i < 1000; ++i) {
@@ -326,9 +328,7 @@ TEST_F(ServerTls, TheGatesLimitsHoldInsideTls) {
     }
     const uint32_t last = hasty.Call(kDescribe, RawHttp2::MessageOf(""));
     hasty.Read(seconds(20), last);
-    // Read more slowly, or let go: all of them at once is what no client does.
-    const bool slowed = steady_clock::now() - begin > milliseconds(500);
-    EXPECT_TRUE(slowed || hasty.IsClosedWithin(seconds(5))) << "1000 resets, of which a host has some 500 at once";
+    EXPECT_GT(steady_clock::now() - begin, milliseconds(500)) << "1000 resets, of which a host has some 500 at once";
   }
   EXPECT_EQ(Ask(alice_), "alice");
 }
