@@ -9,30 +9,20 @@ namespace {
 
 [[noreturn]] void Refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
-template <typename T>
-std::string ValueText(T value) {
-  if constexpr (std::is_floating_point_v<T>)
-    return NumberText(value);
-  else
-    return std::to_string(value);
-}
-
-template <typename Member>
-void CheckRange(const Member& member, typename Member::Value value) {
-  if (value >= member.least && value <= member.most) return;  // no number is within any limits
-  constexpr bool whole = std::is_integral_v<typename Member::Value>;
-  std::string message = std::string(member.name) + " " + ValueText(value) + (whole ? " is not" : " is not a number") +
-                        " from " + ValueText(member.least) + " to " + ValueText(member.most);
-  if (!member.hint.empty()) message += "; " + std::string(member.hint);
-  throw Error(ErrorCode::kInvalidArgument, message);
-}
-
 }  // namespace
 
 std::string NumberText(double value) {
   char text[64];
   std::snprintf(text, sizeof text, "%.10g", value);
   return text;
+}
+
+void RefuseRange(std::string_view name, double value, double least, double most, bool whole, std::string_view hint) {
+  std::string message = std::string(name) + " " + NumberText(value) +
+                        (whole ? " is not from " : " is not a number from ") + NumberText(least) + " to " +
+                        NumberText(most);
+  if (!hint.empty()) message += "; " + std::string(hint);
+  Refuse(message);
 }
 
 std::vector<std::pair<std::string_view, InputHash>> InputsOf(const PictureSpec& spec) {

@@ -172,6 +172,21 @@ bool IsDefault(const Member& member, const PictureSpec& spec) {
   return spec.*member.field == kDefault.*member.field;
 }
 
+// A number as messages show it: without trailing zeros.
+std::string NumberText(double value);
+
+// Throws Error(kInvalidArgument): "steps 0 is not from 1 to 1000", with the hint behind it where there is one.
+[[noreturn]] void RefuseRange(std::string_view name, double value, double least, double most, bool whole,
+                              std::string_view hint);
+
+// Throws it unless the number is in the member's range; what is no number is in none.
+template <typename Member>
+void CheckRange(const Member& member, typename Member::Value value) {
+  if (value >= member.least && value <= member.most) return;
+  RefuseRange(member.name, static_cast<double>(value), static_cast<double>(member.least),
+              static_cast<double>(member.most), std::is_integral_v<typename Member::Value>, member.hint);
+}
+
 // The inputs that the picture needs, each with the name of its member: its role.
 std::vector<std::pair<std::string_view, InputHash>> InputsOf(const PictureSpec& spec);
 
@@ -183,8 +198,5 @@ void CheckRanges(const PictureSpec& spec);
 // pictures have equal specs. Throws Error(kInvalidArgument) for what does not go together: a mask or an extension
 // without a source, two masks.
 void Settle(PictureSpec& spec);
-
-// A number as messages show it: without trailing zeros.
-std::string NumberText(double value);
 
 }  // namespace diptych

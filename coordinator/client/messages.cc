@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "common/foreign_text/foreign_text.h"
+#include "common/picture/start_step.h"
 #include "common/wire/enums.h"
-#include "common/wire/job_codec.h"
 #include "common/wire/machine_codec.h"
 
 namespace diptych {
@@ -46,12 +46,12 @@ StageTimings TimingsFromMessage(const v1::JobTimings& timings) {
           .total_ms = timings.total_ms()};
 }
 
-// Of a picture that begins as another one fewer than its steps; what is no specification has none.
-int32_t EvaluationsOf(const v1::JobSpec& message) {
-  const absl::StatusOr<JobSpec> spec = FromProto(message);
-  const bool known =
-      spec.ok() && spec->steps >= 0 && spec->strength.value_or(0) >= 0 && spec->strength.value_or(0) <= 1;
-  return known ? spec->Evaluations() : message.steps();
+// Of a picture that begins as another one fewer than its steps. A strength that is none, which no renderer has
+// accepted, counts as all of them.
+int32_t EvaluationsOf(const v1::JobSpec& spec) {
+  const double strength = spec.strength();
+  const bool begins = !spec.source().empty() && spec.has_strength() && strength >= 0 && strength <= 1;
+  return begins && spec.steps() > 0 ? spec.steps() - FirstStep(spec.steps(), strength) : spec.steps();
 }
 
 PromptFitView FitFromMessage(const v1::PromptFit& fit) { return {fit.token_count(), fit.rows()}; }

@@ -190,4 +190,14 @@ void RemoveUnfinishedFiles(const std::filesystem::path& folder) {
   }
 }
 
+int64_t BytesIn(const std::filesystem::path& folder) {
+  int64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    std::error_code gone;
+    const uintmax_t size = entry.file_size(gone);
+    if (!gone) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
+}
+
 }  // namespace diptych

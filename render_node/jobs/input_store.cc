@@ -9,16 +9,6 @@
 namespace diptych {
 namespace {
 
-int64_t BytesIn(const std::filesystem::path& folder) {
-  int64_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    std::error_code gone;
-    const uintmax_t size = entry.file_size(gone);
-    if (!gone) bytes += static_cast<int64_t>(size);
-  }
-  return bytes;
-}
-
 std::string MiB(int64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
 
 Error Lost(const std::string& sha256, const std::string& why) {

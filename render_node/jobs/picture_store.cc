@@ -1,6 +1,5 @@
 #include "render_node/jobs/picture_store.h"
 
-#include <system_error>
 #include <utility>
 
 #include "common/digest/sha256.h"
@@ -59,15 +58,7 @@ std::vector<std::string> PictureStore::NamesOlderThan(std::chrono::minutes age) 
   return names;
 }
 
-int64_t PictureStore::Bytes() const {
-  int64_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-    std::error_code gone;
-    const uintmax_t size = entry.file_size(gone);
-    if (!gone) bytes += static_cast<int64_t>(size);
-  }
-  return bytes;
-}
+int64_t PictureStore::Bytes() const { return BytesIn(folder_); }
 
 // Only what is a name becomes part of a path.
 std::filesystem::path PictureStore::PathOf(const std::string& name) const {

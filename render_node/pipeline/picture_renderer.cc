@@ -9,13 +9,6 @@ namespace {
 
 [[noreturn]] void Refuse(const std::string& message) { throw Error(ErrorCode::kInvalidArgument, message); }
 
-std::string Number(double value) {
-  std::string text = std::to_string(value);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text;
-}
-
 void CheckSide(const char* name, int32_t value, const RendererFacts& facts) {
   if (value > 0 && value % facts.size_multiple == 0 && value <= facts.max_side) return;
   if (value > facts.max_side) {
@@ -25,12 +18,6 @@ void CheckSide(const char* name, int32_t value, const RendererFacts& facts) {
   Refuse(std::string(name) + " " + std::to_string(value) + " is not a multiple of " +
          std::to_string(facts.size_multiple) + " from " + std::to_string(facts.size_multiple) + " to " +
          std::to_string(facts.max_side));
-}
-
-// What the configuration takes too.
-void CheckNumber(const char* name, double value, double least, double most) {
-  if (value >= least && value <= most) return;
-  Refuse(std::string(name) + " " + Number(value) + " is not a number from " + Number(least) + " to " + Number(most));
 }
 
 std::string Shape(int32_t channels, int32_t height, int32_t width) {
@@ -82,14 +69,12 @@ double DefaultShift(const RendererFacts& facts, int32_t width, int32_t height) {
 void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts) {
   CheckSide("width", parameters.width, facts);
   CheckSide("height", parameters.height, facts);
-  if (parameters.steps < 1 || parameters.steps > kMaxSteps) {
-    Refuse("steps " + std::to_string(parameters.steps) + " is not from 1 to " + std::to_string(kMaxSteps));
-  }
-  CheckNumber("shift", parameters.shift, kLeastShift, kMostShift);
-  CheckNumber("guidance_scale", parameters.guidance_scale, 0, 1000);
-  CheckNumber("cfg_normalization", parameters.cfg_normalization, 0, 1000);
-  CheckNumber("cfg_truncation", parameters.cfg_truncation, 0, 1);
-  CheckNumber("strength", parameters.strength, 0, 1);
+  CheckRange(members::kSteps, parameters.steps);
+  CheckRange(members::kShift, parameters.shift);
+  CheckRange(members::kGuidanceScale, parameters.guidance_scale);
+  CheckRange(members::kCfgNormalization, parameters.cfg_normalization);
+  CheckRange(members::kCfgTruncation, parameters.cfg_truncation);
+  CheckRange(members::kStrength, parameters.strength);
   CheckFits(parameters.width, parameters.height, facts);
 }
 

@@ -79,9 +79,6 @@ int32_t Evaluations(const RenderParameters& parameters, bool has_source);
 // The shift of a picture for which nobody states one.
 double DefaultShift(const RendererFacts& facts, int32_t width, int32_t height);
 
-inline constexpr double kLeastShift = members::kShift.least, kMostShift = members::kShift.most;
-inline constexpr int32_t kMaxSteps = members::kSteps.most;
-
 // Throws Error(kInvalidArgument) naming the field, its value and the limits, and Error(kFailedPrecondition) naming what
 // it needs and what there is for a picture that can never fit into the memory.
 void CheckRenderParameters(const RenderParameters& parameters, const RendererFacts& facts);

@@ -16,10 +16,8 @@ namespace {
 
 // An index that no encoder has is refused here; whether it is deep enough for this encoder only the encoder knows.
 void CheckLayer(const std::string& field, int32_t layer) {
-  PictureSpec spec;
-  spec.layer = layer;
   try {
-    CheckRanges(spec);
+    CheckRange(members::kLayer, layer);
   } catch (const Error& error) {
     throw Error(error.code(), field + error.what());
   }
@@ -29,10 +27,11 @@ void CheckLayer(const std::string& field, int32_t layer) {
 void CheckDynamicShift(const JobSpec& spec, const RendererFacts& facts) {
   if (spec.shift || !facts.dynamic_shift) return;
   const double shift = DefaultShift(facts, spec.width, spec.height);
-  if (shift >= kLeastShift && shift <= kMostShift) return;
+  if (shift >= members::kShift.least && shift <= members::kShift.most) return;
   std::ostringstream text;
   text << "the checkpoint's dynamic shifting gives " << spec.width << "x" << spec.height << " the shift " << shift
-       << ", which is not a number from " << kLeastShift << " to " << kMostShift << "; state a shift";
+       << ", which is not a number from " << members::kShift.least << " to " << members::kShift.most
+       << "; state a shift";
   throw Error(ErrorCode::kInvalidArgument, text.str());
 }
 
