@@ -78,6 +78,15 @@ void PutNegative(const PictureOptions& options, PictureOrder& order) {
   if (!order.open.contains(members::kGuidanceScale.name)) SettleNegative(order);
 }
 
+// What does not go together was said by flags.
+void SettleSource(PictureSpec& spec) {
+  try {
+    Settle(spec);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
 // What the picture begins as.
 void PutSource(const PictureOptions& options, const InputSource& input, PictureOrder& order) {
   PictureRequest& request = order.request;
@@ -93,7 +102,14 @@ void PutSource(const PictureOptions& options, const InputSource& input, PictureO
     ask_for(order.receipt->mask, !options.sources.mask.empty(), "mask", "--mask FILE");
   }
   const PictureSize size = PutSourceFiles(options.sources, read, request, request.inputs);
-  if (options.sources.source.empty()) return;
+  const auto needs = [&](bool given, const OptionInfo& option, bool there, const char* what) {
+    if (given && !there) order.notes.push_back(std::string(option.flag) + " has no effect without " + what);
+  };
+  needs(options.Given(members::kStrength.name), options::kStrength.info, !request.source.empty(),
+        "--img2img or --inpaint");
+  needs(options.Given(members::kSoftMask.name), options::kSoftMask.info, request.HasMask(),
+        "--mask or --mask-from-alpha");
+  if (options.sources.source.empty()) return SettleSource(request);
   if (order.receipt && !order.receipt->source.empty()) {
     if (request.source != order.receipt->source)
       order.notes.push_back("the source is not the file that the picture was made from");
@@ -102,7 +118,7 @@ void PutSource(const PictureOptions& options, const InputSource& input, PictureO
   } else if (!request.inpaint_crop) {  // of a part that is put back the model says the size
     TakeSizeOf(size, order.open.erase(members::kWidth.name) > 0, order.open.erase(members::kHeight.name) > 0, request);
   }
-  Settle(request);
+  SettleSource(request);
 }
 
 // The embeddings state their prompt: with it as the label the picture is the same as if the encoder had been asked.

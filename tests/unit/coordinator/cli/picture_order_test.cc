@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/conditioning/conditioning_hash.h"
+#include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "common/image/png.h"
 #include "coordinator/cli/command.h"
@@ -354,6 +355,87 @@ TEST_F(PictureOrderTest, TakesTheShiftOfTheNewSizeWhereTheShiftFollowsIt) {
     EXPECT_EQ(kept.request.shift, 2.5);
     EXPECT_TRUE(kept.notes.empty());
   }
+}
+
+std::string SourcePng(int32_t width, int32_t height) {
+  return EncodePng({width, height, std::vector<uint8_t>(static_cast<size_t>(width) * height * 3, 9)}, {});
+}
+
+class SourceOrderTest : public PictureOrderTest {
+ protected:
+  SourceOrderTest() {
+    WriteFileAtomically(source_, SourcePng(100, 60));
+    WriteFileAtomically(mask_, SourcePng(100, 60) + "another file");
+  }
+  std::string Refusal(const Values& values, const std::optional<std::string>& prompt = "p") {
+    try {
+      (void)Order(prompt, values);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  const std::string source_ = folder_ / "source.png", mask_ = folder_ / "mask.png";
+};
+
+TEST_F(SourceOrderTest, APictureHasItsSourcesSizeUnlessSomebodySaysIt) {
+  const PictureOrder order = Order("p", {{"--img2img", source_}});
+  EXPECT_EQ(order.request.width, 96);
+  EXPECT_EQ(order.request.height, 48);
+  EXPECT_EQ(order.request.strength, 0.6);
+  EXPECT_EQ(order.request.inputs.size(), 1u);
+  EXPECT_TRUE(order.request.inputs.contains(order.request.source.hex));
+  EXPECT_EQ(Order("p", {{"--img2img", source_}, {"--width", "64"}}).request.width, 64);
+  EXPECT_EQ(Order("p", {{"--img2img", source_}, {"--extend", "0,0,60,0"}}).request.width, 160);
+  const ModelDefaultsView defaults{.width = 256, .height = 128};
+  const Values crop = {{"--inpaint", source_}, {"--mask", mask_}, {"--inpaint-crop", "4"}};
+  EXPECT_EQ(Order("p", crop, defaults).request.width, 256) << "a part that is put back: the model's own size";
+}
+
+TEST_F(SourceOrderTest, FitSaysHowTheSourceComesToTheSize) {
+  EXPECT_EQ(Order("p", {{"--img2img", source_}}).request.source_fit, SourceFit::kStretch);
+  const PictureOrder order = Order("p", {{"--img2img", source_}, {"--fit", "crop"}});
+  EXPECT_EQ(order.request.source_fit, SourceFit::kCrop);
+  EXPECT_FALSE(order.fit) << "the file has the size that is painted";
+  EXPECT_EQ(Refusal({{"--fit", "stretch"}}), "--fit stretch is for a source picture: --img2img FILE or --inpaint FILE");
+}
+
+TEST_F(SourceOrderTest, WhatHasNoEffectIsSaidAndLeftOut) {
+  const PictureOrder order = Order("p", {{"--strength", "0.5"}, {"--soft-mask", "true"}});
+  EXPECT_EQ(order.notes, (std::vector<std::string>{"--strength has no effect without --img2img or --inpaint",
+                                                   "--soft-mask has no effect without --mask or --mask-from-alpha"}));
+  EXPECT_FALSE(order.request.strength);
+  EXPECT_FALSE(order.request.soft_mask);
+  EXPECT_TRUE(Order("p", {{"--img2img", source_}, {"--strength", "0.5"}}).notes.empty());
+}
+
+TEST_F(SourceOrderTest, FlagsThatDoNotGoTogetherAreWrongUsage) {
+  EXPECT_EQ(Refusal({{"--img2img", source_}, {"--inpaint", source_}}),
+            "--img2img and --inpaint each name the source; give one");
+  EXPECT_EQ(Refusal({{"--mask", mask_}}), "--mask needs the picture that it is about: --inpaint FILE");
+  EXPECT_EQ(Refusal({{"--inpaint", source_}}),
+            "--inpaint needs to know where: --mask FILE, --mask-from-alpha or --extend LEFT,TOP,RIGHT,BOTTOM");
+  EXPECT_EQ(Refusal({{"--img2img", source_}, {"--inpaint-crop", "4"}}),
+            "inpaint_crop: there is no mask around which a part could be cut out");
+  EXPECT_EQ(Refusal({{"--img2img", source_}, {"--extend", "1,2"}}).substr(0, 10), "--extend: ");
+}
+
+TEST_F(SourceOrderTest, ARepeatAsksForTheFilesAndChecksThem) {
+  Receipt receipt = SampleReceipt();
+  receipt.source.hex = Sha256Hex(SourcePng(100, 60));
+  receipt.strength = 0.25;
+  const std::string picture = Save(receipt);
+  EXPECT_EQ(Refusal({{"--from-picture", picture}}, std::nullopt),
+            "the picture was made from another file, its source (SHA-256 " + receipt.source.hex.substr(0, 12) +
+                "...); give it with --img2img FILE");
+  const PictureOrder same = Order(std::nullopt, {{"--from-picture", picture}, {"--img2img", source_}});
+  EXPECT_FALSE(same.changed);
+  EXPECT_EQ(same.request.width, receipt.width) << "the picture's, not the source's";
+  const PictureOrder other = Order(std::nullopt, {{"--from-picture", picture}, {"--img2img", mask_}});
+  EXPECT_TRUE(other.changed);
+  ASSERT_EQ(other.notes.size(), 1u);
+  EXPECT_EQ(other.notes[0], "the source is not the file that the picture was made from");
 }
 
 }  // namespace

@@ -17,27 +17,12 @@
 #include "render_node/pipeline/z_image_pipeline.h"
 #include "tests/parity/support/golden.h"
 #include "tests/unit/render_node/pipeline/cancel_at.h"
+#include "tests/unit/render_node/pipeline/toy_options.h"
 
 namespace diptych {
 namespace {
 
 using parity::Golden;
-
-// Whole, or in tiles of 8 latent pixels, the smallest that there are.
-ZImageOptions Options(const std::string& toy, bool tiled = false) {
-  ZImageOptions options;
-  options.transformer_path = parity::DataPath(toy + "/transformer");
-  options.vae_path = parity::DataPath(toy + "/vae");
-  options.scheduler_path = parity::DataPath(toy + "/scheduler");
-  options.torch_dtype = "float32";
-  options.device = options.vae_device = "cpu";
-  if (tiled) {
-    options.tiled_vae = "on";
-    options.tile_size = 64;
-    options.tile_overlap = 16;
-  }
-  return options;
-}
 
 Picture Source(int32_t width, int32_t height, int shift = 0) {
   Picture picture{width, height, {}};
@@ -69,7 +54,7 @@ TEST(FromPicture, ResumesAfterEveryStepByteForByte) {
   const GreyPicture mask = Half(80, 32);
   for (const std::string toy : parity::kToys) {
     for (const bool tiled : {false, true}) {
-      const ZImagePipeline pipeline(Options(toy, tiled));
+      const ZImagePipeline pipeline(ToyOptions(toy, tiled));
       const at::Tensor rows = Caption(toy);
       for (const GreyPicture* of : {static_cast<const GreyPicture*>(nullptr), &mask}) {
         PaintMember member{.positive = rows,
@@ -104,7 +89,7 @@ TEST(FromPicture, ResumesAfterEveryStepByteForByte) {
 // A picture from noise, two from different sources that enter the schedule later, one of them masked, and one that has
 // nothing to do at all.
 TEST(FromPicture, PaintsTogetherWithOthersWhatItPaintsAlone) {
-  const ZImagePipeline pipeline(Options("toy_a"));
+  const ZImagePipeline pipeline(ToyOptions("toy_a"));
   const at::Tensor rows = Caption("toy_a");
   const Picture one = Source(96, 64), two = Source(96, 64, 77);
   const GreyPicture mask = Half(96, 64);
@@ -148,7 +133,7 @@ TEST(FromPicture, PaintsTogetherWithOthersWhatItPaintsAlone) {
 }
 
 TEST(FromPicture, WhatIsWrongWithOneEndsThatOneAlone) {
-  const ZImagePipeline pipeline(Options("toy_a"));
+  const ZImagePipeline pipeline(ToyOptions("toy_a"));
   const Picture wrong = Source(96, 32);
   std::vector<PaintMember> members(2);
   for (PaintMember& member : members) {
@@ -172,7 +157,7 @@ TEST(FromPicture, WhatIsWrongWithOneEndsThatOneAlone) {
 TEST(FromPicture, LeavesInTheMidstOfEncoding) {
   const Picture source = Source(128, 64);
   for (const bool tiled : {false, true}) {
-    const ZImagePipeline pipeline(Options("toy_a", tiled));
+    const ZImagePipeline pipeline(ToyOptions("toy_a", tiled));
     for (const int n : {1, 4, 9}) {
       const CancelToken cancel;
       CancelAt canceller("aten::conv2d", n, cancel);
@@ -193,7 +178,7 @@ TEST(FromPicture, LeavesInTheMidstOfEncoding) {
 }
 
 TEST(FromPicture, ASoftMaskMixesAndAHardOneDecides) {
-  const ZImagePipeline pipeline(Options("toy_a"));
+  const ZImagePipeline pipeline(ToyOptions("toy_a"));
   const Picture source = Source(64, 32);
   const GreyPicture third{64, 32, std::vector<uint8_t>(64 * 32, 85)};
   const GreyPicture two_thirds{64, 32, std::vector<uint8_t>(64 * 32, 170)};
@@ -215,7 +200,7 @@ TEST(FromPicture, ASoftMaskMixesAndAHardOneDecides) {
 }
 
 TEST(FromPicture, ShowsPreviewsOfItsOwnStepsAndTheyChangeNoBit) {
-  const ZImagePipeline pipeline(Options("toy_a"));
+  const ZImagePipeline pipeline(ToyOptions("toy_a"));
   const Picture source = Source(64, 32);
   const GreyPicture mask = Half(64, 32);
   PaintMember member{.positive = Caption("toy_a"),
@@ -235,7 +220,7 @@ TEST(FromPicture, ShowsPreviewsOfItsOwnStepsAndTheyChangeNoBit) {
 }
 
 TEST(FromPicture, InBfloat16ItIsAPictureNearTheSource) {
-  ZImageOptions options = Options("toy_b");
+  ZImageOptions options = ToyOptions("toy_b");
   options.torch_dtype = "bfloat16";
   const ZImagePipeline pipeline(options);
   const Picture source = Source(64, 32);
@@ -253,7 +238,7 @@ TEST(FromPicture, InBfloat16ItIsAPictureNearTheSource) {
 }
 
 TEST(FromPicture, SaysWhatItWillDo) {
-  const ZImagePipeline pipeline(Options("toy_a"));
+  const ZImagePipeline pipeline(ToyOptions("toy_a"));
   const Picture source = Source(64, 32);
   PaintMember member{.positive = Caption("toy_a"),
                      .parameters = {.width = 64, .height = 32, .steps = 4, .strength = 0.5},
@@ -284,8 +269,8 @@ class VaeLess {
     WriteSafetensors((folder_ / "diffusion_pytorch_model.safetensors").string(), tensors);
   }
   ~VaeLess() { std::filesystem::remove_all(folder_); }
-  ZImageOptions Options() const {
-    ZImageOptions options = diptych::Options("toy_a");
+  ZImageOptions ToyOptions() const {
+    ZImageOptions options = diptych::ToyOptions("toy_a");
     options.vae_path = folder_.string();
     return options;
   }
@@ -311,7 +296,7 @@ std::string RefusalOf(const ZImagePipeline& pipeline) {
 
 TEST(VaeWithoutEncoder, PaintsAndRefusesASourceNamingWhatIsMissing) {
   const VaeLess vae([](std::string_view name) { return name.starts_with("encoder."); });
-  const ZImagePipeline pipeline(vae.Options()), whole(Options("toy_a"));
+  const ZImagePipeline pipeline(vae.ToyOptions()), whole(ToyOptions("toy_a"));
   EXPECT_TRUE(pipeline.facts().warnings.empty()) << "as many others";
   const RenderParameters parameters{.width = 64, .height = 32, .steps = 2, .seed = 1};
   EXPECT_EQ(pipeline.Paint(Caption("toy_a"), {}, parameters, {}, {}).rgb,
@@ -324,7 +309,7 @@ TEST(VaeWithoutEncoder, PaintsAndRefusesASourceNamingWhatIsMissing) {
 
 TEST(VaeWithoutEncoder, OfWhichAPartIsThereIsAWarningToo) {
   const VaeLess vae([](std::string_view name) { return name == "encoder.mid_block.resnets.1.conv2.bias"; });
-  const ZImagePipeline pipeline(vae.Options());
+  const ZImagePipeline pipeline(vae.ToyOptions());
   ASSERT_EQ(pipeline.facts().warnings.size(), 1u);
   EXPECT_NE(pipeline.facts().warnings[0].find("encoder.mid_block.resnets.1.conv2.bias"), std::string::npos);
   EXPECT_NE(RefusalOf(pipeline).find("encoder.mid_block.resnets.1.conv2.bias"), std::string::npos);
@@ -337,7 +322,7 @@ TEST(VaeWithoutEncoder, IsOneWhoseConfigurationAsksForAnother) {
   const std::string is = "\"use_quant_conv\": false";
   text.replace(text.find(is), is.size(), "\"use_quant_conv\": true");
   std::ofstream(vae.folder() / "config.json") << text;
-  EXPECT_NE(RefusalOf(ZImagePipeline(vae.Options())).find("\"use_quant_conv\" is true; only false is supported"),
+  EXPECT_NE(RefusalOf(ZImagePipeline(vae.ToyOptions())).find("\"use_quant_conv\" is true; only false is supported"),
             std::string::npos);
 }
 

@@ -21,27 +21,12 @@
 #include "gtest/gtest.h"
 #include "tests/parity/support/golden.h"
 #include "tests/unit/render_node/pipeline/cancel_at.h"
+#include "tests/unit/render_node/pipeline/toy_options.h"
 
 namespace diptych {
 namespace {
 
 using parity::Golden;
-
-// Whole, or in tiles of 8 latent pixels, the smallest that there are.
-ZImageOptions Options(const std::string& toy, bool tiled = false) {
-  ZImageOptions options;
-  options.transformer_path = parity::DataPath(toy + "/transformer");
-  options.vae_path = parity::DataPath(toy + "/vae");
-  options.scheduler_path = parity::DataPath(toy + "/scheduler");
-  options.torch_dtype = "float32";
-  options.device = options.vae_device = "cpu";
-  if (tiled) {
-    options.tiled_vae = "on";
-    options.tile_size = 64;
-    options.tile_overlap = 16;
-  }
-  return options;
-}
 
 struct Rows {
   explicit Rows(const std::string& toy) {
@@ -56,7 +41,7 @@ TEST(Defaults, OfASizeThatCannotBePaintedAreRoundedAndThatIsSaid) {
   const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "z_image_defaults";
   std::filesystem::create_directory(folder);
   std::ofstream(folder / "model_index.json") << R"({"diptych": {"width": 100, "height": 64}})";
-  ZImageOptions options = Options("toy_a");
+  ZImageOptions options = ToyOptions("toy_a");
   options.model_path = folder.string();
   const RendererFacts facts = ZImagePipeline(options).facts();
   EXPECT_EQ(facts.defaults.width, 96);
@@ -87,7 +72,7 @@ TEST(Overflow, IsAFailureAndNoBlackPicture) {
   const RenderParameters parameters{.width = 64, .height = 32, .steps = 1, .seed = 7};
   for (const bool tiled : {false, true}) {
     for (const auto& [shift, fails] : {std::pair("1e308", true), std::pair("1e38", true), std::pair("1e6", false)}) {
-      ZImageOptions options = Options("toy_a", tiled);
+      ZImageOptions options = ToyOptions("toy_a", tiled);
       options.vae_path = VaeWithShift(shift);
       const ZImagePipeline pipeline(options);
       try {
@@ -108,7 +93,7 @@ TEST(Resume, MakesThePictureOfTheUninterruptedRunByteForByte) {
   for (const std::string toy : parity::kToys) {
     const Rows rows(toy);
     for (const bool tiled : {false, true}) {
-      const ZImagePipeline pipeline(Options(toy, tiled));
+      const ZImagePipeline pipeline(ToyOptions(toy, tiled));
       for (const double guidance : {0.0, 3.0}) {
         if (toy == std::string("toy_b") && !tiled) continue;  // keeps the test short
         const RenderParameters parameters{.width = 80,
@@ -142,7 +127,7 @@ TEST(Resume, MakesThePictureOfTheUninterruptedRunByteForByte) {
 }
 
 TEST(Resume, ReportsTheStepsThatAreLeft) {
-  const ZImagePipeline pipeline(Options("toy_a"));
+  const ZImagePipeline pipeline(ToyOptions("toy_a"));
   const Rows rows("toy_a");
   const RenderParameters parameters{.width = 64, .height = 64, .steps = 3, .seed = 1};
   std::vector<LatentState> states;
@@ -174,7 +159,7 @@ TEST(Resume, ReportsTheStepsThatAreLeft) {
 }
 
 TEST(Resume, RefusesTheLatentOfAnotherPicture) {
-  const ZImagePipeline pipeline(Options("toy_a"));
+  const ZImagePipeline pipeline(ToyOptions("toy_a"));
   const Rows rows("toy_a");
   LatentState state;
   RenderHooks hooks;
@@ -199,7 +184,7 @@ TEST(Resume, RefusesTheLatentOfAnotherPicture) {
 }
 
 TEST(Preview, ComesEverySoManyStepsBeforeTheReportAndChangesNoBit) {
-  const ZImagePipeline pipeline(Options("toy_a"));
+  const ZImagePipeline pipeline(ToyOptions("toy_a"));
   const Rows rows("toy_a");
   const RenderParameters parameters{.width = 64, .height = 96, .steps = 4, .seed = 1};
   const Picture without = pipeline.Paint(rows.positive, {}, parameters, {}, CancelToken());
@@ -236,7 +221,7 @@ TEST(Preview, ComesEverySoManyStepsBeforeTheReportAndChangesNoBit) {
 
 // How many further operations of that name ran after a cancellation at the n-th of a picture's last stage before it.
 int RunAfterCancel(RenderStage stage, const std::string& operation, int n) {
-  const ZImagePipeline pipeline(Options("toy_a"));
+  const ZImagePipeline pipeline(ToyOptions("toy_a"));
   const CancelToken cancel;
   std::unique_ptr<CancelAt> canceller;
   RenderHooks hooks;
@@ -266,7 +251,7 @@ TEST(Cancel, EndsAnUntiledDecodeBetweenTwoStages) {
 
 // The renderer looks at the token within a few operations, whatever it does: noise, tables, captions, blocks, decoder.
 TEST(Cancel, EndsAPictureWithinAFewOperationsWhereverItIs) {
-  const ZImagePipeline pipeline(Options("toy_a", /*tiled=*/true));
+  const ZImagePipeline pipeline(ToyOptions("toy_a", /*tiled=*/true));
   for (const char* operation : {"aten::normal_", "aten::polar", "aten::linear", "aten::bmm", "aten::conv2d"}) {
     const CancelToken cancel;
     CancelAt canceller(operation, 1, cancel);
@@ -337,7 +322,7 @@ struct Three {
     ExpectNear(outcomes[i].Take(), Alone(i), std::to_string(i));
   }
 
-  const ZImagePipeline pipeline{Options("toy_a")};
+  const ZImagePipeline pipeline{ToyOptions("toy_a")};
   std::vector<PaintMember> members;
   std::vector<size_t> ended;  // in this order
   std::vector<PictureOutcome> outcomes;
