@@ -144,6 +144,12 @@ const Option<int64_t> kRenderHostQueueLimit({.key = "render.host_queue_limit", .
 const Option<int64_t> kRenderHostQueueMegabytes({.key = "render.host_queue_mb", .flag = "--host-queue-mb",
     .default_text = "1000", .least = 0, .most = 1'000'000'000, .unit = "MB",
     .help = "prompts and embeddings of the unfinished jobs of one host; 0: no limit", .programs = kRenderd});
+const Option<int64_t> kRenderInputsMegabytes({.key = "render.inputs_mb", .flag = "--inputs-mb",
+    .default_text = "4000", .least = 0, .most = 1'000'000'000, .unit = "MB",
+    .help = "source pictures and masks that are kept, all together; 0: no limit", .programs = kRenderd});
+const Option<int64_t> kRenderHostInputsMegabytes({.key = "render.host_inputs_mb", .flag = "--host-inputs-mb",
+    .default_text = "1000", .least = 0, .most = 1'000'000'000, .unit = "MB",
+    .help = "what one host may upload of them within an hour; 0: no limit", .programs = kRenderd});
 const Option<int64_t> kRenderMaxPixels({.key = "render.max_pixels", .flag = "--max-pixels", .default_text = "0",
     .least = 0, .most = kLargestSide * kLargestSide, .unit = "px",
     .help = "width x height of the largest picture that is taken; 0: what the model can", .programs = kRenderd});
@@ -392,7 +398,8 @@ std::span<const OptionInfo* const> AllOptions() {
       // diptych-renderd
       &kRenderListen.info, &kRenderMetricsListen.info, &kRenderConnections.info, &kRenderConnectionsPerHost.info,
       &kRenderEncoders.info, &kRenderAdminNames.info, &kRenderStateDir.info, &kRenderThreads.info, &kRenderQueueLimit.info,
-      &kRenderClientQueueLimit.info, &kRenderHostQueueLimit.info, &kRenderHostQueueMegabytes.info,
+      &kRenderClientQueueLimit.info, &kRenderHostQueueLimit.info, &kRenderHostQueueMegabytes.info, &kRenderInputsMegabytes.info,
+      &kRenderHostInputsMegabytes.info,
       &kRenderMaxPixels.info, &kRenderMaxSteps.info, &kRenderMaxPromptTokens.info, &kRenderClientWorkLimit.info,
       &kRenderEncodeAhead.info, &kRenderBatch.info, &kRenderPreviewEvery.info, &kRenderKeepDays.info,
       &kRenderKeepJobs.info, &kRenderKeepMegabytes.info, &kRenderMinFreeMegabytes.info, &kRenderStopTimeout.info,

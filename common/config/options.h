@@ -59,6 +59,8 @@ extern const Option<int64_t> kRenderQueueLimit;              // jobs
 extern const Option<int64_t> kRenderClientQueueLimit;        // jobs; 0: none
 extern const Option<int64_t> kRenderHostQueueLimit;          // jobs; 0: none
 extern const Option<int64_t> kRenderHostQueueMegabytes;      // 0: none
+extern const Option<int64_t> kRenderInputsMegabytes;         // 0: none
+extern const Option<int64_t> kRenderHostInputsMegabytes;     // 0: none
 extern const Option<int64_t> kRenderMaxPixels;               // 0: none
 extern const Option<int64_t> kRenderMaxSteps;                // 0: none
 extern const Option<int64_t> kRenderMaxPromptTokens;         // 0: none

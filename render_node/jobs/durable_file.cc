@@ -190,12 +190,12 @@ void RemoveUnfinishedFiles(const std::filesystem::path& folder) {
   }
 }
 
-int64_t BytesIn(const std::filesystem::path& folder) {
+int64_t BytesIn(const std::filesystem::path& folder, int64_t block) {
   int64_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     std::error_code gone;
     const uintmax_t size = entry.file_size(gone);
-    if (!gone) bytes += static_cast<int64_t>(size);
+    if (!gone) bytes += (static_cast<int64_t>(size) + block - 1) / block * block;
   }
   return bytes;
 }

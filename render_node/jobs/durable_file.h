@@ -96,8 +96,9 @@ bool RemoveFileOlderThan(const std::filesystem::path& path, std::chrono::minutes
 // Deletes what writers that were killed left in `folder`. Only for a folder that nobody else writes to.
 void RemoveUnfinishedFiles(const std::filesystem::path& folder);
 
-// Of all files in `folder` together; looks at each. One that goes meanwhile does not count.
-int64_t BytesIn(const std::filesystem::path& folder);
+// Of all files in `folder` together, each rounded up to whole blocks of so many bytes; looks at each. One that goes
+// meanwhile does not count.
+int64_t BytesIn(const std::filesystem::path& folder, int64_t block = 1);
 
 // The error for a failed system call; reads errno. `what` is e.g. "cannot write FILE".
 Error SystemCallError(const std::string& what);

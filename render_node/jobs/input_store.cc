@@ -9,7 +9,11 @@
 namespace diptych {
 namespace {
 
-std::string MiB(int64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
+constexpr int64_t kBlockBytes = 4096;
+
+int64_t InBlocks(int64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes; }
+
+std::string Megabytes(int64_t bytes) { return std::to_string(bytes / 1'000'000) + " MB"; }
 
 Error Lost(const std::string& sha256, const std::string& why) {
   return Error(ErrorCode::kDataLoss, "input " + sha256 + " cannot be used: " + why);
@@ -18,16 +22,17 @@ Error Lost(const std::string& sha256, const std::string& why) {
 }  // namespace
 
 InputStore::InputStore(std::filesystem::path folder, InputLimits limits)
-    : folder_(std::move(folder)), limits_(limits), bytes_(BytesIn(folder_)) {}
+    : folder_(std::move(folder)), limits_(limits), bytes_(BytesIn(folder_, kBlockBytes)) {}
 
 std::unique_ptr<InputUpload> InputStore::Begin(const std::string& sha256, int64_t byte_count, const std::string& host) {
   if (!IsSha256Hex(sha256)) {
     throw Error(ErrorCode::kInvalidArgument, "sha256 is not the SHA-256 of an input, 64 lower-case hexadecimal digits");
   }
   if (byte_count < 1 || byte_count > limits_.input_bytes) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "an input of " + std::to_string(byte_count) + " bytes is not taken; it has 1 to " +
-                    std::to_string(limits_.input_bytes) + " bytes (" + MiB(limits_.input_bytes) + ")");
+    throw Error(ErrorCode::kInvalidArgument, "an input of " + std::to_string(byte_count) +
+                                                 " bytes is not taken; it has 1 to " +
+                                                 std::to_string(limits_.input_bytes) + " bytes (" +
+                                                 std::to_string(limits_.input_bytes >> 20) + " MiB)");
   }
   Take(byte_count, host);
   try {
@@ -39,30 +44,34 @@ std::unique_ptr<InputUpload> InputStore::Begin(const std::string& sha256, int64_
 }
 
 void InputStore::Take(int64_t bytes, const std::string& host) {
+  using std::chrono::steady_clock;
   const std::lock_guard lock(mutex_);
-  const Clock::time_point now = Clock::now();
-  while (!arrivals_.empty() && now - arrivals_.front().when > limits_.kept) {
-    const auto of_host = hosts_.find(arrivals_.front().host);
-    if ((of_host->second -= arrivals_.front().bytes) <= 0) hosts_.erase(of_host);
-    arrivals_.pop_front();
+  const int64_t blocks = InBlocks(bytes);
+  const int64_t minute = std::chrono::floor<std::chrono::minutes>(steady_clock::now().time_since_epoch()).count();
+  while (!arrivals_.empty() && minute - arrivals_.begin()->first.first > limits_.kept.count()) {
+    const auto of_host = hosts_.find(arrivals_.begin()->first.second);
+    if ((of_host->second -= arrivals_.begin()->second) <= 0) hosts_.erase(of_host);
+    arrivals_.erase(arrivals_.begin());
   }
-  if (bytes_ + bytes > limits_.all_bytes) {
+  if (limits_.all_bytes > 0 && bytes_ + blocks > limits_.all_bytes) {
+    throw Error(ErrorCode::kResourceExhausted, "the inputs of all jobs take as much as they may (" +
+                                                   Megabytes(limits_.all_bytes) +
+                                                   ", render.inputs_mb); try again later");
+  }
+  const auto of_host = hosts_.find(host);
+  if (limits_.host_bytes > 0 && of_host != hosts_.end() && of_host->second + blocks > limits_.host_bytes) {
     throw Error(ErrorCode::kResourceExhausted,
-                "the inputs of all jobs take as much as they may (" + MiB(limits_.all_bytes) + "); try again later");
+                "your host has uploaded as much as one may within " + std::to_string(limits_.kept.count()) +
+                    " minutes (" + Megabytes(limits_.host_bytes) + ", render.host_inputs_mb); try again later");
   }
-  if (const auto of_host = hosts_.find(host); of_host != hosts_.end() && of_host->second + bytes > limits_.host_bytes) {
-    throw Error(ErrorCode::kResourceExhausted, "your host has uploaded as much as one may within " +
-                                                   std::to_string(limits_.kept.count()) + " minutes (" +
-                                                   MiB(limits_.host_bytes) + "); try again later");
-  }
-  bytes_ += bytes;
-  hosts_[host] += bytes;
-  arrivals_.push_back({now, host, bytes});
+  bytes_ += blocks;
+  hosts_[host] += blocks;
+  arrivals_[{minute, host}] += blocks;
 }
 
 void InputStore::GiveBack(int64_t bytes) {
   const std::lock_guard lock(mutex_);
-  bytes_ -= bytes;
+  bytes_ -= InBlocks(bytes);
 }
 
 void InputStore::Publish(const std::string& sha256, int64_t bytes, UnfinishedFile& file) {
@@ -118,7 +127,7 @@ bool InputStore::RemoveOlderThan(const std::string& sha256, std::chrono::minutes
   std::error_code gone;
   const uintmax_t size = std::filesystem::file_size(path, gone);
   if (gone || !RemoveFileOlderThan(path, std::max(age, limits_.kept))) return false;
-  bytes_ -= static_cast<int64_t>(size);
+  bytes_ -= InBlocks(static_cast<int64_t>(size));
   return true;
 }
 

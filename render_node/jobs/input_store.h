@@ -4,13 +4,13 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/digest/sha256.h"
@@ -18,11 +18,12 @@
 
 namespace diptych {
 
+// A file counts as whole blocks of 4096 bytes: many small ones fill a disk as well.
 struct InputLimits {
-  int64_t input_bytes = 64 << 20;         // of one
-  int64_t all_bytes = int64_t{4} << 30;   // of all files together
-  int64_t host_bytes = int64_t{1} << 30;  // of what one host uploads within the time below
-  std::chrono::minutes kept{60};          // at least, since it was uploaded or asked for
+  int64_t input_bytes = 64 << 20;  // of one
+  int64_t all_bytes = 0;           // of all files together; 0: no limit
+  int64_t host_bytes = 0;          // of what one host uploads within the time below; 0: no limit
+  std::chrono::minutes kept{60};   // at least, since it was uploaded or asked for
 };
 
 class InputUpload;
@@ -52,17 +53,11 @@ class InputStore {
   std::vector<std::string> NamesOlderThan(std::chrono::minutes age) const;
   bool RemoveOlderThan(const std::string& sha256, std::chrono::minutes age);
 
-  int64_t Bytes() const;  // of all files together, and of those that are on their way
+  int64_t Bytes() const;  // of all files together, and of those that are on their way, in whole blocks
   const InputLimits& limits() const { return limits_; }
 
  private:
   friend class InputUpload;
-  using Clock = std::chrono::steady_clock;
-  struct Arrival {
-    Clock::time_point when;
-    std::string host;
-    int64_t bytes = 0;
-  };
 
   std::filesystem::path PathOf(const std::string& sha256) const;
   void Take(int64_t bytes, const std::string& host);
@@ -73,8 +68,9 @@ class InputStore {
   const InputLimits limits_;
   mutable std::mutex mutex_;  // guards what follows, and what happens between a look at a file and what follows from it
   int64_t bytes_ = 0;
-  std::deque<Arrival> arrivals_;          // within limits_.kept, oldest first
-  std::map<std::string, int64_t> hosts_;  // bytes of these
+  // What hosts sent within limits_.kept, by the minute (of a steady clock), and in all.
+  std::map<std::pair<int64_t, std::string>, int64_t> arrivals_;
+  std::map<std::string, int64_t> hosts_;
 };
 
 // One file on its way. What is not finished leaves nothing behind. Not thread-safe.

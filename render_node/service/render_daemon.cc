@@ -197,7 +197,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   SqliteJobStore store(folder, SystemRandom());
   PictureStore pictures(folder.pictures());
   ConditioningFiles uploads(folder.conditioning());
-  InputStore inputs(folder.inputs());
+  InputStore inputs(folder.inputs(), config.inputs);
   CheckpointStore checkpoints(folder.checkpoints());
   RenderService service(log);
   const absl::StatusOr<std::unique_ptr<ServerRunner>> server =

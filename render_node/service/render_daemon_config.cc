@@ -109,6 +109,8 @@ absl::StatusOr<RenderDaemonConfig> RenderDaemonConfig::FromSettings(const Settin
   config.limits.client_waiting = settings.Get(options::kRenderClientQueueLimit);
   config.limits.host_jobs = settings.Get(options::kRenderHostQueueLimit);
   config.limits.host_bytes = settings.Get(options::kRenderHostQueueMegabytes) * kMB;
+  config.inputs.all_bytes = settings.Get(options::kRenderInputsMegabytes) * kMB;
+  config.inputs.host_bytes = settings.Get(options::kRenderHostInputsMegabytes) * kMB;
   config.allowed = {.pixels = settings.Get(options::kRenderMaxPixels),
                     .steps = static_cast<int32_t>(settings.Get(options::kRenderMaxSteps)),
                     .prompt_tokens = settings.Get(options::kRenderMaxPromptTokens)};

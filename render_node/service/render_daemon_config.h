@@ -14,6 +14,7 @@
 #include "common/net/address.h"
 #include "common/net/connection_table.h"
 #include "common/net/credentials.h"
+#include "render_node/jobs/input_store.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/operator_limits.h"
 #include "render_node/jobs/retention.h"
@@ -42,6 +43,7 @@ struct RenderDaemonConfig {
   int64_t batch = 1;              // jobs that may be painted together; limits.encode_ahead is at least as many
   int32_t preview_every = 1;      // steps; 0: never
   RetentionRules retention;
+  InputLimits inputs;
   int64_t min_free_bytes = 0;                      // of the state folder's disk, that no new job takes; 0: none
   std::chrono::milliseconds stop_timeout{10'000};  // for the step under way
   std::optional<double> default_shift;             // in place of the checkpoint's own

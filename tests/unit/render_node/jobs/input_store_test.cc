@@ -13,6 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kBlock = 4096;  // what a small file takes
+
 class InputStoreTest : public ::testing::Test {
  protected:
   InputStoreTest() { fs::create_directory(path_); }
@@ -39,15 +41,15 @@ TEST_F(InputStoreTest, GivesBackWhatWasUploaded) {
   const std::string hash = Put(store, "a picture");
   EXPECT_EQ(store.Load(hash), "a picture");
   EXPECT_EQ(store.Head(hash, 3), "a p");
-  EXPECT_EQ(store.Bytes(), 9);
-  EXPECT_EQ(InputStore(path_).Bytes(), 9) << "in the next life, too";
+  EXPECT_EQ(store.Bytes(), kBlock);
+  EXPECT_EQ(InputStore(path_).Bytes(), kBlock) << "in the next life, too";
 }
 
 TEST_F(InputStoreTest, KeepsTheSameBytesOnce) {
   InputStore store(path_);
   EXPECT_EQ(Put(store, "same"), Put(store, "same"));
   EXPECT_EQ(Files(), 1);
-  EXPECT_EQ(store.Bytes(), 4);
+  EXPECT_EQ(store.Bytes(), kBlock);
 }
 
 TEST_F(InputStoreTest, AnUploadThatIsNotFinishedLeavesNothing) {
@@ -55,7 +57,7 @@ TEST_F(InputStoreTest, AnUploadThatIsNotFinishedLeavesNothing) {
   {
     const auto upload = store.Begin(Sha256Hex("abc"), 3, "a");
     upload->Add("ab");
-    EXPECT_EQ(store.Bytes(), 3) << "its room is taken";
+    EXPECT_EQ(store.Bytes(), kBlock) << "its room is taken";
   }
   EXPECT_EQ(Files(), 0);
   EXPECT_EQ(store.Bytes(), 0);
@@ -93,7 +95,7 @@ TEST_F(InputStoreTest, RefusesNamesAndLengthsThatAreNone) {
 }
 
 TEST_F(InputStoreTest, HasAnEndInAllAndForOneHost) {
-  InputStore store(path_, {.input_bytes = 10, .all_bytes = 25, .host_bytes = 12});
+  InputStore store(path_, {.input_bytes = 10, .all_bytes = 2 * kBlock + 100, .host_bytes = kBlock + 100});
   Put(store, "0123456789", "a");
   const auto more = ErrorOf([&] { Put(store, "abcdefghij", "a"); });
   ASSERT_TRUE(more);
@@ -102,7 +104,7 @@ TEST_F(InputStoreTest, HasAnEndInAllAndForOneHost) {
   const auto all = ErrorOf([&] { Put(store, "ABCDEFGHIJ", "c"); });
   ASSERT_TRUE(all);
   EXPECT_EQ(all->code(), ErrorCode::kResourceExhausted);
-  EXPECT_EQ(store.Bytes(), 20);
+  EXPECT_EQ(store.Bytes(), 2 * kBlock);
 }
 
 TEST_F(InputStoreTest, SweepsNothingYoungerThanItPromises) {

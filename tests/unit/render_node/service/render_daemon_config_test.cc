@@ -86,6 +86,8 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
       {options::kRenderKeepJobs.info, "6", [](const C& c) { return c.retention.jobs == 6; }},
       {options::kRenderHostQueueLimit.info, "4", [](const C& c) { return c.limits.host_jobs == 4; }},
       {options::kRenderHostQueueMegabytes.info, "5", [](const C& c) { return c.limits.host_bytes == 5'000'000; }},
+      {options::kRenderInputsMegabytes.info, "6", [](const C& c) { return c.inputs.all_bytes == 6'000'000; }},
+      {options::kRenderHostInputsMegabytes.info, "5", [](const C& c) { return c.inputs.host_bytes == 5'000'000; }},
       {options::kRenderMinFreeMegabytes.info, "7", [](const C& c) { return c.min_free_bytes == 7'000'000; }},
       {options::kRenderKeepMegabytes.info, "3", [](const C& c) { return c.retention.bytes == 3'000'000; }},
       {options::kRenderStopTimeout.info, "2.5",
