@@ -14,7 +14,7 @@
 #include "common/net/credentials.h"
 #include "encoder_node/engine/prompt_encoder.h"
 #include "encoder_node/engine/text_encoder.h"
-#include "encoder_node/service/turn_queue.h"
+#include "encoder_node/engine/turn_queue.h"
 
 namespace diptych {
 

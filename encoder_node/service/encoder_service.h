@@ -15,8 +15,8 @@
 #include "common/log/log.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "encoder_node/engine/prompt_encoder.h"
+#include "encoder_node/engine/turn_queue.h"
 #include "encoder_node/service/encode_reply.h"
-#include "encoder_node/service/turn_queue.h"
 
 namespace diptych {
 

@@ -1,4 +1,4 @@
-#include "encoder_node/service/turn_queue.h"
+#include "encoder_node/engine/turn_queue.h"
 
 #include <atomic>
 #include <chrono>
