@@ -10,32 +10,73 @@
 namespace diptych {
 namespace {
 
-absl::StatusCode ToStatusCode(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidArgument:
-      return absl::StatusCode::kInvalidArgument;
-    case ErrorCode::kNotFound:
-      return absl::StatusCode::kNotFound;
-    case ErrorCode::kFailedPrecondition:
-      return absl::StatusCode::kFailedPrecondition;
-    case ErrorCode::kResourceExhausted:
-      return absl::StatusCode::kResourceExhausted;
-    case ErrorCode::kUnavailable:
-      return absl::StatusCode::kUnavailable;
-    case ErrorCode::kDataLoss:
-      return absl::StatusCode::kDataLoss;
-    case ErrorCode::kCancelled:
-      return absl::StatusCode::kCancelled;
-    case ErrorCode::kInternal:
-      return absl::StatusCode::kInternal;
+struct Row {
+  absl::StatusCode status;
+  std::string_view name;
+  ErrorCode error;
+};
+
+// The first row of an error code is its own.
+constexpr Row kTable[] = {
+    {absl::StatusCode::kInvalidArgument, "INVALID_ARGUMENT", ErrorCode::kInvalidArgument},
+    {absl::StatusCode::kNotFound, "NOT_FOUND", ErrorCode::kNotFound},
+    {absl::StatusCode::kFailedPrecondition, "FAILED_PRECONDITION", ErrorCode::kFailedPrecondition},
+    {absl::StatusCode::kPermissionDenied, "PERMISSION_DENIED", ErrorCode::kPermissionDenied},
+    {absl::StatusCode::kUnauthenticated, "UNAUTHENTICATED", ErrorCode::kUnauthenticated},
+    {absl::StatusCode::kResourceExhausted, "RESOURCE_EXHAUSTED", ErrorCode::kResourceExhausted},
+    {absl::StatusCode::kUnavailable, "UNAVAILABLE", ErrorCode::kUnavailable},
+    {absl::StatusCode::kDeadlineExceeded, "DEADLINE_EXCEEDED", ErrorCode::kDeadlineExceeded},
+    {absl::StatusCode::kUnimplemented, "UNIMPLEMENTED", ErrorCode::kUnimplemented},
+    {absl::StatusCode::kDataLoss, "DATA_LOSS", ErrorCode::kDataLoss},
+    {absl::StatusCode::kCancelled, "CANCELLED", ErrorCode::kCancelled},
+    {absl::StatusCode::kInternal, "INTERNAL", ErrorCode::kInternal},
+    // Statuses without an error code.
+    {absl::StatusCode::kOutOfRange, "OUT_OF_RANGE", ErrorCode::kInvalidArgument},
+    {absl::StatusCode::kAlreadyExists, "ALREADY_EXISTS", ErrorCode::kFailedPrecondition},
+    {absl::StatusCode::kAborted, "ABORTED", ErrorCode::kUnavailable},
+    {absl::StatusCode::kUnknown, "UNKNOWN", ErrorCode::kInternal},
+};
+
+// The row of an error code; of none of ours that of kInternal.
+constexpr const Row& RowOf(ErrorCode code) {
+  const Row* internal = nullptr;
+  for (const Row& row : kTable) {
+    if (row.error == code) return row;
+    if (row.error == ErrorCode::kInternal && internal == nullptr) internal = &row;
   }
-  return absl::StatusCode::kInternal;
+  return *internal;
 }
+
+constexpr bool EachErrorCodeHasARow() {
+  for (int code = 0; code <= static_cast<int>(ErrorCode::kInternal); ++code) {
+    if (RowOf(static_cast<ErrorCode>(code)).error != static_cast<ErrorCode>(code)) return false;
+  }
+  return true;
+}
+static_assert(EachErrorCodeHasARow());
 
 // libtorch puts a stack trace behind the first line of its messages.
 std::string FirstLine(std::string_view text) { return CutMessage(text.substr(0, text.find('\n'))); }
 
 }  // namespace
+
+absl::StatusCode ToStatusCode(ErrorCode code) { return RowOf(code).status; }
+
+ErrorCode ToErrorCode(absl::StatusCode code) {
+  for (const Row& row : kTable) {
+    if (row.status == code) return row.error;
+  }
+  return ErrorCode::kInternal;
+}
+
+std::string_view CodeName(ErrorCode code) { return RowOf(code).name; }
+
+std::optional<ErrorCode> FindErrorCode(std::string_view name) {
+  for (const Row& row : kTable) {
+    if (row.name == name) return row.error;
+  }
+  return std::nullopt;
+}
 
 absl::Status ToStatus(const Error& error) { return absl::Status(ToStatusCode(error.code()), CutMessage(error.what())); }
 
@@ -60,6 +101,10 @@ absl::Status StatusOfCurrentException() {
   } catch (...) {
     return absl::InternalError("an exception of unknown type");
   }
+}
+
+void ThrowUnlessOk(const absl::Status& status) {
+  if (!status.ok()) throw Error(ToErrorCode(status.code()), std::string(status.message()));
 }
 
 }  // namespace diptych

@@ -1,7 +1,10 @@
-// The boundary of a component: exceptions stop here and become absl::Status.
+// The boundary of a component: exceptions stop here and become absl::Status; and the way back, for those who ask others
+// and throw what these answer.
 #pragma once
 
 #include <exception>
+#include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -10,6 +13,16 @@
 #include "common/error/error.h"
 
 namespace diptych {
+
+// One table, both ways. Each error code is the status of its name. A status that is no error code's is the nearest one:
+// OUT_OF_RANGE an invalid argument, ALREADY_EXISTS a failed precondition, ABORTED unavailable, UNKNOWN internal.
+absl::StatusCode ToStatusCode(ErrorCode code);
+ErrorCode ToErrorCode(absl::StatusCode code);  // of what is no failure, or has no name: kInternal
+
+// "NOT_FOUND": the name of the code's status, as jobs and JSON have it.
+std::string_view CodeName(ErrorCode code);
+// By the name of any status but OK; nullopt: there is none of this name.
+std::optional<ErrorCode> FindErrorCode(std::string_view name);
 
 // The status of the same meaning and message, which is cut at kMessageBytes (common/foreign_text/foreign_text.h).
 absl::Status ToStatus(const Error& error);
@@ -37,6 +50,15 @@ auto Guard(Work&& work) {
       return absl::StatusOr<T>(StatusOfCurrentException());
     }
   }
+}
+
+// The way back: throws Error of the status's meaning and message unless it is OK.
+void ThrowUnlessOk(const absl::Status& status);
+
+template <typename T>
+T ValueOrThrow(absl::StatusOr<T> value) {
+  ThrowUnlessOk(value.status());
+  return *std::move(value);
 }
 
 }  // namespace diptych

@@ -7,11 +7,10 @@
 #include <string>
 #include <string_view>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "common/config/option.h"
 #include "common/config/settings.h"
 #include "common/error/error.h"
+#include "common/status/status.h"
 #include "coordinator/cli/environment.h"
 
 namespace CLI {
@@ -71,17 +70,5 @@ std::unique_ptr<Command> MakeResume();
 std::unique_ptr<Command> MakeNodes();
 std::unique_ptr<Command> MakeDoctor();
 std::unique_ptr<Command> MakeTokens();
-
-// Of an error of the same meaning.
-ErrorCode ToErrorCode(absl::StatusCode code);
-
-// The way back from a status: throws Error of the same message unless it is OK.
-void ThrowUnlessOk(const absl::Status& status);
-
-template <typename T>
-T ValueOrThrow(absl::StatusOr<T> value) {
-  ThrowUnlessOk(value.status());
-  return *std::move(value);
-}
 
 }  // namespace diptych

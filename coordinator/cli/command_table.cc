@@ -76,32 +76,4 @@ constexpr std::array<CommandEntry, 12> kCommands = {{
 
 std::span<const CommandEntry> CommandTable() { return kCommands; }
 
-ErrorCode ToErrorCode(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kInvalidArgument:
-      return ErrorCode::kInvalidArgument;
-    case absl::StatusCode::kNotFound:
-      return ErrorCode::kNotFound;
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
-      return ErrorCode::kFailedPrecondition;
-    case absl::StatusCode::kResourceExhausted:
-      return ErrorCode::kResourceExhausted;
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded:
-      return ErrorCode::kUnavailable;
-    case absl::StatusCode::kDataLoss:
-      return ErrorCode::kDataLoss;
-    case absl::StatusCode::kCancelled:
-      return ErrorCode::kCancelled;
-    default:
-      return ErrorCode::kInternal;
-  }
-}
-
-void ThrowUnlessOk(const absl::Status& status) {
-  if (!status.ok()) throw Error(ToErrorCode(status.code()), std::string(status.message()));
-}
-
 }  // namespace diptych

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "coordinator/cli/command.h"
+#include "common/status/status.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/files.h"
 
@@ -171,8 +171,8 @@ void ThrowUnlessDone(const JobView& job) {
   if (job.state == JobView::State::kCancelled) {
     throw JobNotDone(ErrorCode::kCancelled, "job " + job.id + " was cancelled", job);
   }
-  throw JobNotDone(ErrorCode::kInternal, job.error.empty() ? "job " + job.id + " failed without saying why" : job.error,
-                   job);
+  throw JobNotDone(FindErrorCode(job.error_code).value_or(ErrorCode::kInternal),
+                   job.error.empty() ? "job " + job.id + " failed without saying why" : job.error, job);
 }
 
 }  // namespace diptych

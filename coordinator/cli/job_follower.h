@@ -69,7 +69,7 @@ struct JobNotDone : Error {
   JobView job;
 };
 
-// Throws JobNotDone unless the job is done: its own reason, or that it was cancelled.
+// Throws JobNotDone unless the job is done: its own reason with its own code, or that it was cancelled.
 void ThrowUnlessDone(const JobView& job);
 
 }  // namespace diptych

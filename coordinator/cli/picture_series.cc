@@ -32,7 +32,7 @@ void PictureSeries::Make(const Finish& finish, const std::function<void(const or
     if (picture.error.empty() && !gone_.empty()) {
       picture.error = picture.id.empty() ? NotSubmitted(gone_) : gone_;
       picture.state = picture.id.empty() ? "not_submitted" : "unknown";
-      picture.failure = ErrorJson("UNAVAILABLE", picture.error);
+      picture.failure = ErrorJson(CodeName(ErrorCode::kUnavailable), picture.error);
       picture.goes_on = lost_ && !picture.id.empty();
     }
     if (picture.error.empty()) FinishOne(i, finish);

@@ -181,7 +181,7 @@ int RunDiptych(const std::vector<std::string>& arguments, Environment& plain) {
     return fail(kExitUsage, error);
   } catch (const std::exception& error) {
     if (environment.interrupt.requested()) {
-      if (json) return say_json(kExitInterrupted, ErrorJson("CANCELLED", "interrupted"));
+      if (json) return say_json(kExitInterrupted, ErrorJson(CodeName(ErrorCode::kCancelled), "interrupted"));
       environment.err << "diptych: interrupted" << std::endl;
       return kExitInterrupted;
     }

@@ -16,6 +16,7 @@
 #include "common/net/grpc_status.h"
 #include "common/net/tls_advice.h"
 #include "common/prompt/chat_formatter.h"
+#include "common/status/status.h"
 #include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
 #include "diptych/v1/encoder.grpc.pb.h"
@@ -73,31 +74,18 @@ constexpr milliseconds kTick{20};             // how late a cancellation is seen
 constexpr milliseconds kBelievedAfter{1000};  // without a failed call, an encoder that is up is thought to work
 constexpr milliseconds kBetweenRounds{250};   // when all that could be asked failed
 
-// Our codes are fewer than gRPC's.
-ErrorCode ToErrorCode(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kOutOfRange:
-      return ErrorCode::kInvalidArgument;
-    case absl::StatusCode::kNotFound:
-      return ErrorCode::kNotFound;
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kUnimplemented:  // something else listens there
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
+// What a job fails with for what an encoder said. A peer that is something else or lets us not in is the wrong one of a
+// pair; one that was too slow may be there for the next.
+ErrorCode CodeOfAnswer(absl::StatusCode code) {
+  switch (const ErrorCode meaning = ToErrorCode(code)) {
+    case ErrorCode::kUnimplemented:
+    case ErrorCode::kPermissionDenied:
+    case ErrorCode::kUnauthenticated:
       return ErrorCode::kFailedPrecondition;
-    case absl::StatusCode::kResourceExhausted:
-      return ErrorCode::kResourceExhausted;
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kDeadlineExceeded:
+    case ErrorCode::kDeadlineExceeded:
       return ErrorCode::kUnavailable;
-    case absl::StatusCode::kDataLoss:
-      return ErrorCode::kDataLoss;
-    case absl::StatusCode::kCancelled:
-      return ErrorCode::kCancelled;
     default:
-      return ErrorCode::kInternal;
+      return meaning;
   }
 }
 
@@ -175,7 +163,7 @@ std::string Reasons(const std::vector<EncoderRoster::Member>& members, const std
 
 // What to fail with when encoders disagree: what says most about the request.
 int Weight(absl::StatusCode code) {
-  switch (ToErrorCode(code)) {
+  switch (CodeOfAnswer(code)) {
     case ErrorCode::kInvalidArgument:
       return 3;
     case ErrorCode::kFailedPrecondition:
@@ -197,7 +185,7 @@ Error ErrorOf(const std::vector<EncoderRoster::Member>& members,
                     Reason(members[i].address, std::string(verdicts[i]->message())));
     if (!code || Weight(verdicts[i]->code()) > Weight(*code)) code = verdicts[i]->code();
   }
-  return Error(ToErrorCode(*code), reasons);
+  return Error(CodeOfAnswer(*code), reasons);
 }
 
 // Whether a thread or memory of our own could not be had, which may be otherwise in a moment.

@@ -99,6 +99,27 @@ TEST_F(JobFollowerTest, GivesUpARendererThatTakesTheCallAndNeverSaysAWord) {
   renderer_.mute = false;
 }
 
+TEST(JobNotDone, KeepsTheCodeOfWhatTheJobFailedOf) {
+  const std::pair<const char*, ErrorCode> codes[] = {{"INVALID_ARGUMENT", ErrorCode::kInvalidArgument},
+                                                     {"DEADLINE_EXCEEDED", ErrorCode::kDeadlineExceeded},
+                                                     {"RESOURCE_EXHAUSTED", ErrorCode::kResourceExhausted},
+                                                     {"", ErrorCode::kInternal},
+                                                     {"BAD_LUCK", ErrorCode::kInternal}};
+  for (const auto& [name, code] : codes) {
+    JobView job;
+    job.state = JobView::State::kFailed;
+    job.error = "why";
+    job.error_code = name;
+    try {
+      ThrowUnlessDone(job);
+      FAIL() << name;
+    } catch (const JobNotDone& error) {
+      EXPECT_EQ(error.code(), code) << name;
+      EXPECT_STREQ(error.what(), "why");
+    }
+  }
+}
+
 TEST_F(JobFollowerTest, DoesNotAskAgainAfterAnAnswer) {
   id_ = "nope";
   try {
