@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -13,7 +12,9 @@
 #include <system_error>
 
 #include "common/error/error.h"
-#include "common/file_names/temporary_name.h"
+#include "common/files/file_descriptor.h"
+#include "common/files/transfer.h"
+#include "common/files/unfinished_file.h"
 #include "common/image/picture_file.h"
 
 namespace diptych {
@@ -46,17 +47,6 @@ std::filesystem::path TargetOf(std::filesystem::path path) {
   return path;
 }
 
-// Writes all bytes to the descriptor; errno on failure, else 0.
-int WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = write(fd, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno;
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-  return 0;
-}
-
 // Those that are not there yet.
 std::error_code MakeFolders(const std::filesystem::path& folder, Readers readers) {
   std::error_code error;
@@ -71,32 +61,33 @@ std::error_code MakeFolders(const std::filesystem::path& folder, Readers readers
                                                       : std::make_error_code(std::errc::not_a_directory);
 }
 
-// The bytes in a file beside `path`, on disk; returns its name.
-std::filesystem::path WriteAside(const std::filesystem::path& path, std::string_view bytes, Readers readers) {
-  const auto [fd, partial] = MakeTemporaryBeside(path, readers == Readers::kOwner ? 0600 : 0666);
-  if (fd < 0) FailToWrite(path, std::strerror(errno));
-  int error = WriteAll(fd, bytes);
-  if (error == 0 && fsync(fd) != 0) error = errno;
-  if (close(fd) != 0 && error == 0) error = errno;
-  if (error != 0) {
-    unlink(partial.c_str());
-    FailToWrite(path, std::strerror(error));
+unsigned ModeFor(Readers readers) { return readers == Readers::kOwner ? 0600 : 0666; }
+
+// Makes `take` give the name `path` to a file beside it that has the bytes, on disk.
+template <typename Take>
+auto WriteAside(const std::filesystem::path& path, std::string_view bytes, Readers readers, Take take) {
+  try {
+    UnfinishedFile file(path, ModeFor(readers));
+    file.Write(bytes);
+    file.Sync();
+    return take(file);
+  } catch (const FileError& error) {
+    FailToWrite(path, std::strerror(error.error_number));
   }
-  return partial;
 }
 
 // Opening a pipe that nobody reads would wait for ever, where no interrupt is heard.
-int OpenDevice(const std::filesystem::path& path) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) FailToWrite(path, errno == ENXIO ? "nobody reads from this pipe" : std::strerror(errno));
-  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+FileDescriptor OpenDevice(const std::filesystem::path& path) {
+  FileDescriptor fd(open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (fd.get() < 0) FailToWrite(path, errno == ENXIO ? "nobody reads from this pipe" : std::strerror(errno));
+  fcntl(fd.get(), F_SETFL, fcntl(fd.get(), F_GETFL) & ~O_NONBLOCK);
   return fd;
 }
 
 void WriteToDevice(const std::filesystem::path& path, std::string_view bytes) {
-  const int fd = OpenDevice(path);
-  int error = WriteAll(fd, bytes);
-  if (close(fd) != 0 && error == 0) error = errno;
+  FileDescriptor fd = OpenDevice(path);
+  int error = WriteAll(fd.get(), bytes.data(), bytes.size());
+  if (close(fd.Release()) != 0 && error == 0) error = errno;
   if (error != 0) FailToWrite(path, std::strerror(error));
 }
 
@@ -110,31 +101,13 @@ bool IsDevice(const std::filesystem::path& path) {
 }
 
 bool WriteNewFileAtomically(const std::filesystem::path& path, std::string_view bytes) {
-  const std::filesystem::path partial = WriteAside(path, bytes, Readers::kAsUmaskSays);
-  // Both fail where there is a file; the second is for file systems that have no such rename.
-  int error = renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
-  if (error == EINVAL || error == ENOSYS) {
-    error = link(partial.c_str(), path.c_str()) == 0 ? 0 : errno;
-    if (error == 0) unlink(partial.c_str());
-  }
-  if (error == EPERM || error == EOPNOTSUPP) {  // a file system without links either: as well as it can be done
-    struct stat there = {};
-    error = lstat(path.c_str(), &there) == 0 ? EEXIST : std::rename(partial.c_str(), path.c_str()) == 0 ? 0 : errno;
-  }
-  if (error == 0) return true;
-  unlink(partial.c_str());
-  if (error == EEXIST) return false;
-  FailToWrite(path, std::strerror(error));
+  return WriteAside(path, bytes, Readers::kAsUmaskSays, [&](UnfinishedFile& file) { return file.RenameToNew(path); });
 }
 
 void WriteFileAtomically(const std::filesystem::path& given, std::string_view bytes, Readers readers) {
   if (IsDevice(given)) return WriteToDevice(given, bytes);
   const std::filesystem::path path = TargetOf(given);
-  const std::filesystem::path partial = WriteAside(path, bytes, readers);
-  if (rename(partial.c_str(), path.c_str()) == 0) return;
-  const int error = errno;
-  unlink(partial.c_str());
-  FailToWrite(path, std::strerror(error));
+  WriteAside(path, bytes, readers, [&](UnfinishedFile& file) { file.Rename(path); });
 }
 
 void PrepareToWrite(const std::filesystem::path& given, Readers readers) {
@@ -150,10 +123,11 @@ void PrepareToWrite(const std::filesystem::path& given, Readers readers) {
   if (std::filesystem::is_directory(path, ignored)) FailToWrite(path, "it is a folder");
   struct stat there = {};  // the temporary name is short, the file's own may be too long
   if (lstat(path.c_str(), &there) != 0 && errno == ENAMETOOLONG) FailToWrite(path, std::strerror(errno));
-  const auto [fd, partial] = MakeTemporaryBeside(path, 0666);
-  if (fd < 0) FailToWrite(path, std::strerror(errno));
-  close(fd);
-  unlink(partial.c_str());
+  try {
+    UnfinishedFile(path, ModeFor(readers));
+  } catch (const FileError& failure) {
+    FailToWrite(path, std::strerror(failure.error_number));
+  }
 }
 
 void PrepareToWritePicture(const std::filesystem::path& given) {

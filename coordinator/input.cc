@@ -14,26 +14,13 @@
 #include <system_error>
 
 #include "common/error/error.h"
+#include "common/files/file_descriptor.h"
 
 namespace diptych {
 namespace {
 
 constexpr int kPollMs = 50;
 constexpr size_t kPieceBytes = size_t{1} << 16;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 // The descriptor that /dev/stdin, /dev/fd/63 or /proc/self/fd/63 names.
 std::optional<int> NamedDescriptor(std::string_view path) {
@@ -100,7 +87,7 @@ std::string ReadAll(int fd, const std::string& name, size_t limit, const Interru
 
 std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Interrupt* interrupt,
                             const InputHead& head) {
-  const Descriptor file(Open(path));
+  const FileDescriptor file(Open(path));
   if (file.get() < 0) {
     throw Error(ErrorCode::kNotFound, path.string() + (errno == ENOENT || errno == ENOTDIR
                                                            ? std::string(" is not there")

@@ -9,8 +9,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/config/nearest.h"
 #include "common/config/options.h"
+#include "common/config/unknown_name.h"
 
 namespace diptych {
 namespace {

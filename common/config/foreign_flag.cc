@@ -6,8 +6,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/config/nearest.h"
 #include "common/config/options.h"
+#include "common/config/unknown_name.h"
 #include "common/config/value_text.h"
 
 namespace diptych {

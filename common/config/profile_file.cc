@@ -16,10 +16,10 @@
 #include "absl/strings/str_join.h"
 #include "common/config/options.h"
 #include "common/config/toml_bounds.h"
-#include "common/config/unknown_key.h"
+#include "common/config/unknown_name.h"
 #include "common/config/value_text.h"
 #include "common/error/error.h"
-#include "common/file_names/temporary_name.h"
+#include "common/files/temporary_name.h"
 
 namespace diptych {
 namespace {

@@ -15,7 +15,7 @@
 #include "common/config/profile_file.h"
 #include "common/config/settings.h"
 #include "common/config/settings_builder.h"
-#include "common/config/unplaced_argument.h"
+#include "common/config/unknown_name.h"
 #include "common/config/value_text.h"
 #include "common/error/error.h"
 #include "common/status/status.h"

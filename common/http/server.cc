@@ -29,6 +29,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "common/files/file_descriptor.h"
 #include "common/http/places.h"
 #include "common/http/reply.h"
 #include "common/http/request_reader.h"
@@ -52,22 +53,6 @@ constexpr size_t kWriteBytes = 64 * 1024;  // what write_time is for
 // answer from it (RFC 9112, section 9.6).
 constexpr milliseconds kLeaveTime(1000);
 constexpr size_t kLeaveBytes = 1 << 20;
-
-// A descriptor that somebody closes.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  int get() const { return fd_; }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 
@@ -349,7 +334,7 @@ class HttpServer::Loop {
       acceptor_ = std::make_unique<Acceptor>(
           std::move(sockets), AcceptorOptions{.limits = {.in_all = kAny, .per_host = kAny},
                                               .limits_hint = "",
-                                              .serve = [this](int, int fd, bool) { Take(Descriptor(fd)); },
+                                              .serve = [this](int, int fd, bool) { Take(FileDescriptor(fd)); },
                                               .warn = nullptr});
     } catch (...) {
       End();
@@ -383,7 +368,7 @@ class HttpServer::Loop {
   }
 
   // On the acceptor's thread, which waits when the loop is behind: then newcomers stand in the kernel's line.
-  void Take(Descriptor peer) {
+  void Take(FileDescriptor peer) {
     arriving_.acquire();
     try {
       asio::post(io_, [this, peer = std::move(peer)]() mutable {
@@ -395,7 +380,7 @@ class HttpServer::Loop {
     }
   }
 
-  void Welcome(Descriptor peer) {
+  void Welcome(FileDescriptor peer) {
     SocketAddress from;
     from.size = sizeof from.storage;
     if (ending_ || getpeername(peer.get(), from.get(), &from.size) != 0) return;

@@ -20,15 +20,16 @@ std::string NumberText(double value) {
 
 }  // namespace
 
-JsonFields::JsonFields(const nlohmann::json& object, std::string what, std::string name)
-    : object_(object), what_(std::move(what)), name_(std::move(name)) {
+JsonFields::JsonFields(const nlohmann::json& object, std::string what, std::string name, Null null)
+    : object_(object), what_(std::move(what)), name_(std::move(name)), null_(null) {
   if (!object_.is_object()) Refuse((name_.empty() ? "it" : "\"" + name_ + "\"") + " must be an object");
 }
 
 const nlohmann::json* JsonFields::Find(std::string_view field) {
   asked_.emplace(field);
   const auto found = object_.find(field);
-  return found == object_.end() ? nullptr : &*found;
+  if (found == object_.end() || (null_ == Null::kIsMissing && found->is_null())) return nullptr;
+  return &*found;
 }
 
 std::string JsonFields::Text(std::string_view field) {
@@ -91,7 +92,7 @@ std::string JsonFields::Hash(std::string_view field) {
 
 JsonFields JsonFields::Object(std::string_view field) {
   const nlohmann::json& value = Required(field);
-  return JsonFields(value, what_, name_.empty() ? std::string(field) : name_ + "." + std::string(field));
+  return JsonFields(value, what_, name_.empty() ? std::string(field) : name_ + "." + std::string(field), null_);
 }
 
 void JsonFields::RefuseUnknown() const {
@@ -114,8 +115,12 @@ const nlohmann::json& JsonFields::Required(std::string_view field) {
   return *value;
 }
 
+void JsonFields::RefuseField(std::string_view field, const std::string& why) const {
+  Refuse(Quoted(field) + " " + why);
+}
+
 void JsonFields::Wrong(std::string_view field, const std::string& right) const {
-  Refuse(Quoted(field) + " must be " + right);
+  RefuseField(field, "must be " + right);
 }
 
 }  // namespace diptych

@@ -16,8 +16,11 @@ namespace diptych {
 // from 1 to 1000". The object must outlive the reader. Not thread-safe.
 class JsonFields {
  public:
+  // Whether a field that is null is one that is missing: other programs write null where there is nothing to say.
+  enum class Null { kIsAValue, kIsMissing };
+
   // `what` leads every message; empty: nothing does. `name` is that of the object inside of others: "prompt".
-  JsonFields(const nlohmann::json& object, std::string what, std::string name = "");
+  JsonFields(const nlohmann::json& object, std::string what, std::string name = "", Null null = Null::kIsAValue);
 
   // Null for a field that is not there.
   const nlohmann::json* Find(std::string_view field);
@@ -37,11 +40,17 @@ class JsonFields {
   // Of what is missing the text is empty, and an empty one is no mistake.
   std::string OptionalText(std::string_view field) { return Has(field) ? Text(field) : ""; }
   std::string OptionalHash(std::string_view field) { return OptionalText(field).empty() ? "" : Hash(field); }
+  bool OptionalFlag(std::string_view field) { return Has(field) && Flag(field); }
+  int64_t OptionalWhole(std::string_view field, int64_t least, int64_t most, int64_t fallback) {
+    return Has(field) ? Whole(field, least, most) : fallback;
+  }
 
   // Throws for a field that nobody asked for. Call it last.
   void RefuseUnknown() const;
 
   [[noreturn]] void Refuse(const std::string& message) const;
+  // "..., the field WHY": for what only its reader can judge.
+  [[noreturn]] void RefuseField(std::string_view field, const std::string& why) const;
 
  private:
   std::string Quoted(std::string_view field) const;
@@ -50,6 +59,7 @@ class JsonFields {
 
   const nlohmann::json& object_;
   const std::string what_, name_;
+  const Null null_;
   std::set<std::string, std::less<>> asked_;
 };
 

@@ -7,11 +7,10 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
+#include "common/files/file_descriptor.h"
 #include "common/net/host_lookup.h"
 
 namespace diptych {
@@ -24,18 +23,20 @@ std::vector<Address> Reach(const Address& bound) {
   return {bound};
 }
 
-// Descriptor of a connection, or less than 0.
-int Connect(const Address& target, std::chrono::milliseconds patience,
-            const std::function<void(const Address&)>& announce) {
+// None where nobody could be reached.
+FileDescriptor Connect(const Address& target, std::chrono::milliseconds patience,
+                       const std::function<void(const Address&)>& announce) {
   const absl::StatusOr<std::vector<SocketAddress>> found = LookUp(target);
   const absl::StatusOr<std::vector<SocketAddress>> own = LookUp({target.host, 0});
-  if (!found.ok() || !own.ok()) return -1;
+  if (!found.ok() || !own.ok()) return FileDescriptor();
   const SocketAddress& there = found->front();
   SocketAddress here = own->front();
-  const int fd = socket(there.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return -1;
-  absl::Cleanup close_fd = [fd] { close(fd); };
-  if (bind(fd, here.get(), here.size) != 0 || getsockname(fd, here.get(), &here.size) != 0) return -1;
+  FileDescriptor connection(socket(there.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int fd = connection.get();
+  if (fd < 0) return FileDescriptor();
+  if (bind(fd, here.get(), here.size) != 0 || getsockname(fd, here.get(), &here.size) != 0) {
+    return FileDescriptor();
+  }
   announce(here.ToAddress());
   if (connect(fd, there.get(), there.size) != 0) {
     pollfd connected = {fd, POLLOUT, 0};
@@ -43,11 +44,10 @@ int Connect(const Address& target, std::chrono::milliseconds patience,
     socklen_t size = sizeof error;
     if (errno != EINPROGRESS || poll(&connected, 1, static_cast<int>(patience.count())) != 1 ||
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-      return -1;
+      return FileDescriptor();
     }
   }
-  std::move(close_fd).Cancel();
-  return fd;
+  return connection;
 }
 
 // HealthCheckRequest without a service's name has no bytes; the standard services have no generated code here.
@@ -73,8 +73,9 @@ bool AsksHealth(const std::shared_ptr<grpc::Channel>& channel, std::chrono::mill
 bool AnswersAtPort(const Address& bound, std::chrono::milliseconds patience,
                    const std::function<void(const Address& from)>& announce) {
   for (const Address& target : Reach(bound)) {
-    const int fd = Connect(target, patience, announce);
-    if (fd >= 0) return AsksHealth(grpc::CreateInsecureChannelFromFd(target.ToString(), fd), patience);
+    FileDescriptor connection = Connect(target, patience, announce);
+    if (connection.get() < 0) continue;
+    return AsksHealth(grpc::CreateInsecureChannelFromFd(target.ToString(), connection.Release()), patience);
   }
   return false;
 }

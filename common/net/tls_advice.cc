@@ -4,15 +4,16 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <optional>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/files/file_descriptor.h"
 #include "common/foreign_text/foreign_text.h"
 #include "common/net/certificate.h"
 #include "common/net/host_lookup.h"
@@ -48,18 +49,16 @@ int NoteVerdict(int accepted, X509_STORE_CTX* store) {
   return 0;
 }
 
-// A connected socket whose waits end, or less than 0.
-int ConnectTo(const Address& address) {
+// A connected socket whose waits end; none where nobody could be reached.
+FileDescriptor ConnectTo(const Address& address) {
   const absl::StatusOr<std::vector<SocketAddress>> found = LookUp(address);
-  if (!found.ok()) return -1;
+  if (!found.ok()) return FileDescriptor();
   const SocketAddress& there = found->front();
-  const int fd = socket(there.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
-  if (connect(fd, there.get(), there.size) == 0) return fd;
-  close(fd);
-  return -1;
+  FileDescriptor connection(socket(there.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (connection.get() < 0) return FileDescriptor();
+  setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
+  setsockopt(connection.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
+  return connect(connection.get(), there.get(), there.size) == 0 ? std::move(connection) : FileDescriptor();
 }
 
 SslContext MakeContext(const Credentials& credentials, const TlsFiles& files) {
@@ -199,12 +198,10 @@ std::string Probe(const Address& address, const Credentials& credentials) {
     files = *std::move(read);
   }
   const NoSignalOfBrokenPipes quiet;  // OpenSSL's own sockets know no MSG_NOSIGNAL
-  const int fd = ConnectTo(address);
+  const FileDescriptor connection = ConnectTo(address);
+  const int fd = connection.get();
   if (fd < 0) return "";
-  const absl::Cleanup end = [fd] {
-    close(fd);
-    ERR_clear_error();
-  };
+  const absl::Cleanup end = [] { ERR_clear_error(); };
   const SslContext context = MakeContext(credentials, files);
   const Ssl ssl(SSL_new(context.get()));
   if (ssl == nullptr || SSL_set_fd(ssl.get(), fd) != 1) return "";

@@ -2,29 +2,20 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 
 #include "common/error/error.h"
+#include "common/files/file_descriptor.h"
+#include "common/files/transfer.h"
 #include "common/source_files/file_facts.h"
 #include "common/source_files/files_read.h"
 
 namespace diptych {
-namespace {
 
 namespace fs = std::filesystem;
-
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) close(fd);
-  }
-};
-
-}  // namespace
 
 std::string NotAFile(const std::string& path, uint32_t mode) {
   if (S_ISDIR(mode)) return path + ": a folder, expected a file";
@@ -42,10 +33,10 @@ std::string OpenProblem(const std::string& path, int error_number) {
 }
 
 std::string ReadWholeFile(const std::string& path, int64_t most) {
-  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) throw Error(ErrorCode::kNotFound, OpenProblem(path, errno));
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) throw Error(ErrorCode::kNotFound, OpenProblem(path, errno));
   struct stat info;
-  if (fstat(file.fd, &info) != 0) throw Error(ErrorCode::kNotFound, OpenProblem(path, errno));
+  if (fstat(file.get(), &info) != 0) throw Error(ErrorCode::kNotFound, OpenProblem(path, errno));
   if (!S_ISREG(info.st_mode)) {
     throw Error(ErrorCode::kInvalidArgument, NotAFile(path, info.st_mode));
   }
@@ -54,17 +45,11 @@ std::string ReadWholeFile(const std::string& path, int64_t most) {
                 path + ": has " + std::to_string(info.st_size) + " bytes, expected a text file of at most " +
                     (most >> 20 > 0 ? std::to_string(most >> 20) + " MiB" : std::to_string(most) + " bytes"));
   }
-  const std::optional<FileFacts> before = FactsOf(file.fd);
+  const std::optional<FileFacts> before = FactsOf(file.get());
   std::string text(static_cast<size_t>(info.st_size), '\0');
-  size_t have = 0;
-  while (have < text.size()) {
-    const ssize_t got = read(file.fd, text.data() + have, text.size() - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw Error(ErrorCode::kInvalidArgument, path + ": " + std::strerror(errno));
-    if (got == 0) break;
-    have += static_cast<size_t>(got);
-  }
-  if (have != text.size() || FactsOf(file.fd) != before) {
+  const ssize_t have = ReadAll(file.get(), text.data(), text.size());
+  if (have < 0) throw Error(ErrorCode::kInvalidArgument, path + ": " + std::strerror(errno));
+  if (static_cast<size_t>(have) != text.size() || FactsOf(file.get()) != before) {
     throw Error(ErrorCode::kUnavailable, path + ": changes while it is read; start again when it is whole");
   }
   if (before) NoteFileRead(path, *before);

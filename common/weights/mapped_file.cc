@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "common/error/error.h"
+#include "common/files/file_descriptor.h"
 #include "common/source_files/files_read.h"
 #include "common/source_files/read_file.h"
 #include "common/weights/mapping_fault.h"
@@ -20,26 +21,6 @@ namespace {
   const ErrorCode code = error_number == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInvalidArgument;
   throw Error(code, OpenProblem(path, error_number));
 }
-
-// Closes it unless it is released.
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-  int Release() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 

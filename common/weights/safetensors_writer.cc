@@ -1,19 +1,15 @@
 #include "common/weights/safetensors_writer.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
 #include "common/error/error.h"
-#include "common/file_names/temporary_name.h"
+#include "common/files/unfinished_file.h"
 
 namespace diptych {
 namespace {
@@ -21,44 +17,6 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr mode_t kByUmask = 0666, kOwnerAlone = 0600;
-
-// A file that appears under its name when it is complete, and not at all otherwise.
-class AtomicFile {
- public:
-  // `mode`: of the new file, less the umask.
-  AtomicFile(const std::string& path, mode_t mode) : path_(path) {
-    const NewFile made = MakeTemporaryBeside(path, mode);
-    temporary_ = made.path.string();
-    if (made.fd >= 0) close(made.fd);
-    stream_.open(temporary_, std::ios::binary | std::ios::trunc);
-    if (made.fd < 0 || !stream_) Fail("create");
-  }
-  ~AtomicFile() {
-    if (!committed_) std::remove(temporary_.c_str());
-  }
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-
-  void Write(const void* bytes, size_t size) {
-    if (!stream_.write(static_cast<const char*>(bytes), static_cast<std::streamsize>(size))) Fail("write");
-  }
-  void Commit() {
-    stream_.close();
-    if (!stream_ || std::rename(temporary_.c_str(), path_.c_str()) != 0) Fail("write");
-    committed_ = true;
-  }
-
- private:
-  [[noreturn]] void Fail(const std::string& verb) const {
-    throw Error(ErrorCode::kUnavailable,
-                "cannot " + verb + " " + path_ + ": is the folder there, writable and not full?");
-  }
-
-  const std::string path_;
-  std::string temporary_;
-  std::ofstream stream_;
-  bool committed_ = false;
-};
 
 // The tensors in the order in which they are stored. Throws for a repeated name.
 std::vector<size_t> StorageOrder(const std::vector<TensorSpec>& specs, const std::string& path) {
@@ -101,7 +59,7 @@ void WriteFilled(const std::string& path, const std::vector<TensorSpec>& specs, 
                  const SafetensorsMetadata& metadata, mode_t mode = kByUmask) {
   const std::vector<size_t> order = StorageOrder(specs, path);
   const std::string header = Header(specs, order, metadata);
-  AtomicFile file(path, mode);
+  UnfinishedFile file(path, mode);
   file.Write(header.data(), header.size());
   std::vector<uint8_t> bytes;
   for (const size_t i : order) {
@@ -109,7 +67,7 @@ void WriteFilled(const std::string& path, const std::vector<TensorSpec>& specs, 
     fill(specs[i], bytes);
     file.Write(bytes.data(), bytes.size());
   }
-  file.Commit();
+  file.Rename(path);
 }
 
 // Consecutive tensors together until the next would exceed the limit; a larger tensor has a shard of its own.
@@ -188,9 +146,10 @@ void WriteCheckpoint(const std::string& folder, const std::string& base, const s
   for (const auto& [tensor, shard] : shard_of) weight_map[tensor] = shard;
   const ordered_json index = {{"metadata", {{"total_size", total_bytes}}}, {"weight_map", weight_map}};
   const std::string text = index.dump(2) + "\n";
-  AtomicFile file(root / (base + ".safetensors.index.json"), kByUmask);
-  file.Write(text.data(), text.size());
-  file.Commit();
+  const std::filesystem::path index_path = root / (base + ".safetensors.index.json");
+  UnfinishedFile file(index_path, kByUmask);
+  file.Write(text);
+  file.Rename(index_path);
 }
 
 }  // namespace diptych

@@ -11,7 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/options.h"
-#include "common/file_names/temporary_name.h"
+#include "common/files/temporary_name.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/files.h"
 

@@ -9,7 +9,7 @@
 #include <functional>
 
 #include "absl/strings/str_cat.h"
-#include "common/file_names/temporary_name.h"
+#include "common/files/temporary_name.h"
 #include "common/prompt/utf8.h"
 #include "coordinator/cli/command.h"
 

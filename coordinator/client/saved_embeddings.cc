@@ -9,6 +9,7 @@
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "common/json/bounded_json.h"
+#include "common/json/json_fields.h"
 #include "common/weights/safetensors.h"
 #include "common/weights/safetensors_writer.h"
 #include "coordinator/files.h"
@@ -84,111 +85,66 @@ json SidecarJson(const SavedEmbeddings& saved) {
   return sidecar;
 }
 
-// The sidecar of another program may lack anything; what is there must be of the right type.
-class Sidecar {
- public:
-  Sidecar(json object, std::string name) : object_(std::move(object)), name_(std::move(name)) {}
-
-  bool Has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
-
-  // An object inside; empty when it is missing.
-  Sidecar Inside(const char* key) const {
-    if (!Has(key)) return Sidecar(json::object(), name_);
-    if (!object_[key].is_object()) Refuse(key, "must be an object");
-    return Sidecar(object_[key], name_ + ": " + key);
-  }
-
-  std::string Text(const char* key) const {
-    if (!Has(key)) return "";
-    if (!object_[key].is_string()) Refuse(key, "must be a text");
-    return object_[key].get<std::string>();
-  }
-
-  bool Bool(const char* key) const {
-    if (!Has(key)) return false;
-    if (!object_[key].is_boolean()) Refuse(key, "must be true or false");
-    return object_[key].get<bool>();
-  }
-
-  int64_t Integer(const char* key, int64_t least, int64_t most, int64_t fallback) const {
-    if (!Has(key)) return fallback;
-    const bool whole = object_[key].is_number_integer();
-    const bool huge = object_[key].is_number_unsigned() && object_[key].get<uint64_t>() > INT64_MAX;
-    const int64_t value = whole && !huge ? object_[key].get<int64_t>() : 0;
-    if (!whole || huge || value < least || value > most) {
-      Refuse(key, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
-    }
-    return value;
-  }
-
-  [[noreturn]] void Refuse(const char* key, const std::string& why) const {
-    throw Error(ErrorCode::kInvalidArgument, name_ + ": \"" + key + "\" " + why);
-  }
-
- private:
-  json object_;
-  std::string name_;
-};
-
-std::optional<PromptParts> ReadPrompt(const Sidecar& sidecar) {
-  if (!sidecar.Has("prompt") || sidecar.Text("prompt") == kUnknown) return std::nullopt;
+std::optional<PromptParts> ReadPrompt(JsonFields& sidecar) {
+  if (!sidecar.Has("prompt") || sidecar.OptionalText("prompt") == kUnknown) return std::nullopt;
   PromptParts prompt;
-  prompt.conversation_json = sidecar.Text("conversation");
+  prompt.conversation_json = sidecar.OptionalText("conversation");
   if (!prompt.conversation_json.empty()) return prompt;
-  prompt.user = sidecar.Text("prompt");
-  prompt.system = sidecar.Text("system_prompt");
-  prompt.thinking = sidecar.Text("thinking_content");
-  prompt.assistant = sidecar.Text("assistant_content");
+  prompt.user = sidecar.OptionalText("prompt");
+  prompt.system = sidecar.OptionalText("system_prompt");
+  prompt.thinking = sidecar.OptionalText("thinking_content");
+  prompt.assistant = sidecar.OptionalText("assistant_content");
   // Other programs say only whether there was a block.
   prompt.force_think_block = sidecar.Has("force_think_block")
-                                 ? sidecar.Bool("force_think_block")
-                                 : sidecar.Bool("enable_thinking") && prompt.thinking.empty();
-  prompt.remove_quotes = sidecar.Bool("remove_quotes");
-  prompt.keep_whitespace = sidecar.Bool("keep_whitespace");
+                                 ? sidecar.OptionalFlag("force_think_block")
+                                 : sidecar.OptionalFlag("enable_thinking") && prompt.thinking.empty();
+  prompt.remove_quotes = sidecar.OptionalFlag("remove_quotes");
+  prompt.keep_whitespace = sidecar.OptionalFlag("keep_whitespace");
   return prompt;
 }
 
-void MustEqual(const Sidecar& sidecar, const char* key, int64_t tensor) {
-  if (sidecar.Integer(key, 0, INT64_MAX, tensor) == tensor) return;
-  sidecar.Refuse(key, "contradicts the tensor, which has " + std::to_string(tensor));
+void MustEqual(JsonFields& sidecar, const char* key, int64_t tensor) {
+  if (sidecar.OptionalWhole(key, 0, INT64_MAX, tensor) == tensor) return;
+  sidecar.RefuseField(key, "contradicts the tensor, which has " + std::to_string(tensor));
 }
 
-void MustHaveBytes(const Sidecar& sidecar, const Conditioning& conditioning) {
-  if (!sidecar.Has("sha256") || sidecar.Text("sha256") == BytesSha256(conditioning)) return;
+void MustHaveBytes(JsonFields& sidecar, const Conditioning& conditioning) {
+  if (!sidecar.Has("sha256") || sidecar.OptionalText("sha256") == BytesSha256(conditioning)) return;
   throw Error(ErrorCode::kDataLoss,
               "the embeddings are not those that their .json was written for (their checksums differ)");
 }
 
-void ReadSidecar(const Sidecar& sidecar, SavedEmbeddings& saved) {
+void ReadSidecar(JsonFields& sidecar, SavedEmbeddings& saved) {
   ConditioningHeader& header = saved.conditioning.header;
-  if (sidecar.Integer("version", 1, INT32_MAX, kSidecarVersion) > kSidecarVersion) {
-    sidecar.Refuse("version", "is newer than this program knows (" + std::to_string(kSidecarVersion) + ")");
+  if (sidecar.OptionalWhole("version", 1, INT32_MAX, kSidecarVersion) > kSidecarVersion) {
+    sidecar.RefuseField("version", "is newer than this program knows (" + std::to_string(kSidecarVersion) + ")");
   }
   MustEqual(sidecar, "sequence_length", header.rows);
   MustEqual(sidecar, "embedding_dim", header.width);
-  if (sidecar.Has("dtype") && sidecar.Text("dtype") != TorchDtype(header.dtype)) {
-    sidecar.Refuse("dtype", "contradicts the tensor, which is " + TorchDtype(header.dtype));
+  if (sidecar.Has("dtype") && sidecar.OptionalText("dtype") != TorchDtype(header.dtype)) {
+    sidecar.RefuseField("dtype", "contradicts the tensor, which is " + TorchDtype(header.dtype));
   }
   MustHaveBytes(sidecar, saved.conditioning);
-  header.model_fingerprint = sidecar.Text("model_fingerprint");
-  header.tokenizer_fingerprint = sidecar.Text("tokenizer_fingerprint");
-  header.text_sha256 = sidecar.Text("text_sha256");
-  header.token_count = sidecar.Integer("token_count", 0, INT64_MAX, header.rows);
-  header.layer = static_cast<int32_t>(sidecar.Integer("layer", -1000, -1, header.layer));
-  if (sidecar.Has("long_prompt_mode")) header.long_prompt_mode = ParseLongPromptMode(sidecar.Text("long_prompt_mode"));
+  header.model_fingerprint = sidecar.OptionalText("model_fingerprint");
+  header.tokenizer_fingerprint = sidecar.OptionalText("tokenizer_fingerprint");
+  header.text_sha256 = sidecar.OptionalText("text_sha256");
+  header.token_count = sidecar.OptionalWhole("token_count", 0, INT64_MAX, header.rows);
+  header.layer = static_cast<int32_t>(sidecar.OptionalWhole("layer", -1000, -1, header.layer));
+  if (sidecar.Has("long_prompt_mode"))
+    header.long_prompt_mode = ParseLongPromptMode(sidecar.OptionalText("long_prompt_mode"));
   saved.prompt = ReadPrompt(sidecar);
-  saved.created_at = sidecar.Text("created_at");
-  saved.encoder_device = sidecar.Text("encoder_device");
-  saved.model_path = sidecar.Text("model_path");
-  saved.program_version = sidecar.Text("program_version");
+  saved.created_at = sidecar.OptionalText("created_at");
+  saved.encoder_device = sidecar.OptionalText("encoder_device");
+  saved.model_path = sidecar.OptionalText("model_path");
+  saved.program_version = sidecar.OptionalText("program_version");
 }
 
-void ReadNegativeSidecar(const Sidecar& sidecar, SavedNegative& negative) {
+void ReadNegativeSidecar(JsonFields& sidecar, SavedNegative& negative) {
   ConditioningHeader& header = negative.conditioning.header;
   MustEqual(sidecar, "sequence_length", header.rows);
   MustHaveBytes(sidecar, negative.conditioning);
-  header.text_sha256 = sidecar.Text("text_sha256");
-  header.token_count = sidecar.Integer("token_count", 0, INT64_MAX, header.rows);
+  header.text_sha256 = sidecar.OptionalText("text_sha256");
+  header.token_count = sidecar.OptionalWhole("token_count", 0, INT64_MAX, header.rows);
   negative.prompt = ReadPrompt(sidecar);
 }
 
@@ -304,11 +260,15 @@ SavedEmbeddings LoadEmbeddings(const std::string& file, const InputSource& sourc
   ReadTensors(path.string(), source, saved);
   const fs::path sidecar_path = SidecarPath(path);
   if (file != kStandardInput && fs::exists(sidecar_path, ignored)) {
-    json object = ReadSidecarJson(sidecar_path, source);
+    const json object = ReadSidecarJson(sidecar_path, source);
     if (!object.is_object()) throw Error(ErrorCode::kDataLoss, sidecar_path.string() + " is not a JSON object");
-    const Sidecar sidecar(std::move(object), sidecar_path.string());
+    // That of another program may lack anything; what is there must be of the right type.
+    JsonFields sidecar(object, sidecar_path.string(), "", JsonFields::Null::kIsMissing);
     ReadSidecar(sidecar, saved);
-    if (saved.negative) ReadNegativeSidecar(sidecar.Inside("negative"), *saved.negative);
+    if (saved.negative && sidecar.Has("negative")) {
+      JsonFields negative = sidecar.Object("negative");
+      ReadNegativeSidecar(negative, *saved.negative);
+    }
   }
   CheckConditioning(saved.conditioning);
   if (saved.negative) {

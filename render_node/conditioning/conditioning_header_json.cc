@@ -1,6 +1,9 @@
 #include "render_node/conditioning/conditioning_header_json.h"
 
+#include <limits>
+
 #include "common/json/bounded_json.h"
+#include "common/json/json_fields.h"
 
 namespace diptych {
 
@@ -21,16 +24,17 @@ std::string ConditioningHeaderToJson(const ConditioningHeader& header) {
 
 ConditioningHeader ConditioningHeaderFromJson(std::string_view text) {
   const Json json = ParseBoundedJson(text, {.bytes = 1 << 16, .depth = 2, .values = 100});
+  JsonFields fields(json, "conditioning header");
   ConditioningHeader header;
-  header.model_fingerprint = json.at("model_fingerprint").get<std::string>();
-  header.tokenizer_fingerprint = json.at("tokenizer_fingerprint").get<std::string>();
-  header.text_sha256 = json.at("text_sha256").get<std::string>();
-  header.token_count = json.at("token_count").get<int64_t>();
-  header.layer = json.at("layer").get<int32_t>();
-  header.long_prompt_mode = ParseLongPromptMode(json.at("long_prompt_mode").get<std::string>());
-  header.dtype = ParseStateDtype(json.at("dtype").get<std::string>());
-  header.rows = json.at("rows").get<int64_t>();
-  header.width = json.at("width").get<int64_t>();
+  header.model_fingerprint = fields.Text("model_fingerprint");
+  header.tokenizer_fingerprint = fields.Text("tokenizer_fingerprint");
+  header.text_sha256 = fields.Text("text_sha256");
+  header.token_count = fields.Whole("token_count", 0, std::numeric_limits<int64_t>::max());
+  header.layer = static_cast<int32_t>(fields.Whole("layer", std::numeric_limits<int32_t>::min(), -1));
+  header.long_prompt_mode = ParseLongPromptMode(fields.Text("long_prompt_mode"));
+  header.dtype = ParseStateDtype(fields.Text("dtype"));
+  header.rows = fields.Whole("rows", 1, std::numeric_limits<int64_t>::max());
+  header.width = fields.Whole("width", 1, std::numeric_limits<int64_t>::max());
   return header;
 }
 

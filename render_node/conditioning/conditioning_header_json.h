@@ -11,7 +11,7 @@ namespace diptych {
 // Every field, in one line.
 std::string ConditioningHeaderToJson(const ConditioningHeader& header);
 
-// Throws std::exception (of the JSON library, or Error) for anything but what ConditioningHeaderToJson makes.
+// Throws Error(kInvalidArgument) for anything but what ConditioningHeaderToJson makes.
 ConditioningHeader ConditioningHeaderFromJson(std::string_view text);
 
 }  // namespace diptych

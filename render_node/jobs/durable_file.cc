@@ -5,9 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <future>
 #include <system_error>
+
+#include "common/files/transfer.h"
 
 namespace diptych {
 namespace {
@@ -21,81 +22,31 @@ void CheckIsFile(const FileDescriptor& fd, const std::filesystem::path& path) {
   throw Error(ErrorCode::kDataLoss, path.string() + " is not an ordinary file");
 }
 
-constexpr std::string_view kTemporaryMark = ".unfinished.";
+// Whole, and with its name, but not synced.
+void WriteAndRename(UnfinishedFile& file, const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
+  for (const ByteSpan piece : pieces) file.Write(piece.data, piece.size);
+  file.Rename(path);
+}
 
 }  // namespace
 
-UnfinishedFile::UnfinishedFile(const std::filesystem::path& path)
-    : name_(path.string() + std::string(kTemporaryMark) + "XXXXXX"), fd_(::mkostemp(name_.data(), O_CLOEXEC)) {
-  if (fd_.get() < 0) throw SystemCallError("cannot create a file in " + path.parent_path().string());
-}
-
-UnfinishedFile::~UnfinishedFile() {
-  if (!renamed_) ::unlink(name_.c_str());
-}
-
-void UnfinishedFile::Write(ByteSpan piece) {
-  auto* at = static_cast<const char*>(piece.data);
-  for (size_t left = piece.size; left > 0;) {
-    const ssize_t written = ::write(fd_.get(), at, left);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw SystemCallError("cannot write " + name_);
-    at += written;
-    left -= static_cast<size_t>(written);
-  }
-}
-
-void UnfinishedFile::Sync() { SyncFile(fd_, name_); }
-
-void UnfinishedFile::Rename(const std::filesystem::path& path) {
-  if (::rename(name_.c_str(), path.c_str()) != 0) throw SystemCallError("cannot create " + path.string());
-  renamed_ = true;
-}
-
-void UnfinishedFile::Publish(const std::filesystem::path& path) {
-  Sync();
-  Rename(path);
+void PublishDurably(UnfinishedFile& file, const std::filesystem::path& path) {
+  file.Sync();
+  file.Rename(path);
   SyncFolder(path.parent_path());
 }
 
-FileDescriptor::~FileDescriptor() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-Error SystemCallError(const std::string& what) {
-  const int error = errno;
-  const std::string message = what + ": " + std::generic_category().message(error);
-  switch (error) {
-    case ENOENT:
-      return Error(ErrorCode::kNotFound, message);
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case EMFILE:
-    case ENFILE:
-      return Error(ErrorCode::kResourceExhausted, message);
-    case ELOOP:  // a link where there must be none
-      return Error(ErrorCode::kDataLoss, what + ": it is a symbolic link");
-    case EROFS:
-    case EACCES:
-    case EPERM:
-    case ENOTDIR:
-      return Error(ErrorCode::kUnavailable, message);
-    default:
-      return Error(ErrorCode::kInternal, message);
-  }
-}
+FileError SystemCallError(const std::string& what) { return FileError(what, errno); }
 
 void WriteFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
   UnfinishedFile file(path);
-  for (const ByteSpan piece : pieces) file.Write(piece);
-  file.Publish(path);
+  for (const ByteSpan piece : pieces) file.Write(piece.data, piece.size);
+  PublishDurably(file, path);
 }
 
 void WriteUnreadFileDurably(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
   UnfinishedFile file(path);
-  for (const ByteSpan piece : pieces) file.Write(piece);
-  file.Rename(path);
+  WriteAndRename(file, path, pieces);
   try {
     std::future<void> folder = std::async(std::launch::async, [&] { SyncFolder(path.parent_path()); });
     file.Sync();
@@ -109,23 +60,20 @@ void WriteUnreadFileDurably(const std::filesystem::path& path, const std::vector
 
 void ReplaceFile(const std::filesystem::path& path, const std::vector<ByteSpan>& pieces) {
   UnfinishedFile file(path);
-  for (const ByteSpan piece : pieces) file.Write(piece);
-  file.Rename(path);
+  WriteAndRename(file, path, pieces);
 }
 
 std::vector<uint8_t> ReadWholeFile(const std::filesystem::path& path) {
   const FileDescriptor fd(::open(path.c_str(), O_RDONLY | kOrdinary));
   if (fd.get() < 0) throw SystemCallError("cannot open " + path.string());
   CheckIsFile(fd, path);
-  const off_t size = ::lseek(fd.get(), 0, SEEK_END);
-  if (size < 0) throw SystemCallError("cannot read " + path.string());
-  std::vector<uint8_t> bytes(static_cast<size_t>(size));
-  for (size_t at = 0; at < bytes.size();) {
-    const ssize_t got = ::pread(fd.get(), bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw SystemCallError("cannot read " + path.string());
-    if (got == 0) throw Error(ErrorCode::kDataLoss, path.string() + " became shorter while it was read");
-    at += static_cast<size_t>(got);
+  struct stat facts {};
+  if (::fstat(fd.get(), &facts) != 0) throw SystemCallError("cannot read " + path.string());
+  std::vector<uint8_t> bytes(static_cast<size_t>(facts.st_size));
+  const ssize_t got = ReadAll(fd.get(), bytes.data(), bytes.size());
+  if (got < 0) throw SystemCallError("cannot read " + path.string());
+  if (static_cast<size_t>(got) < bytes.size()) {
+    throw Error(ErrorCode::kDataLoss, path.string() + " became shorter while it was read");
   }
   return bytes;
 }
@@ -158,7 +106,7 @@ std::vector<std::filesystem::path> FilesOlderThan(const std::filesystem::path& f
   const auto newest = std::filesystem::file_time_type::clock::now() - age;
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos) continue;
+    if (IsUnfinishedName(entry.path().filename().string())) continue;
     std::error_code gone;
     const auto written = entry.last_write_time(gone);
     if (!gone && written < newest) files.push_back(entry.path());
@@ -183,7 +131,7 @@ bool RemoveFileOlderThan(const std::filesystem::path& path, std::chrono::minutes
 
 void RemoveUnfinishedFiles(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos) {
+    if (IsUnfinishedName(entry.path().filename().string())) {
       std::error_code ignored;  // another attempt comes with the next start
       std::filesystem::remove(entry.path(), ignored);
     }

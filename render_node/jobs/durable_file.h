@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "common/error/error.h"
+#include "common/files/file_descriptor.h"
+#include "common/files/unfinished_file.h"
 
 namespace diptych {
 
@@ -18,39 +20,8 @@ struct ByteSpan {
   size_t size = 0;
 };
 
-// A file descriptor that closes itself.
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor();
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
-// A file that is written piece by piece beside `path`. One that is never renamed is removed. Throws Error as
-// WriteFileDurably. Not thread-safe.
-class UnfinishedFile {
- public:
-  explicit UnfinishedFile(const std::filesystem::path& path);
-  ~UnfinishedFile();
-  UnfinishedFile(const UnfinishedFile&) = delete;
-  UnfinishedFile& operator=(const UnfinishedFile&) = delete;
-
-  void Write(ByteSpan piece);
-  void Sync();
-  void Rename(const std::filesystem::path& path);
-  // All of it on disk under this name when it returns.
-  void Publish(const std::filesystem::path& path);
-
- private:
-  std::string name_;
-  FileDescriptor fd_;
-  bool renamed_ = false;
-};
+// All of it on disk under this name when it returns. Throws FileError.
+void PublishDurably(UnfinishedFile& file, const std::filesystem::path& path);
 
 // Writes the pieces one after another: to a temporary file beside `path`, synced, renamed over `path`, folder synced.
 // When it returns the file is on disk; when it throws, `path` is as it was. Concurrent writers of one path are fine,
@@ -101,6 +72,6 @@ void RemoveUnfinishedFiles(const std::filesystem::path& folder);
 int64_t BytesIn(const std::filesystem::path& folder, int64_t block = 1);
 
 // The error for a failed system call; reads errno. `what` is e.g. "cannot write FILE".
-Error SystemCallError(const std::string& what);
+FileError SystemCallError(const std::string& what);
 
 }  // namespace diptych

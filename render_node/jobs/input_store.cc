@@ -82,7 +82,7 @@ void InputStore::Publish(const std::string& sha256, int64_t bytes, UnfinishedFil
     const std::lock_guard lock(mutex_);
     was_there = RenewFile(path);  // from here on no sweep takes it
   }
-  file.Publish(path);  // over one that is there: that may be damaged
+  PublishDurably(file, path);  // over one that is there: that may be damaged
   if (was_there) GiveBack(bytes);
 }
 
@@ -156,7 +156,7 @@ void InputUpload::Add(std::string_view bytes) {
                 "the input has more than the " + std::to_string(byte_count_) + " bytes that its head says");
   }
   digest_.Update(bytes);
-  file_.Write({bytes.data(), bytes.size()});
+  file_.Write(bytes.data(), bytes.size());
 }
 
 void InputUpload::Finish() {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/error/error.h"
-#include "common/file_names/temporary_name.h"
+#include "common/files/temporary_name.h"
 
 namespace diptych {
 namespace {

@@ -162,7 +162,7 @@ absl::StatusOr<std::vector<Job>> JobQueue::List(const JobFilter& filter) {
   });
 }
 
-absl::StatusOr<std::unique_ptr<JobWatch>> JobQueue::Watch(const std::string& id, const WatchOptions& options) {
+absl::StatusOr<std::unique_ptr<JobWatch>> JobQueue::Watch(const std::string& id, const JobWatchOptions& options) {
   return Guard([&] {
     // The feed is registered before the store is read, so that no change falls between.
     std::shared_ptr<JobFeed> feed = feeds_.Of(id);

@@ -77,7 +77,7 @@ class JobQueue {
   absl::StatusOr<Job> Get(const std::string& id);                  // NOT_FOUND
   absl::StatusOr<std::vector<Job>> List(const JobFilter& filter);  // INVALID_ARGUMENT, CANCELLED
   // The present state at once, then the changes. NOT_FOUND.
-  absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id, const WatchOptions& options = {});
+  absl::StatusOr<std::unique_ptr<JobWatch>> Watch(const std::string& id, const JobWatchOptions& options = {});
 
   using Place = QueuePlace;
   using Outlook = JobOutlook;

@@ -170,8 +170,8 @@ void JobRunner::Encode(ClaimedJob& claimed) {
 }
 
 // A job while it is painted, possibly beside others. Its hooks point here.
-struct JobRunner::Easel {
-  explicit Easel(ClaimedJob job) : claimed(std::move(job)), inputs(claimed.inputs) {}
+struct JobRunner::Painting {
+  explicit Painting(ClaimedJob job) : claimed(std::move(job)), inputs(claimed.inputs) {}
 
   ClaimedJob claimed;                             // until it is handed to the finisher
   const std::shared_ptr<const JobInputs> inputs;  // stays
@@ -222,41 +222,42 @@ void JobRunner::AwaitRenderer(std::vector<ClaimedJob>& batch) {
 // From ready to pixels. The renderer does not wait for compression and disk: the next picture begins meanwhile.
 void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
   AwaitRenderer(batch);
-  std::vector<std::unique_ptr<Easel>> easels;
+  std::vector<std::unique_ptr<Painting>> paintings;
   std::vector<RenderRequest> members;
   for (ClaimedJob& claimed : batch) {
-    auto easel = std::make_unique<Easel>(std::move(claimed));
-    const ClaimedJob& own = easel->claimed;
+    auto painting = std::make_unique<Painting>(std::move(claimed));
+    const ClaimedJob& own = painting->claimed;
     try {
-      Prepare(*easel);
-      const JobInputs& inputs = *easel->inputs;
+      Prepare(*painting);
+      const JobInputs& inputs = *painting->inputs;
       members.push_back({.positive = inputs.positive,
                          .negative = inputs.negative ? &*inputs.negative : nullptr,
-                         .parameters = easel->parameters,
-                         .source = easel->source ? &easel->source->picture : nullptr,
-                         .mask = easel->source && easel->source->mask ? &*easel->source->mask : nullptr,
-                         .hooks = HooksOf(*easel),
+                         .parameters = painting->parameters,
+                         .source = painting->source ? &painting->source->picture : nullptr,
+                         .mask = painting->source && painting->source->mask ? &*painting->source->mask : nullptr,
+                         .hooks = HooksOf(*painting),
                          .cancel = own.cancel});
     } catch (...) {
-      if (!WaitsAgain(easel->claimed.job, own.cancel)) {
-        Settle(easel->claimed.job, OutcomeOfCurrentException(easel->claimed.job, own.cancel));
+      if (!WaitsAgain(painting->claimed.job, own.cancel)) {
+        Settle(painting->claimed.job, OutcomeOfCurrentException(painting->claimed.job, own.cancel));
       }
       continue;
     }
-    easels.push_back(std::move(easel));
+    paintings.push_back(std::move(painting));
   }
   if (members.empty()) return;
 
   const auto end = [&](size_t i, PictureOutcome outcome) {
-    Easel& easel = *easels[i];
-    easel.ended = true;
+    Painting& painting = *paintings[i];
+    painting.ended = true;
     try {
       Picture picture = outcome.Take();
-      HandToFinisher({std::move(easel.claimed), easel.parameters, std::move(picture), std::move(easel.source)});
+      HandToFinisher(
+          {std::move(painting.claimed), painting.parameters, std::move(picture), std::move(painting.source)});
     } catch (const Error& error) {
-      Job& job = easel.claimed.job;
-      if (error.code() != ErrorCode::kUnavailable || easel.claimed.cancel.IsCancelled()) {
-        Settle(job, OutcomeOfCurrentException(job, easel.claimed.cancel));
+      Job& job = painting.claimed.job;
+      if (error.code() != ErrorCode::kUnavailable || painting.claimed.cancel.IsCancelled()) {
+        Settle(job, OutcomeOfCurrentException(job, painting.claimed.cancel));
         return;
       }
       // The renderer's files were changed meanwhile: again from the last step that is not in doubt, when they are
@@ -266,22 +267,22 @@ void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
       job.detail = FirstLine(error.what());
       Settle(job, JobState::kQueued);
     } catch (...) {
-      if (WaitsAgain(easel.claimed.job, easel.claimed.cancel)) return;
-      Settle(easel.claimed.job, OutcomeOfCurrentException(easel.claimed.job, easel.claimed.cancel));
+      if (WaitsAgain(painting.claimed.job, painting.claimed.cancel)) return;
+      Settle(painting.claimed.job, OutcomeOfCurrentException(painting.claimed.job, painting.claimed.cancel));
     }
   };
   const auto parted = [&](size_t together, const std::exception_ptr& why) {
     if (!parts_.events.parted) return;
     const absl::Status status = Guard([&] { std::rethrow_exception(why); });
-    for (const std::unique_ptr<Easel>& easel : easels) {
-      if (!easel->ended) parts_.events.parted(easel->claimed.job, together, status);
+    for (const std::unique_ptr<Painting>& painting : paintings) {
+      if (!painting->ended) parts_.events.parted(painting->claimed.job, together, status);
     }
   };
   try {
     parts_.renderer.RenderTogether(members, {.ended = end, .parted = parted});
   } catch (...) {
-    for (size_t i = 0; i < easels.size(); ++i) {
-      if (!easels[i]->ended) end(i, {{}, std::current_exception()});
+    for (size_t i = 0; i < paintings.size(); ++i) {
+      if (!paintings[i]->ended) end(i, {{}, std::current_exception()});
     }
   }
 }
@@ -367,27 +368,28 @@ void JobRunner::FindStored() {
 }
 
 // Makes a ready job one that is rendered, and looks where it goes on.
-void JobRunner::Prepare(Easel& easel) {
-  Job& job = easel.claimed.job;
-  const CancelToken& cancel = easel.claimed.cancel;
+void JobRunner::Prepare(Painting& painting) {
+  Job& job = painting.claimed.job;
+  const CancelToken& cancel = painting.claimed.cancel;
   const RendererFacts& facts = parts_.renderer.facts();
-  easel.parameters = RenderParametersOf(job.spec, facts);
+  painting.parameters = RenderParametersOf(job.spec, facts);
   Advance(job, JobState::kRendering, cancel);
-  easel.determinants = CheckpointDeterminants(job.spec, easel.parameters, facts, *easel.inputs, parts_.program_version);
+  painting.determinants =
+      CheckpointDeterminants(job.spec, painting.parameters, facts, *painting.inputs, parts_.program_version);
   if (!job.spec.source.empty()) {
     const double begin = parts_.clock.SteadyMs();
-    easel.source = LoadSource(job.spec, parts_.inputs, LeaveIfCancelled(cancel));
+    painting.source = LoadSource(job.spec, parts_.inputs, LeaveIfCancelled(cancel));
     job.timings.refine_ms += parts_.clock.SteadyMs() - begin;
   }
-  easel.checkpoint = LoadCheckpoint(job, easel.determinants);
+  painting.checkpoint = LoadCheckpoint(job, painting.determinants);
 }
 
-RenderHooks JobRunner::HooksOf(Easel& easel) {
+RenderHooks JobRunner::HooksOf(Painting& painting) {
   RenderHooks hooks;
-  hooks.resume = easel.checkpoint ? &easel.checkpoint->latent : nullptr;
-  hooks.on_latent = [&easel](const LatentState& latent) { easel.latest = latent; };
-  hooks.on_progress = [this, &easel](const RenderProgress& progress) {
-    Job& job = easel.claimed.job;
+  hooks.resume = painting.checkpoint ? &painting.checkpoint->latent : nullptr;
+  hooks.on_latent = [&painting](const LatentState& latent) { painting.latest = latent; };
+  hooks.on_progress = [this, &painting](const RenderProgress& progress) {
+    Job& job = painting.claimed.job;
     if (parts_.events.progressed) parts_.events.progressed(progress);
     switch (progress.stage) {
       case RenderStage::kRefined:
@@ -405,22 +407,22 @@ RenderHooks JobRunner::HooksOf(Easel& easel) {
         job.step = progress.step;
         job.sigma = progress.sigma;
         job.timings.step_ms.push_back(progress.ms);
-        SaveCheckpoint(job, easel.determinants, easel.latest);
+        SaveCheckpoint(job, painting.determinants, painting.latest);
         break;
     }
     const bool at_work = progress.stage == RenderStage::kRefined || progress.stage == RenderStage::kStep;
     if (at_work && progress.step == progress.steps) {  // perhaps before any step
-      Advance(job, JobState::kDecoding, easel.claimed.cancel);
+      Advance(job, JobState::kDecoding, painting.claimed.cancel);
     } else {
       parts_.queue.Report(job);
     }
   };
   if (parts_.preview) {
     hooks.preview_every = parts_.preview_every;
-    hooks.wants_preview = [this, &easel] { return parts_.queue.WantsPreviews(easel.claimed.job.id); };
-    hooks.on_preview = [this, &easel](const Picture& preview, int32_t step) {
+    hooks.wants_preview = [this, &painting] { return parts_.queue.WantsPreviews(painting.claimed.job.id); };
+    hooks.on_preview = [this, &painting](const Picture& preview, int32_t step) {
       // One that cannot be made is missed, and costs no picture.
-      Guard([&] { parts_.queue.Report(easel.claimed.job.id, step, parts_.preview(preview)); }).IgnoreError();
+      Guard([&] { parts_.queue.Report(painting.claimed.job.id, step, parts_.preview(preview)); }).IgnoreError();
     };
   }
   return hooks;

@@ -104,7 +104,7 @@ class JobRunner {
   void Stop();
 
  private:
-  struct Easel;
+  struct Painting;
   template <typename Claimed>
   void Work(const std::function<std::optional<Claimed>()>& claim, void (JobRunner::*stage)(Claimed&));
   void Encode(ClaimedJob& claimed);
@@ -123,8 +123,8 @@ class JobRunner {
   void Finish(Painted& painted);
   Conditioning Fetch(ClaimedJob& claimed, const FetchRequest& request);
   void FindStored();
-  void Prepare(Easel& easel);
-  RenderHooks HooksOf(Easel& easel);
+  void Prepare(Painting& painting);
+  RenderHooks HooksOf(Painting& painting);
   std::optional<PictureCheckpoint> LoadCheckpoint(Job& job, const std::string& determinants);
   void SaveCheckpoint(const Job& job, const std::string& determinants, const LatentState& latent);
   bool WaitsAgain(Job& job, const CancelToken& cancel);

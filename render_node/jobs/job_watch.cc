@@ -52,7 +52,7 @@ bool JobFeed::wants_previews() const {
   return preview_watchers_ > 0;
 }
 
-JobWatch::JobWatch(std::shared_ptr<JobFeed> feed, const WatchOptions& options)
+JobWatch::JobWatch(std::shared_ptr<JobFeed> feed, const JobWatchOptions& options)
     : feed_(std::move(feed)),
       previews_(options.previews),
       seen_(options.after_sequence),

@@ -51,7 +51,7 @@ class JobFeed {
   bool ended_ = false;
 };
 
-struct WatchOptions {
+struct JobWatchOptions {
   int64_t after_sequence = 0;  // what the watcher has seen already of this job
   bool previews = false;
   // Something is new, or the feed has ended: Next with no patience finds it. On the thread that publishes, with the
@@ -62,7 +62,7 @@ struct WatchOptions {
 // One watcher's view. For one thread at a time; may outlive the queue it came from.
 class JobWatch {
  public:
-  JobWatch(std::shared_ptr<JobFeed> feed, const WatchOptions& options);
+  JobWatch(std::shared_ptr<JobFeed> feed, const JobWatchOptions& options);
   ~JobWatch();
   JobWatch(const JobWatch&) = delete;
   JobWatch& operator=(const JobWatch&) = delete;

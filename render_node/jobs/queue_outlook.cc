@@ -36,9 +36,9 @@ std::optional<QueuePlace> QueueState::PlaceOf(const std::string& id) const {
     ahead.work += other.work;
     if (other.stage == Stage::kEncoding) ahead.encode_work += other.encode_work;
     if (other.stage != Stage::kRendering) continue;
-    if (other.sitting) Share(*other.sitting);
+    if (other.batch_time) Share(*other.batch_time);
     const double whole_ms = pace_.PaintTime(other.work).value_or(0);
-    ahead.painted_ms += other.sitting ? std::min(whole_ms, other.sitting->share_ms) : whole_ms;
+    ahead.painted_ms += other.batch_time ? std::min(whole_ms, other.batch_time->share_ms) : whole_ms;
   }
   if (in_work) {
     if (own->second.stage == Stage::kEncoding) {

@@ -172,9 +172,9 @@ bool QueueState::HandOver(const std::string& id, std::shared_ptr<const JobInputs
 std::vector<ClaimedJob> QueueState::TakeReady(int64_t most, const std::function<bool(const Job&, const Job&)>& fits) {
   const auto may_share = [](const Job& job) { return job.attempt <= 1 && job.crashes.count == 0; };
   std::vector<ClaimedJob> claimed;
-  const auto sitting = std::make_shared<Sitting>();
-  sitting->until_steady_ms = clock_.SteadyMs();
-  for (auto next = ready_.begin(); next != ready_.end() && sitting->members < most;) {
+  const auto batch_time = std::make_shared<BatchTime>();
+  batch_time->until_steady_ms = clock_.SteadyMs();
+  for (auto next = ready_.begin(); next != ready_.end() && batch_time->members < most;) {
     InWorkJob& in_work = in_work_.at(next->second);
     if (!claimed.empty()) {
       const Job& first = claimed.front().job;
@@ -185,10 +185,10 @@ std::vector<ClaimedJob> QueueState::TakeReady(int64_t most, const std::function<
       }
     }
     in_work.stage = Stage::kRendering;
-    in_work.job.timings.queue_ms += sitting->until_steady_ms - in_work.ready_steady_ms;
+    in_work.job.timings.queue_ms += batch_time->until_steady_ms - in_work.ready_steady_ms;
     in_work.held = true;
-    in_work.sitting = sitting;
-    ++sitting->members;
+    in_work.batch_time = batch_time;
+    ++batch_time->members;
     claimed.push_back({in_work.job, in_work.cancel, std::move(in_work.inputs)});
     next = ready_.erase(next);
   }
@@ -199,7 +199,7 @@ void QueueState::Release(const std::string& id) {
   const auto found = in_work_.find(id);
   if (found == in_work_.end()) return;
   if (found->second.stage == Stage::kEncoding) --encoding_;
-  if (found->second.sitting) Leave(found->second);
+  if (found->second.batch_time) Leave(found->second);
   suspects_.erase(id);
   scheduler_.Finished(found->second.job.spec.client);
   in_work_.erase(found);
@@ -209,7 +209,7 @@ void QueueState::MovedOn(const Job& job) {
   if (const auto found = in_work_.find(job.id); found != in_work_.end()) {
     InWorkJob& in_work = found->second;
     Measure(in_work, job);
-    if (job.state == JobState::kDone && in_work.sitting) pace_.Painted(Leave(in_work), in_work.work);
+    if (job.state == JobState::kDone && in_work.batch_time) pace_.Painted(Leave(in_work), in_work.work);
     in_work.job = job;
     in_work.since_steady_ms = clock_.SteadyMs();
   }
@@ -327,17 +327,17 @@ void QueueState::Measure(const InWorkJob& in_work, const Job& next) {
   if (before.timings.decode_ms == 0 && next.timings.decode_ms > 0) pace_.Decoded(next.timings.decode_ms, pixels);
 }
 
-void QueueState::Share(Sitting& sitting) const {
+void QueueState::Share(BatchTime& batch_time) const {
   const double now = clock_.SteadyMs();
-  sitting.share_ms += (now - sitting.until_steady_ms) / static_cast<double>(sitting.members);
-  sitting.until_steady_ms = now;
+  batch_time.share_ms += (now - batch_time.until_steady_ms) / static_cast<double>(batch_time.members);
+  batch_time.until_steady_ms = now;
 }
 
 double QueueState::Leave(InWorkJob& in_work) {
-  const std::shared_ptr<Sitting> sitting = std::move(in_work.sitting);
-  Share(*sitting);
-  --sitting->members;
-  return sitting->share_ms;
+  const std::shared_ptr<BatchTime> batch_time = std::move(in_work.batch_time);
+  Share(*batch_time);
+  --batch_time->members;
+  return batch_time->share_ms;
 }
 
 }  // namespace diptych

@@ -164,7 +164,7 @@ class QueueState {
  private:
   enum class Stage { kEncoding, kReady, kRendering };
   // Jobs that are painted together. The painter's time counts in equal parts for those who are still there.
-  struct Sitting {
+  struct BatchTime {
     int64_t members = 0;  // still there
     double share_ms = 0;  // what each of them has had until then
     double until_steady_ms = 0;
@@ -183,7 +183,7 @@ class QueueState {
     std::shared_ptr<const JobInputs> inputs;  // while it is ready
     double ready_steady_ms = 0;               // since when it is
     double saved_steady_ms = 0;               // when it was last time to store a report
-    std::shared_ptr<Sitting> sitting;         // while it is painted
+    std::shared_ptr<BatchTime> batch_time;    // while it is painted
   };
 
   void CheckShare(const std::string& host, int64_t bytes, double retry_ms) const;
@@ -191,8 +191,8 @@ class QueueState {
   std::optional<QueuedJob> Next(EncodeLane lane);
   void Note(const Job& job);  // what its progress means for suspects and deadlines
   void Measure(const InWorkJob& in_work, const Job& next);
-  void Share(Sitting& sitting) const;
-  double Leave(InWorkJob& in_work);              // its sitting; what it has had of the painter's time, ms
+  void Share(BatchTime& batch_time) const;
+  double Leave(InWorkJob& in_work);              // its batch; what it has had of the painter's time, ms
   std::string HeldUp(bool needs_encoder) const;  // what a queued job waits for beside its turn; empty: nothing
   std::optional<double> UntilPainted(const Job& job, const InWorkJob& in_work) const;
 

@@ -56,6 +56,20 @@ TEST(JsonFields, NamesAFieldThatNobodyAskedFor) {
   EXPECT_EQ(Refusal([&] { fields.RefuseUnknown(); }), "unknown field \"stray\"");
 }
 
+TEST(JsonFields, TakesNullForAMissingFieldWhereItIsToldTo) {
+  const Json json = Json::parse(R"({"a": null, "b": {"c": null, "d": 5}})");
+  EXPECT_EQ(Refusal([&] { JsonFields(json, "file").OptionalText("a"); }), "file: \"a\" must be a text");
+  JsonFields fields(json, "file", "", JsonFields::Null::kIsMissing);
+  EXPECT_FALSE(fields.Has("a"));
+  EXPECT_EQ(fields.OptionalText("a"), "");
+  EXPECT_FALSE(fields.OptionalFlag("a"));
+  JsonFields inside = fields.Object("b");
+  EXPECT_EQ(inside.OptionalWhole("c", 0, 9, 7), 7);
+  EXPECT_EQ(inside.OptionalWhole("d", 0, 9, 7), 5);
+  EXPECT_EQ(Refusal([&] { inside.OptionalWhole("d", 0, 4, 0); }), "file: \"b.d\" must be a whole number from 0 to 4");
+  EXPECT_EQ(Refusal([&] { inside.RefuseField("d", "is too much"); }), "file: \"b.d\" is too much");
+}
+
 TEST(JsonFields, TakesNothingButAnObject) {
   const Json json = Json::array();
   EXPECT_EQ(Refusal([&] { JsonFields(json, "file"); }), "file: it must be an object");

@@ -207,7 +207,7 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
 
   // All that one run shows, without what differs from run to run.
   std::string Observe(const CommandEntry& entry, const Row& row, bool with_flag) {
-    FakeRenderer renderer;
+    FakeRendererService renderer;
     const bool privately = RunsPrivately(entry, row);
     Arguments arguments = Base(entry.name);
     const auto add = [&](const Arguments& more) { arguments.insert(arguments.end(), more.begin(), more.end()); };
@@ -257,7 +257,7 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
     int status;
     std::string out, err;
   };
-  Outcome Run(Arguments arguments, const FakeRenderer& renderer) {
+  Outcome Run(Arguments arguments, const FakeRendererService& renderer) {
     const std::string anywhere = "0.0.0.0" + renderer.address.substr(renderer.address.rfind(':'));
     for (std::string& argument : arguments) {
       argument = std::regex_replace(argument, std::regex("FOLDER"), folder_.path.string());

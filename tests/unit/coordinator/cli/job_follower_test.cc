@@ -24,7 +24,7 @@ class JobFollowerTest : public testing::Test {
     return FollowJob(*client_, id_, {.patience = patience}, view, interrupt_, nullptr);
   }
 
-  FakeRenderer renderer_;
+  FakeRendererService renderer_;
   const std::unique_ptr<RenderClient> client_ = RenderClient::Make(renderer_.address, {}, milliseconds(5000)).value();
   Interrupt interrupt_;
   std::ostringstream err_;

@@ -3,7 +3,7 @@
 #include <ctime>
 #include <filesystem>
 
-#include "common/file_names/temporary_name.h"
+#include "common/files/temporary_name.h"
 #include "coordinator/cli/command.h"
 #include "gtest/gtest.h"
 

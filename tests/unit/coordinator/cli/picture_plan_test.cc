@@ -4,8 +4,8 @@
 #include <functional>
 #include <map>
 
-#include "common/config/nearest.h"
 #include "common/config/options.h"
+#include "common/config/unknown_name.h"
 #include "common/picture/picture_json.h"
 #include "coordinator/cli/command.h"
 #include "gtest/gtest.h"

@@ -59,7 +59,7 @@ class RunTest : public testing::Test {
   }
 
   TestFolder folder_;
-  FakeRenderer renderer_;
+  FakeRendererService renderer_;
   Interrupt interrupt_;
   int input_ = -1;
   std::function<size_t()> out_columns_;  // set: standard output is a terminal

@@ -15,7 +15,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-std::unique_ptr<RenderClient> ClientOf(const FakeRenderer& renderer) {
+std::unique_ptr<RenderClient> ClientOf(const FakeRendererService& renderer) {
   return RenderClient::Make(renderer.address, {}, milliseconds(5000)).value();
 }
 
@@ -29,7 +29,7 @@ PictureRequest SmallPicture() {
 }
 
 TEST(RenderClient, SubmitsEveryFieldOfARequest) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   PictureRequest request = SmallPicture();
   request.negative = PromptParts{};
   request.negative->user = "blur";
@@ -60,7 +60,7 @@ TEST(RenderClient, SubmitsEveryFieldOfARequest) {
 }
 
 TEST(RenderClient, UploadsBothConditioningStreams) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   Conditioning conditioning;
   conditioning.header.rows = 2;
   conditioning.header.width = 2;
@@ -77,7 +77,7 @@ TEST(RenderClient, UploadsBothConditioningStreams) {
 }
 
 TEST(RenderClient, RefusesToUploadAnInconsistentBlock) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   PictureRequest request = SmallPicture();
   auto conditioning = std::make_shared<Conditioning>();
   conditioning->header.rows = conditioning->header.width = 2;
@@ -86,7 +86,7 @@ TEST(RenderClient, RefusesToUploadAnInconsistentBlock) {
 }
 
 TEST(RenderClient, ReportsEveryStepAndReturnsThePicture) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   const auto client = ClientOf(renderer);
   const std::string id = client->Submit(SmallPicture())->id;
   std::vector<int> steps;
@@ -99,7 +99,7 @@ TEST(RenderClient, ReportsEveryStepAndReturnsThePicture) {
 }
 
 TEST(RenderClient, AsksForPreviewsOnlyWhenTheyAreWanted) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   const auto client = ClientOf(renderer);
   const std::string id = client->Submit(SmallPicture())->id;
   std::vector<std::string> previews;
@@ -118,7 +118,7 @@ TEST(RenderClient, AsksForPreviewsOnlyWhenTheyAreWanted) {
 }
 
 TEST(RenderClient, SaysWhatItHasSeenOfAJob) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   const auto client = ClientOf(renderer);
   const std::string id = client->Submit(SmallPicture())->id;
   JobView seen;
@@ -135,7 +135,7 @@ TEST(RenderClient, SaysWhatItHasSeenOfAJob) {
 }
 
 TEST(RenderClient, RefusesAPictureWithAnotherChecksum) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   renderer.damage_picture = true;
   const auto client = ClientOf(renderer);
   const std::string id = client->Submit(SmallPicture())->id;
@@ -148,7 +148,7 @@ TEST(RenderClient, RefusesAPictureWithAnotherChecksum) {
 }
 
 TEST(RenderClient, PassesOnWhatTheRendererRefuses) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   PictureRequest request = SmallPicture();
   request.steps = 13;
   const absl::Status status = ClientOf(renderer)->Submit(request).status();
@@ -157,7 +157,7 @@ TEST(RenderClient, PassesOnWhatTheRendererRefuses) {
 }
 
 TEST(RenderClient, StopEndsAWatchFromAnotherThread) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   renderer.hang = true;
   const auto client = ClientOf(renderer);
   const std::string id = client->Submit(SmallPicture())->id;
@@ -174,7 +174,7 @@ TEST(RenderClient, StopEndsAWatchFromAnotherThread) {
 }
 
 TEST(RenderClient, KeepsThePromptThatLaterReportsHaveShortened) {
-  FakeRenderer renderer;
+  FakeRendererService renderer;
   const auto client = ClientOf(renderer);
   const std::string id = client->Submit(SmallPicture()).value().id;
   renderer.twist_job = [](v1::Job& job) {

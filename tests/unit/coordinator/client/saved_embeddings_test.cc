@@ -125,7 +125,7 @@ TEST_F(SavedEmbeddingsTest, RefuseANegativeThatDoesNotFit) {
   json sidecar = Sidecar();
   sidecar["negative"]["sequence_length"] = 2;
   WriteFileAtomically(folder_ / "e.json", sidecar.dump());
-  ExpectRefused(MessageOfLoading(), "negative: \"sequence_length\" contradicts the tensor, which has 1");
+  ExpectRefused(MessageOfLoading(), "\"negative.sequence_length\" contradicts the tensor, which has 1");
   sidecar["negative"] = 5;
   WriteFileAtomically(folder_ / "e.json", sidecar.dump());
   ExpectRefused(MessageOfLoading(), "\"negative\" must be an object");

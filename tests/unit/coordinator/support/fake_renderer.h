@@ -46,9 +46,9 @@ class Settable {
   T value_;
 };
 
-class FakeRenderer final : public v1::Renderer::Service {
+class FakeRendererService final : public v1::Renderer::Service {
  public:
-  FakeRenderer() {
+  FakeRendererService() {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -56,7 +56,7 @@ class FakeRenderer final : public v1::Renderer::Service {
     server_ = builder.BuildAndStart();
     address = "127.0.0.1:" + std::to_string(port);
   }
-  ~FakeRenderer() override { server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1)); }
+  ~FakeRendererService() override { server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1)); }
 
   std::string address;
   // What the test wants it to do. Atomic or Settable, because ThreadSanitizer cannot see that gRPC orders what a test

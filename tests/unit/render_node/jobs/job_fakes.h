@@ -45,9 +45,9 @@ class FakeSource final : public ConditioningSource {
 };
 
 // One pixel: what the conditioning was filled with, positive and negative, and the steps.
-class FakeRenderer final : public PictureRenderer {
+class OnePixelRenderer final : public PictureRenderer {
  public:
-  FakeRenderer() {
+  OnePixelRenderer() {
     facts_.row_limit = 1504;
     facts_.default_shift = 3;
   }

@@ -104,7 +104,7 @@ class JobRunnerTest : public testing::Test {
   uint64_t lives_ = 0;
   FakeClock clock_;
   FakeSource source_;
-  FakeRenderer renderer_;
+  OnePixelRenderer renderer_;
   PictureFinisher finish_ = PixelsAsPng;
   PreviewEncoder preview_;
   QueueLimits limits_;

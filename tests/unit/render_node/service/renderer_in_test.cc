@@ -28,7 +28,7 @@ void SetDeadline(grpc::ClientContext* context) { context->set_deadline(std::chro
 
 }  // namespace
 
-Picture FakeRenderer::Render(const RenderRequest& request) {
+Picture GreyRenderer::Render(const RenderRequest& request) {
   const auto& [positive, negative, parameters, source, mask, hooks, cancel] = request;
   hooks.on_progress({RenderStage::kRefined, 0, parameters.steps, 1, 1});
   for (int32_t step = 0; step < parameters.steps; ++step) {
@@ -45,7 +45,7 @@ Picture FakeRenderer::Render(const RenderRequest& request) {
   return {parameters.width, parameters.height, std::vector<uint8_t>(3 * parameters.width * parameters.height, grey)};
 }
 
-void FakeRenderer::Wait(int32_t step, const CancelToken& cancel) {
+void GreyRenderer::Wait(int32_t step, const CancelToken& cancel) {
   std::unique_lock lock(mutex_);
   while (held_ && step >= *held_) {
     cancel.ThrowIfCancelled();
@@ -54,18 +54,18 @@ void FakeRenderer::Wait(int32_t step, const CancelToken& cancel) {
   cancel.ThrowIfCancelled();
 }
 
-void FakeRenderer::HoldBefore(int32_t step) {
+void GreyRenderer::HoldBefore(int32_t step) {
   const std::lock_guard lock(mutex_);
   held_ = step;
 }
 
-void FakeRenderer::LetGo() {
+void GreyRenderer::LetGo() {
   const std::lock_guard lock(mutex_);
   held_.reset();
   changed_.notify_all();
 }
 
-void FakeRenderer::FailNext(Error error) {
+void GreyRenderer::FailNext(Error error) {
   const std::lock_guard lock(mutex_);
   failure_ = std::move(error);
 }

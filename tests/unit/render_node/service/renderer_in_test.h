@@ -29,7 +29,7 @@
 namespace diptych {
 
 // Paints one grey, taken from the conditioning; may be held before any step. Thread-safe.
-class FakeRenderer final : public PictureRenderer {
+class GreyRenderer final : public PictureRenderer {
  public:
   const RendererFacts& facts() const override { return facts_; }
   Picture Render(const RenderRequest& request) override;
@@ -92,7 +92,7 @@ class RendererInTest : public testing::Test {
   void Await(const std::string& id, v1::JobState state, int32_t step = 0);
 
   const std::filesystem::path root_;
-  FakeRenderer renderer_;
+  GreyRenderer renderer_;
   FakeSource source_;
   SystemClock clock_;
   std::atomic<bool> disk_is_full_ = false;

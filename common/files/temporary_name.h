@@ -15,6 +15,9 @@ size_t LongestFileName(const std::filesystem::path& folder);
 // At most `limit` bytes of the text, whole UTF-8 characters where it is UTF-8.
 std::string_view CutText(std::string_view text, size_t limit);
 
+// What such names have before their letters and digits by chance.
+inline constexpr std::string_view kTemporaryMark = ".part-";
+
 // FILE.part-XXXXXXXXXXXX beside FILE, by chance: another user cannot have put a link there before. Of a name that
 // leaves no room for the ending as much as fits stands in front of it.
 std::filesystem::path TemporaryBeside(const std::filesystem::path& file);

@@ -1,4 +1,4 @@
-#include "common/config/nearest.h"
+#include "common/config/unknown_name.h"
 
 #include "gtest/gtest.h"
 

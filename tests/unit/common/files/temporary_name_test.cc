@@ -1,4 +1,4 @@
-#include "common/file_names/temporary_name.h"
+#include "common/files/temporary_name.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "common/file_names/temporary_name.h"
+#include "common/files/temporary_name.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -42,7 +42,7 @@ std::string ChanceText() {
 }  // namespace
 
 std::filesystem::path TemporaryBeside(const std::filesystem::path& file) {
-  const std::string name = file.filename().string(), ending = ".part-" + ChanceText();
+  const std::string name = file.filename().string(), ending = std::string(kTemporaryMark) + ChanceText();
   const size_t limit = LongestFileName(file.parent_path());
   const std::string begin(CutText(name, limit - std::min(limit, ending.size())));
   return file.parent_path() / (begin + ending);
