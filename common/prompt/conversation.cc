@@ -1,10 +1,12 @@
 #include "common/prompt/conversation.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/error/error.h"
 #include "common/json/bounded_json.h"
+#include "common/json/json_place.h"
 #include "common/prompt/prompt_text.h"
 
 namespace diptych {
@@ -15,81 +17,55 @@ using nlohmann::json;
 // How long a prompt may be is for others to say.
 constexpr JsonBounds kConversation{.bytes = size_t{64} << 20};
 
-[[noreturn]] void Refuse(const std::string& field, const std::string& reason) {
-  throw Error(ErrorCode::kInvalidArgument, "conversation: " + field + " " + reason);
-}
-
-// The named member, or null when it is missing or null.
-const json* Find(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
-}
-
-std::string ReadString(const json& value, const std::string& field) {
-  if (!value.is_string()) Refuse(field, std::string("is ") + value.type_name() + ", expected a string");
-  return value.get<std::string>();
-}
-
-bool ReadBool(const json& object, const char* key, bool missing) {
-  const auto found = object.find(key);
-  if (found == object.end()) return missing;
-  if (!found->is_boolean()) Refuse(key, std::string("is ") + found->type_name() + ", expected true or false");
-  return found->get<bool>();
-}
-
 // A text, or OpenAI's list of parts, which are joined as the chat template joins them.
-std::string ReadContent(const json& value, const std::string& field) {
-  if (!value.is_array()) return ReadString(value, field);
+std::string ReadContent(const JsonPlace& content) {
+  if (!content.value().is_array()) return content.String();
   std::string text;
-  for (size_t i = 0; i < value.size(); ++i) {
-    const std::string place = field + "[" + std::to_string(i) + "]";
-    const json& part = value[i];
-    if (part.is_string()) {
-      text += part.get<std::string>();
+  for (size_t i = 0; i < content.Size(); ++i) {
+    const JsonPlace part = content.At(i);
+    if (part.value().is_string()) {
+      text += part.String();
       continue;
     }
-    if (!part.is_object())
-      Refuse(place, std::string("is ") + part.type_name() + ", expected a part with type and text");
-    const json* type = Find(part, "type");
-    const json* words = Find(part, "text");
-    if (words == nullptr) {
-      Refuse(place, type != nullptr && type->is_string()
-                        ? "is of type " + JsonExcerpt(*type) + ", and only text is understood"
-                        : "has no text");
+    if (!part.value().is_object()) {
+      part.Refuse(std::string("is ") + part.value().type_name() + ", expected a part with type and text");
     }
-    text += ReadString(*words, place + ".text");
+    if (const std::optional<JsonPlace> words = part.Find("text")) {
+      text += words->String();
+      continue;
+    }
+    const std::optional<JsonPlace> type = part.Find("type");
+    const bool is_named = type && type->value().is_string();
+    part.Refuse(is_named ? "is of type " + JsonExcerpt(type->value()) + ", and only text is understood"
+                         : "has no text");
   }
   return text;
 }
 
-Role ReadRole(const json& value, const std::string& field) {
-  const std::string name = ReadString(value, field);
+Role ReadRole(const JsonPlace& role) {
+  const std::string name = role.String();
   if (name == "developer") return Role::kSystem;  // OpenAI's newer word for it
-  for (const Role role : {Role::kSystem, Role::kUser, Role::kAssistant}) {
-    if (name == RoleName(role)) return role;
+  for (const Role known : {Role::kSystem, Role::kUser, Role::kAssistant}) {
+    if (name == RoleName(known)) return known;
   }
-  Refuse(field, "is " + JsonExcerpt(name) + ", expected system, user or assistant");
+  role.Refuse("is " + JsonExcerpt(name) + ", expected system, user or assistant");
 }
 
-Message ReadMessage(const json& value, const std::string& field) {
-  if (!value.is_object()) Refuse(field, std::string("is ") + value.type_name() + ", expected an object");
-  const json* role = Find(value, "role");
-  const json* content = Find(value, "content");
-  const json* thinking = Find(value, "thinking");
-  if (role == nullptr) Refuse(field + ".role", "is missing");
-  if (content == nullptr) Refuse(field + ".content", "is missing");
-  Message message{ReadRole(*role, field + ".role"), ReadContent(*content, field + ".content"), std::nullopt};
-  if (thinking != nullptr) message.thinking = ReadString(*thinking, field + ".thinking");
+Message ReadMessage(const JsonPlace& place) {
+  const JsonPlace role = place.Required("role"), content = place.Required("content");
+  Message message{ReadRole(role), ReadContent(content), std::nullopt};
+  if (const std::optional<JsonPlace> thinking = place.Find("thinking")) message.thinking = thinking->String();
   return message;
 }
 
-void ReadMessages(const json& messages, Conversation& conversation) {
-  for (size_t i = 0; i < messages.size(); ++i) {
+void ReadMessages(const JsonPlace& messages, Conversation& conversation) {
+  for (size_t i = 0; i < messages.Size(); ++i) {
+    const JsonPlace message = messages.At(i);
     // A text alone is what the user says.
-    if (messages[i].is_string()) {
-      conversation.AddUser(messages[i].get<std::string>());
+    if (message.value().is_string()) {
+      conversation.AddUser(message.String());
     } else {
-      conversation.messages.push_back(ReadMessage(messages[i], "messages[" + std::to_string(i) + "]"));
+      conversation.messages.push_back(ReadMessage(message));
     }
   }
 }
@@ -132,28 +108,29 @@ Conversation& Conversation::AddAssistant(std::string content, std::optional<std:
 
 Conversation ParseConversation(std::string_view text) {
   CheckUtf8("conversation", text);
-  json root;
+  json object;
   try {
-    root = ParseBoundedJson(text, kConversation);
+    object = ParseBoundedJson(text, kConversation);
   } catch (const JsonError& error) {
-    if (error.is_syntax()) Refuse("is not JSON:", error.mistake() + LineOf(text, error.byte()));
-    throw Error(ErrorCode::kInvalidArgument, std::string("conversation: ") + error.what());
+    const std::string what =
+        error.is_syntax() ? "is not JSON: " + error.mistake() + LineOf(text, error.byte()) : std::string(error.what());
+    throw Error(ErrorCode::kInvalidArgument, "conversation: " + what);
   }
+  const JsonPlace root(object, "conversation");
   Conversation conversation;
-  if (root.is_string()) return conversation.AddUser(root.get<std::string>());
-  if (root.is_array()) {
-    ReadMessages(root, conversation);
+  if (object.is_string()) return conversation.AddUser(root.String());
+  if (object.is_array()) {
+    // Its messages are named as those of the object are.
+    ReadMessages(JsonPlace(object, "conversation", "messages"), conversation);
     return conversation;
   }
-  if (!root.is_object()) {
-    Refuse("is", std::string(root.type_name()) + ", expected an object with messages, or a list of them");
+  if (!object.is_object()) {
+    throw Error(ErrorCode::kInvalidArgument, std::string("conversation: is ") + object.type_name() +
+                                                 ", expected an object with messages, or a list of them");
   }
-  conversation.enable_thinking = ReadBool(root, "enable_thinking", false);
-  conversation.is_final = ReadBool(root, "is_final", true);
-  const json* messages = Find(root, "messages");
-  if (messages == nullptr) Refuse("messages", "is missing");
-  if (!messages->is_array()) Refuse("messages", std::string("is ") + messages->type_name() + ", expected an array");
-  ReadMessages(*messages, conversation);
+  if (object.contains("enable_thinking")) conversation.enable_thinking = root.At("enable_thinking").Bool();
+  if (object.contains("is_final")) conversation.is_final = root.At("is_final").Bool();
+  ReadMessages(root.Required("messages"), conversation);
   return conversation;
 }
 

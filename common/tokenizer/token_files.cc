@@ -10,7 +10,7 @@
 
 #include "common/error/error.h"
 #include "common/json/bounded_json.h"
-#include "common/tokenizer/json_field.h"
+#include "common/tokenizer/token_names.h"
 #include "common/tokenizer/tokenizer_json.h"
 
 namespace diptych {
@@ -66,20 +66,20 @@ AddedToken* FindToken(std::vector<AddedToken>& tokens, const std::string& conten
 }
 
 // "<x>" or {"content": "<x>", ...}; its flags do not count.
-std::string ContentOf(const JsonField& token) {
+std::string ContentOf(const JsonPlace& token) {
   return token.value().is_object() ? token.At("content").String() : token.String();
 }
 
-void CheckCount(const JsonField& tokens) {
+void CheckCount(const JsonPlace& tokens) {
   if (tokens.value().size() <= kMostAddedTokens) return;
   tokens.Refuse("has more than " + std::to_string(kMostAddedTokens) + " tokens");
 }
 
 // added_tokens_decoder: {"151667": {"content": "<think>", ...}, ...}
-std::vector<AddedToken> ReadDecoder(const JsonField& decoder) {
+std::vector<AddedToken> ReadDecoder(const JsonPlace& decoder) {
   std::vector<AddedToken> tokens;
   CheckCount(decoder);
-  decoder.ForEachMember([&](const std::string& key, const JsonField& token) {
+  decoder.ForEachMember([&](const std::string& key, const JsonPlace& token) {
     int64_t id = 0;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (error != std::errc() || end != key.data() + key.size()) token.Refuse("is not named by an id");
@@ -110,7 +110,7 @@ void Name(SpecialTokens& special, std::string_view key, const std::string& conte
   special.named.emplace_back(key, content);
 }
 
-// The keys of a JSON object as the text has them; JsonField has them sorted.
+// The keys of a JSON object as the text has them; JsonPlace has them sorted.
 std::vector<std::string> KeysInOrder(const nlohmann::ordered_json& object) {
   std::vector<std::string> keys;
   for (const auto& [key, value] : object.items()) keys.push_back(key);
@@ -127,7 +127,7 @@ nlohmann::ordered_json ParseOrdered(const std::string& text, const std::string& 
 }
 
 // `object` is what `text` holds.
-void ReadSpecial(const JsonField& object, const std::string& text, SpecialTokens& special) {
+void ReadSpecial(const JsonPlace& object, const std::string& text, SpecialTokens& special) {
   const nlohmann::ordered_json ordered = ParseOrdered(text, object.name());
   for (const std::string_view key : kNamedTokens) {
     if (const auto token = object.Find(std::string(key))) Name(special, key, ContentOf(*token));
@@ -154,7 +154,7 @@ void ReadSpecial(const JsonField& object, const std::string& text, SpecialTokens
 
 // transformers 5.23 drops add_bos_token and add_eos_token where there is a tokenizer.json, and where the token that
 // would be added is null. Its Qwen2Tokenizer has <|endoftext|> for an eos_token that is not stated at all.
-void CheckWhatIsAdded(const JsonField& config, bool has_tokenizer_json, std::vector<std::string>& warnings) {
+void CheckWhatIsAdded(const JsonPlace& config, bool has_tokenizer_json, std::vector<std::string>& warnings) {
   constexpr struct {
     const char *key, *token;
     bool has_default;
@@ -171,7 +171,7 @@ void CheckWhatIsAdded(const JsonField& config, bool has_tokenizer_json, std::vec
 }
 
 // Options that would change what text becomes.
-void CheckOptions(const JsonField& config, bool has_tokenizer_json, std::vector<std::string>& warnings) {
+void CheckOptions(const JsonPlace& config, bool has_tokenizer_json, std::vector<std::string>& warnings) {
   for (const char* key : {"add_prefix_space", "split_special_tokens"}) {
     if (const auto field = config.Find(key); field && field->Bool()) {
       field->Refuse("is true, which is not supported; expected false");
@@ -179,28 +179,28 @@ void CheckOptions(const JsonField& config, bool has_tokenizer_json, std::vector<
   }
   CheckWhatIsAdded(config, has_tokenizer_json, warnings);
   if (const auto field = config.Find("tokenizer_class"); field && !IsOneOf(kOurClasses, field->String())) {
-    warnings.push_back(field->name() + " is " + Quote(field->String()) + "; it is read as " +
+    warnings.push_back(field->name() + " is " + JsonExcerpt(field->String()) + "; it is read as " +
                        (has_tokenizer_json ? "tokenizer.json says" : "a Qwen2Tokenizer"));
   }
 }
 
-std::string UnknownMembers(const JsonField& config) {
+std::string UnknownMembers(const JsonPlace& config) {
   NameList keys;
-  config.ForEachMember([&](const std::string& key, const JsonField& member) {
+  config.ForEachMember([&](const std::string& key, const JsonPlace& member) {
     constexpr std::string_view kRead[] = {"added_tokens_decoder", "extra_special_tokens", "additional_special_tokens",
                                           "add_prefix_space",     "split_special_tokens", "add_bos_token",
                                           "add_eos_token"};
     if (member.value().is_null() || key.ends_with("_token") || IsOneOf(kRead, key) || IsOneOf(kHarmless, key)) return;
-    keys.Add(Quote(key));
+    keys.Add(JsonExcerpt(key));
   });
   return keys.text();
 }
 
 // Of added_tokens.json beside a file that has the last word.
-void WarnOfIgnored(const JsonField& file, std::vector<AddedToken>& tokens, std::vector<std::string>& warnings) {
+void WarnOfIgnored(const JsonPlace& file, std::vector<AddedToken>& tokens, std::vector<std::string>& warnings) {
   NameList ignored;
-  file.ForEachMember([&](const std::string& content, const JsonField&) {
-    if (FindToken(tokens, content) == nullptr) ignored.Add(Quote(content));
+  file.ForEachMember([&](const std::string& content, const JsonPlace&) {
+    if (FindToken(tokens, content) == nullptr) ignored.Add(JsonExcerpt(content));
   });
   if (!ignored.empty()) {
     warnings.push_back(file.name() + ": " + ignored.text() +
@@ -209,8 +209,8 @@ void WarnOfIgnored(const JsonField& file, std::vector<AddedToken>& tokens, std::
   }
 }
 
-void AddFromFile(const JsonField& file, const std::set<std::string>& special, std::vector<AddedToken>& tokens) {
-  file.ForEachMember([&](const std::string& content, const JsonField& member) {
+void AddFromFile(const JsonPlace& file, const std::set<std::string>& special, std::vector<AddedToken>& tokens) {
+  file.ForEachMember([&](const std::string& content, const JsonPlace& member) {
     const int64_t id = member.Integer();
     if (const AddedToken* same = FindToken(tokens, content); same == nullptr) {
       const bool is_special = special.contains(content);
@@ -226,7 +226,7 @@ void AddFromFile(const JsonField& file, const std::set<std::string>& special, st
 std::string TokenizerClassOf(const TokenFiles& files) {
   if (!files.config) return "";
   const json object = ParseJson(files.config->text, files.config->name);
-  const auto field = JsonField(object, files.config->name).Find("tokenizer_class");
+  const auto field = JsonPlace(object, files.config->name).Find("tokenizer_class");
   return field ? field->String() : "";
 }
 
@@ -236,7 +236,7 @@ AddedTokenList CollectAddedTokens(const TokenizerJsonTokens& own, const TokenFil
   std::optional<std::vector<AddedToken>> decoder;
   if (files.config) {
     const json object = ParseJson(files.config->text, files.config->name);
-    const JsonField config(object, files.config->name);
+    const JsonPlace config(object, files.config->name);
     CheckOptions(config, /*has_tokenizer_json=*/!own.name.empty(), list.warnings);
     if (const auto field = config.Find("added_tokens_decoder")) decoder = ReadDecoder(*field);
     ReadSpecial(config, files.config->text, special);
@@ -250,7 +250,7 @@ AddedTokenList CollectAddedTokens(const TokenizerJsonTokens& own, const TokenFil
   for (const AddedToken& token : own.tokens) {
     if (decoder && FindToken(*decoder, token.content) != nullptr) continue;
     list.tokens.push_back(token);
-    if (decoder) alone.Add(Quote(token.content));
+    if (decoder) alone.Add(JsonExcerpt(token.content));
   }
   if (!alone.empty()) {
     list.warnings.push_back(
@@ -260,11 +260,11 @@ AddedTokenList CollectAddedTokens(const TokenizerJsonTokens& own, const TokenFil
   }
   if (!decoder && files.special_tokens_map) {
     const json object = ParseJson(files.special_tokens_map->text, files.special_tokens_map->name);
-    ReadSpecial(JsonField(object, files.special_tokens_map->name), files.special_tokens_map->text, special);
+    ReadSpecial(JsonPlace(object, files.special_tokens_map->name), files.special_tokens_map->text, special);
   }
   if (files.added_tokens) {
     const json object = ParseJson(files.added_tokens->text, files.added_tokens->name);
-    const JsonField file(object, files.added_tokens->name);
+    const JsonPlace file(object, files.added_tokens->name);
     CheckCount(file);
     if (list.tokens.empty()) list.name = files.added_tokens->name;
     if (decoder) {

@@ -5,44 +5,46 @@
 #include <utility>
 #include <vector>
 
-#include "common/tokenizer/json_field.h"
+#include "common/json/bounded_json.h"
+#include "common/json/bounded_json.h"
 #include "common/tokenizer/pre_tokenizer.h"
+#include "common/tokenizer/token_names.h"
 
 namespace diptych {
 namespace {
 
-void ExpectString(const JsonField& field, std::string_view expected) {
+void ExpectString(const JsonPlace& field, std::string_view expected) {
   const std::string found = field.String();
-  if (found != expected) field.Refuse("is " + Quote(found) + ", expected " + Quote(expected));
+  if (found != expected) field.Refuse("is " + JsonExcerpt(found) + ", expected " + JsonExcerpt(expected));
 }
 
-void ExpectFalse(const JsonField& field) {
+void ExpectFalse(const JsonPlace& field) {
   if (field.Bool()) field.Refuse("is true, which is not supported; expected false");
 }
 
 // For members with a default of false or null.
-void ExpectFalseIfPresent(const JsonField& object, std::initializer_list<const char*> keys) {
+void ExpectFalseIfPresent(const JsonPlace& object, std::initializer_list<const char*> keys) {
   for (const char* key : keys) {
     if (const auto field = object.Find(key)) ExpectFalse(*field);
   }
 }
 
 // The steps of a Sequence, those of Sequences in it among them, or the one thing itself: the same to the library.
-void AddSteps(const JsonField& step, const char* list, std::vector<JsonField>& steps, int depth = 0) {
+void AddSteps(const JsonPlace& step, const char* list, std::vector<JsonPlace>& steps, int depth = 0) {
   if (step.At("type").String() != "Sequence" || depth > 8) {
     steps.push_back(step);
     return;
   }
-  const JsonField inner = step.At(list);
+  const JsonPlace inner = step.At(list);
   for (size_t i = 0; i < inner.Size(); ++i) AddSteps(inner.At(i), list, steps, depth + 1);
 }
 
 // Whether text is composed (NFC). Without a normaliser it is not, as in the tokenizers library, but for a tokenizer
 // that calls itself Qwen2Tokenizer: transformers gives every one of these NFC, whatever its tokenizer.json says.
-bool ReadNormalizer(const JsonField& root, const TokenFiles& beside, std::vector<std::string>& warnings) {
-  std::vector<JsonField> steps;
+bool ReadNormalizer(const JsonPlace& root, const TokenFiles& beside, std::vector<std::string>& warnings) {
+  std::vector<JsonPlace> steps;
   if (const auto normalizer = root.Find("normalizer")) AddSteps(*normalizer, "normalizers", steps);
-  for (const JsonField& step : steps) ExpectString(step.At("type"), "NFC");
+  for (const JsonPlace& step : steps) ExpectString(step.At("type"), "NFC");
   if (!steps.empty()) return true;
   const bool is_qwen = TokenizerClassOf(beside).starts_with("Qwen2Tokenizer");
   warnings.push_back(root.name() + ": states no normalizer; " +
@@ -51,44 +53,44 @@ bool ReadNormalizer(const JsonField& root, const TokenFiles& beside, std::vector
   return is_qwen;
 }
 
-void CheckPreTokenizer(const JsonField& pre_tokenizer) {
+void CheckPreTokenizer(const JsonPlace& pre_tokenizer) {
   ExpectString(pre_tokenizer.At("type"), "Sequence");
-  std::vector<JsonField> steps;
+  std::vector<JsonPlace> steps;
   AddSteps(pre_tokenizer, "pretokenizers", steps);
   if (steps.size() != 2) {
     pre_tokenizer.At("pretokenizers")
         .Refuse("has " + std::to_string(steps.size()) + " steps, expected Split and ByteLevel");
   }
-  const JsonField& split = steps[0];
+  const JsonPlace& split = steps[0];
   ExpectString(split.At("type"), "Split");
   ExpectString(split.At("pattern").At("Regex"), kQwenSplitPattern);
   ExpectString(split.At("behavior"), "Isolated");
   ExpectFalse(split.At("invert"));
-  const JsonField& byte_level = steps[1];
+  const JsonPlace& byte_level = steps[1];
   ExpectString(byte_level.At("type"), "ByteLevel");
   ExpectFalse(byte_level.At("add_prefix_space"));
   ExpectFalse(byte_level.At("use_regex"));  // missing would mean true
 }
 
 // ByteLevel trims offsets, which nobody asks us for. A template may only repeat the text.
-void CheckPostProcessor(const JsonField& post_processor, int depth = 0) {
-  const JsonField type = post_processor.At("type");
+void CheckPostProcessor(const JsonPlace& post_processor, int depth = 0) {
+  const JsonPlace type = post_processor.At("type");
   if (type.String() == "ByteLevel") return;
   if (type.String() == "Sequence" && depth < 8) {
-    const JsonField steps = post_processor.At("processors");
+    const JsonPlace steps = post_processor.At("processors");
     for (size_t i = 0; i < steps.Size(); ++i) CheckPostProcessor(steps.At(i), depth + 1);
     return;
   }
   if (type.String() != "TemplateProcessing") {
-    type.Refuse("is " + Quote(type.String()) + ", expected ByteLevel or a TemplateProcessing that adds no token");
+    type.Refuse("is " + JsonExcerpt(type.String()) + ", expected ByteLevel or a TemplateProcessing that adds no token");
   }
-  const JsonField single = post_processor.At("single");
+  const JsonPlace single = post_processor.At("single");
   for (size_t i = 0; i < single.Size(); ++i) {
     if (!single.At(i).Find("Sequence")) single.At(i).Refuse("adds a token, which is not supported");
   }
 }
 
-void CheckModel(const JsonField& model) {
+void CheckModel(const JsonPlace& model) {
   if (model.value().is_object() && model.value().contains("type")) ExpectString(model.At("type"), "BPE");
   for (const char* key : {"dropout", "unk_token"}) {
     if (const auto field = model.Find(key)) field->Refuse("is not supported, expected null");
@@ -100,7 +102,7 @@ void CheckModel(const JsonField& model) {
 }
 
 // "left right" or ["left", "right"]; both occur in files of one library version or another. Tokens hold no space.
-std::pair<std::string, std::string> ReadMerge(const JsonField& merge) {
+std::pair<std::string, std::string> ReadMerge(const JsonPlace& merge) {
   if (merge.value().is_array()) {
     if (merge.Size() != 2) merge.Refuse("has " + std::to_string(merge.Size()) + " parts, expected two");
     return {merge.At(size_t{0}).String(), merge.At(size_t{1}).String()};
@@ -108,20 +110,20 @@ std::pair<std::string, std::string> ReadMerge(const JsonField& merge) {
   const std::string text = merge.String();
   const size_t space = text.find(' ');
   if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
-    merge.Refuse("is " + Quote(text) + ", expected two tokens with one space between");
+    merge.Refuse("is " + JsonExcerpt(text) + ", expected two tokens with one space between");
   }
   return {text.substr(0, space), text.substr(space + 1)};
 }
 
 }  // namespace
 
-std::vector<std::pair<std::string, int64_t>> ReadVocab(const JsonField& vocab) {
+std::vector<std::pair<std::string, int64_t>> ReadVocab(const JsonPlace& vocab) {
   std::vector<std::pair<std::string, int64_t>> tokens;
-  vocab.ForEachMember([&](const std::string& token, const JsonField& id) { tokens.emplace_back(token, id.Integer()); });
+  vocab.ForEachMember([&](const std::string& token, const JsonPlace& id) { tokens.emplace_back(token, id.Integer()); });
   return tokens;
 }
 
-AddedToken ReadAddedToken(const JsonField& token, int64_t id) {
+AddedToken ReadAddedToken(const JsonPlace& token, int64_t id) {
   const auto flag = [&](const char* key, bool fallback) {
     const auto field = token.Find(key);
     return field ? field->Bool() : fallback;
@@ -136,17 +138,17 @@ AddedToken ReadAddedToken(const JsonField& token, int64_t id) {
 
 TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name, const TokenFiles& beside) {
   const nlohmann::json json = ParseJson(text, name);
-  const JsonField root(json, name);
+  const JsonPlace root(json, name);
   std::vector<std::string> warnings;
   const bool composes = ReadNormalizer(root, beside, warnings);
   CheckPreTokenizer(root.At("pre_tokenizer"));
   if (const auto post_processor = root.Find("post_processor")) CheckPostProcessor(*post_processor);
   if (const auto decoder = root.Find("decoder"))
     ExpectString(decoder->At("type"), "ByteLevel");  // for showing text only
-  const JsonField model = root.At("model");
+  const JsonPlace model = root.At("model");
   CheckModel(model);
 
-  const JsonField vocab = model.At("vocab"), merges = model.At("merges");
+  const JsonPlace vocab = model.At("vocab"), merges = model.At("merges");
   TokenizerTables tables{vocab.name(), ReadVocab(vocab), merges.name(), {}, {}};
   for (size_t i = 0; i < merges.Size(); ++i) tables.merges.push_back(ReadMerge(merges.At(i)));
   TokenizerJsonTokens own{name + ": added_tokens", {}};
@@ -155,7 +157,7 @@ TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name,
       added_tokens->Refuse("has more than " + std::to_string(kMostAddedTokens) + " tokens");
     }
     for (size_t i = 0; i < added_tokens->Size(); ++i) {
-      const JsonField token = added_tokens->At(i);
+      const JsonPlace token = added_tokens->At(i);
       own.tokens.push_back(ReadAddedToken(token, token.At("id").Integer()));
     }
   }

@@ -9,7 +9,7 @@
 
 namespace diptych {
 
-class JsonField;
+class JsonPlace;
 
 // Reads the one pipeline that we implement: added tokens, NFC, Qwen's split, byte-level BPE; nothing added behind.
 // `name` is the file's name for errors. Throws Error(kDataLoss) when the text is not JSON, Error(kInvalidArgument)
@@ -17,8 +17,8 @@ class JsonField;
 TokenizerModel ReadTokenizerJson(std::string_view json, const std::string& name, const TokenFiles& beside = {});
 
 // The parts that vocab.json and tokenizer_config.json share with it.
-std::vector<std::pair<std::string, int64_t>> ReadVocab(const JsonField& vocab);
+std::vector<std::pair<std::string, int64_t>> ReadVocab(const JsonPlace& vocab);
 // `id` comes from the object itself or, in tokenizer_config.json, from its key.
-AddedToken ReadAddedToken(const JsonField& token, int64_t id);
+AddedToken ReadAddedToken(const JsonPlace& token, int64_t id);
 
 }  // namespace diptych

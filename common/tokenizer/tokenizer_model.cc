@@ -7,8 +7,9 @@
 #include <unordered_map>
 
 #include "common/error/error.h"
+#include "common/json/bounded_json.h"
 #include "common/tokenizer/byte_level.h"
-#include "common/tokenizer/json_field.h"
+#include "common/tokenizer/token_names.h"
 
 namespace diptych {
 namespace {
@@ -27,12 +28,12 @@ std::vector<std::string_view> OrderById(const TokenizerTables& tables) {
   std::vector<bool> seen(tables.vocab.size());
   for (const auto& [text, id] : tables.vocab) {
     if (id < 0 || id >= count) {
-      Refuse(tables.vocab_name, "token " + Quote(text) + " has id " + std::to_string(id) + ", expected 0 to " +
+      Refuse(tables.vocab_name, "token " + JsonExcerpt(text) + " has id " + std::to_string(id) + ", expected 0 to " +
                                     std::to_string(count - 1) + " for " + std::to_string(count) + " tokens");
     }
     if (seen[id]) {
       Refuse(tables.vocab_name,
-             "tokens " + Quote(texts[id]) + " and " + Quote(text) + " share the id " + std::to_string(id));
+             "tokens " + JsonExcerpt(texts[id]) + " and " + JsonExcerpt(text) + " share the id " + std::to_string(id));
     }
     seen[id] = true;
     texts[id] = text;
@@ -52,7 +53,8 @@ std::vector<std::string> DecodeVocabulary(const TokenizerTables& tables, const s
   vocabulary.reserve(texts.size());
   for (const std::string_view text : texts) {
     std::optional<std::string> bytes = DecodePrintable(text);
-    if (!bytes) Refuse(tables.vocab_name, "token " + Quote(text) + " has a character outside the byte-level alphabet");
+    if (!bytes)
+      Refuse(tables.vocab_name, "token " + JsonExcerpt(text) + " has a character outside the byte-level alphabet");
     vocabulary.push_back(std::move(*bytes));
   }
   return vocabulary;
@@ -81,12 +83,12 @@ std::vector<BpeMerge> FindMerges(const TokenizerTables& tables, const IdsByText&
     const std::string& right = tables.merges[rank].second;
     const auto refuse = [&](const std::string& reason) {
       Refuse(tables.merges_name,
-             "merge " + std::to_string(rank) + " (" + Quote(left) + ", " + Quote(right) + ") " + reason);
+             "merge " + std::to_string(rank) + " (" + JsonExcerpt(left) + ", " + JsonExcerpt(right) + ") " + reason);
     };
     if (left.empty() || right.empty()) refuse("has an empty side");
     const auto find = [&](const std::string& text) {
       const auto found = ids.find(text);
-      if (found == ids.end()) refuse("needs " + Quote(text) + ", which is not in the vocabulary");
+      if (found == ids.end()) refuse("needs " + JsonExcerpt(text) + ", which is not in the vocabulary");
       return found->second;
     };
     const BpeMerge merge{find(left), find(right), find(left + right)};
@@ -106,7 +108,7 @@ void CheckAddedTokens(const TokenizerTables& tables, const std::vector<std::stri
   for (const AddedToken& token : tables.added.tokens) {
     const auto refuse = [&](const std::string& reason) {
       Refuse(tables.added.name,
-             "token " + Quote(token.content) + " with id " + std::to_string(token.id) + " " + reason);
+             "token " + JsonExcerpt(token.content) + " with id " + std::to_string(token.id) + " " + reason);
     };
     if (token.content.empty()) refuse("has no text");
     bytes += token.content.size();
@@ -119,10 +121,10 @@ void CheckAddedTokens(const TokenizerTables& tables, const std::vector<std::stri
     }
     if (gets_one) continue;
     if (const auto [first, is_new] = by_id.emplace(token.id, token.content); !is_new) {
-      refuse("shares the id with " + Quote(first->second));
+      refuse("shares the id with " + JsonExcerpt(first->second));
     }
     if (token.id < static_cast<int64_t>(texts.size()) && texts[token.id] != token.content) {
-      refuse("is " + Quote(texts[token.id]) + " in the vocabulary");
+      refuse("is " + JsonExcerpt(texts[token.id]) + " in the vocabulary");
     }
     if (const auto found = ids.find(token.content); found != ids.end() && found->second != token.id) {
       refuse("has id " + std::to_string(found->second) + " in the vocabulary");
@@ -138,7 +140,7 @@ void AssignIds(const std::string& name, const IdsByText& ids, TokenizerModel& mo
     const auto found = ids.find(token.content);
     const int64_t id = found != ids.end() ? found->second : next++;
     if (token.id != AddedToken::kNextFree && token.id != id) {
-      moved.Add(Quote(token.content) + " is " + std::to_string(id) + " instead of " + std::to_string(token.id));
+      moved.Add(JsonExcerpt(token.content) + " is " + std::to_string(id) + " instead of " + std::to_string(token.id));
     }
     token.id = id;
   }

@@ -5,7 +5,8 @@
 #include <utility>
 
 #include "common/error/error.h"
-#include "common/tokenizer/json_field.h"
+#include "common/json/bounded_json.h"
+#include "common/tokenizer/token_names.h"
 #include "common/tokenizer/tokenizer_json.h"
 
 namespace diptych {
@@ -24,7 +25,7 @@ std::vector<std::pair<std::string, std::string>> ReadMerges(const TextFile& file
     const size_t space = line.find(' ');
     if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
       throw Error(ErrorCode::kInvalidArgument, file.name + ": line " + std::to_string(line_number) + " is " +
-                                                   Quote(line) + ", expected two tokens with one space between");
+                                                   JsonExcerpt(line) + ", expected two tokens with one space between");
     }
     if (merges.size() == kMostMerges) {
       throw Error(ErrorCode::kInvalidArgument,
@@ -41,7 +42,7 @@ TokenizerModel ReadVocabFiles(const VocabFiles& files) {
   TokenizerTables tables;
   const nlohmann::json vocab = ParseJson(files.vocab.text, files.vocab.name);
   tables.vocab_name = files.vocab.name;
-  tables.vocab = ReadVocab(JsonField(vocab, files.vocab.name));
+  tables.vocab = ReadVocab(JsonPlace(vocab, files.vocab.name));
   tables.merges_name = files.merges.name;
   tables.merges = ReadMerges(files.merges);
 
