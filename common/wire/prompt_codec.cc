@@ -18,7 +18,7 @@ v1::Prompt ToProto(const PromptParts& parts) {
 absl::StatusOr<PromptParts> FromProto(const v1::Prompt& prompt) {
   if (!prompt.template_name().empty()) {
     return absl::InvalidArgumentError(
-        "template_name is reserved: this version has no prompt templates, send the parts of the prompt");
+        "template_name is reserved: templates are expanded where a job is submitted, send the parts of the prompt");
   }
   return PromptParts{.user = prompt.user(),
                      .system = prompt.system(),
