@@ -84,7 +84,7 @@ void CheckConditioning(const Conditioning& conditioning) {
   }
   CheckDigest("model_fingerprint", header.model_fingerprint);
   CheckDigest("tokenizer_fingerprint", header.tokenizer_fingerprint);
-  CheckDigest("text_sha256", header.text_sha256);
+  CheckDigest("text_sha256", header.input_sha256);
   if (static_cast<int64_t>(conditioning.bytes.size()) != header.ByteCount()) {
     throw Error(ErrorCode::kInvalidArgument, "conditioning: " + std::to_string(conditioning.bytes.size()) +
                                                  " bytes, the header states " + std::to_string(header.ByteCount()));

@@ -25,9 +25,10 @@ LongPromptMode ParseLongPromptMode(std::string_view name);  // throws Error(kInv
 struct ConditioningHeader {
   std::string model_fingerprint;      // of the text encoder's weights and configuration, 64 hex digits
   std::string tokenizer_fingerprint;  // of the tokenizer's files, 64 hex digits
-  std::string text_sha256;            // of the formatted text in UTF-8, 64 hex digits
-  int64_t token_count = 0;            // tokens of the formatted text, before a long-prompt mode acts
-  int32_t layer = -2;                 // index into the hidden states, negative from the end
+  // EncodeInputHash of what was encoded, 64 hex digits. On the wire and in files its name is text_sha256.
+  std::string input_sha256;
+  int64_t token_count = 0;  // tokens of the input, before a long-prompt mode acts
+  int32_t layer = -2;       // index into the hidden states, negative from the end
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
   StateDtype dtype = StateDtype::kBFloat16;
   int64_t rows = 0;   // rows that follow; token_count unless a long-prompt mode acted

@@ -10,7 +10,7 @@ std::string ConditioningHash(const Conditioning& conditioning) {
   digest.UpdateField("diptych conditioning 1");
   digest.UpdateField(header.model_fingerprint);
   digest.UpdateField(header.tokenizer_fingerprint);
-  digest.UpdateField(header.text_sha256);
+  digest.UpdateField(header.input_sha256);
   digest.UpdateField(std::to_string(header.token_count));
   digest.UpdateField(std::to_string(header.layer));
   digest.UpdateField(LongPromptModeName(header.long_prompt_mode));

@@ -40,13 +40,13 @@ absl::Status CheckLimits(const ConditioningHeader& header) {
   if (absl::Status s = CheckRange("token_count", header.token_count, 0, kMaxConditioningTokens); !s.ok()) return s;
   if (absl::Status s = CheckOptionalDigest("model_fingerprint", header.model_fingerprint); !s.ok()) return s;
   if (absl::Status s = CheckOptionalDigest("tokenizer_fingerprint", header.tokenizer_fingerprint); !s.ok()) return s;
-  return CheckOptionalDigest("text_sha256", header.text_sha256);
+  return CheckOptionalDigest("text_sha256", header.input_sha256);
 }
 
 void WriteHeader(const ConditioningHeader& header, v1::ConditioningHeader* proto) {
   proto->set_model_fingerprint(header.model_fingerprint);
   proto->set_tokenizer_fingerprint(header.tokenizer_fingerprint);
-  proto->set_text_sha256(header.text_sha256);
+  proto->set_text_sha256(header.input_sha256);
   proto->set_token_count(header.token_count);
   proto->set_layer(header.layer);
   proto->set_long_prompt_mode(ToProto(header.long_prompt_mode));
@@ -63,7 +63,7 @@ absl::StatusOr<ConditioningHeader> ReadHeader(const v1::ConditioningHeader& prot
   ConditioningHeader header;
   header.model_fingerprint = proto.model_fingerprint();
   header.tokenizer_fingerprint = proto.tokenizer_fingerprint();
-  header.text_sha256 = proto.text_sha256();
+  header.input_sha256 = proto.text_sha256();
   header.token_count = proto.token_count();
   header.layer = proto.layer();
   header.long_prompt_mode = *mode;
@@ -106,10 +106,14 @@ absl::Status ConditioningReceiver::Add(const v1::ConditioningFrame& frame) {
   if (state_ == State::kFailed) return error_;
   try {
     switch (frame.frame_case()) {
-      case v1::ConditioningFrame::kHeader: return AddHeader(frame.header());
-      case v1::ConditioningFrame::kChunk: return AddChunk(frame.chunk());
-      case v1::ConditioningFrame::kTrailer: return AddTrailer(frame.trailer());
-      case v1::ConditioningFrame::FRAME_NOT_SET: break;
+      case v1::ConditioningFrame::kHeader:
+        return AddHeader(frame.header());
+      case v1::ConditioningFrame::kChunk:
+        return AddChunk(frame.chunk());
+      case v1::ConditioningFrame::kTrailer:
+        return AddTrailer(frame.trailer());
+      case v1::ConditioningFrame::FRAME_NOT_SET:
+        break;
     }
     return Fail(Broken("a frame is none of header, chunk, trailer"));
   } catch (...) {

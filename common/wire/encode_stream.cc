@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/digest/sha256.h"
+#include "common/conditioning/encode_input_hash.h"
 #include "common/wire/enums.h"
 
 namespace diptych {
@@ -57,7 +57,7 @@ absl::Status CheckDescription(const v1::DescribeEncoderResponse& said) {
 }
 
 EncodeStream::EncodeStream(EncodeExpectation expected)
-    : expected_(std::move(expected)), text_sha256_(Sha256Hex(expected_.formatted_text)) {}
+    : expected_(std::move(expected)), input_sha256_(EncodeInputHash(expected_.input)) {}
 
 absl::Status EncodeStream::Add(const v1::EncodeResponse& response) {
   if (response.has_progress()) {
@@ -76,9 +76,9 @@ absl::Status EncodeStream::AddInfo(const v1::EncodeInfo& info) {
   if (has_info_) return Broken("a second info message");
   has_info_ = true;
   encode_ms_ = info.encode_ms();
-  if (info.formatted_text() == expected_.formatted_text) return absl::OkStatus();
+  if (info.formatted_text() == expected_.input.text) return absl::OkStatus();
   return Broken(absl::StrCat("it is of another text, ", info.formatted_text().size(), " bytes long, where ",
-                             expected_.formatted_text.size(), " were asked for"));
+                             expected_.input.text.size(), " were asked for"));
 }
 
 absl::Status EncodeStream::CheckHeader(const v1::ConditioningHeader& header) const {
@@ -103,16 +103,16 @@ absl::Status EncodeStream::CheckHeader(const v1::ConditioningHeader& header) con
   }
   const int64_t due = expected_.row_limit > 0 ? std::min(tokens, expected_.row_limit) : tokens;
   if (rows != due) return Broken(absl::StrCat("its header has ", rows, " rows where ", tokens, " tokens give ", due));
-  const int64_t most = kMostTokensAByte * static_cast<int64_t>(expected_.formatted_text.size());
+  const int64_t most = kMostTokensAByte * static_cast<int64_t>(expected_.input.text.size());
   if (tokens > most) {
     return Broken(
-        absl::StrCat("its header has ", tokens, " tokens of a text of ", expected_.formatted_text.size(), " bytes"));
+        absl::StrCat("its header has ", tokens, " tokens of a text of ", expected_.input.text.size(), " bytes"));
   }
   if (expected_.token_limit > 0 && tokens > expected_.token_limit) {
     return Broken(
         absl::StrCat("its header has ", tokens, " tokens, more than ", expected_.token_limit, " were to be refused"));
   }
-  if (header.text_sha256() != text_sha256_) return Broken("its header has the hash of another text");
+  if (header.text_sha256() != input_sha256_) return Broken("its header has the hash of another text");
   return absl::OkStatus();
 }
 

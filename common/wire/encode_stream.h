@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/conditioning/conditioning.h"
+#include "common/prompt/encode_input.h"
 #include "common/wire/conditioning_codec.h"
 #include "diptych/v1/encoder.pb.h"
 
@@ -20,7 +21,7 @@ absl::Status CheckDescription(const v1::DescribeEncoderResponse& said);
 
 // What was asked for, as far as the answer must agree with it.
 struct EncodeExpectation {
-  std::string formatted_text;  // as this program formats the prompt
+  EncodeInput input;  // as this program makes it of the prompt
   int32_t layer = -2;
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
   int64_t row_limit = 0;    // 0: none
@@ -52,7 +53,7 @@ class EncodeStream {
   absl::Status CheckHeader(const v1::ConditioningHeader& header) const;
 
   const EncodeExpectation expected_;
-  const std::string text_sha256_;
+  const std::string input_sha256_;
   bool has_info_ = false;
   double encode_ms_ = 0;
   ConditioningReceiver receiver_;

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/net/grpc_status.h"
-#include "common/prompt/chat_formatter.h"
+#include "common/prompt/encode_input.h"
 #include "common/status/status.h"
 #include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
@@ -70,10 +70,10 @@ absl::StatusOr<EncoderDescription> EncoderClient::Describe() const {
 }
 
 absl::StatusOr<EncodeOutcome> EncoderClient::Encode(const EncodeOrder& order, CallStop* stop) const {
-  const absl::StatusOr<std::string> text = Guard([&] { return FormatPrompt(order.prompt); });
-  if (!text.ok()) return text.status();
+  const absl::StatusOr<EncodeInput> input = Guard([&] { return EncodeInputOf(order.prompt); });
+  if (!input.ok()) return input.status();
   for (;;) {
-    absl::StatusOr<EncodeOutcome> outcome = EncodeOnce(order, *text, stop);
+    absl::StatusOr<EncodeOutcome> outcome = EncodeOnce(order, *input, stop);
     const auto pause = RetryAfter(outcome.status(), kLeastPause, kMostPause);
     if (!pause) return outcome;
     for (const auto end = std::chrono::steady_clock::now() + *pause; std::chrono::steady_clock::now() < end;) {
@@ -83,7 +83,7 @@ absl::StatusOr<EncodeOutcome> EncoderClient::Encode(const EncodeOrder& order, Ca
   }
 }
 
-absl::StatusOr<EncodeOutcome> EncoderClient::EncodeOnce(const EncodeOrder& order, const std::string& formatted_text,
+absl::StatusOr<EncodeOutcome> EncoderClient::EncodeOnce(const EncodeOrder& order, const EncodeInput& input,
                                                         CallStop* stop) const {
   grpc::ClientContext context;
   const CallStop::Guard stoppable(stop, context);
@@ -93,7 +93,7 @@ absl::StatusOr<EncodeOutcome> EncoderClient::EncodeOnce(const EncodeOrder& order
   request.set_long_prompt_mode(ToProto(order.long_prompt_mode));
   request.set_row_limit(order.row_limit);
   if (order.encoder) request.set_expected_model_fingerprint(order.encoder->model_fingerprint);
-  EncodeStream stream({.formatted_text = formatted_text,
+  EncodeStream stream({.input = input,
                        .layer = order.layer,
                        .long_prompt_mode = order.long_prompt_mode,
                        .row_limit = order.row_limit,
@@ -120,7 +120,7 @@ absl::StatusOr<EncodeOutcome> EncoderClient::EncodeOnce(const EncodeOrder& order
   if (!broken.ok())
     return absl::Status(broken.code(), absl::StrCat("the encoder at ", peer_.address, ": ", broken.message()));
   const double call_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-  return EncodeOutcome{*std::move(conditioning), formatted_text, stream.EncodeMs(call_ms)};
+  return EncodeOutcome{*std::move(conditioning), input.text, stream.EncodeMs(call_ms)};
 }
 
 }  // namespace diptych

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/net/credentials.h"
+#include "common/prompt/encode_input.h"
 #include "coordinator/client/call_stop.h"
 #include "coordinator/client/job.h"
 #include "coordinator/client/peer_address.h"
@@ -50,8 +51,7 @@ class EncoderClient {
 
  private:
   struct Stub;
-  absl::StatusOr<EncodeOutcome> EncodeOnce(const EncodeOrder& order, const std::string& formatted_text,
-                                           CallStop* stop) const;
+  absl::StatusOr<EncodeOutcome> EncodeOnce(const EncodeOrder& order, const EncodeInput& input, CallStop* stop) const;
   EncoderClient(PeerAddress peer, std::chrono::milliseconds timeout, std::unique_ptr<Stub> stub);
 
   const PeerAddress peer_;

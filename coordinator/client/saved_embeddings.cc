@@ -44,7 +44,7 @@ json NegativeJson(const SavedNegative& negative) {
           {"force_think_block", prompt.force_think_block},
           {"remove_quotes", prompt.remove_quotes},
           {"keep_whitespace", prompt.keep_whitespace},
-          {"text_sha256", negative.conditioning.header.text_sha256},
+          {"text_sha256", negative.conditioning.header.input_sha256},
           {"token_count", negative.conditioning.header.token_count},
           {"sequence_length", negative.conditioning.header.rows},
           {"sha256", BytesSha256(negative.conditioning)}};
@@ -70,7 +70,7 @@ json SidecarJson(const SavedEmbeddings& saved) {
       {"program_version", saved.program_version},
       {"model_fingerprint", header.model_fingerprint},
       {"tokenizer_fingerprint", header.tokenizer_fingerprint},
-      {"text_sha256", header.text_sha256},
+      {"text_sha256", header.input_sha256},
       {"token_count", header.token_count},
       {"layer", header.layer},
       {"long_prompt_mode", std::string(LongPromptModeName(header.long_prompt_mode))},
@@ -127,7 +127,7 @@ void ReadSidecar(JsonFields& sidecar, SavedEmbeddings& saved) {
   MustHaveBytes(sidecar, saved.conditioning);
   header.model_fingerprint = sidecar.OptionalText("model_fingerprint");
   header.tokenizer_fingerprint = sidecar.OptionalText("tokenizer_fingerprint");
-  header.text_sha256 = sidecar.OptionalText("text_sha256");
+  header.input_sha256 = sidecar.OptionalText("text_sha256");
   header.token_count = sidecar.OptionalWhole("token_count", 0, INT64_MAX, header.rows);
   header.layer = static_cast<int32_t>(sidecar.OptionalWhole("layer", -1000, -1, header.layer));
   if (sidecar.Has("long_prompt_mode"))
@@ -143,7 +143,7 @@ void ReadNegativeSidecar(JsonFields& sidecar, SavedNegative& negative) {
   ConditioningHeader& header = negative.conditioning.header;
   MustEqual(sidecar, "sequence_length", header.rows);
   MustHaveBytes(sidecar, negative.conditioning);
-  header.text_sha256 = sidecar.OptionalText("text_sha256");
+  header.input_sha256 = sidecar.OptionalText("text_sha256");
   header.token_count = sidecar.OptionalWhole("token_count", 0, INT64_MAX, header.rows);
   negative.prompt = ReadPrompt(sidecar);
 }

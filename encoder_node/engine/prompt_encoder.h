@@ -1,4 +1,4 @@
-// The encoder as its service sees it: formatted text in, hidden states out. No libtorch and no protocol here.
+// The encoder as its service sees it: an input in, hidden states out. No libtorch and no protocol here.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include "common/concurrency/pause.h"
 #include "common/conditioning/conditioning.h"
 #include "common/memory/machine_facts.h"
+#include "common/prompt/encode_input.h"
 #include "common/source_files/model_news.h"
 
 namespace diptych {
@@ -33,7 +34,8 @@ struct EncodeParameters {
   int64_t token_limit = 0;  // a prompt of more is refused before the work; 0: no limit
 };
 
-// Thread-safe. Calls at once work at once, on the same cores: who wants them one after another gives turns.
+// Thread-safe, and without a line of its own: calls at once work at once, on the same cores. Who works is decided in
+// one place, turn_queue.h: who calls holds a turn, and lets others in when `pause` is called.
 class PromptEncoder {
  public:
   virtual ~PromptEncoder() = default;
@@ -44,11 +46,10 @@ class PromptEncoder {
   // another call may work. Throws Error: kInvalidArgument (text is not UTF-8, layer out of range, negative limit, more
   // tokens than are allowed or the model takes), kUnavailable (as ThrowIfChanged; no rows of other weights than the
   // facts say get out).
-  virtual Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
-                              const Pause& pause) = 0;
+  virtual Conditioning Encode(const EncodeInput& input, const EncodeParameters& parameters, const Pause& pause) = 0;
 
   // What the text model reads; for the log. Throws Error(kInvalidArgument) for text that is not UTF-8.
-  virtual std::vector<int64_t> TokenIds(const std::string& formatted_text) const = 0;
+  virtual std::vector<int64_t> TokenIds(const EncodeInput& input) const = 0;
 
   // Throws Error(kUnavailable) naming the file while the model's files are not what they were when it was loaded.
   virtual void ThrowIfChanged() {}

@@ -7,6 +7,7 @@
 
 #include "common/concurrency/apart.h"
 #include "common/concurrency/physical_cores.h"
+#include "common/conditioning/encode_input_hash.h"
 #include "common/conditioning/long_prompt.h"
 #include "common/conditioning/token_limit.h"
 #include "common/digest/sha256.h"
@@ -115,11 +116,10 @@ class TextEncoder : public PromptEncoder {
   void ThrowIfChanged() override { files_.ThrowIfChanged(); }
   ModelNews LookAtFiles() override { return files_.Look(); }
 
-  Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
-                      const Pause& pause) override {
+  Conditioning Encode(const EncodeInput& input, const EncodeParameters& parameters, const Pause& pause) override {
     model_.StateIndex(parameters.layer);  // refuse before the work
     if (parameters.row_limit < 0) throw Error(ErrorCode::kInvalidArgument, "row_limit must not be negative");
-    const std::vector<int64_t> ids = tokenizer_.Encode(formatted_text, pause);
+    const std::vector<int64_t> ids = tokenizer_.Encode(input.text, pause);
     CheckTokenLimit("prompt", static_cast<int64_t>(ids.size()), parameters.token_limit);
     const int64_t most = model_.config().max_position_embeddings;
     if (static_cast<int64_t>(ids.size()) > most) {
@@ -144,7 +144,7 @@ class TextEncoder : public PromptEncoder {
     ConditioningHeader& header = conditioning.header;
     header.model_fingerprint = facts_.model_fingerprint;
     header.tokenizer_fingerprint = facts_.tokenizer_fingerprint;
-    header.text_sha256 = Sha256Hex(formatted_text);
+    header.input_sha256 = EncodeInputHash(input);
     header.token_count = static_cast<int64_t>(ids.size());
     header.layer = parameters.layer;
     header.long_prompt_mode = parameters.long_prompt_mode;
@@ -156,9 +156,7 @@ class TextEncoder : public PromptEncoder {
     return conditioning;
   }
 
-  std::vector<int64_t> TokenIds(const std::string& formatted_text) const override {
-    return tokenizer_.Encode(formatted_text);
-  }
+  std::vector<int64_t> TokenIds(const EncodeInput& input) const override { return tokenizer_.Encode(input.text); }
 
  private:
   const at::Device device_;
@@ -180,15 +178,12 @@ class TextEncoderApart : public PromptEncoder {
  public:
   explicit TextEncoderApart(std::unique_ptr<TextEncoder> encoder) : encoder_(std::move(encoder)) {}
   const EncoderFacts& facts() const override { return encoder_->facts(); }
-  Conditioning Encode(const std::string& formatted_text, const EncodeParameters& parameters,
-                      const Pause& pause) override {
+  Conditioning Encode(const EncodeInput& input, const EncodeParameters& parameters, const Pause& pause) override {
     Conditioning conditioning;
-    RunApart([&] { conditioning = encoder_->Encode(formatted_text, parameters, pause); });
+    RunApart([&] { conditioning = encoder_->Encode(input, parameters, pause); });
     return conditioning;
   }
-  std::vector<int64_t> TokenIds(const std::string& formatted_text) const override {
-    return encoder_->TokenIds(formatted_text);
-  }
+  std::vector<int64_t> TokenIds(const EncodeInput& input) const override { return encoder_->TokenIds(input); }
   void ThrowIfChanged() override { encoder_->ThrowIfChanged(); }
   ModelNews LookAtFiles() override { return encoder_->LookAtFiles(); }
 

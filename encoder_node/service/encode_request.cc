@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/foreign_text/foreign_text.h"
-#include "common/prompt/chat_formatter.h"
+#include "common/prompt/encode_input.h"
 #include "common/status/status.h"
 #include "common/wire/enums.h"
 #include "common/wire/prompt_codec.h"
@@ -10,12 +10,12 @@
 namespace diptych {
 namespace {
 
-absl::StatusOr<std::string> FormattedText(const v1::Prompt& message, int64_t byte_limit) {
+absl::StatusOr<EncodeInput> InputOf(const v1::Prompt& message, int64_t byte_limit) {
   const absl::StatusOr<PromptParts> parts = FromProto(message);
   if (!parts.ok()) return absl::Status(parts.status().code(), absl::StrCat("prompt: ", parts.status().message()));
   return Guard([&] {
     CheckPromptParts("prompt", *parts, byte_limit);
-    return FormatPrompt(*parts);
+    return EncodeInputOf(*parts);
   });
 }
 
@@ -57,9 +57,9 @@ absl::StatusOr<ValidEncodeRequest> ValidateEncodeRequest(const v1::EncodeRequest
   if (!mode.ok()) return mode.status();
   parameters.long_prompt_mode = *mode;
 
-  absl::StatusOr<std::string> text = FormattedText(request.prompt(), prompt_byte_limit);
-  if (!text.ok()) return text.status();
-  valid.formatted_text = *std::move(text);
+  absl::StatusOr<EncodeInput> input = InputOf(request.prompt(), prompt_byte_limit);
+  if (!input.ok()) return input.status();
+  valid.input = *std::move(input);
   return valid;
 }
 

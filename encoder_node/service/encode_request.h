@@ -11,7 +11,7 @@
 namespace diptych {
 
 struct ValidEncodeRequest {
-  std::string formatted_text;  // UTF-8
+  EncodeInput input;
   EncodeParameters parameters;
 };
 

@@ -31,7 +31,7 @@ double MillisecondsSince(Clock::time_point start) {
 absl::Status SendResult(const ValidEncodeRequest& request, const Conditioning& conditioning, double encode_ms,
                         EncodeReply& reply) {
   v1::EncodeResponse response;
-  response.mutable_info()->set_formatted_text(request.formatted_text);
+  response.mutable_info()->set_formatted_text(request.input.text);
   response.mutable_info()->set_encode_ms(encode_ms);
   if (!reply.Write(response)) return absl::CancelledError("the client has gone");
   return SendConditioning(conditioning, [&](const v1::ConditioningFrame& frame) {
@@ -313,8 +313,8 @@ absl::Status EncoderService::EncodeAndSend(Call& call, const Logger& log, Encode
     return valid.status();
   }
   const double format_ms = MillisecondsSince(start);
-  log.Info(options_.log_prompts ? absl::StrCat("formatted prompt: ", valid->formatted_text)
-                                : absl::StrCat("formatted prompt of ", valid->formatted_text.size(), " bytes"));
+  log.Info(options_.log_prompts ? absl::StrCat("formatted prompt: ", valid->input.text)
+                                : absl::StrCat("formatted prompt of ", valid->input.text.size(), " bytes"));
 
   turn.Wait(cancel, progress.waits());
   const double waited_before_ms = turn.waited_ms();
@@ -322,7 +322,7 @@ absl::Status EncoderService::EncodeAndSend(Call& call, const Logger& log, Encode
   cancel.ThrowIfCancelled();
   const Clock::time_point work = Clock::now();
   const auto worked_ms = [&] { return format_ms + MillisecondsSince(work) - (turn.waited_ms() - waited_before_ms); };
-  const Conditioning conditioning = encoder.Encode(valid->formatted_text, valid->parameters, [&] {
+  const Conditioning conditioning = encoder.Encode(valid->input, valid->parameters, [&] {
     turn.LetOthersIn(cancel, progress.waits());
     progress.Works(worked_ms());
   });
@@ -332,7 +332,7 @@ absl::Status EncoderService::EncodeAndSend(Call& call, const Logger& log, Encode
 
   report->tokens = conditioning.header.token_count;
   LogResult(log, conditioning, report->waited_ms, report->encode_ms);
-  if (options_.log_prompts && log.Shows(LogLevel::kDebug)) LogTokens(log, encoder.TokenIds(valid->formatted_text));
+  if (options_.log_prompts && log.Shows(LogLevel::kDebug)) LogTokens(log, encoder.TokenIds(valid->input));
   const Sending sending(*this, call.peer);
   return SendResult(*valid, conditioning, report->encode_ms, *call.reply);
 }

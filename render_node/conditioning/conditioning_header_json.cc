@@ -12,7 +12,7 @@ using Json = nlohmann::json;
 std::string ConditioningHeaderToJson(const ConditioningHeader& header) {
   const Json json = {{"model_fingerprint", header.model_fingerprint},
                      {"tokenizer_fingerprint", header.tokenizer_fingerprint},
-                     {"text_sha256", header.text_sha256},
+                     {"text_sha256", header.input_sha256},
                      {"token_count", header.token_count},
                      {"layer", header.layer},
                      {"long_prompt_mode", LongPromptModeName(header.long_prompt_mode)},
@@ -28,7 +28,7 @@ ConditioningHeader ConditioningHeaderFromJson(std::string_view text) {
   ConditioningHeader header;
   header.model_fingerprint = fields.Text("model_fingerprint");
   header.tokenizer_fingerprint = fields.Text("tokenizer_fingerprint");
-  header.text_sha256 = fields.Text("text_sha256");
+  header.input_sha256 = fields.Text("text_sha256");
   header.token_count = fields.Whole("token_count", 0, std::numeric_limits<int64_t>::max());
   header.layer = static_cast<int32_t>(fields.Whole("layer", std::numeric_limits<int32_t>::min(), -1));
   header.long_prompt_mode = ParseLongPromptMode(fields.Text("long_prompt_mode"));

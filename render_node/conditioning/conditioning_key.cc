@@ -2,8 +2,8 @@
 
 #include <string_view>
 
+#include "common/conditioning/encode_input_hash.h"
 #include "common/digest/sha256.h"
-#include "common/prompt/chat_formatter.h"
 
 namespace diptych {
 namespace {
@@ -11,14 +11,14 @@ namespace {
 // Change it with whatever changes the values that one request gives: a key then finds nothing of before.
 constexpr std::string_view kKeyVersion = "diptych conditioning key 1";
 
-std::string KeyOf(const EncoderIdentity& identity, const std::string& text_sha256, int32_t layer, LongPromptMode mode,
+std::string KeyOf(const EncoderIdentity& identity, const std::string& input_sha256, int32_t layer, LongPromptMode mode,
                   int64_t row_limit) {
   Sha256 digest;
   digest.UpdateField(kKeyVersion);
   digest.UpdateField(identity.model_fingerprint);
   digest.UpdateField(identity.tokenizer_fingerprint);
   digest.UpdateField(StateDtypeName(identity.dtype));
-  digest.UpdateField(text_sha256);
+  digest.UpdateField(input_sha256);
   digest.UpdateField(std::to_string(layer));
   digest.UpdateField(LongPromptModeName(mode));
   digest.UpdateField(std::to_string(row_limit));
@@ -52,12 +52,12 @@ std::string IdentityDifference(const EncoderIdentity& other, const EncoderIdenti
 }
 
 std::string ConditioningKey(const FetchRequest& request, const EncoderIdentity& identity) {
-  return KeyOf(identity, Sha256Hex(FormatPrompt(request.prompt)), request.layer, request.long_prompt_mode,
+  return KeyOf(identity, EncodeInputHash(EncodeInputOf(request.prompt)), request.layer, request.long_prompt_mode,
                request.row_limit);
 }
 
 std::string ConditioningKey(const ConditioningHeader& header, int64_t row_limit) {
-  return KeyOf(IdentityOf(header), header.text_sha256, header.layer, header.long_prompt_mode, row_limit);
+  return KeyOf(IdentityOf(header), header.input_sha256, header.layer, header.long_prompt_mode, row_limit);
 }
 
 }  // namespace diptych

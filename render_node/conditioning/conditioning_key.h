@@ -24,8 +24,8 @@ EncoderIdentity IdentityOf(const ConditioningHeader& header);
 // 0123456789ab, this pool's is ba9876543210". Empty when they are equal.
 std::string IdentityDifference(const EncoderIdentity& other, const EncoderIdentity& ours);
 
-// 64 hex digits. Equal for prompts whose parts format to the same text. Throws Error(kInvalidArgument) like
-// FormatPrompt.
+// 64 hex digits. Equal for prompts whose parts make the same input. Throws Error(kInvalidArgument) like
+// EncodeInputOf.
 std::string ConditioningKey(const FetchRequest& request, const EncoderIdentity& identity);
 
 // The same for what an encoder sent. Equal to the request's key when the encoder is of that identity and formatted the

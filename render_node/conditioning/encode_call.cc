@@ -83,7 +83,7 @@ absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, cons
   if (cancel.IsCancelled()) return absl::CancelledError("cancelled");
   const EncodeClock::Time start = std::chrono::steady_clock::now();
   EncodeClock clock(options.terms, start);
-  EncodeStream stream({.formatted_text = options.formatted_text,
+  EncodeStream stream({.input = options.input,
                        .layer = request.layer(),
                        .long_prompt_mode = *FromProto(request.long_prompt_mode()),
                        .row_limit = request.row_limit(),

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/concurrency/cancel_token.h"
+#include "common/prompt/encode_input.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "render_node/conditioning/conditioning_source.h"
 #include "render_node/conditioning/encode_clock.h"
@@ -18,7 +19,7 @@ namespace diptych {
 v1::EncodeRequest ToProto(const FetchRequest& request);
 
 struct EncodeCallOptions {
-  std::string formatted_text;  // of the request's prompt, by this program's formatter
+  EncodeInput input;           // of the request's prompt, as this program makes it
   int64_t expected_width = 0;  // 0: any
   EncodeClock::Terms terms;
   // What the encoder tells of its progress, on the calling thread: about how many prompts have their turn before this

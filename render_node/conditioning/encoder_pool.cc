@@ -15,7 +15,7 @@
 #include "common/net/channel.h"
 #include "common/net/grpc_status.h"
 #include "common/net/tls_advice.h"
-#include "common/prompt/chat_formatter.h"
+#include "common/prompt/encode_input.h"
 #include "common/status/status.h"
 #include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
@@ -42,7 +42,7 @@ struct EncoderPool::Encoder {
 // What one Fetch asks for, and how.
 struct EncoderPool::Asking {
   const FetchRequest& request;
-  const std::string formatted_text;
+  const EncodeInput input;
   const CancelToken& cancel;
   const std::function<void(const std::string& reason)>& say;  // what is waited for; empty: nothing
 };
@@ -293,7 +293,7 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
     told = reason;
     on_waiting(reason);
   };
-  const Asking asking{request, FormatPrompt(request.prompt), cancel, say};
+  const Asking asking{request, EncodeInputOf(request.prompt), cancel, say};
   Time last_failure{};  // of a call
   std::vector<size_t> everybody;
   bool looked_at_all = false;
@@ -387,7 +387,7 @@ std::optional<FetchResult> EncoderPool::Ask(size_t index, const Asking& asking, 
   v1::EncodeRequest proto = ToProto(asking.request);
   proto.set_expected_model_fingerprint(identity.model_fingerprint);
   EncodeCallOptions call;
-  call.formatted_text = asking.formatted_text;
+  call.input = asking.input;
   call.expected_width = options_.expected_width;
   call.terms = {.work = options_.call_timeout, .silence = options_.silence, .told = tells_progress};
   call.on_progress = [&](std::optional<int32_t> ahead) {

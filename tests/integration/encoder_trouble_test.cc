@@ -128,7 +128,7 @@ class Liar final : public v1::Encoder::Service {
     Conditioning block;
     block.header = {.model_fingerprint = honest_.model_fingerprint(),
                     .tokenizer_fingerprint = honest_.tokenizer_fingerprint(),
-                    .text_sha256 = Sha256Hex(text),
+                    .input_sha256 = Sha256Hex(text),
                     .token_count = 16,
                     .layer = -2,
                     .rows = 16,

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "common/digest/sha256.h"
-#include "common/prompt/chat_formatter.h"
+#include "common/prompt/encode_input.h"
 #include "encoder_node/engine/text_encoder.h"
 #include "render_node/jobs/job_parameters.h"
 #include "render_node/jobs/source_picture.h"
@@ -65,7 +65,7 @@ JobSpec SpecOf(const Flags& flags, double default_shift) {
 }
 
 Conditioning Encode(PromptEncoder& encoder, const PromptParts& prompt, int64_t row_limit) {
-  return encoder.Encode(FormatPrompt(prompt), {.row_limit = row_limit}, {});
+  return encoder.Encode(EncodeInputOf(prompt), {.row_limit = row_limit}, {});
 }
 
 void Run(const Flags& flags) {

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "common/prompt/chat_formatter.h"
+#include "common/prompt/encode_input.h"
 #include "encoder_node/engine/text_encoder.h"
 #include "gtest/gtest.h"
 #include "render_node/pipeline/z_image_renderer.h"
@@ -66,7 +66,7 @@ class PreviewTest : public testing::Test {
     PromptParts parts;
     parts.user = prompt;
     const Conditioning conditioning =
-        encoder_->Encode(FormatPrompt(parts), {.row_limit = renderer_->facts().row_limit}, {});
+        encoder_->Encode(EncodeInputOf(parts), {.row_limit = renderer_->facts().row_limit}, {});
     std::map<int32_t, Picture> previews;
     RenderHooks hooks;
     hooks.preview_every = 1;

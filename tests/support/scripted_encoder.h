@@ -32,7 +32,7 @@ inline Conditioning Block(int64_t rows = 20, int64_t width = 48, char model = 'a
   Conditioning block;
   block.header = {.model_fingerprint = std::string(64, model),
                   .tokenizer_fingerprint = std::string(64, 'b'),
-                  .text_sha256 = Sha256Hex(kText),
+                  .input_sha256 = Sha256Hex(kText),
                   .token_count = rows,
                   .layer = -2,
                   .rows = rows,

@@ -17,7 +17,7 @@ Conditioning Block(int64_t rows, int64_t width, StateDtype dtype = StateDtype::k
   Conditioning block;
   block.header = {.model_fingerprint = std::string(64, 'a'),
                   .tokenizer_fingerprint = std::string(64, 'b'),
-                  .text_sha256 = std::string(64, 'c'),
+                  .input_sha256 = std::string(64, 'c'),
                   .token_count = rows + 3,
                   .layer = -3,
                   .long_prompt_mode = LongPromptMode::kPool,
@@ -98,7 +98,7 @@ TEST(ConditioningStream, ChunksAreAtMostOneMebibyteAndInOrder) {
 
 TEST(ConditioningStream, BlockOfUnknownOriginIsCarried) {
   Conditioning block = Block(2, 3);
-  block.header.model_fingerprint = block.header.tokenizer_fingerprint = block.header.text_sha256 = "";
+  block.header.model_fingerprint = block.header.tokenizer_fingerprint = block.header.input_sha256 = "";
   EXPECT_TRUE(Receive(FramesOf(block)).ok());
 }
 

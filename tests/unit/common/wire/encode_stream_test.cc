@@ -12,13 +12,13 @@ namespace {
 
 const std::string kAsked = "<|im_start|>user\na cat<|im_end|>\n<|im_start|>assistant\n";
 
-EncodeExpectation Expected() { return {.formatted_text = kAsked, .row_limit = 8, .width = 4}; }
+EncodeExpectation Expected() { return {.input = {.text = kAsked}, .row_limit = 8, .width = 4}; }
 
 Conditioning Block(int64_t rows = 8, int64_t tokens = 20) {
   Conditioning block;
   block.header = {.model_fingerprint = std::string(64, 'a'),
                   .tokenizer_fingerprint = std::string(64, 'b'),
-                  .text_sha256 = Sha256Hex(kAsked),
+                  .input_sha256 = Sha256Hex(kAsked),
                   .token_count = tokens,
                   .layer = -2,
                   .rows = rows,

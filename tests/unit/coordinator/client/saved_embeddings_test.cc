@@ -22,7 +22,7 @@ SavedEmbeddings Sample(StateDtype dtype = StateDtype::kBFloat16) {
   ConditioningHeader& header = saved.conditioning.header;
   header.model_fingerprint = std::string(64, 'a');
   header.tokenizer_fingerprint = std::string(64, 'b');
-  header.text_sha256 = std::string(64, 'c');
+  header.input_sha256 = std::string(64, 'c');
   header.token_count = 5;
   header.layer = -3;
   header.long_prompt_mode = LongPromptMode::kPool;
@@ -99,7 +99,7 @@ SavedEmbeddings SampleWithNegative() {
   SavedNegative negative;
   negative.conditioning = saved.conditioning;
   negative.conditioning.header.rows = 1;
-  negative.conditioning.header.text_sha256 = std::string(64, 'f');
+  negative.conditioning.header.input_sha256 = std::string(64, 'f');
   negative.conditioning.header.token_count = 1;
   negative.conditioning.bytes = {9, 8, 7, 6};
   negative.prompt = PromptParts{};

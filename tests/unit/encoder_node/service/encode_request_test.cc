@@ -40,7 +40,7 @@ void ExpectRefused(const std::function<void(v1::EncodeRequest*)>& change, const 
 TEST(EncodeRequest, FormatsThePromptAndFillsInTheDefaults) {
   const absl::StatusOr<ValidEncodeRequest> valid = Validate(Request("a cat"));
   ASSERT_TRUE(valid.ok()) << valid.status();
-  EXPECT_EQ(valid->formatted_text, "<|im_start|>user\na cat<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(valid->input.text, "<|im_start|>user\na cat<|im_end|>\n<|im_start|>assistant\n");
   EXPECT_EQ(valid->parameters.layer, -2);
   EXPECT_EQ(valid->parameters.long_prompt_mode, LongPromptMode::kInterpolate);
   EXPECT_EQ(valid->parameters.row_limit, 0);
@@ -56,7 +56,7 @@ TEST(EncodeRequest, TakesWhatTheClientAsksFor) {
   request.mutable_prompt()->set_system("You paint.");
   const absl::StatusOr<ValidEncodeRequest> valid = Validate(request);
   ASSERT_TRUE(valid.ok()) << valid.status();
-  EXPECT_NE(valid->formatted_text.find("<|im_start|>system\nYou paint.<|im_end|>"), std::string::npos);
+  EXPECT_NE(valid->input.text.find("<|im_start|>system\nYou paint.<|im_end|>"), std::string::npos);
   EXPECT_EQ(valid->parameters.layer, -5);
   EXPECT_EQ(valid->parameters.long_prompt_mode, LongPromptMode::kPool);
   EXPECT_EQ(valid->parameters.row_limit, 1504);
@@ -71,7 +71,7 @@ TEST(EncodeRequest, AConversationTakesThePlaceOfTheParts) {
       R"({"messages":[{"role":"user","content":"a dog"},{"role":"assistant","content":""}]})");
   const absl::StatusOr<ValidEncodeRequest> valid = Validate(request);
   ASSERT_TRUE(valid.ok()) << valid.status();
-  EXPECT_EQ(valid->formatted_text, "<|im_start|>user\na dog<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(valid->input.text, "<|im_start|>user\na dog<|im_end|>\n<|im_start|>assistant\n");
 }
 
 TEST(EncodeRequest, RefusesAMissingPrompt) {

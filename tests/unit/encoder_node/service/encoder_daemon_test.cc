@@ -129,8 +129,8 @@ class StubEncoder final : public PromptEncoder {
  public:
   StubEncoder() { facts_.warnings = {"there is more in this checkpoint"}; }
   const EncoderFacts& facts() const override { return facts_; }
-  Conditioning Encode(const std::string&, const EncodeParameters&, const Pause&) override { return {}; }
-  std::vector<int64_t> TokenIds(const std::string&) const override { return {}; }
+  Conditioning Encode(const EncodeInput&, const EncodeParameters&, const Pause&) override { return {}; }
+  std::vector<int64_t> TokenIds(const EncodeInput&) const override { return {}; }
 
  private:
   EncoderFacts facts_;

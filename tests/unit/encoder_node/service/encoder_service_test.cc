@@ -189,7 +189,7 @@ TEST_F(EncoderServiceTest, StreamsWhatTheEncoderMadeWhole) {
     const std::string text = "<|im_start|>user\n" + prompt + "<|im_end|>\n<|im_start|>assistant\n";
     EXPECT_EQ(answer.info->formatted_text(), text);
     EXPECT_GE(answer.info->encode_ms(), 0);
-    const Conditioning made = fake->Encode(text, {}, {});
+    const Conditioning made = fake->Encode({.text = text}, {}, {});
     EXPECT_EQ(answer.conditioning->header, made.header);
     EXPECT_EQ(answer.conditioning->bytes, made.bytes);
   }

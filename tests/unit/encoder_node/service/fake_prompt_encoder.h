@@ -38,7 +38,8 @@ class FakePromptEncoder final : public PromptEncoder {
     if (weights_changed) throw Error(ErrorCode::kUnavailable, "w.safetensors: was changed while in use");
   }
 
-  Conditioning Encode(const std::string& text, const EncodeParameters& parameters, const Pause& pause) override {
+  Conditioning Encode(const EncodeInput& input, const EncodeParameters& parameters, const Pause& pause) override {
+    const std::string& text = input.text;
     ++begun;
     most_at_once = std::max(most_at_once.load(), ++working);
     const auto end = std::chrono::steady_clock::now() + takes.load();
@@ -58,7 +59,7 @@ class FakePromptEncoder final : public PromptEncoder {
     Conditioning block;
     block.header.model_fingerprint = facts_.model_fingerprint;
     block.header.tokenizer_fingerprint = facts_.tokenizer_fingerprint;
-    block.header.text_sha256 = Sha256Hex(text);
+    block.header.input_sha256 = Sha256Hex(text);
     block.header.token_count = static_cast<int64_t>(text.size());
     block.header.layer = parameters.layer;
     block.header.long_prompt_mode = parameters.long_prompt_mode;
@@ -70,7 +71,9 @@ class FakePromptEncoder final : public PromptEncoder {
     return block;
   }
 
-  std::vector<int64_t> TokenIds(const std::string& text) const override { return {text.begin(), text.end()}; }
+  std::vector<int64_t> TokenIds(const EncodeInput& input) const override {
+    return {input.text.begin(), input.text.end()};
+  }
 
  private:
   EncoderFacts facts_;

@@ -71,17 +71,22 @@ TEST(ConditioningKey, IsOfTheTextAndNotOfThePartsOrTheJob) {
   EXPECT_EQ(ConditioningKey(conversation, Identity()), ConditioningKey(Request(), Identity()));
 }
 
+// The files in a state folder have these names: another key finds nothing that was stored.
+TEST(ConditioningKey, IsWhatEarlierVersionsFiledTheSameUnder) {
+  EXPECT_EQ(ConditioningKey(Request(), Identity()), "44da90781fc8c1c8422e23f5143d999918a90b397a1944d0373bd11b3d6f1128");
+}
+
 TEST(ConditioningKey, OfWhatCameIsThatOfWhatWasAskedFor) {
   ConditioningHeader header;
   header.model_fingerprint = Identity().model_fingerprint;
   header.tokenizer_fingerprint = Identity().tokenizer_fingerprint;
-  header.text_sha256 = Sha256Hex(FormatPrompt(Request().prompt));
+  header.input_sha256 = Sha256Hex(FormatPrompt(Request().prompt));
   header.token_count = header.rows = 9;
   header.width = 48;
   EXPECT_EQ(IdentityOf(header), Identity());
   EXPECT_EQ(ConditioningKey(header, 1504), ConditioningKey(Request(), Identity()));
   EXPECT_NE(ConditioningKey(header, 1505), ConditioningKey(Request(), Identity()));
-  header.text_sha256 = Sha256Hex("another text");
+  header.input_sha256 = Sha256Hex("another text");
   EXPECT_NE(ConditioningKey(header, 1504), ConditioningKey(Request(), Identity()));
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "render_node/conditioning/conditioning_record.h"
 #include "render_node/jobs/durable_file.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
 
@@ -34,7 +35,7 @@ Conditioning Block(int mark = 0, int64_t rows = 10) {
   Conditioning block;
   block.header = {.model_fingerprint = std::string(64, 'a'),
                   .tokenizer_fingerprint = std::string(64, 'b'),
-                  .text_sha256 = std::string(64, 'c'),
+                  .input_sha256 = std::string(64, 'c'),
                   .token_count = rows + 1,
                   .layer = -3,
                   .long_prompt_mode = LongPromptMode::kAttentionPool,
@@ -97,6 +98,31 @@ TEST_F(ConditioningStoreTest, KeepsEveryFactAcrossARestart) {
   EXPECT_EQ(store.stats().disk_hits, 1) << "it is in memory now";
   EXPECT_EQ(store.stats().memory_hits, 1);
   EXPECT_EQ(store.stats().entries, 1);
+}
+
+// What a state folder holds is read by the next version and written as the one before can read it.
+TEST(ConditioningRecord, IsWrittenAsByEarlierVersions) {
+  const std::string key = "44da90781fc8c1c8422e23f5143d999918a90b397a1944d0373bd11b3d6f1128";
+  Conditioning block;
+  block.header = {.model_fingerprint = std::string(64, 'a'),
+                  .tokenizer_fingerprint = std::string(64, 'b'),
+                  .input_sha256 = "2aee6c7d3d1bec8341885ed89da78533c0ff6b0a39df3675dfb5cac1525be552",
+                  .token_count = 2,
+                  .rows = 1,
+                  .width = 2};
+  block.bytes = {1, 2, 3, 4};
+  const std::string head =
+      "diptych conditioning record 1\n"
+      "1d160525ac8a742fee459525b9822fb52fccf1ace2d17ed0677c55e14a4a2855\n"
+      R"({"dtype":"bfloat16","layer":-2,"long_prompt_mode":"interpolate","model_fingerprint":")" +
+      std::string(64, 'a') +
+      R"(","rows":1,"text_sha256":"2aee6c7d3d1bec8341885ed89da78533c0ff6b0a39df3675dfb5cac1525be552",)"
+      R"("token_count":2,"tokenizer_fingerprint":")" +
+      std::string(64, 'b') + R"(","width":2})" + "\n";
+  EXPECT_EQ(ConditioningRecordHead(key, block), head);
+  std::vector<uint8_t> file(head.begin(), head.end());
+  file.insert(file.end(), block.bytes.begin(), block.bytes.end());
+  EXPECT_TRUE(Same(ParseConditioningRecord(key, file), block));
 }
 
 TEST_F(ConditioningStoreTest, WorksWithEitherPartAlone) {

@@ -95,7 +95,7 @@ TEST(EncoderPool, BringsTheBlockAsItWasSent) {
     EncoderPool client(Options({daemon.address()}));
     const FetchResult result = Fetch(&client, LongRequest());
     ConditioningHeader expected = Block(rows).header;
-    expected.text_sha256 = Sha256Hex(FormatPrompt(LongRequest().prompt));
+    expected.input_sha256 = Sha256Hex(FormatPrompt(LongRequest().prompt));
     EXPECT_EQ(result.conditioning.header, expected);
     EXPECT_EQ(result.conditioning.bytes, Block(rows).bytes);
     EXPECT_EQ(result.encode_ms, 0.001);

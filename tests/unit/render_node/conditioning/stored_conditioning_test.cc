@@ -64,7 +64,7 @@ class FakeEncoders final : public ConditioningSource {
     ConditioningHeader& header = result.conditioning.header;
     header.model_fingerprint = Model(model).model_fingerprint;
     header.tokenizer_fingerprint = Model(model).tokenizer_fingerprint;
-    header.text_sha256 = Sha256Hex(lies ? "another text" : FormatPrompt(request.prompt));
+    header.input_sha256 = Sha256Hex(lies ? "another text" : FormatPrompt(request.prompt));
     header.token_count = header.rows = 5;
     header.layer = request.layer;
     header.long_prompt_mode = request.long_prompt_mode;

@@ -98,7 +98,7 @@ inline Conditioning ConditioningOf(uint8_t fill) {
   Conditioning conditioning;
   conditioning.header.model_fingerprint = std::string(64, 'a');
   conditioning.header.tokenizer_fingerprint = std::string(64, 'b');
-  conditioning.header.text_sha256 = std::string(64, 'c');
+  conditioning.header.input_sha256 = std::string(64, 'c');
   conditioning.header.token_count = 3;
   conditioning.header.long_prompt_mode = LongPromptMode::kPool;
   conditioning.header.dtype = StateDtype::kFloat32;

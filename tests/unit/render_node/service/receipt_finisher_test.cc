@@ -14,7 +14,7 @@ Conditioning Block(char fill, int64_t rows) {
   Conditioning block;
   block.header.model_fingerprint = std::string(64, 'a');
   block.header.tokenizer_fingerprint = std::string(64, 'b');
-  block.header.text_sha256 = std::string(64, 'c');
+  block.header.input_sha256 = std::string(64, 'c');
   block.header.layer = -3;
   block.header.long_prompt_mode = LongPromptMode::kPool;
   block.header.rows = block.header.token_count = rows;

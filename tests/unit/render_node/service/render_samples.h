@@ -39,7 +39,7 @@ inline Conditioning SampleConditioning(int64_t rows, uint8_t fill) {
   Conditioning block;
   block.header.model_fingerprint = std::string(64, 'c');
   block.header.tokenizer_fingerprint = std::string(64, 'd');
-  block.header.text_sha256 = std::string(64, 'e');
+  block.header.input_sha256 = std::string(64, 'e');
   block.header.rows = block.header.token_count = rows;
   block.header.width = SampleFacts().cap_feat_dim;
   block.header.dtype = StateDtype::kFloat32;
