@@ -120,22 +120,23 @@ void TurnQueue::Turn::LetOthersIn(const CancelToken& cancel, const Tell& tell) {
 double TurnQueue::Await(std::unique_lock<std::mutex>& lock, Entry* entry, const CancelToken& cancel,
                         const Turn::Tell& tell) {
   const Clock::time_point arrival = Clock::now();
-  Clock::time_point next_word = arrival + kTell;
-  while (working_ != entry || entry->put_out) {
-    if (entry->put_out) {
-      throw LineIsFull(ErrorCode::kResourceExhausted,
-                       "the encoder's line of prompts is full, and others have fewer in it; ask again in a moment");
-    }
+  const auto moved = [&] { return working_ == entry || entry->put_out; };
+  for (Clock::time_point next_word = arrival + kTell; !moved();) {
     if (cancel.IsCancelled()) {
       Remove(entry);
       entry->put_out = true;
       cancel.ThrowIfCancelled();
     }
-    if (const Clock::time_point now = Clock::now(); tell && now >= next_word) {
-      next_word = now + kTell;
+    if (!tell) {
+      entry->moved.wait(lock, cancel.stop_token(), moved);
+    } else if (!entry->moved.wait_until(lock, cancel.stop_token(), next_word, moved) && !cancel.IsCancelled()) {
+      next_word = Clock::now() + kTell;
       tell(Ahead(*entry));
     }
-    entry->moved.wait_for(lock, std::chrono::milliseconds(20));
+  }
+  if (entry->put_out) {
+    throw LineIsFull(ErrorCode::kResourceExhausted,
+                     "the encoder's line of prompts is full, and others have fewer in it; ask again in a moment");
   }
   return Milliseconds(Clock::now() - arrival).count();
 }

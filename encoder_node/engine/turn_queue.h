@@ -73,8 +73,8 @@ class TurnQueue {
     // Told about once a second while it waits: how many prompts probably have their turn before. Must not block.
     using Tell = std::function<void(int32_t ahead)>;
 
-    // Blocks until it is its turn. Throws Error(kCancelled) within 20 ms of `cancel`, and LineIsFull when its place was
-    // given to somebody who has less.
+    // Blocks until it is its turn. Throws Error(kCancelled) as soon as `cancel` is cancelled, and LineIsFull when its
+    // place was given to somebody who has less.
     void Wait(const CancelToken& cancel, const Tell& tell = {});
 
     // Between two pieces of the work: when somebody else waits who has had less by a slice, blocks until it is the
@@ -120,7 +120,7 @@ class TurnQueue {
     uint64_t number = 0;  // of arrival
     bool begun = false;
     bool put_out = false;
-    std::condition_variable moved;
+    std::condition_variable_any moved;  // its turn has come, or its place was taken
   };
 
   void Leave(Entry* entry);
