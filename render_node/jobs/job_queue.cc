@@ -14,8 +14,6 @@
 namespace diptych {
 namespace {
 
-constexpr std::chrono::milliseconds kLookForLongEncodes{100};
-
 bool IsPainted(const Job& job) { return job.state == JobState::kRendering || job.state == JobState::kDecoding; }
 
 void CheckId(const std::string& id) {
@@ -98,7 +96,7 @@ absl::StatusOr<SubmittedJob> JobQueue::Submit(const JobSpec& spec, const Uploade
         job.host = host;
         job.bytes = bytes;
         state_.Enqueue(job);
-        changed_.notify_all();
+        MovedLocked();
       }
       if (state_.Waits(accepted.id)) {  // not a repeated one that has been begun
         const Place place = *state_.PlaceOf(accepted.id);
@@ -187,6 +185,7 @@ absl::StatusOr<QueuePause> JobQueue::Pause(const std::string& by) {
     store_.Sync();
     const std::lock_guard lock(mutex_);
     state_.pause = pause;
+    MovedLocked();
     return pause;
   });
 }
@@ -199,7 +198,7 @@ absl::StatusOr<std::optional<QueuePause>> JobQueue::Resume() {
     store_.Sync();
     const std::lock_guard lock(mutex_);
     state_.pause.reset();
-    changed_.notify_all();
+    MovedLocked();
     return ended;
   });
 }
@@ -235,11 +234,15 @@ JobQueue::Census JobQueue::census() const {
 }
 
 void JobQueue::Stop() {
-  const std::lock_guard lock(mutex_);
-  stopping_ = true;
-  state_.CancelAll();
-  feeds_.EndAll();
-  changed_.notify_all();
+  std::vector<CancelToken> tokens;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    tokens = state_.Tokens();
+    feeds_.EndAll();
+    changed_.notify_all();
+  }
+  for (const CancelToken& token : tokens) token.Cancel();
 }
 
 void JobQueue::HandBackAll() {
@@ -267,6 +270,21 @@ void JobQueue::HandBackAll() {
 bool JobQueue::stopping() const {
   const std::lock_guard lock(mutex_);
   return stopping_;
+}
+
+bool JobQueue::AwaitWorkers(std::chrono::milliseconds patience) const {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, patience, [this] { return state_.running() == 0; });
+}
+
+void JobQueue::OnMove(std::function<void()> moved) {
+  const std::lock_guard lock(mutex_);
+  moved_ = std::move(moved);
+}
+
+void JobQueue::MovedLocked() {
+  changed_.notify_all();
+  if (moved_) moved_();
 }
 
 bool JobQueue::WaitForStop(std::chrono::milliseconds patience) const {
@@ -327,14 +345,17 @@ std::optional<ClaimedJob> JobQueue::ClaimToEncode(EncodeLane lane) {
         next = state_.Begin(lane);
         return next.has_value();
       };
-      if (lane != EncodeLane::kOther) {
-        changed_.wait(lock, found);
-      } else {  // an encode becomes long without anything changing
-        while (!changed_.wait_for(lock, kLookForLongEncodes, found)) {
+      while (!found()) {
+        // An encode becomes long without anything changing.
+        const std::optional<double> ms = lane == EncodeLane::kOther ? state_.UntilLongEncode() : std::nullopt;
+        if (ms) {
+          changed_.wait_for(lock, std::chrono::duration<double, std::milli>(*ms));
+        } else {
+          changed_.wait(lock);
         }
       }
       if (stopping_) return std::nullopt;
-      changed_.notify_all();  // it may have been the last place: then those whose conditioning is stored may pass
+      MovedLocked();  // it may have been the last place: then those whose conditioning is stored may pass
     }
     try {
       if (std::optional<ClaimedJob> claimed = Begin(*next)) {
@@ -352,7 +373,7 @@ std::optional<ClaimedJob> JobQueue::ClaimToEncode(EncodeLane lane) {
 void JobQueue::HandOver(const ClaimedJob& claimed, std::shared_ptr<const JobInputs> inputs) {
   const std::lock_guard lock(mutex_);
   state_.HandOver(claimed.job.id, std::move(inputs));
-  changed_.notify_all();
+  MovedLocked();
 }
 
 std::optional<ClaimedJob> JobQueue::ClaimToRender() {
@@ -366,7 +387,7 @@ std::vector<ClaimedJob> JobQueue::ClaimToRender(int64_t most, const std::functio
   changed_.wait(lock, [this] { return stopping_ || state_.MayPaint(); });
   if (stopping_) return {};
   std::vector<ClaimedJob> claimed = state_.TakeReady(most, fits);
-  changed_.notify_all();  // there is room to encode ahead
+  MovedLocked();  // there is room to encode ahead
   return claimed;
 }
 
@@ -399,7 +420,7 @@ void JobQueue::TellOfMove(const Job& job) {
   {
     const std::lock_guard lock(mutex_);
     state_.MovedOn(job);
-    if (IsPainted(job) || job.state == JobState::kQueued) changed_.notify_all();
+    MovedLocked();
   }
   if (ended_ && IsTerminal(job.state)) ended_(job);  // before the watchers: what they ask then is counted
   feeds_.Publish(job);
@@ -413,7 +434,7 @@ void JobQueue::Report(const Job& job) {
     const std::lock_guard lock(mutex_);
     is_due = state_.Reported(next);
     if (!is_due) return;
-    if (IsPainted(next)) changed_.notify_all();
+    MovedLocked();
   }
   feeds_.Publish(next);
   if (*is_due) progress_.Save({next.id, next.attempt}, next.state, ProgressOf(next));
@@ -436,7 +457,7 @@ void JobQueue::Release(const std::string& id) {
   {
     const std::lock_guard lock(mutex_);
     state_.Release(id);
-    changed_.notify_all();
+    MovedLocked();
   }
   feeds_.End(id);
 }
@@ -449,7 +470,7 @@ std::vector<std::string> JobQueue::NotStored() const {
 void JobQueue::MarkStored(const std::string& id) {
   const std::lock_guard lock(mutex_);
   state_.MarkStored(id);
-  changed_.notify_all();
+  MovedLocked();
 }
 
 Job JobQueue::Find(const std::string& id) {
@@ -476,15 +497,22 @@ Job JobQueue::EndNow(const std::string& id, JobState to, const std::string& erro
       uploads_.Release(store_.Transition({id}, from, to, ProgressOf(job)));
     } catch (const Error& failure) {
       if (failure.code() == ErrorCode::kFailedPrecondition) continue;  // it moved on in between: look again
-      const std::lock_guard lock(mutex_);  // the disk may be full: no more work is done for it all the same
-      if (!state_.WantEnd(job)) throw;
+      std::optional<CancelToken> token;  // the disk may be full: no more work is done for it all the same
+      {
+        const std::lock_guard lock(mutex_);
+        token = state_.WantEnd(job);
+      }
+      if (!token) throw;
+      token->Cancel();
       throw Error(failure.code(), failure.what() + std::string("; work on the job ends all the same"));
     }
+    std::optional<CancelToken> token;
     {
       const std::lock_guard lock(mutex_);
-      state_.Ended(job);
-      changed_.notify_all();
+      token = state_.Ended(job);
+      MovedLocked();
     }
+    if (token) token->Cancel();
     if (ended_) ended_(job);
     feeds_.Publish(job);
     return job;
@@ -497,13 +525,13 @@ std::optional<ClaimedJob> JobQueue::Begin(const QueuedJob& next) {
   const auto forget = [&] {
     const std::lock_guard lock(mutex_);
     state_.Release(next.id);
-    changed_.notify_all();
+    MovedLocked();
   };
   ClaimedJob claimed;
   {
     const std::lock_guard lock(mutex_);
     claimed.cancel = state_.TokenOf(next.id);
-    if (stopping_) claimed.cancel.Cancel();
+    if (stopping_) claimed.cancel.Cancel();  // nobody else has it yet
   }
   try {
     if (std::optional<Job> job = store_.Claim(next.id, owner_, clock_.UnixMs(), kLeaseMs)) {

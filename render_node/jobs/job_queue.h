@@ -86,6 +86,10 @@ class JobQueue {
   std::optional<Place> PlaceOf(const std::string& id) const;
   Outlook OutlookOf(const Job& job) const;
 
+  // Calls back whenever what these two say of any job may have changed, until the queue's end: on the thread that
+  // changes it, with the queue locked, so `moved` must neither wait nor call the queue. Once.
+  void OnMove(std::function<void()> moved);
+
   // From now on no job is begun, in this life of the daemon and the next, until Resume. What is in work is finished.
   // Returns the pause that holds: an earlier one stays. The answer is on disk.
   absl::StatusOr<QueuePause> Pause(const std::string& by);
@@ -109,6 +113,8 @@ class JobQueue {
   // still does then is refused, as its attempt is not the job's any more. Throws Error when the store fails.
   void HandBackAll();
   bool stopping() const;
+  // Blocks until no worker has a job; false when it takes longer than `patience`.
+  bool AwaitWorkers(std::chrono::milliseconds patience) const;
   // True as soon as the queue is stopping, false after `patience`.
   bool WaitForStop(std::chrono::milliseconds patience) const;
 
@@ -165,6 +171,7 @@ class JobQueue {
   std::string AfterFailedSync(const AcceptedJob& accepted, const JobSpec& spec);
 
   void TellOfMove(const Job& job);
+  void MovedLocked();
 
   JobStore& store_;
   JobUploads uploads_;
@@ -179,6 +186,7 @@ class JobQueue {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;  // a job came, moved on or ended, or Stop
   QueueState state_;
+  std::function<void()> moved_;  // may be empty
   int64_t last_sequence_ = 0;
   double renewed_steady_ms_ = 0;
   bool stopping_ = false;

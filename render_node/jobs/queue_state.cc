@@ -132,6 +132,15 @@ bool QueueState::MayEncode(EncodeLane lane) const {
   return encoding_ + static_cast<int64_t>(ready_.size()) < limits_.encode_ahead;
 }
 
+std::optional<double> QueueState::UntilLongEncode() const {
+  std::optional<double> least;
+  for (const auto& [id, in_work] : in_work_) {
+    const double left = kLongEncodeMs - (clock_.SteadyMs() - in_work.since_steady_ms);
+    if (in_work.stage == Stage::kEncoding && left > 0) least = std::max(1.0, std::min(left, least.value_or(left)));
+  }
+  return least;
+}
+
 std::optional<QueuedJob> QueueState::Next(EncodeLane lane) {
   if (lane != EncodeLane::kOther) return scheduler_.Take(lane == EncodeLane::kStored);
   return scheduler_.Take(false, [this](const std::string& client) {
@@ -148,8 +157,10 @@ void QueueState::PutBack(const QueuedJob& job) {
 
 CancelToken QueueState::TokenOf(const std::string& id) const { return in_work_.at(id).cancel; }
 
-void QueueState::CancelAll() const {
-  for (const auto& [id, in_work] : in_work_) in_work.cancel.Cancel();
+std::vector<CancelToken> QueueState::Tokens() const {
+  std::vector<CancelToken> tokens;
+  for (const auto& [id, in_work] : in_work_) tokens.push_back(in_work.cancel);
+  return tokens;
 }
 
 bool QueueState::HandOver(const std::string& id, std::shared_ptr<const JobInputs> inputs) {
@@ -236,24 +247,25 @@ std::optional<bool> QueueState::Reported(const Job& job) {
   return true;
 }
 
-void QueueState::Ended(const Job& job) {
+std::optional<CancelToken> QueueState::Ended(const Job& job) {
   scheduler_.Remove(job.id);
   Note(job);
   const auto found = in_work_.find(job.id);
-  if (found == in_work_.end()) return;
-  found->second.cancel.Cancel();
+  if (found == in_work_.end()) return std::nullopt;
+  CancelToken token = found->second.cancel;
   found->second.job = job;
-  if (found->second.held) return;
-  ready_.erase(found->second.claim);
-  Release(job.id);
+  if (!found->second.held) {
+    ready_.erase(found->second.claim);
+    Release(job.id);
+  }
+  return token;
 }
 
-bool QueueState::WantEnd(const Job& job) {
+std::optional<CancelToken> QueueState::WantEnd(const Job& job) {
   const auto found = in_work_.find(job.id);
-  if (found == in_work_.end()) return false;
+  if (found == in_work_.end()) return std::nullopt;
   found->second.wanted = job;
-  found->second.cancel.Cancel();
-  return true;
+  return found->second.cancel;
 }
 
 std::optional<Job> QueueState::WantedEnd(const std::string& id) const {

@@ -121,10 +121,13 @@ class QueueState {
 
   // Jobs in work. The next job that may be begun in this lane is in work from now on, encoding; nothing when none may.
   std::optional<QueuedJob> Begin(EncodeLane lane);
+  // Of the encodes in work: after how many ms, at least 1, the next becomes long, which may let kOther begin; nothing
+  // when none will.
+  std::optional<double> UntilLongEncode() const;
   // One that could not be begun waits as before.
   void PutBack(const QueuedJob& job);
   CancelToken TokenOf(const std::string& id) const;  // of a job in work
-  void CancelAll() const;
+  std::vector<CancelToken> Tokens() const;           // of all jobs in work
   // One that was advanced to ready is left to TakeReady. False: it has ended since, or is not in work any more.
   bool HandOver(const std::string& id, std::shared_ptr<const JobInputs> inputs);
   bool MayPaint() const { return !pause && !ready_.empty(); }
@@ -136,10 +139,11 @@ class QueueState {
   void MovedOn(const Job& job);
   // Of progress within a state: nothing when the job is not in work or has ended, else whether it is time to store it.
   std::optional<bool> Reported(const Job& job);
-  // Somebody else than its worker ended it, which the worker sees by its token.
-  void Ended(const Job& job);
-  // Likewise, but how it ends could not be stored: its worker is to try (WantedEnd). False when it is not in work.
-  bool WantEnd(const Job& job);
+  // Somebody else than its worker ended it, which the worker is to see by its token: the caller cancels that, without a
+  // lock, for who waits for it is called. Nothing when the job is not in work.
+  std::optional<CancelToken> Ended(const Job& job);
+  // Likewise, but how it ends could not be stored: its worker is to try (WantedEnd).
+  std::optional<CancelToken> WantEnd(const Job& job);
   std::optional<Job> WantedEnd(const std::string& id) const;
   void Forget(const std::string& id);  // one that can never be begun
 

@@ -183,8 +183,13 @@ TEST_F(QueueStateTest, TellsTheWorkerOfAJobThatSomebodyEnded) {
   Begin();
   MakeReady("2");
   const CancelToken token = state_->TokenOf("1");
-  for (const char* id : {"1", "2", "3"}) state_->Ended(JobIn(id, kCancelled));
+  const std::optional<CancelToken> same = state_->Ended(JobIn("1", kCancelled));
+  ASSERT_TRUE(same.has_value());
+  EXPECT_FALSE(token.IsCancelled()) << "that is the caller's to do";
+  same->Cancel();
   EXPECT_TRUE(token.IsCancelled());
+  state_->Ended(JobIn("2", kCancelled));
+  EXPECT_FALSE(state_->Ended(JobIn("3", kCancelled)).has_value()) << "nobody is at work on it";
   EXPECT_FALSE(state_->MayPaint()) << "nobody held the ready one";
   EXPECT_FALSE(state_->Waits("3"));
   EXPECT_EQ(state_->running(), 1) << "the worker lets go of its own";
@@ -194,11 +199,13 @@ TEST_F(QueueStateTest, TellsTheWorkerOfAJobThatSomebodyEnded) {
 
 TEST_F(QueueStateTest, RemembersAnEndThatCouldNotBeStored) {
   Enqueue("1");
-  EXPECT_FALSE(state_->WantEnd(JobIn("1", kFailed))) << "no worker would see to it";
+  EXPECT_FALSE(state_->WantEnd(JobIn("1", kFailed)).has_value()) << "no worker would see to it";
   Begin();
   Job wanted = JobIn("1", kFailed);
   wanted.error = "too late";
-  EXPECT_TRUE(state_->WantEnd(wanted));
+  const std::optional<CancelToken> token = state_->WantEnd(wanted);
+  ASSERT_TRUE(token.has_value());
+  token->Cancel();
   EXPECT_TRUE(state_->TokenOf("1").IsCancelled());
   EXPECT_EQ(state_->WantedEnd("1")->error, "too late");
   EXPECT_FALSE(state_->WantedEnd("2").has_value());
