@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/concurrency/alarm.h"
 #include "common/net/grpc_status.h"
-#include "common/net/poller.h"
 #include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
 #include "common/wire/prompt_codec.h"
@@ -50,11 +50,13 @@ class Call {
   bool finished_ = false;
 };
 
-absl::Status TakeProgress(const v1::EncodeProgress& progress, const EncodeCallOptions& options, EncodeClock& clock) {
+absl::Status TakeProgress(const v1::EncodeProgress& progress, const EncodeCallOptions& options, EncodeClock& clock,
+                          Alarm& overdue) {
   constexpr int32_t kMostAhead = 1'000'000;
   const EncodeClock::Time now = std::chrono::steady_clock::now();
   const std::chrono::milliseconds worked(std::clamp<int64_t>(progress.worked_ms(), 0, INT32_MAX));
   if (absl::Status heard = clock.Heard(progress.working(), worked, now); !heard.ok()) return heard;
+  overdue.RingAt(clock.Over());
   const int32_t ahead = std::clamp(progress.ahead(), 0, kMostAhead);
   if (options.leaves && options.leaves(progress.working(), clock.waited(now))) {
     return RetryAfterError(absl::StrCat("other prompts come first, about ", ahead), kLeastPause);
@@ -90,17 +92,18 @@ absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, cons
                        .token_limit = request.token_limit(),
                        .width = options.expected_width});
   Call call(encoder, request);
-  const Poller watch([&] {
-    if (!cancel.IsCancelled() && clock.Check(std::chrono::steady_clock::now()).ok()) return false;
+  Alarm overdue([&] {
+    if (clock.Check(std::chrono::steady_clock::now()).ok()) return;  // something was heard at this moment
     call.context().TryCancel();
-    return true;
   });
+  overdue.RingAt(clock.Over());
+  const CancelCallback cancelled(cancel, [&] { call.context().TryCancel(); });
 
   absl::Status refused;
   v1::EncodeResponse response;
   while (refused.ok() && call.Read(&response)) {
     refused = stream.Add(response);
-    if (refused.ok() && response.has_progress()) refused = TakeProgress(response.progress(), options, clock);
+    if (refused.ok() && response.has_progress()) refused = TakeProgress(response.progress(), options, clock, overdue);
   }
   absl::Status ended;
   if (refused.ok()) {
@@ -111,8 +114,8 @@ absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, cons
   if (cancel.IsCancelled()) return absl::CancelledError("cancelled");
   if (!refused.ok()) return refused;
   if (!ended.ok()) {
-    const absl::Status overdue = clock.Check(std::chrono::steady_clock::now());
-    return absl::IsCancelled(ended) && !overdue.ok() ? overdue : ended;
+    const absl::Status why = clock.Check(std::chrono::steady_clock::now());
+    return absl::IsCancelled(ended) && !why.ok() ? why : ended;
   }
 
   absl::StatusOr<Conditioning> conditioning = stream.Finish();

@@ -34,7 +34,7 @@ struct EncodeCallOptions {
 //   DEADLINE_EXCEEDED    it worked for longer than the terms say
 //   UNAVAILABLE          it has gone silent
 //   RESOURCE_EXHAUSTED   with BusyFor: it asks to come again, or its line was left
-//   CANCELLED            `cancel` was set; within about 20 ms
+//   CANCELLED            `cancel` was cancelled, which ends the call at once
 //   anything else        as the encoder or gRPC said
 absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, const v1::EncodeRequest& request,
                                        const EncodeCallOptions& options, const CancelToken& cancel);

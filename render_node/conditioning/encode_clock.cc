@@ -34,6 +34,13 @@ absl::Status EncodeClock::Check(Time now) const {
   return absl::UnavailableError(absl::StrCat("it has said nothing for ", Seconds(terms_.silence), " s"));
 }
 
+EncodeClock::Time EncodeClock::Over() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (worked_ >= terms_.work) return last_;
+  const Duration left = working_ ? terms_.work - worked_ : terms_.silence;
+  return left < Time::max() - last_ ? last_ + left : Time::max();
+}
+
 EncodeClock::Duration EncodeClock::waited(Time now) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return now - begin_ - Worked(now);

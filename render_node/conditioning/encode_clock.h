@@ -32,6 +32,9 @@ class EncodeClock {
   // Why the call is to be given up: DEADLINE_EXCEEDED (too much work), UNAVAILABLE (silence). OK: not yet.
   absl::Status Check(Time now) const;
 
+  // When Check will say so, unless something is heard until then.
+  Time Over() const;
+
   // How long the call has taken without being worked on.
   Duration waited(Time now) const;
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/concurrency/cancellable_sleep.h"
 #include "common/foreign_text/foreign_text.h"
 #include "common/net/channel.h"
 #include "common/net/grpc_status.h"
@@ -70,7 +71,6 @@ struct EncoderPool::Round {
 namespace {
 
 constexpr milliseconds kLookTimeout{2000};
-constexpr milliseconds kTick{20};             // how late a cancellation is seen while waiting
 constexpr milliseconds kBelievedAfter{1000};  // without a failed call, an encoder that is up is thought to work
 constexpr milliseconds kBetweenRounds{250};   // when all that could be asked failed
 
@@ -124,14 +124,6 @@ std::string Quoted(const std::string& text) { return ForeignText(text); }
 
 std::string Reason(const std::string& address, const std::string& why) {
   return absl::StrCat("encoder ", address, ": ", why);
-}
-
-// Sleeps, but no longer than until `cancel`.
-void Pause(milliseconds duration, const CancelToken& cancel) {
-  for (const Clock::time_point end = Clock::now() + duration; Clock::now() < end;) {
-    cancel.ThrowIfCancelled();
-    std::this_thread::sleep_for(kTick);
-  }
 }
 
 EncoderRosterOptions RosterOptions(const EncoderPoolOptions& options) {
@@ -367,7 +359,7 @@ FetchResult EncoderPool::Fetch(const FetchRequest& request, const CancelToken& c
     // What is not known yet will be in a moment.
     if (!any_unknown && !reasons.empty()) say(reasons);
     if (round.asked || any_up) {
-      Pause(kBetweenRounds, cancel);
+      SleepUnlessCancelled(kBetweenRounds, cancel);
     } else {
       AwaitAnyUp(cancel);
     }
@@ -490,10 +482,8 @@ bool EncoderPool::IsStillOurs(size_t encoder, const EncoderIdentity& identity, c
 // Until an encoder is up or what there is to say may have changed; not for long.
 void EncoderPool::AwaitAnyUp(const CancelToken& cancel) {
   std::unique_lock<std::mutex> lock(mutex_);
-  for (const Time end = Clock::now() + kBetweenRounds; Clock::now() < end && !roster_.AnyIs(EncoderState::kUp);) {
-    cancel.ThrowIfCancelled();
-    changed_.wait_for(lock, kTick);
-  }
+  changed_.wait_for(lock, cancel.stop_token(), kBetweenRounds, [&] { return roster_.AnyIs(EncoderState::kUp); });
+  cancel.ThrowIfCancelled();
 }
 
 // Until each of them has been looked at, asked for at `since` or later.
@@ -504,10 +494,8 @@ void EncoderPool::AwaitLooks(const std::vector<size_t>& encoders, Time since, mi
                        [&](size_t i) { return roster_.members()[i].last_look >= since; });
   };
   std::unique_lock<std::mutex> lock(mutex_);
-  for (const Time end = Clock::now() + most; Clock::now() < end && !looked();) {
-    cancel.ThrowIfCancelled();
-    changed_.wait_for(lock, kTick);
-  }
+  changed_.wait_for(lock, cancel.stop_token(), most, looked);
+  cancel.ThrowIfCancelled();
 }
 
 std::optional<EncoderIdentity> EncoderPool::identity() const {

@@ -105,8 +105,8 @@ class EncoderPool final : public ConditioningSource {
   mutable std::mutex mutex_;  // guards everything below and Encoder::look
   EncoderRoster roster_;
   bool ending_ = false;
-  std::condition_variable wake_;     // for the watching threads
-  std::condition_variable changed_;  // for those who wait for an encoder
+  std::condition_variable wake_;         // for the watching threads
+  std::condition_variable_any changed_;  // for those who wait for an encoder
 };
 
 }  // namespace diptych

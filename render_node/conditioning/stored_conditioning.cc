@@ -1,14 +1,11 @@
 #include "render_node/conditioning/stored_conditioning.h"
 
-#include <chrono>
 #include <utility>
 
 #include "common/error/error.h"
 
 namespace diptych {
 namespace {
-
-constexpr std::chrono::milliseconds kTick{20};  // how late a cancellation is seen while waiting
 
 FetchResult FromStore(Conditioning conditioning) {
   FetchResult result;
@@ -158,7 +155,8 @@ std::shared_ptr<const Conditioning> StoredConditioning::Await(
       lock.lock();
       continue;
     }
-    changed_.wait_for(lock, kTick);
+    changed_.wait(lock, cancel.stop_token(),
+                  [&] { return flight.ended || (on_waiting && flight.waiting_for != told); });
   }
   return flight.obtained;
 }

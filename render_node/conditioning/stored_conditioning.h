@@ -61,8 +61,8 @@ class StoredConditioning final : public ConditioningSource {
                           const std::function<void(const std::string& reason)>& on_waiting);
 
   const StoredConditioningParts parts_;
-  std::mutex mutex_;                 // guards the flights and what is in them
-  std::condition_variable changed_;  // a flight
+  std::mutex mutex_;                     // guards the flights and what is in them
+  std::condition_variable_any changed_;  // a flight
   std::map<std::string, std::shared_ptr<Flight>> flights_;
 };
 

@@ -15,7 +15,9 @@ class EncodeClockTest : public testing::Test {
   EncodeClock Untold() const { return EncodeClock({.work = seconds(10), .silence = seconds(3)}, now_); }
   absl::StatusCode After(const EncodeClock& clock, seconds later) {
     now_ += later;
-    return clock.Check(now_).code();
+    const absl::StatusCode code = clock.Check(now_).code();
+    EXPECT_EQ(code == absl::StatusCode::kOk, now_ < clock.Over());
+    return code;
   }
   EncodeClock::Time now_{std::chrono::hours(1)};
 };
