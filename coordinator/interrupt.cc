@@ -8,7 +8,7 @@ namespace diptych {
 
 Interrupt::Reaction::Reaction(Round& round, std::function<void()> action) : round_(round) {
   const std::lock_guard lock(round_.mutex);
-  if (round_.requested) {
+  if (round_.requested.IsCancelled()) {
     action();
     return;
   }
@@ -23,7 +23,8 @@ Interrupt::Reaction::~Reaction() {
 
 void Interrupt::Round::Run() {
   const std::lock_guard lock(mutex);
-  if (requested.exchange(true)) return;
+  if (requested.IsCancelled()) return;
+  requested.Cancel();
   for (auto action = actions.rbegin(); action != actions.rend(); ++action) action->second();
 }
 

@@ -1,12 +1,13 @@
 // Ctrl-C as a value that commands can look at and react to.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <utility>
+
+#include "common/concurrency/cancel_token.h"
 
 namespace diptych {
 
@@ -15,7 +16,7 @@ class Interrupt {
   // What happens at one of the two requests.
   struct Round {
     void Run();
-    std::atomic<bool> requested = false;
+    const CancelToken requested;
     std::mutex mutex;  // held while reactions run
     uint64_t next_key = 1;
     std::map<uint64_t, std::function<void()>> actions;
@@ -46,7 +47,8 @@ class Interrupt {
     LastReaction(Interrupt& interrupt, std::function<void()> action) : Reaction(interrupt.again_, std::move(action)) {}
   };
 
-  bool requested() const { return first_.requested.load(); }
+  bool requested() const { return first_.requested.IsCancelled(); }
+  const CancelToken& token() const { return first_.requested; }  // cancelled by Request, before the reactions
   void Request() { first_.Run(); }       // the first call runs the reactions; later calls do nothing
   void RequestAgain() { again_.Run(); }  // likewise the last reactions; reactions to Request may still be running
 

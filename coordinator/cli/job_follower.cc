@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/concurrency/cancellable_sleep.h"
 #include "common/status/status.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/files.h"
@@ -162,7 +162,7 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
       view.Note(absl::StrCat("the renderer at ", client.address(), " does not answer; trying for ",
                              SecondsText(options.patience)));
     }
-    std::this_thread::sleep_for(kBetweenAttempts);
+    SleepUnlessCancelled(kBetweenAttempts, interrupt.token());
   }
 }
 

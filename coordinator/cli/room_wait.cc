@@ -1,19 +1,15 @@
 #include "coordinator/cli/room_wait.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
-#include <thread>
 
+#include "common/concurrency/cancellable_sleep.h"
 #include "common/foreign_text/escape.h"
 
 namespace diptych {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
-
-constexpr milliseconds kBetweenLooks(20);
 
 }  // namespace
 
@@ -26,10 +22,7 @@ void RoomWait::Wait(const absl::Status& refusal, milliseconds delay) {
     environment_.err << "diptych: waiting for room: " << EscapeText(std::string(refusal.message())) << std::endl;
   }
   told_ = true;
-  const auto end = steady_clock::now() + delay;
-  while (!environment_.interrupt.requested() && steady_clock::now() < end) {
-    std::this_thread::sleep_for(std::min(kBetweenLooks, delay));
-  }
+  SleepUnlessCancelled(delay, environment_.interrupt.token());
 }
 
 absl::StatusOr<Submission> RoomWait::Submit(const RenderClient& client, const PictureRequest& request) {

@@ -4,28 +4,8 @@
 
 namespace diptych {
 
-void CallStop::Stop() {
-  std::lock_guard lock(mutex_);
-  stopped_ = true;
-  if (context_ != nullptr) context_->TryCancel();
-}
-
-bool CallStop::stopped() const {
-  std::lock_guard lock(mutex_);
-  return stopped_;
-}
-
-CallStop::Guard::Guard(CallStop* stop, grpc::ClientContext& context) : stop_(stop) {
-  if (stop_ == nullptr) return;
-  std::lock_guard lock(stop_->mutex_);
-  stop_->context_ = &context;
-  if (stop_->stopped_) context.TryCancel();
-}
-
-CallStop::Guard::~Guard() {
-  if (stop_ == nullptr) return;
-  std::lock_guard lock(stop_->mutex_);
-  stop_->context_ = nullptr;
+CallStop::Guard::Guard(CallStop* stop, grpc::ClientContext& context) {
+  if (stop != nullptr) stopped_.emplace(stop->token(), [&context] { context.TryCancel(); });
 }
 
 }  // namespace diptych

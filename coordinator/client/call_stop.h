@@ -1,7 +1,9 @@
 // Ends a call that is under way.
 #pragma once
 
-#include <mutex>
+#include <optional>
+
+#include "common/concurrency/cancel_token.h"
 
 namespace grpc {
 class ClientContext;
@@ -13,25 +15,21 @@ namespace diptych {
 // CANCELLED.
 class CallStop {
  public:
-  void Stop();
-  bool stopped() const;
+  void Stop() { stop_.Cancel(); }
+  bool stopped() const { return stop_.IsCancelled(); }
+  const CancelToken& token() const { return stop_; }
 
   // Used by the clients: the call that Stop ends, for as long as the guard lives.
   class Guard {
    public:
-    Guard(CallStop* stop, grpc::ClientContext& context);
-    ~Guard();
-    Guard(const Guard&) = delete;
-    Guard& operator=(const Guard&) = delete;
+    Guard(CallStop* stop, grpc::ClientContext& context);  // `stop` may be null
 
    private:
-    CallStop* stop_;  // may be null
+    std::optional<CancelCallback> stopped_;
   };
 
  private:
-  mutable std::mutex mutex_;
-  bool stopped_ = false;
-  grpc::ClientContext* context_ = nullptr;
+  const CancelToken stop_;
 };
 
 }  // namespace diptych

@@ -1,9 +1,9 @@
 #include "coordinator/client/encoder_client.h"
 
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/concurrency/cancellable_sleep.h"
 #include "common/net/grpc_status.h"
 #include "common/prompt/encode_input.h"
 #include "common/status/status.h"
@@ -19,7 +19,6 @@ namespace {
 
 constexpr char kPeer[] = "the encoder";
 constexpr std::chrono::milliseconds kLeastPause{50}, kMostPause{5000};  // before a full one is asked again
-constexpr std::chrono::milliseconds kTick{20};                          // how late Stop is seen meanwhile
 
 // FAILED_PRECONDITION unless the rows are of the model that the encoder said it has.
 absl::Status CheckOrigin(const ConditioningHeader& header, const EncoderDescription& encoder) {
@@ -76,9 +75,8 @@ absl::StatusOr<EncodeOutcome> EncoderClient::Encode(const EncodeOrder& order, Ca
     absl::StatusOr<EncodeOutcome> outcome = EncodeOnce(order, *input, stop);
     const auto pause = RetryAfter(outcome.status(), kLeastPause, kMostPause);
     if (!pause) return outcome;
-    for (const auto end = std::chrono::steady_clock::now() + *pause; std::chrono::steady_clock::now() < end;) {
-      if (stop != nullptr && stop->stopped()) return absl::CancelledError("cancelled");
-      std::this_thread::sleep_for(kTick);
+    if (!SleepUnlessCancelled(*pause, stop == nullptr ? CancelToken() : stop->token())) {
+      return absl::CancelledError("cancelled");
     }
   }
 }

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/concurrency/alarm.h"
 #include "common/error/error.h"
 #include "common/image/png.h"
 #include "common/net/grpc_status.h"
-#include "common/net/poller.h"
 #include "common/wire/conditioning_codec.h"
 #include "common/wire/job_codec.h"
 #include "coordinator/client/connection.h"
@@ -67,13 +67,15 @@ bool IsJpeg(const std::string& bytes) { return bytes.compare(0, 3, "\xFF\xD8\xFF
 class AnswerWatch {
  public:
   AnswerWatch(grpc::ClientContext& context, std::chrono::milliseconds patience)
-      : context_(context), patience_(patience) {}
+      : context_(context), patience_(patience) {
+    Came(/*next_is_owed=*/true);
+  }
 
   // Something came; from now on the next is owed, or not: a job may wait for hours with nothing to say.
   void Came(bool next_is_owed) {
     const std::lock_guard lock(mutex_);
-    since_ = Clock::now();
-    owed_ = next_is_owed;
+    late_ = next_is_owed ? Clock::now() + patience_ : Clock::time_point::max();
+    alarm_.RingAt(late_);
   }
   bool silent() const {
     const std::lock_guard lock(mutex_);
@@ -82,20 +84,21 @@ class AnswerWatch {
 
  private:
   using Clock = std::chrono::steady_clock;
-  bool Look() {
-    const std::lock_guard lock(mutex_);
-    silent_ = owed_ && Clock::now() - since_ > patience_;
-    if (silent_) context_.TryCancel();
-    return silent_;
+  void Ring() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (Clock::now() < late_) return;  // something came at this moment
+      silent_ = true;
+    }
+    context_.TryCancel();
   }
 
   grpc::ClientContext& context_;
   const std::chrono::milliseconds patience_;
   mutable std::mutex mutex_;
-  Clock::time_point since_ = Clock::now();
-  bool owed_ = true;
+  Clock::time_point late_;  // max: nothing is owed
   bool silent_ = false;
-  const Poller poller_{[this] { return Look(); }};  // last: it may run at once
+  Alarm alarm_{[this] { Ring(); }};  // last: it uses the others
 };
 
 }  // namespace
