@@ -7,8 +7,13 @@
 namespace diptych {
 
 ModelWatch::ModelWatch(ModelWatchParts parts)
-    : parts_(std::move(parts)), poller_([this] { return Look(); }, parts_.interval) {}
+    : parts_(std::move(parts)), alarm_([this] {
+        if (!Look()) alarm_.RingAt(std::chrono::steady_clock::now() + parts_.interval);
+      }) {
+  alarm_.RingAt(std::chrono::steady_clock::now());
+}
 
+// True: the model is gone, and there is nothing more to look at.
 bool ModelWatch::Look() {
   ModelNews news;
   try {

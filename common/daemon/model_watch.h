@@ -4,9 +4,9 @@
 #include <chrono>
 #include <functional>
 
+#include "common/concurrency/alarm.h"
 #include "common/daemon/daemon_stop.h"
 #include "common/log/log.h"
-#include "common/net/poller.h"
 #include "common/source_files/model_news.h"
 
 namespace diptych {
@@ -31,7 +31,7 @@ class ModelWatch {
 
   const ModelWatchParts parts_;
   bool serving_ = true;
-  const Poller poller_;  // last: its thread uses the others
+  Alarm alarm_;  // last: its thread uses the others
 };
 
 }  // namespace diptych

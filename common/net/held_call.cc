@@ -1,5 +1,6 @@
 #include "common/net/held_call.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -10,7 +11,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kBetweenLooks{100};
+constexpr milliseconds kBetweenLooks{100};  // who is due within it waits for the next one
 constexpr milliseconds kIdleForAWhile{1000};
 
 }  // namespace
@@ -44,6 +45,11 @@ void HeldCall::GiveWay() {
   Wake();
 }
 
+void HeldCall::WakeAt(Clock::time_point when) {
+  due_ = when.time_since_epoch().count();
+  all_.clock_.RingBy(when);
+}
+
 void HeldCall::SetIdle(bool idle) { idle_since_ = idle ? Clock::now().time_since_epoch().count() : 0; }
 
 std::optional<HeldCall::Clock::time_point> HeldCall::idle_since() const {
@@ -54,15 +60,7 @@ std::optional<HeldCall::Clock::time_point> HeldCall::idle_since() const {
 
 void HeldCall::Leave() { all_.Leave(this); }
 
-HeldCalls::HeldCalls(CallPool& pool, HeldLimits limits)
-    : pool_(pool),
-      limits_(limits),
-      clock_(
-          [this] {
-            WakeDue();
-            return false;
-          },
-          kBetweenLooks) {}
+HeldCalls::HeldCalls(CallPool& pool, HeldLimits limits) : pool_(pool), limits_(limits), clock_([this] { WakeDue(); }) {}
 
 bool HeldCalls::Enter(const std::shared_ptr<HeldCall>& call) {
   const std::lock_guard lock(mutex_);
@@ -116,18 +114,33 @@ bool HeldCalls::EvictIdlestLocked(const std::string* host) {
 }
 
 void HeldCalls::WakeDue() {
-  const HeldCall::Clock::rep now = HeldCall::Clock::now().time_since_epoch().count();
+  using Time = HeldCall::Clock::time_point;
+  const Time now = HeldCall::Clock::now();
+  Time next = Time::max();
   std::vector<std::shared_ptr<HeldCall>> due;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [call, kept] : calls_) {
-      if (const HeldCall::Clock::rep at = call->due_; at != 0 && at <= now) due.push_back(kept);
+      HeldCall::Clock::rep at = call->due_;
+      if (at == 0) continue;
+      if (at > now.time_since_epoch().count()) {
+        next = std::min(next, Time(HeldCall::Clock::duration(at)));
+      } else if (call->due_.compare_exchange_strong(at, 0)) {  // else it has been set anew, and the clock with it
+        due.push_back(kept);
+      }
     }
   }
-  for (const std::shared_ptr<HeldCall>& call : due) {
-    call->due_ = 0;
-    call->Wake();
+  if (next != Time::max()) clock_.RingBy(std::max(next, now + kBetweenLooks));
+  for (const std::shared_ptr<HeldCall>& call : due) call->Wake();
+}
+
+void HeldCalls::WakeAll() {
+  std::vector<std::shared_ptr<HeldCall>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [call, kept] : calls_) all.push_back(kept);
   }
+  for (const std::shared_ptr<HeldCall>& call : all) call->Wake();
 }
 
 }  // namespace diptych

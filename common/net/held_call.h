@@ -16,8 +16,8 @@
 #include <thread>
 #include <unordered_map>
 
+#include "common/concurrency/alarm.h"
 #include "common/net/call_pool.h"
-#include "common/net/poller.h"
 
 namespace diptych {
 
@@ -51,7 +51,7 @@ class HeldCall : public std::enable_shared_from_this<HeldCall> {
   // Likewise, when it is woken after MarkEnded and before Leave, or at the same time as that.
   virtual void LetGo() {}
 
-  void WakeAt(Clock::time_point when) { due_ = when.time_since_epoch().count(); }
+  void WakeAt(Clock::time_point when);  // or a tenth of a second later
   void SetIdle(bool idle);
   void SetHeldBytes(int64_t bytes) { held_bytes_ = bytes; }
   void MarkEnded() { ended_ = true; }
@@ -88,10 +88,12 @@ class HeldCalls {
   void Leave(HeldCall* call);
   // Of the calls, `but` this one, that have been idle for some time, the one that holds most bytes gives way.
   void EvictForBytes(const HeldCall* but);
+  void WakeAll();
 
   CallPool& pool() { return pool_; }
 
  private:
+  friend class HeldCall;
   bool EvictIdlestLocked(const std::string* host);
   void WakeDue();
 
@@ -100,7 +102,7 @@ class HeldCalls {
   std::mutex mutex_;
   std::unordered_map<HeldCall*, std::shared_ptr<HeldCall>> calls_;
   std::unordered_map<std::string, int64_t> of_hosts_;  // no zeros
-  const Poller clock_;
+  Alarm clock_;                                        // set while a call wants to be woken; last: it uses the others
 };
 
 }  // namespace diptych

@@ -175,18 +175,13 @@ JobRunnerEvents LoggedAndCounted(const Logger& log, RenderMetrics& metrics) {
 // The jobs in work have been asked to end and wait again when they do. One that is in the middle of a long step is left
 // to the next start, which lets it go on from the step before. `ended`: how the daemon ends.
 void AwaitWorkers(JobQueue& queue, milliseconds patience, const absl::Status& ended, const Logger& log) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (queue.running() > 0) {
-    if (std::chrono::steady_clock::now() >= end) {
-      log.Warn("stopped in the middle of a step; after the next start its job goes on from the step before");
-      if (const absl::Status handed_back = Guard([&] { queue.HandBackAll(); }); !handed_back.ok()) {
-        log.Error(absl::StrCat("the job store fails: ", handed_back.message()));
-      }
-      StartAnewIfWished(ended);
-      _exit(ended.ok() ? 0 : 1);
-    }
-    std::this_thread::sleep_for(milliseconds(10));
+  if (queue.AwaitWorkers(patience)) return;
+  log.Warn("stopped in the middle of a step; after the next start its job goes on from the step before");
+  if (const absl::Status handed_back = Guard([&] { queue.HandBackAll(); }); !handed_back.ok()) {
+    log.Error(absl::StrCat("the job store fails: ", handed_back.message()));
   }
+  StartAnewIfWished(ended);
+  _exit(ended.ok() ? 0 : 1);
 }
 
 // May throw.

@@ -115,6 +115,7 @@ absl::Status TooMany(const char* calls) {
 
 void RenderService::Open(RenderServiceParts parts) {
   parts_ = std::move(parts);
+  parts_->queue->OnMove([this] { places_.RingBy(HeldCall::Clock::now() + kPlaceInterval); });
   open_.store(true, std::memory_order_release);
 }
 
@@ -311,8 +312,9 @@ grpc::ServerWriteReactor<v1::WatchResponse>* RenderService::Watch(grpc::Callback
   using Refused = RefusedCall<grpc::ServerWriteReactor<v1::WatchResponse>>;
   if (const absl::Status ready = Readiness(); !ready.ok()) return new Refused(Told("Watch", ready));
   const auto call = std::make_shared<WatchCall>(
-      WatchRoom{.watchers = watchers_, .unread = unread_, .write_within = room_.taken_within}, *parts_->queue,
-      *parts_->pictures, context, *request, [this](const absl::Status& status) { return Told("Watch", status); });
+      WatchRoom{.watchers = watchers_, .unread = unread_, .write_within = room_.taken_within, .moves = moves_},
+      *parts_->queue, *parts_->pictures, context, *request,
+      [this](const absl::Status& status) { return Told("Watch", status); });
   if (!watchers_.Enter(call)) return new Refused(Told("Watch", TooMany("Watch")));
   call->Begin();
   return call.get();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/concurrency/alarm.h"
 #include "common/log/log.h"
 #include "common/net/byte_room.h"
 #include "common/net/call_pool.h"
@@ -33,9 +34,9 @@ namespace diptych {
 
 // What the calls work on once the model is loaded.
 struct RenderServiceParts {
-  JobQueue* queue = nullptr;                   // outlives the service's last call
-  const PictureStore* pictures = nullptr;      // likewise
-  InputStore* inputs = nullptr;                // likewise
+  JobQueue* queue = nullptr;               // outlives the service's last call; moves no more after the service's end
+  const PictureStore* pictures = nullptr;  // likewise
+  InputStore* inputs = nullptr;            // likewise
   const ConditioningSource* source = nullptr;  // likewise; null: nothing is known to be stored
   Callers callers = {};
   RendererFacts facts;  // with the default shift that jobs get
@@ -167,6 +168,11 @@ class RenderService final : public v1::Renderer::CallbackService {
   HeldCalls input_uploads_{calls_, room_.input_uploads};
   HeldCalls watchers_{calls_, room_.watchers};
   HeldCalls answers_{calls_, room_.answers};
+  std::atomic<uint64_t> moves_ = 0;  // of the queue, in lots of kPlaceInterval
+  Alarm places_{[this] {             // last: it uses the others
+    ++moves_;
+    watchers_.WakeAll();
+  }};
 };
 
 }  // namespace diptych

@@ -12,7 +12,6 @@
 namespace diptych {
 namespace {
 
-constexpr std::chrono::milliseconds kPlaceInterval(1000);  // at most so often a waiting job's watcher learns its place
 constexpr std::chrono::milliseconds kRoomInterval(100);
 constexpr int64_t kFreeBytes = 16 << 10;  // that every watcher may leave unread
 
@@ -88,7 +87,6 @@ void WatchCall::GoOn() {
         request_.id(), {.after_sequence = request_.after_sequence(), .previews = request_.previews(), .news = wake});
     if (!watch.ok()) return End(watch.status());
     watch_ = *std::move(watch);
-    next_look_ = Clock::now();
     stage_ = Stage::kFollowing;
   }
   if (stage_ == Stage::kFollowing) {
@@ -111,8 +109,11 @@ bool WatchCall::Follow() {
   switch (watch_->Next(std::chrono::milliseconds(0), &job)) {
     case JobWatch::Outcome::kNothingNew: {  // while it waits, others come and go
       if (told_.id().empty()) return false;
+      const uint64_t moves = room_.moves;
       const Clock::time_point now = Clock::now();
-      if (now >= next_look_) {
+      const bool runs_down = told_.state() == v1::JOB_STATE_DECODING;  // what is left of it
+      if (moves != looked_ || (runs_down && now >= next_look_)) {
+        looked_ = moves;
         next_look_ = now + kPlaceInterval;
         job = watch_->Latest();
         Job small = job;
@@ -123,7 +124,7 @@ bool WatchCall::Follow() {
           return true;
         }
       }
-      WakeAt(next_look_);
+      if (runs_down) WakeAt(next_look_);
       return false;
     }
     case JobWatch::Outcome::kJob:
@@ -167,6 +168,7 @@ void WatchCall::WriteJob(Job job, Owed from) {
   if (!told_.id().empty()) job.prompts_shortened = ShortenPrompts(job.spec) || job.prompts_shortened;
   owed_ = HasRoom(TextBytesOf(job)) ? Owed::kNothing : from;
   if (owed_ != Owed::kNothing) return;
+  looked_ = room_.moves;
   v1::WatchResponse response;
   *response.mutable_job() = ToProto(job, queue_.OutlookOf(job));
   Job small = job;

@@ -1,6 +1,7 @@
 // One call of Watch: follows a job, and then sends its picture.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -16,11 +17,15 @@
 
 namespace diptych {
 
+// At most so often a waiting job's watchers learn its place.
+inline constexpr std::chrono::milliseconds kPlaceInterval{1000};
+
 // What all watchers share.
 struct WatchRoom {
   HeldCalls& watchers;
   ByteRoom& unread;  // what has been written to watchers and not taken by them, beyond a little for each
   std::chrono::milliseconds write_within;  // a watcher that takes nothing for so long is let go
+  const std::atomic<uint64_t>& moves;      // grows when places in the queue may have changed; then all are woken
 };
 
 // Its events are those that render.proto promises. Made by std::make_shared, begun by Begin.
@@ -65,6 +70,7 @@ class WatchCall final : public HeldCall, public grpc::ServerWriteReactor<v1::Wat
   std::string picture_name_;
   v1::Job told_;                // without its specification
   Owed owed_ = Owed::kNothing;  // a state that waits for room
+  uint64_t looked_ = 0;         // at this number of moves
   Clock::time_point next_look_;
   std::unique_ptr<PictureFile> picture_;
   int64_t sent_ = 0;

@@ -47,10 +47,7 @@ Picture GreyRenderer::Render(const RenderRequest& request) {
 
 void GreyRenderer::Wait(int32_t step, const CancelToken& cancel) {
   std::unique_lock lock(mutex_);
-  while (held_ && step >= *held_) {
-    cancel.ThrowIfCancelled();
-    changed_.wait_for(lock, milliseconds(5));
-  }
+  changed_.wait(lock, cancel.stop_token(), [&] { return !held_ || step < *held_; });
   cancel.ThrowIfCancelled();
 }
 

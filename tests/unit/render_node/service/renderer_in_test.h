@@ -44,7 +44,7 @@ class GreyRenderer final : public PictureRenderer {
 
   const RendererFacts facts_ = SampleFacts();
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable_any changed_;
   std::optional<int32_t> held_;
   std::optional<Error> failure_;
 };
