@@ -1,4 +1,6 @@
 // What a queue foretells of its jobs, and the pause.
+#include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -158,6 +160,36 @@ TEST_F(JobQueueOutlookTest, APauseOutlivesTheDaemon) {
   ASSERT_TRUE(queue_->Resume().ok());
   Open();
   EXPECT_EQ(queue_->pause(), std::nullopt);
+}
+
+TEST_F(JobQueueOutlookTest, TellsWheneverPlacesMayHaveChanged) {
+  int moves = 0;
+  queue_->OnMove([&] { ++moves; });
+  const auto moved = [&](const std::function<void()>& change) {
+    const int before = moves;
+    change();
+    return moves > before;
+  };
+  std::string first, second;
+  ClaimedJob claimed;
+  EXPECT_TRUE(moved([&] { first = Submit("ada"); }));
+  EXPECT_TRUE(moved([&] { second = Submit("bob"); }));
+  EXPECT_TRUE(moved([&] { claimed = Claim(); }));
+  EXPECT_TRUE(moved([&] {
+    claimed.job.detail = "no encoder answers";
+    queue_->Report(claimed.job);
+  }));
+  EXPECT_TRUE(moved([&] { queue_->Advance(claimed.job, JobState::kReady); }));
+  EXPECT_TRUE(moved([&] { queue_->HandOver(claimed, std::make_shared<const JobInputs>()); }));
+  EXPECT_TRUE(moved([&] { claimed = *queue_->ClaimToRender(); }));
+  EXPECT_TRUE(moved([&] { EXPECT_TRUE(queue_->Pause("ada").ok()); }));
+  EXPECT_TRUE(moved([&] { EXPECT_TRUE(queue_->Resume().ok()); }));
+  EXPECT_TRUE(moved([&] { EXPECT_TRUE(queue_->Cancel(first).ok()); }));
+  EXPECT_TRUE(moved([&] { queue_->Release(first); }));
+  EXPECT_FALSE(moved([&] {
+    EXPECT_TRUE(queue_->List({}).ok());
+    EXPECT_EQ(queue_->PlaceOf(second)->jobs_ahead, 0);
+  }));
 }
 
 }  // namespace

@@ -158,9 +158,13 @@ TEST_F(QueueStateTest, LetsAnotherClientPassALongEncodeAndNobodyAShortOne) {
   Enqueue("1", "ada");
   Enqueue("2", "ada");
   Enqueue("3", "bob");
+  EXPECT_FALSE(state_->UntilLongEncode().has_value());
   EXPECT_EQ(Begin(), "1");
+  clock_.Pass(100);
   EXPECT_EQ(Begin(EncodeLane::kOther), "");
-  clock_.Pass(300);
+  EXPECT_EQ(state_->UntilLongEncode(), 200);
+  clock_.Pass(200);
+  EXPECT_FALSE(state_->UntilLongEncode().has_value()) << "it is";
   EXPECT_EQ(Begin(EncodeLane::kOther), "3");
 }
 
