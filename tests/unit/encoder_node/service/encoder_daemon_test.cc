@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -22,6 +23,7 @@
 #include "common/net/server_runner.h"
 #include "diptych/v1/encoder.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "tests/support/cpu_time.h"
 #include "tests/support/notify_socket.h"
 #include "tests/support/scrape.h"
 #include "tests/support/settings_for_test.h"
@@ -177,6 +179,30 @@ TEST(EncoderDaemon, AnnouncesItsPortLoadsServesAndStopsWhenAsked) {
   EXPECT_NE(lines.str().find("listening on " + config.listen.ToString()), std::string::npos) << lines.str();
   EXPECT_NE(lines.str().find("warning there is more in this checkpoint"), std::string::npos) << lines.str();
   EXPECT_NE(lines.str().find("stopped"), std::string::npos) << lines.str();
+}
+
+TEST(EncoderDaemon, CostsNextToNothingWhileItIsIdle) {
+  const EncoderDaemonConfig config = FreePort();
+  std::ostringstream lines;
+  const auto log = MakeStreamLogger(lines, LogLevel::kInfo);
+  double least = 100;
+  std::thread user;
+  const absl::Status status = RunEncoderDaemon(config, *log, [&](const TextEncoderOptions&) {
+    user = std::thread([&] {
+      while (Describe(config.listen) != grpc::StatusCode::OK) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      for (int second = 0; second < 5 && least >= 0.5; ++second) {  // what is left of its start does not count
+        const CpuTimer timer;
+        std::this_thread::sleep_for(std::chrono::seconds(1));
+        least = std::min(least, 100 * timer.Seconds());
+      }
+      kill(getpid(), SIGTERM);
+    });
+    return std::make_unique<StubEncoder>();
+  });
+  user.join();
+  EXPECT_TRUE(status.ok()) << status;
+  std::printf("an idle encoder daemon: %.2f %% of a core\n", least);
+  EXPECT_LT(least, 2 * kTimeAllowance);
 }
 
 TEST(EncoderDaemon, TellsTheServiceManagerAndPrometheusWhatItDid) {

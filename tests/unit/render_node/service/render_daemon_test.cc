@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -22,6 +24,7 @@
 #include "render_node/jobs/job_uploads.h"
 #include "render_node/jobs/sqlite_job_store.h"
 #include "render_node/jobs/state_folder.h"
+#include "tests/support/cpu_time.h"
 #include "tests/support/notify_socket.h"
 #include "tests/support/scrape.h"
 #include "tests/unit/render_node/service/render_samples.h"
@@ -112,6 +115,13 @@ class Child {
   }
   const std::string& log() const { return text_; }
 
+  double CpuSeconds() const {  // all of it so far
+    clockid_t clock{};
+    timespec time{};
+    if (clock_getcpuclockid(process_, &clock) != 0 || clock_gettime(clock, &time) != 0) return 1e9;
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+  }
+
  private:
   pid_t process_ = 0;
   int log_ = -1;
@@ -180,6 +190,21 @@ TEST_F(RenderDaemon, TellsItsPortBeforeItLoadsServesAndStopsInOrder) {
   const std::string out = Out();
   EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 1) << out;
   EXPECT_EQ(out.find("127.0.0.1:0\""), std::string::npos) << out;
+}
+
+TEST_F(RenderDaemon, CostsNextToNothingWhileItIsIdle) {
+  Child daemon(Daemon(milliseconds(1)));
+  ASSERT_TRUE(daemon.Await("listening on")) << daemon.log();
+  double least = 100;
+  for (int second = 0; second < 5 && least >= 0.5; ++second) {  // what is left of its start does not count
+    const double before = daemon.CpuSeconds();
+    std::this_thread::sleep_for(milliseconds(1000));
+    least = std::min(least, 100 * (daemon.CpuSeconds() - before));
+  }
+  std::printf("an idle render daemon: %.2f %% of a core\n", least);
+  EXPECT_LT(least, 2 * kTimeAllowance);
+  daemon.Terminate();
+  EXPECT_EQ(daemon.Join(), 0) << daemon.log();
 }
 
 TEST_F(RenderDaemon, BadCheckpointIsOneLineAndStatusOne) {
