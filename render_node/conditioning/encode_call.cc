@@ -17,13 +17,11 @@
 namespace diptych {
 namespace {
 
-constexpr std::chrono::milliseconds kLeastPause{50}, kMostPause{5000};
-
 // Cancels the call when it goes out of scope before Finish, and lets gRPC bring it to an end.
 class Call {
  public:
-  Call(v1::Encoder::StubInterface* encoder, const v1::EncodeRequest& request)
-      : reader_(encoder->Encode(&context_, request)) {}
+  Call(v1::Encoder::StubInterface& encoder, const v1::EncodeRequest& request)
+      : reader_(encoder.Encode(&context_, request)) {}
   ~Call() {
     if (!finished_) GiveUp();
   }
@@ -50,7 +48,7 @@ class Call {
   bool finished_ = false;
 };
 
-absl::Status TakeProgress(const v1::EncodeProgress& progress, const EncodeCallOptions& options, EncodeClock& clock,
+absl::Status TakeProgress(const v1::EncodeProgress& progress, const EncoderConnection& encoder, EncodeClock& clock,
                           Alarm& overdue) {
   constexpr int32_t kMostAhead = 1'000'000;
   const EncodeClock::Time now = std::chrono::steady_clock::now();
@@ -58,21 +56,20 @@ absl::Status TakeProgress(const v1::EncodeProgress& progress, const EncodeCallOp
   if (absl::Status heard = clock.Heard(progress.working(), worked, now); !heard.ok()) return heard;
   overdue.RingAt(clock.Over());
   const int32_t ahead = std::clamp(progress.ahead(), 0, kMostAhead);
-  if (options.leaves && options.leaves(progress.working(), clock.waited(now))) {
-    return RetryAfterError(absl::StrCat("other prompts come first, about ", ahead), kLeastPause);
+  if (encoder.leaves(progress.working(), clock.waited(now))) {
+    return RetryAfterError(absl::StrCat("other prompts come first, about ", ahead), kLeastBusy);
   }
-  if (options.on_progress) options.on_progress(progress.working() ? std::nullopt : std::optional(ahead));
+  encoder.on_progress(progress.working() ? std::nullopt : std::optional(ahead));
   return absl::OkStatus();
 }
 
-}  // namespace
-
-v1::EncodeRequest ToProto(const FetchRequest& request) {
+v1::EncodeRequest RequestOf(const FetchRequest& request, const EncoderIdentity& identity) {
   v1::EncodeRequest proto;
-  *proto.mutable_prompt() = diptych::ToProto(request.prompt);
+  *proto.mutable_prompt() = ToProto(request.prompt);
   proto.set_layer(request.layer);
-  proto.set_long_prompt_mode(diptych::ToProto(request.long_prompt_mode));
+  proto.set_long_prompt_mode(ToProto(request.long_prompt_mode));
   proto.set_row_limit(request.row_limit);
+  proto.set_expected_model_fingerprint(identity.model_fingerprint);
   proto.set_job_id(request.job_id);
   proto.set_token_limit(request.token_limit);
   proto.set_client(request.client);
@@ -80,18 +77,20 @@ v1::EncodeRequest ToProto(const FetchRequest& request) {
   return proto;
 }
 
-absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, const v1::EncodeRequest& request,
-                                       const EncodeCallOptions& options, const CancelToken& cancel) {
+}  // namespace
+
+absl::StatusOr<FetchResult> CallEncode(const EncoderConnection& encoder, const FetchRequest& request,
+                                       const EncodeInput& input, int64_t expected_width, const CancelToken& cancel) {
   if (cancel.IsCancelled()) return absl::CancelledError("cancelled");
   const EncodeClock::Time start = std::chrono::steady_clock::now();
-  EncodeClock clock(options.terms, start);
-  EncodeStream stream({.input = options.input,
-                       .layer = request.layer(),
-                       .long_prompt_mode = *FromProto(request.long_prompt_mode()),
-                       .row_limit = request.row_limit(),
-                       .token_limit = request.token_limit(),
-                       .width = options.expected_width});
-  Call call(encoder, request);
+  EncodeClock clock(encoder.terms, start);
+  EncodeStream stream({.input = input,
+                       .layer = request.layer,
+                       .long_prompt_mode = request.long_prompt_mode,
+                       .row_limit = request.row_limit,
+                       .token_limit = request.token_limit,
+                       .width = expected_width});
+  Call call(encoder.stub, RequestOf(request, encoder.identity));
   Alarm overdue([&] {
     if (clock.Check(std::chrono::steady_clock::now()).ok()) return;  // something was heard at this moment
     call.context().TryCancel();
@@ -103,7 +102,7 @@ absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, cons
   v1::EncodeResponse response;
   while (refused.ok() && call.Read(&response)) {
     refused = stream.Add(response);
-    if (refused.ok() && response.has_progress()) refused = TakeProgress(response.progress(), options, clock, overdue);
+    if (refused.ok() && response.has_progress()) refused = TakeProgress(response.progress(), encoder, clock, overdue);
   }
   absl::Status ended;
   if (refused.ok()) {
@@ -120,16 +119,13 @@ absl::StatusOr<FetchResult> CallEncode(v1::Encoder::StubInterface* encoder, cons
 
   absl::StatusOr<Conditioning> conditioning = stream.Finish();
   if (!conditioning.ok()) return conditioning.status();
+  if (absl::Status sent = encoder.CheckSent(IdentityOf(conditioning->header)); !sent.ok()) return sent;
   FetchResult result;
   result.conditioning = *std::move(conditioning);
   const double total_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   result.encode_ms = stream.EncodeMs(total_ms);
   result.transfer_ms = total_ms - result.encode_ms;
   return result;
-}
-
-std::optional<EncodeClock::Duration> BusyFor(const absl::Status& status) {
-  return RetryAfter(status, kLeastPause, kMostPause);
 }
 
 }  // namespace diptych

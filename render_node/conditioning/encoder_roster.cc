@@ -82,6 +82,7 @@ void EncoderRoster::CallEnded(size_t encoder, Outcome outcome, const std::string
         Tell(member, LogLevel::kInfo, "encoder " + member.address + " gives rows again", now);
       }
       [[fallthrough]];
+    case Outcome::kAnswered:
     case Outcome::kBelieved:
       member.failures = 0;
       member.pause = options_.first_pause;

@@ -89,7 +89,8 @@ class EncoderRoster {
   // How a call ended.
   enum class Outcome {
     kDone,       // with rows
-    kBelieved,   // with an error about the request: the encoder works
+    kAnswered,   // without rows, whatever it said: the encoder works, and no more is known
+    kBelieved,   // with an error where rows were asked for: the encoder works
     kNotNow,     // it answered that it cannot yet
     kBusy,       // its line is full or long: others are asked first for a moment
     kLost,       // the connection broke, or there was none

@@ -253,8 +253,8 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     options.credentials = config.credentials;
     options.expected_width = facts.cap_feat_dim;
     options.expected_model_fingerprint = config.encoder_fingerprint;
-    options.call_timeout = config.encode_timeout;
-    options.unreachable_patience = config.encoder_patience;
+    options.limits.work = config.encode_timeout;
+    options.limits.unreachable_patience = config.encoder_patience;
     options.remembered_identity = conditioning.identity();
     options.log = log;
     encoders = std::make_unique<EncoderPool>(std::move(options));

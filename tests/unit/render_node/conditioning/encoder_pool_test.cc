@@ -38,7 +38,7 @@ EncoderPoolOptions Options(std::vector<Address> encoders) {
   EncoderPoolOptions options;
   options.encoders = std::move(encoders);
   options.expected_width = 48;
-  options.unreachable_patience = milliseconds(1);
+  options.limits.unreachable_patience = milliseconds(1);
   options.first_pause = milliseconds(20);
   options.longest_pause = milliseconds(200);
   return options;
@@ -266,7 +266,7 @@ TEST(EncoderPool, KeepsTheEncodersCodeAndWords) {
   };
   Daemon daemon;
   EncoderPoolOptions options = Options({daemon.address()});
-  options.call_timeout = milliseconds(300);  // ends the waiting for one that says UNAVAILABLE
+  options.limits.work = milliseconds(300);  // ends the waiting for one that says UNAVAILABLE
   EncoderPool client(options);
   for (const auto& [sent, expected] : codes) {
     daemon.service.Say({}, grpc::Status(sent, "because"));
@@ -316,7 +316,7 @@ TEST(EncoderPool, WaitsForAnEncoderThatIsLoadingAndSaysSo) {
 TEST(EncoderPool, FindsAnEncoderThatComesLate) {
   const Address address = NobodysAddress();
   EncoderPoolOptions options = Options({address});
-  options.unreachable_patience = seconds(60);
+  options.limits.unreachable_patience = seconds(60);
   EncoderPool client(options);
   ScriptedEncoder service;
   std::unique_ptr<ServerRunner> runner;
@@ -355,7 +355,7 @@ TEST(EncoderPool, CancellingReachesTheEncoder) {
 
 TEST(EncoderPool, CancellingEndsTheWaitForAnEncoder) {
   EncoderPoolOptions options = Options({NobodysAddress()});
-  options.unreachable_patience = milliseconds(0);
+  options.limits.unreachable_patience = milliseconds(0);
   EncoderPool client(options);
   const CancelToken cancel;
   const auto start = steady_clock::now();
@@ -372,7 +372,7 @@ TEST(EncoderPool, GivesUpAfterTheTimeForOnePrompt) {
   Daemon daemon;
   daemon.service.waits_ms = 60'000;
   EncoderPoolOptions options = Options({daemon.address()});
-  options.call_timeout = milliseconds(200);
+  options.limits.work = milliseconds(200);
   EncoderPool client(options);
   const Error error = FetchError(&client);
   EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
@@ -560,9 +560,9 @@ TEST(EncoderPool, WhatAllRefuseFailsWithTheCodeThatIsAboutTheRequest) {
 
 TEST(EncoderPool, ARefusalWaitsForTheOneThatIsNotThereButNotForEver) {
   Pair pair([](EncoderPoolOptions* options) {
-    options->unreachable_patience = milliseconds(0);
+    options->limits.unreachable_patience = milliseconds(0);
     options->first_pause = options->longest_pause = milliseconds(20);
-    options->second_opinion = seconds(60);
+    options->limits.second_opinion = seconds(60);
   });
   pair.first.service.Say({}, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "I take no prompt"));
   pair.second.Kill();
@@ -575,7 +575,7 @@ TEST(EncoderPool, ARefusalWaitsForTheOneThatIsNotThereButNotForEver) {
   late.join();
   EXPECT_EQ(pair.first.service.calls, 1) << "what it said was heard";
 
-  Pair other([](EncoderPoolOptions* options) { options->second_opinion = milliseconds(300); });
+  Pair other([](EncoderPoolOptions* options) { options->limits.second_opinion = milliseconds(300); });
   other.first.service.Say({}, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "I take no prompt"));
   other.second.Kill();
   other.pool->Describe();
@@ -606,7 +606,7 @@ TEST(EncoderPool, WaitingForOthersAtTheEncoderIsToldAndCountsAsNoWork) {
   daemon.service.tells_progress = daemon.service.holds = true;
   daemon.service.ahead = 3;
   EncoderPoolOptions options = Options({daemon.address()});
-  options.call_timeout = milliseconds(800);
+  options.limits.work = milliseconds(800);
   EncoderPool pool(options);
   std::vector<std::string> reasons;
   std::jthread later([&] {
@@ -628,7 +628,7 @@ TEST(EncoderPool, WaitingForOthersAtTheEncoderIsToldAndCountsAsNoWork) {
 }
 
 TEST(EncoderPool, OneThatSaysForEverThatOthersComeFirstIsLeftForAnother) {
-  Pair pair([](EncoderPoolOptions* options) { options->longest_line = milliseconds(200); });
+  Pair pair([](EncoderPoolOptions* options) { options->limits.longest_line = milliseconds(200); });
   pair.first.service.tells_progress = pair.first.service.holds = true;
   pair.first.service.ahead = INT32_MAX;
   pair.pool->Describe();
@@ -638,7 +638,7 @@ TEST(EncoderPool, OneThatSaysForEverThatOthersComeFirstIsLeftForAnother) {
 
 // It said that it tells its progress, and tells nothing: a stopped process does so, too.
 TEST(EncoderPool, OneThatIsSilentIsLeftForAnother) {
-  Pair pair([](EncoderPoolOptions* options) { options->silence = milliseconds(300); });
+  Pair pair([](EncoderPoolOptions* options) { options->limits.silence = milliseconds(300); });
   pair.first.service.tells_progress = true;
   pair.pool->Describe();
   pair.first.service.tells_progress = false;
@@ -648,7 +648,7 @@ TEST(EncoderPool, OneThatIsSilentIsLeftForAnother) {
 }
 
 TEST(EncoderPool, TimeOnOnePromptIsAskedOfTheNextToo) {
-  Pair pair([](EncoderPoolOptions* options) { options->call_timeout = milliseconds(300); });
+  Pair pair([](EncoderPoolOptions* options) { options->limits.work = milliseconds(300); });
   pair.first.service.holds = true;
   EXPECT_NO_THROW(Fetch(pair.pool.get()));
   EXPECT_NE(pair.pool->Known()[0].error.find("no result within 0.3 s"), std::string::npos)
@@ -780,7 +780,7 @@ TEST(EncoderPool, RefusesRowsOfAnotherModelThanTheEncoderSaysItHas) {
 TEST(EncoderPool, WaitsForAsLongAsItTakesAndSaysWhatFor) {
   Daemon daemon;
   EncoderPoolOptions options = Options({daemon.address()});
-  options.unreachable_patience = milliseconds(0);
+  options.limits.unreachable_patience = milliseconds(0);
   EncoderPool pool(options);
   Fetch(&pool);
   daemon.Kill();

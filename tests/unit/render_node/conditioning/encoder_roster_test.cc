@@ -141,6 +141,19 @@ TEST_F(EncoderRosterTest, OneInDoubtIsAskedLastButForATrialNowAndThen) {
   ASSERT_EQ(events.size(), 2u) << "said once, and that it is over";
 }
 
+TEST_F(EncoderRosterTest, AnAnswerWithoutRowsEndsNoDoubtAndProvesNoModel) {
+  Answers(0, '1');
+  Answers(1, '2');
+  roster_.Contradicted(0, "no such layer", now_);
+  roster_.CallBegan(0, now_);
+  roster_.CallEnded(0, Outcome::kAnswered, "", now_);
+  EXPECT_EQ(roster_.members()[0].doubt, "no such layer");
+  EXPECT_EQ(roster_.identity()->model_fingerprint, std::string(64, '1')) << "another takes over for want of rows only";
+  roster_.CallBegan(0, now_);
+  roster_.CallEnded(0, Outcome::kBelieved, "no such layer", now_);
+  EXPECT_EQ(roster_.identity()->model_fingerprint, std::string(64, '2')) << "and that no rows were proven";
+}
+
 TEST_F(EncoderRosterTest, ABusyOneIsAskedAfterTheOthers) {
   Answers(0, '1');
   Answers(1, '1');

@@ -34,7 +34,7 @@ TEST(HostileEncoder, ItsWordsAreBoundedAndEscaped) {
     EncoderPoolOptions options;
     options.encoders = {daemon.address()};
     options.expected_width = 48;
-    options.unreachable_patience = std::chrono::milliseconds(1);
+    options.limits.unreachable_patience = std::chrono::milliseconds(1);
     options.log = *MakeStreamLogger(lines, LogLevel::kInfo, /*journal=*/true);
     std::string error;
     {
