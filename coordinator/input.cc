@@ -36,7 +36,7 @@ std::optional<int> NamedDescriptor(std::string_view path) {
 }
 
 int Open(const std::filesystem::path& path) {
-  // Non-blocking: opening a FIFO must not wait where no interrupt is heard.
+  // Non-blocking: opening a FIFO must not wait where nobody can end it.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd >= 0 || (errno != ENXIO && errno != EACCES)) return fd;
   // A socket, or the pipe of another user: it cannot be opened by name, but we have it.
@@ -57,13 +57,13 @@ size_t ExpectedBytes(int fd) {
   throw Error(ErrorCode::kInvalidArgument, name + " is longer than the limit of " + std::to_string(limit) + " bytes");
 }
 
-std::string ReadAll(int fd, const std::string& name, size_t limit, const Interrupt* interrupt, const InputHead& head) {
+std::string ReadAll(int fd, const std::string& name, size_t limit, const Pause& pause, const InputHead& head) {
   const size_t expected = ExpectedBytes(fd);
   if (expected > limit) RefuseLength(name, limit);
   bool head_is_due = static_cast<bool>(head.check);
   std::string bytes((head_is_due ? std::min(expected, kPieceBytes) : expected) + 1, '\0');
   for (size_t used = 0;;) {
-    if (interrupt != nullptr) interrupt->ThrowIfRequested();
+    if (pause) pause();
     pollfd input{.fd = fd, .events = POLLIN, .revents = 0};
     // A signal cuts the wait short; reading a pipe that nobody has opened yet would then look like its end.
     if (const int ready = poll(&input, 1, kPollMs); ready == 0 || (ready < 0 && errno == EINTR)) continue;
@@ -85,7 +85,7 @@ std::string ReadAll(int fd, const std::string& name, size_t limit, const Interru
 
 }  // namespace
 
-std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Interrupt* interrupt,
+std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Pause& pause,
                             const InputHead& head) {
   const FileDescriptor file(Open(path));
   if (file.get() < 0) {
@@ -100,12 +100,12 @@ std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, con
   if (isatty(file.get()) == 1) {
     throw Error(ErrorCode::kInvalidArgument, path.string() + " is a terminal; give a file or a pipe");
   }
-  return ReadAll(file.get(), path.string(), limit, interrupt, head);
+  return ReadAll(file.get(), path.string(), limit, pause, head);
 }
 
 std::string ReadInput(const std::string& file, size_t limit, const InputSource& source, const InputHead& head) {
-  if (file != kStandardInput) return ReadBoundedFile(file, limit, source.interrupt, head);
-  return ReadAll(source.standard_input, InputName(file), limit, source.interrupt, head);
+  if (file != kStandardInput) return ReadBoundedFile(file, limit, source.pause, head);
+  return ReadAll(source.standard_input, InputName(file), limit, source.pause, head);
 }
 
 std::string InputName(const std::string& file) { return file == kStandardInput ? "standard input" : file; }

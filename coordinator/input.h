@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "coordinator/interrupt.h"
+#include "common/concurrency/pause.h"
 
 namespace diptych {
 
@@ -15,8 +15,8 @@ inline constexpr char kStandardInput[] = "-";
 
 // Where standard input is, and who may end the waiting for it.
 struct InputSource {
-  int standard_input = 0;                // a file descriptor
-  const Interrupt* interrupt = nullptr;  // null: nobody
+  int standard_input = 0;  // a file descriptor
+  Pause pause = {};        // called again and again while it waits; empty: nobody ends it
 };
 
 // What a file begins with, looked at before the rest is read: a device has no end.
@@ -27,10 +27,10 @@ struct InputHead {
 };
 
 // The whole of an ordinary file, a pipe, a FIFO, a socket or a device other than a terminal: <(...) and /dev/stdin are
-// such. Waits for a FIFO's writer and for slow ones, unless the interrupt comes.
+// such. Waits for a FIFO's writer and for slow ones, until the pause throws.
 // Throws Error: kNotFound when it cannot be opened, kInvalidArgument for a folder, a terminal and more than `limit`
-// bytes, kUnavailable when reading fails, kCancelled when the user interrupts.
-std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Interrupt* interrupt = nullptr,
+// bytes, kUnavailable when reading fails; and what the pause throws.
+std::string ReadBoundedFile(const std::filesystem::path& path, size_t limit, const Pause& pause = {},
                             const InputHead& head = {});
 
 // The same, where "-" is standard input, whatever that is.

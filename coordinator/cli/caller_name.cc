@@ -5,9 +5,7 @@
 
 #include "common/config/options.h"
 #include "common/net/tls_files.h"
-#include "common/picture/job_spec.h"
-#include "coordinator/cli/command.h"
-#include "coordinator/cli/command_options.h"
+#include "coordinator/order/picture_order.h"
 
 namespace diptych {
 namespace {
@@ -31,8 +29,7 @@ std::string CallerName(const Settings& settings) {
   std::string name = settings.Get(options::kClient);
   if (name.empty()) name = CertificateName(settings);
   if (name.empty()) name = LoginName();
-  CheckArgument("--client", name);
-  if (name.size() > kMaxClientBytes) throw UsageError("--client is longer than 64 bytes");
+  CheckClient(name);
   return name;
 }
 

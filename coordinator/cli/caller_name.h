@@ -8,8 +8,7 @@
 namespace diptych {
 
 // --client or client.name, else the name of the certificate (--tls-cert), else the login name. A label: nothing checks
-// it, and a renderer that requires certificates goes by theirs. Throws UsageError for text that is not
-// UTF-8 or longer than 64 bytes.
+// it, and a renderer that requires certificates goes by theirs. Throws WrongWish as CheckClient.
 std::string CallerName(const Settings& settings);
 
 }  // namespace diptych

@@ -21,7 +21,8 @@ namespace diptych {
 
 enum ExitStatus : int { kExitDone = 0, kExitFailed = 1, kExitUsage = 2, kExitInterrupted = 130 };
 
-// The command line asks for something that makes no sense: exit status 2.
+// The command line asks for something that makes no sense: exit status 2, as for WrongWish (coordinator/order), which
+// is what pictures are asked for.
 struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -34,7 +35,8 @@ class Command {
   // Declares what is not in the option table: the positional arguments.
   virtual void AddArguments(CLI::App& app) = 0;
 
-  // Turns settings into the command's own configuration: reads every key that the command takes. Throws UsageError.
+  // Turns settings into the command's own configuration: reads every key that the command takes. Throws UsageError,
+  // WrongWish.
   virtual void Configure(const Settings& settings) = 0;
 
   // Does the work and returns the exit status. Throws UsageError, and Error when the work failed.

@@ -6,20 +6,15 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/config/settings.h"
 #include "common/net/credentials.h"
 #include "common/receipt/receipt.h"
 #include "coordinator/client/render_client.h"
-#include "coordinator/input.h"
 #include "coordinator/private_nodes.h"
 
 namespace diptych {
-
-// Throws UsageError naming `what` and the offset unless the text is UTF-8, before a daemon has to say so.
-void CheckArgument(std::string_view what, std::string_view text);
 
 // How to reach a renderer.
 struct ConnectionOptions {
@@ -60,26 +55,5 @@ void CheckPrivate(const PrivateOptions& options, const std::filesystem::path& pr
 // and, when no flag speaks of tiles, how the VAE decodes.
 PrivateNodesPlan PlanPrivateNodes(const PrivateOptions& options, const std::filesystem::path& program_folder,
                                   const Receipt* receipt);
-
-// Which parts of the prompt were given by flags; for repeating a picture with changes.
-struct PromptOptions {
-  PromptParts parts;  // all but `user`
-  std::string conversation_file;
-  bool system_given = false, thinking_given = false, assistant_given = false;
-  bool force_given = false, quotes_given = false, whitespace_given = false;
-  bool AnyGiven() const {
-    return system_given || thinking_given || assistant_given || force_given || quotes_given || whitespace_given;
-  }
-};
-PromptOptions ReadPromptOptions(const Settings& settings);
-
-// The prompt of this command line. Throws UsageError for a missing prompt, one beside a conversation, and text that is
-// not UTF-8; Error for a conversation file that cannot be read or is none.
-PromptParts MakePrompt(const std::optional<std::string>& user, const PromptOptions& options,
-                       const InputSource& source = {});
-
-// The same, with what the command line says put over `base`.
-PromptParts ChangePrompt(PromptParts base, const std::optional<std::string>& user, const PromptOptions& options,
-                         const InputSource& source = {});
 
 }  // namespace diptych

@@ -6,6 +6,7 @@
 
 #include "coordinator/cli/command_options.h"
 #include "coordinator/cli/environment.h"
+#include "coordinator/order/prompt_options.h"
 
 namespace diptych {
 

@@ -22,7 +22,9 @@ struct Environment {
   bool err_redraws = true;                   // the terminal that `err` is understands control sequences
   std::function<size_t()> out_columns = {};  // of the terminal that `out` is; empty: it is none
 
-  InputSource Input() const { return {in, &interrupt}; }
+  InputSource Input() const {
+    return {in, [&interrupt = interrupt] { interrupt.ThrowIfRequested(); }};
+  }
   ProgressScreen Screen() const { return {.err = err, .columns = err_columns, .redraws = err_redraws}; }
   size_t OutColumns() const { return out_columns ? out_columns() : 0; }  // 0: no terminal
 };

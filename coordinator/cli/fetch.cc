@@ -11,8 +11,8 @@
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/job_follower.h"
 #include "coordinator/cli/picture_output.h"
-#include "coordinator/cli/receipt_comparison.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/order/receipt_comparison.h"
 
 namespace diptych {
 namespace {

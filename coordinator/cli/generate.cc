@@ -12,17 +12,17 @@
 #include "common/error/error.h"
 #include "common/image/png.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/command_plan.h"
 #include "coordinator/cli/embedding_command.h"
 #include "coordinator/cli/job_follower.h"
 #include "coordinator/cli/output_names.h"
 #include "coordinator/cli/picture_output.h"
-#include "coordinator/cli/picture_plan.h"
 #include "coordinator/cli/picture_series.h"
 #include "coordinator/cli/private_run.h"
-#include "coordinator/cli/prompt_source.h"
-#include "coordinator/cli/receipt_comparison.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/files.h"
+#include "coordinator/order/prompt_source.h"
+#include "coordinator/order/receipt_comparison.h"
 
 namespace diptych {
 namespace {
@@ -63,7 +63,7 @@ class Generate final : public Command {
       WarnOfUnusedFlags(environment);
       return RunSaveEmbeddings(EmbeddingsOrder(environment.Input()), private_, environment);
     }
-    const PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
+    const PicturePlan plan = ReadCommandPlan(prompt_, *settings_, environment);
     outputs_ = NamePictures(plan, wish_, began_);
     std::vector<std::filesystem::path> paths;
     for (const OutputName& output : outputs_) paths.push_back(output.path);

@@ -14,6 +14,7 @@
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/command_options.h"
 #include "coordinator/cli/wait_text.h"
+#include "coordinator/order/prompt_options.h"
 
 namespace diptych {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "common/config/settings.h"
 #include "common/image/picture_file.h"
-#include "coordinator/cli/picture_fit.h"
+#include "coordinator/order/picture_fit.h"
 
 namespace diptych {
 

@@ -23,7 +23,7 @@ class QueueCommand : public RendererCommand {
   Caller caller_;
 };
 
-class Pause final : public QueueCommand {
+class PauseQueue final : public QueueCommand {
  public:
   int Run(Environment& environment) override {
     const PauseOutcome outcome = ValueOrThrow(Connect(environment)->Pause(caller_));
@@ -39,7 +39,7 @@ class Pause final : public QueueCommand {
   }
 };
 
-class Resume final : public QueueCommand {
+class ResumeQueue final : public QueueCommand {
  public:
   void Configure(const Settings& settings) override {
     QueueCommand::Configure(settings);
@@ -61,7 +61,7 @@ class Resume final : public QueueCommand {
 
 }  // namespace
 
-std::unique_ptr<Command> MakePause() { return std::make_unique<Pause>(); }
-std::unique_ptr<Command> MakeResume() { return std::make_unique<Resume>(); }
+std::unique_ptr<Command> MakePause() { return std::make_unique<PauseQueue>(); }
+std::unique_ptr<Command> MakeResume() { return std::make_unique<ResumeQueue>(); }
 
 }  // namespace diptych

@@ -10,10 +10,10 @@
 
 #include "coordinator/cli/environment.h"
 #include "coordinator/cli/job_follower.h"
-#include "coordinator/cli/picture_plan.h"
 #include "coordinator/cli/private_run.h"
 #include "coordinator/cli/room_wait.h"
 #include "coordinator/client/render_client.h"
+#include "coordinator/order/picture_plan.h"
 
 namespace diptych {
 

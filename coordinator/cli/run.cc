@@ -20,6 +20,7 @@
 #include "coordinator/cli/error_json.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/cli/shown_text.h"
+#include "coordinator/order/wrong_wish.h"
 
 namespace diptych {
 namespace {
@@ -177,6 +178,8 @@ int RunDiptych(const std::vector<std::string>& arguments, Environment& plain) {
     }
     return status;
   } catch (const UsageError& error) {
+    return fail(kExitUsage, error);
+  } catch (const WrongWish& error) {  // said by this command line
     return fail(kExitUsage, error);
   } catch (const std::exception& error) {
     if (environment.interrupt.requested()) {

@@ -9,7 +9,8 @@
 #include "common/error/error.h"
 #include "common/foreign_text/escape.h"
 #include "coordinator/cli/command.h"
-#include "coordinator/cli/picture_plan.h"
+#include "coordinator/cli/command_options.h"
+#include "coordinator/cli/command_plan.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/cli/room_wait.h"
 
@@ -33,7 +34,7 @@ class Submit final : public Command {
 
   int Run(Environment& environment) override {
     const std::unique_ptr<RenderClient> client = ConnectToRenderer(connection_);
-    PicturePlan plan = ReadPlan(prompt_, *settings_, environment);
+    PicturePlan plan = ReadCommandPlan(prompt_, *settings_, environment);
     for (const std::string& note : plan.notes) Warn(note, environment);
     for (const std::string& note : CompletePlan(ValueOrThrow(client->Describe()), plan)) {
       Warn(note, environment);

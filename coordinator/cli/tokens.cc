@@ -9,8 +9,9 @@
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/command_options.h"
-#include "coordinator/cli/prompt_source.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/order/prompt_options.h"
+#include "coordinator/order/prompt_source.h"
 
 namespace diptych {
 namespace {

@@ -207,7 +207,7 @@ void ReadTensors(const std::string& path, const InputSource& source, SavedEmbedd
 }
 
 json ReadSidecarJson(const fs::path& path, const InputSource& source) {
-  const std::string text = ReadBoundedFile(path, kSidecar.bytes, source.interrupt);
+  const std::string text = ReadBoundedFile(path, kSidecar.bytes, source.pause);
   try {
     return ParseBoundedJson(text, kSidecar);
   } catch (const JsonError& error) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include "common/concurrency/cancel_token.h"
 #include "common/error/error.h"
 #include "gtest/gtest.h"
 #include "tests/support/bytes_read.h"
@@ -86,15 +87,15 @@ TEST_F(InputTest, WaitsForTheWriterOfAFifo) {
   writer.join();
 }
 
-TEST_F(InputTest, StopsWaitingWhenTheUserInterrupts) {
+TEST_F(InputTest, StopsWaitingWhenThePauseThrows) {
   const std::string fifo = folder_ / "fifo";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-  Interrupt interrupt;
+  const CancelToken cancel;
   std::thread user([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    interrupt.Request();
+    cancel.Cancel();
   });
-  EXPECT_EQ(ErrorOf(fifo, 100, {.standard_input = 0, .interrupt = &interrupt}).code(), ErrorCode::kCancelled);
+  EXPECT_EQ(ErrorOf(fifo, 100, {.standard_input = 0, .pause = LeaveIfCancelled(cancel)}).code(), ErrorCode::kCancelled);
   user.join();
 }
 
@@ -123,7 +124,7 @@ TEST_F(InputTest, ReadsStandardInput) {
   ASSERT_EQ(pipe(ends), 0);
   Put(ends[1], "text");
   close(ends[1]);
-  EXPECT_EQ(ReadInput("-", 100, {.standard_input = ends[0], .interrupt = nullptr}), "text");
+  EXPECT_EQ(ReadInput("-", 100, {.standard_input = ends[0], .pause = {}}), "text");
   close(ends[0]);
   EXPECT_EQ(InputName("-"), "standard input");
   EXPECT_EQ(InputName("./-"), "./-");

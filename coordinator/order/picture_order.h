@@ -10,19 +10,20 @@
 
 #include "common/config/settings.h"
 #include "common/receipt/receipt.h"
-#include "coordinator/cli/command_options.h"
-#include "coordinator/cli/picture_fit.h"
 #include "coordinator/client/job.h"
+#include "coordinator/input.h"
 #include "coordinator/order/member_settings.h"
+#include "coordinator/order/picture_fit.h"
+#include "coordinator/order/prompt_options.h"
 #include "coordinator/order/source_files.h"
 
 namespace diptych {
 
-// The options of generate and submit that determine a picture, with a note of which flags were given.
+// The options that determine a picture, with a note of which were given by flags.
 struct PictureOptions {
   PromptOptions prompt;
   MemberSettings members;  // the sizes as they are painted; the seed is separate
-  JobLabels labels;
+  JobLabels labels;        // the client's name is what the settings say; empty where they leave it to the front
   FitMode fit = FitMode::kNone;
   int32_t file_width = 0, file_height = 0;  // pixels, as the user gave them; 0 where left open
   // By flag.
@@ -37,9 +38,12 @@ struct PictureOptions {
   std::string from_picture;     // a file; empty: none
   SourceFiles sources;          // what the picture begins as
 };
-// Throws UsageError for the name of a pickle or a folder.
+// Throws WrongWish for a name that is not UTF-8 or longer than 64 bytes.
+void CheckClient(const std::string& name);
+
+// Throws WrongWish for the name of a pickle or a folder.
 void RefuseEmbeddingsName(const std::string& file);
-PictureOptions ReadPictureOptions(const Settings& settings);  // throws UsageError
+PictureOptions ReadPictureOptions(const Settings& settings);  // throws WrongWish
 
 // One prompt, and every seed that it is painted with.
 struct PictureOrder {
@@ -58,19 +62,19 @@ struct PictureOrder {
 };
 
 // The negative prompt has neither system nor thinking text, only the think block and cleaning of the positive one.
-// Throws UsageError for text that is not UTF-8.
+// Throws WrongWish for text that is not UTF-8.
 PromptParts NegativePrompt(const std::string& text, const std::optional<PromptParts>& positive);
 
 // Fills in what was left open by what the renderer's model is made for, and settles the negative prompt by it. A
 // picture that is repeated in another size gets the shift of that size where the shift follows it. Adds to the notes,
-// also about a size that the model is not made for. Throws UsageError where guidance and embeddings do not go together.
+// also about a size that the model is not made for. Throws WrongWish where guidance and embeddings do not go together.
 void Complete(const RendererDescription& renderer, PictureOrder& order);
 
 // Draws a seed; smaller than 2^32, so that it is easily typed again.
 using DrawSeed = std::function<uint64_t()>;
 uint64_t RandomSeed();
 
-// Reads the files that the options name. Throws UsageError for options that do not go together and seeds beyond 2^64 -
+// Reads the files that the options name. Throws WrongWish for options that do not go together and seeds beyond 2^64 -
 // 1, Error for files that cannot be used.
 PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOptions& options,
                        const DrawSeed& draw_seed, const InputSource& source = {});

@@ -1,4 +1,4 @@
-#include "coordinator/cli/picture_order.h"
+#include "coordinator/order/picture_order.h"
 
 #include <algorithm>
 
@@ -6,10 +6,10 @@
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "common/image/png.h"
-#include "coordinator/cli/command.h"
-#include "coordinator/cli/receipt_comparison.h"
 #include "coordinator/client/saved_embeddings.h"
 #include "coordinator/files.h"
+#include "coordinator/order/receipt_comparison.h"
+#include "coordinator/order/wrong_wish.h"
 #include "gtest/gtest.h"
 #include "tests/support/settings_for_test.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
@@ -82,7 +82,7 @@ TEST_F(PictureOrderTest, DrawnSeedsDiffer) { EXPECT_NE(RandomSeed() + RandomSeed
 
 TEST_F(PictureOrderTest, RefusesSeedsThatRunOverTheEnd) {
   EXPECT_NO_THROW(Order("p", {{"--seed", "18446744073709551614"}, {"--count", "2"}}));
-  EXPECT_THROW(Order("p", {{"--seed", "18446744073709551614"}, {"--count", "3"}}), UsageError);
+  EXPECT_THROW(Order("p", {{"--seed", "18446744073709551614"}, {"--count", "3"}}), WrongWish);
 }
 
 TEST_F(PictureOrderTest, LeavesTheShiftToTheCheckpointUnlessItIsGiven) {
@@ -158,7 +158,7 @@ TEST_F(PictureOrderTest, RefusesANegativePromptThatIsNotUtf8AlsoWithoutGuidance)
     try {
       Order("p", {{"--negative-prompt", "a\xFF"}, {"--guidance-scale", scale}});
       ADD_FAILURE() << "accepted with guidance " << scale;
-    } catch (const UsageError& error) {
+    } catch (const WrongWish& error) {
       EXPECT_STREQ(
           error.what(),
           "--negative-prompt is not valid UTF-8: byte 0xFF at offset 1 does not begin or complete a character");
@@ -167,8 +167,10 @@ TEST_F(PictureOrderTest, RefusesANegativePromptThatIsNotUtf8AlsoWithoutGuidance)
 }
 
 TEST_F(PictureOrderTest, RefusesALongClientName) {
-  EXPECT_THROW(ReadPictureOptions(SettingsForTest({{"--client", std::string(65, 'x')}})), UsageError);
-  EXPECT_FALSE(ReadPictureOptions(SettingsForTest()).labels.client.empty());
+  EXPECT_THROW(ReadPictureOptions(SettingsForTest({{"--client", std::string(65, 'x')}})), WrongWish);
+  EXPECT_THROW(ReadPictureOptions(SettingsForTest({{"--client", "a\xFF"}})), WrongWish);
+  EXPECT_EQ(ReadPictureOptions(SettingsForTest({{"--client", "ann"}})).labels.client, "ann");
+  EXPECT_EQ(ReadPictureOptions(SettingsForTest()).labels.client, "") << "the front knows who asks";
 }
 
 TEST_F(PictureOrderTest, RepeatsAPictureExactly) {
@@ -216,7 +218,7 @@ TEST_F(PictureOrderTest, AsksForTheEmbeddingsOfAPictureWithoutPrompt) {
   const SavedEmbeddings saved = SmallEmbeddings();
   receipt.conditioning_hash = ConditioningHash(saved.conditioning);
   const std::string file = Save(receipt);
-  EXPECT_THROW(Order(std::nullopt, {{"--from-picture", file}}), UsageError);
+  EXPECT_THROW(Order(std::nullopt, {{"--from-picture", file}}), WrongWish);
   SaveEmbeddings(folder_ / "e", saved);
   const PictureOrder order = Order(std::nullopt, {{"--from-picture", file}, {"--load-embeddings", folder_ / "e"}});
   EXPECT_TRUE(order.request.conditioning != nullptr);
@@ -235,8 +237,8 @@ TEST_F(PictureOrderTest, TakesPromptLayerAndModeFromEmbeddings) {
   EXPECT_EQ(order.request.layer, -5);
   EXPECT_EQ(order.request.long_prompt_mode, LongPromptMode::kTruncate);
   EXPECT_NO_THROW(Order("from the file", values));
-  EXPECT_THROW(Order("something else", values), UsageError);
-  EXPECT_THROW(Order(std::nullopt, {values[0], {"--hidden-layer", "-2"}}), UsageError);
+  EXPECT_THROW(Order("something else", values), WrongWish);
+  EXPECT_THROW(Order(std::nullopt, {values[0], {"--hidden-layer", "-2"}}), WrongWish);
 }
 
 TEST_F(PictureOrderTest, TakesTheNegativeOfGuidanceFromEmbeddings) {
@@ -249,11 +251,10 @@ TEST_F(PictureOrderTest, TakesTheNegativeOfGuidanceFromEmbeddings) {
   EXPECT_EQ(order.request.negative->user, "fog");
   EXPECT_TRUE(order.request.negative_conditioning != nullptr);
   EXPECT_TRUE(Order(std::nullopt, {{"--load-embeddings", folder_ / "with"}}).request.negative_conditioning == nullptr);
-  EXPECT_THROW(Order(std::nullopt, {{"--load-embeddings", folder_ / "without"}, {"--guidance-scale", "2"}}),
-               UsageError);
+  EXPECT_THROW(Order(std::nullopt, {{"--load-embeddings", folder_ / "without"}, {"--guidance-scale", "2"}}), WrongWish);
   EXPECT_THROW(Order(std::nullopt,
                      {{"--load-embeddings", folder_ / "with"}, {"--guidance-scale", "2"}, {"--negative-prompt", "x"}}),
-               UsageError);
+               WrongWish);
 }
 
 TEST_F(PictureOrderTest, LeavesThePromptUnsetForEmbeddingsOfUnknownOrigin) {
@@ -370,7 +371,7 @@ class SourceOrderTest : public PictureOrderTest {
   std::string Refusal(const Values& values, const std::optional<std::string>& prompt = "p") {
     try {
       (void)Order(prompt, values);
-    } catch (const UsageError& error) {
+    } catch (const WrongWish& error) {
       return error.what();
     }
     return "";

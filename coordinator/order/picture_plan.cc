@@ -1,4 +1,4 @@
-#include "coordinator/cli/picture_plan.h"
+#include "coordinator/order/picture_plan.h"
 
 #include <algorithm>
 #include <set>
@@ -10,9 +10,9 @@
 #include "common/config/options.h"
 #include "common/error/error.h"
 #include "common/prompt/conversation.h"
-#include "coordinator/cli/command.h"
-#include "coordinator/cli/prompt_source.h"
-#include "coordinator/cli/seed_list.h"
+#include "coordinator/order/prompt_source.h"
+#include "coordinator/order/seed_list.h"
+#include "coordinator/order/wrong_wish.h"
 
 namespace diptych {
 namespace {
@@ -50,8 +50,8 @@ PlannedPrompt PlanLine(const PromptLine& line, const Settings& flags, const Draw
   PlannedPrompt planned;
   try {
     planned = PlanPrompt(line.prompt, settings, draw_seed, source);
-  } catch (const UsageError& error) {
-    throw UsageError(absl::StrCat(line.place, ": ", error.what()));
+  } catch (const WrongWish& error) {
+    throw WrongWish(absl::StrCat(line.place, ": ", error.what()));
   } catch (const Error& error) {
     throw Error(error.code(), absl::StrCat(line.place, ": ", error.what()));
   }
@@ -112,7 +112,7 @@ void NoteUnknownWords(const ModelDefaultsView& model, const PicturePlan& plan, s
 
 void CheckFlagsBesideAFile(const std::optional<std::string>& prompt, const Settings& settings) {
   const auto refuse = [](const std::string& what, const std::string& reason) {
-    throw UsageError(absl::StrCat("--prompts and ", what, " exclude each other: ", reason));
+    throw WrongWish(absl::StrCat("--prompts and ", what, " exclude each other: ", reason));
   };
   if (prompt) refuse("PROMPT", "the file's lines are the prompts");
   if (settings.IsSet(options::kPromptFile))
@@ -142,6 +142,11 @@ std::string PicturePlan::Label(size_t index) const {
   return absl::StrCat("picture ", index + 1, " of ", pictures.size());
 }
 
+void PicturePlan::SetClient(const std::string& name) {
+  CheckClient(name);
+  for (PlannedPrompt& planned : prompts) planned.order.request.client = name;
+}
+
 PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::vector<PromptLine>& lines,
                          const Settings& settings, const DrawSeed& draw_seed, const InputSource& source) {
   PicturePlan plan;
@@ -149,8 +154,8 @@ PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::ve
   const auto add = [&](PlannedPrompt planned) {
     const PictureOrder& order = planned.order;
     if (order.seeds.size() > kMaxPictures - plan.pictures.size()) {
-      throw UsageError(absl::StrCat(planned.place, planned.place.empty() ? "" : ": ", "more than ", kMaxPictures,
-                                    " pictures, the limit for one command"));
+      throw WrongWish(absl::StrCat(planned.place, planned.place.empty() ? "" : ": ", "more than ", kMaxPictures,
+                                   " pictures, the limit for one command"));
     }
     for (const uint64_t seed : order.seeds) {
       const bool is_first = seed == order.seeds.front();
@@ -168,18 +173,18 @@ PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::ve
   return plan;
 }
 
-PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings& settings, Environment& environment) {
+PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings& settings, const InputSource& source) {
   std::vector<PromptLine> lines;
   std::vector<std::string> notes;
   std::optional<std::string> prompt = argument;
   if (settings.IsSet(options::kPrompts)) {
     CheckFlagsBesideAFile(prompt, settings);
     const std::string& file = settings.Get(options::kPrompts);
-    lines = ParsePromptFile(ReadPrompts(file, environment.Input()), InputName(file), &notes);
+    lines = ParsePromptFile(ReadPrompts(file, source), InputName(file), &notes);
   } else {
-    prompt = ReadPromptText(argument, settings, environment.Input());
+    prompt = ReadPromptText(argument, settings, source);
   }
-  PicturePlan plan = PlanPictures(prompt, lines, settings, RandomSeed, environment.Input());
+  PicturePlan plan = PlanPictures(prompt, lines, settings, RandomSeed, source);
   plan.notes.insert(plan.notes.begin(), notes.begin(), notes.end());
   return plan;
 }
@@ -193,24 +198,6 @@ std::vector<std::string> CompletePlan(const RendererDescription& renderer, Pictu
   }
   NoteUnknownWords(renderer.defaults, plan, notes);
   return notes;
-}
-
-std::vector<OutputName> NamePictures(const PicturePlan& plan, const OutputWish& wish, int64_t unix_s) {
-  std::vector<PromptOutputs> prompts;
-  for (const PlannedPrompt& planned : plan.prompts) prompts.push_back({{}, planned.outputs, planned.place});
-  for (size_t i = 0; i < plan.pictures.size(); ++i) {
-    const PictureOrder& order = plan.OrderOf(i);
-    const PictureRequest& request = order.request;
-    prompts[plan.pictures[i].prompt].pictures.push_back({.index = i + 1,
-                                                         .pictures = plan.pictures.size(),
-                                                         .seed = plan.pictures[i].seed,
-                                                         .prompt = request.prompt ? ShownPrompt(*request.prompt) : "",
-                                                         .width = order.fit ? order.fit->width : request.width,
-                                                         .height = order.fit ? order.fit->height : request.height,
-                                                         .steps = request.steps,
-                                                         .unix_s = unix_s});
-  }
-  return NameOutputs(wish, prompts);
 }
 
 }  // namespace diptych

@@ -7,10 +7,8 @@
 #include <vector>
 
 #include "common/config/settings.h"
-#include "coordinator/cli/environment.h"
-#include "coordinator/cli/output_names.h"
-#include "coordinator/cli/picture_order.h"
-#include "coordinator/cli/prompt_file.h"
+#include "coordinator/order/picture_order.h"
+#include "coordinator/order/prompt_file.h"
 
 namespace diptych {
 
@@ -42,24 +40,24 @@ struct PicturePlan {
 
   // "picture 3 of 40"
   std::string Label(size_t index) const;
+
+  // Who asks for all of them. Throws WrongWish as CheckClient.
+  void SetClient(const std::string& name);
 };
 
 // The pictures of `prompt`, or (where the settings name a prompt file) of its `lines`: what a line says goes before the
-// flags. Reads the files that the settings name. Throws UsageError and Error as MakeOrder, with the line's place in
-// front, and UsageError for more than kMaxPictures pictures.
+// flags. Reads the files that the settings name. Throws WrongWish and Error as MakeOrder, with the line's place in
+// front, and WrongWish for more than kMaxPictures pictures.
 PicturePlan PlanPictures(const std::optional<std::string>& prompt, const std::vector<PromptLine>& lines,
                          const Settings& settings, const DrawSeed& draw_seed, const InputSource& source = {});
 
 // The same, with the lines of the settings' prompt file, or else the prompt that `argument` (PROMPT) and settings name.
-// Throws what ParsePromptFile, ReadPrompts and ReadPromptText throw as well, and UsageError for flags that do not go
+// Throws what ParsePromptFile, ReadPrompts and ReadPromptText throw as well, and WrongWish for flags that do not go
 // with a prompt file.
-PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings& settings, Environment& environment);
+PicturePlan ReadPlan(const std::optional<std::string>& argument, const Settings& settings, const InputSource& source);
 
 // Fills in what was left open, as the renderer's model has it. Returns what the user should know: notes of the orders,
 // and one line for words that the model does not know. Throws as Complete.
 std::vector<std::string> CompletePlan(const RendererDescription& renderer, PicturePlan& plan);
-
-// Where the pictures go, by the rules of NameOutputs; `unix_s` is the time for names that hold one.
-std::vector<OutputName> NamePictures(const PicturePlan& plan, const OutputWish& wish, int64_t unix_s);
 
 }  // namespace diptych

@@ -28,7 +28,7 @@ struct PictureFit {
   bool operator==(const PictureFit&) const = default;
 };
 
-// The side that is painted for a file's side; 0 stays 0. Throws UsageError that begins with `flag` when none is:
+// The side that is painted for a file's side; 0 stays 0. Throws WrongWish that begins with `flag` when none is:
 // without a mode for what is no multiple, and for padding of less than 16 px.
 int32_t PaintedSide(int32_t side, FitMode mode, const std::string& flag);
 

@@ -1,6 +1,6 @@
-#include "coordinator/cli/picture_fit.h"
+#include "coordinator/order/picture_fit.h"
 
-#include "coordinator/cli/command.h"
+#include "coordinator/order/wrong_wish.h"
 #include "gtest/gtest.h"
 
 namespace diptych {
@@ -25,7 +25,7 @@ std::vector<uint8_t> PixelAt(const Picture& picture, int32_t x, int32_t y) {
 std::string RefusalOf(int32_t side, FitMode mode) {
   try {
     PaintedSide(side, mode, "--width");
-  } catch (const UsageError& error) {
+  } catch (const WrongWish& error) {
     return error.what();
   }
   return "none";

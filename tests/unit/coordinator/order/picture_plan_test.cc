@@ -1,4 +1,4 @@
-#include "coordinator/cli/picture_plan.h"
+#include "coordinator/order/picture_plan.h"
 
 #include <fstream>
 #include <functional>
@@ -7,7 +7,7 @@
 #include "common/config/options.h"
 #include "common/config/unknown_name.h"
 #include "common/picture/picture_json.h"
-#include "coordinator/cli/command.h"
+#include "coordinator/order/wrong_wish.h"
 #include "gtest/gtest.h"
 #include "tests/support/settings_for_test.h"
 #include "tests/unit/coordinator/support/temporary_folder.h"
@@ -38,7 +38,7 @@ Seeds SeedsOf(const PicturePlan& plan) {
 std::string RefusalOf(const std::function<void()>& plan) {
   try {
     plan();
-  } catch (const UsageError& error) {
+  } catch (const WrongWish& error) {
     return error.what();
   }
   return "none";
@@ -221,16 +221,35 @@ TEST(PicturePlan, TellsOfTheSameThingOnce) {
   EXPECT_EQ(PlanFile("a\n" + line + line, {{"--guidance-scale", "0"}}).notes, note);
 }
 
-TEST(PicturePlan, NamesItsPictures) {
-  const PicturePlan plan = PlanFile("a\n{\"prompt\": \"b\", \"count\": 2, \"output\": \"x.png\"}\nc");
-  const auto paths = [&](const std::string& output) {
-    std::vector<std::filesystem::path> all;
-    for (const OutputName& name : NamePictures(plan, {{output}, {}}, 0)) all.push_back(name.path);
-    return all;
-  };
-  EXPECT_EQ(paths("p.png"), (std::vector<std::filesystem::path>{"p-1.png", "x-1.png", "x-2.png", "p-4.png"}));
-  EXPECT_EQ(paths("{index}-{prompt}-{width}.png"),
-            (std::vector<std::filesystem::path>{"1-a-1024.png", "x-1.png", "x-2.png", "4-c-1024.png"}));
+TEST(PicturePlan, IsOfOneClient) {
+  PicturePlan plan = PlanFile("a\nb");
+  plan.SetClient("ann");
+  for (size_t i = 0; i < plan.pictures.size(); ++i) EXPECT_EQ(plan.Request(i).client, "ann");
+  EXPECT_EQ(RefusalOf([&] { plan.SetClient(std::string(65, 'x')); }), "--client is longer than 64 bytes");
+}
+
+// A front that knows no exit status looks at the code.
+TEST(PicturePlan, OfAWishThatMakesNoSenseIsAnInvalidArgument) {
+  const std::function<void()> wishes[] = {[] {
+                                            PlanOne({{"--seeds", "7-3"}});
+                                          },
+                                          [] {
+                                            PlanOne({{"--width", "100"}});
+                                          },
+                                          [] {
+                                            PlanOne({{"--img2img", "a"}, {"--inpaint", "b"}});
+                                          },
+                                          [] { PlanFile("# nothing"); },
+                                          [] { PlanFile("{\"prompt\": \"b\", \"size\": 7}"); },
+                                          [] { PlanPictures(std::nullopt, {}, SettingsForTest(Values{}), {}); }};
+  for (const std::function<void()>& wish : wishes) {
+    try {
+      wish();
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument) << error.what();
+    }
+  }
 }
 
 TEST(PicturePlan, HoldsALongConversationOnce) {

@@ -1,4 +1,4 @@
-#include "coordinator/cli/prompt_file.h"
+#include "coordinator/order/prompt_file.h"
 
 #include <map>
 #include <optional>
@@ -14,8 +14,8 @@
 #include "common/files/temporary_name.h"
 #include "common/json/bounded_json.h"
 #include "common/prompt/prompt_text.h"
-#include "coordinator/cli/command.h"
-#include "coordinator/cli/seed_list.h"
+#include "coordinator/order/seed_list.h"
+#include "coordinator/order/wrong_wish.h"
 #include "coordinator/text_input.h"
 
 namespace diptych {
@@ -109,6 +109,8 @@ void ReadKey(const std::string& key, const json& value, PromptLine& line) {
     } else {
       values.emplace_back(row->second, ReadValue(*row->second, value));
     }
+  } catch (const WrongWish&) {  // of a list of seeds, which names itself
+    throw;
   } catch (const Error& error) {
     Refuse(absl::StrCat(key, ": ", error.what()));
   }
@@ -170,7 +172,7 @@ PromptLine ReadLine(std::string_view text, const std::string& place) {
       line.prompt = text;
     }
   } catch (const std::exception& error) {
-    throw UsageError(absl::StrCat(place, ": ", error.what()));
+    throw WrongWish(absl::StrCat(place, ": ", error.what()));
   }
   return line;
 }
@@ -201,10 +203,10 @@ std::vector<PromptLine> ParsePromptFile(std::string_view text, const std::string
   try {
     text = PlainText(text, name);
   } catch (const Error& error) {
-    throw UsageError(error.what());
+    throw WrongWish(error.what());
   }
   const char line_end = text.find('\n') == text.npos ? '\r' : '\n';  // CR alone: old Macs, and some exports
-  if (IsListOverLines(text)) throw UsageError(absl::StrCat(name, ": ", kNoList));
+  if (IsListOverLines(text)) throw WrongWish(absl::StrCat(name, ": ", kNoList));
   std::vector<PromptLine> lines;
   for (int64_t number = 1; !text.empty(); ++number) {
     const size_t end = text.find(line_end);
@@ -220,11 +222,11 @@ std::vector<PromptLine> ParsePromptFile(std::string_view text, const std::string
       continue;
     }
     if (lines.size() == kMaxPictures) {
-      throw UsageError(absl::StrCat(place, ": more than ", kMaxPictures, " prompts, the limit for one command"));
+      throw WrongWish(absl::StrCat(place, ": more than ", kMaxPictures, " prompts, the limit for one command"));
     }
     lines.push_back(ReadLine(line, place));
   }
-  if (lines.empty()) throw UsageError(name + " holds no prompt: every line is blank or a comment");
+  if (lines.empty()) throw WrongWish(name + " holds no prompt: every line is blank or a comment");
   return lines;
 }
 

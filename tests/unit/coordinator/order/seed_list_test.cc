@@ -1,8 +1,8 @@
-#include "coordinator/cli/seed_list.h"
+#include "coordinator/order/seed_list.h"
 
 #include <string>
 
-#include "coordinator/cli/command.h"
+#include "coordinator/order/wrong_wish.h"
 #include "gtest/gtest.h"
 
 namespace diptych {
@@ -13,7 +13,7 @@ using Seeds = std::vector<uint64_t>;
 std::string RefusalOf(const std::string& text) {
   try {
     ParseSeeds(text);
-  } catch (const UsageError& error) {
+  } catch (const WrongWish& error) {
     return error.what();
   }
   return "none";

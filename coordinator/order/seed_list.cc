@@ -1,4 +1,4 @@
-#include "coordinator/cli/seed_list.h"
+#include "coordinator/order/seed_list.h"
 
 #include <charconv>
 #include <set>
@@ -8,13 +8,13 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "coordinator/cli/command.h"
+#include "coordinator/order/wrong_wish.h"
 
 namespace diptych {
 namespace {
 
 [[noreturn]] void Refuse(absl::string_view part, const std::string& reason) {
-  throw UsageError(absl::StrCat("--seeds: \"", part, "\" ", reason));
+  throw WrongWish(absl::StrCat("--seeds: \"", part, "\" ", reason));
 }
 
 uint64_t ParseSeed(absl::string_view text, absl::string_view part) {
@@ -42,10 +42,10 @@ std::vector<uint64_t> ParseSeeds(std::string_view text) {
     const uint64_t last = dash == part.npos ? first : ParseSeed(part.substr(dash + 1), part);
     if (last < first) Refuse(part, "runs backwards");
     if (last - first >= kMaxPictures - seeds.size()) {
-      throw UsageError(absl::StrCat("--seeds names more than ", kMaxPictures, " seeds, the limit for one command"));
+      throw WrongWish(absl::StrCat("--seeds names more than ", kMaxPictures, " seeds, the limit for one command"));
     }
     for (uint64_t seed = first;; ++seed) {
-      if (!seen.insert(seed).second) throw UsageError(absl::StrCat("--seeds names seed ", seed, " twice"));
+      if (!seen.insert(seed).second) throw WrongWish(absl::StrCat("--seeds names seed ", seed, " twice"));
       seeds.push_back(seed);
       if (seed == last) break;  // not a condition of the loop: there may be no number behind it
     }

@@ -1,4 +1,4 @@
-#include "coordinator/cli/picture_order.h"
+#include "coordinator/order/picture_order.h"
 
 #include <numeric>
 #include <random>
@@ -10,10 +10,9 @@
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "common/image/picture_file.h"
-#include "coordinator/cli/caller_name.h"
-#include "coordinator/cli/command.h"
-#include "coordinator/cli/seed_list.h"
 #include "coordinator/client/saved_embeddings.h"
+#include "coordinator/order/seed_list.h"
+#include "coordinator/order/wrong_wish.h"
 
 namespace diptych {
 namespace {
@@ -36,8 +35,8 @@ void PutNumbers(const PictureOptions& options, const MemberNames& names, Picture
 
 std::vector<uint64_t> FollowingSeeds(uint64_t first, uint64_t count) {
   if (first > kMaxSeed - (count - 1)) {
-    throw UsageError("--seed " + std::to_string(first) + " leaves no room for " + std::to_string(count) +
-                     " following seeds; the last must be at most 2^64 - 1");
+    throw WrongWish("--seed " + std::to_string(first) + " leaves no room for " + std::to_string(count) +
+                    " following seeds; the last must be at most 2^64 - 1");
   }
   std::vector<uint64_t> seeds(count);
   std::iota(seeds.begin(), seeds.end(), first);
@@ -55,11 +54,11 @@ void SettleNegative(PictureOrder& order) {
     }
   } else if (request.conditioning) {
     if (!request.negative_conditioning) {
-      throw UsageError(
+      throw WrongWish(
           "guidance needs negative embeddings and the file has none; save it with --guidance-scale above 0");
     }
     if (order.negative_given)
-      throw UsageError("--load-embeddings brings its own negative prompt; leave --negative-prompt out");
+      throw WrongWish("--load-embeddings brings its own negative prompt; leave --negative-prompt out");
   } else if (!request.negative || order.negative_given) {
     request.negative = order.negative;
   }
@@ -83,7 +82,7 @@ void SettleSource(PictureSpec& spec) {
   try {
     Settle(spec);
   } catch (const Error& error) {
-    throw UsageError(error.what());
+    throw WrongWish(error.what());
   }
 }
 
@@ -94,8 +93,8 @@ void PutSource(const PictureOptions& options, const InputSource& input, PictureO
   if (order.receipt) {  // the files themselves are in no receipt
     const auto ask_for = [&](const InputHash& hash, bool is_given, const char* what, const char* flags) {
       if (hash.empty() || is_given) return;
-      throw UsageError("the picture was made from another file, its " + std::string(what) + " (SHA-256 " +
-                       hash.hex.substr(0, 12) + "...); give it with " + flags);
+      throw WrongWish("the picture was made from another file, its " + std::string(what) + " (SHA-256 " +
+                      hash.hex.substr(0, 12) + "...); give it with " + flags);
     };
     const char* flag = order.receipt->HasMask() ? "--inpaint FILE" : "--img2img FILE";
     ask_for(order.receipt->source, !options.sources.source.empty(), "source", flag);
@@ -125,12 +124,12 @@ void PutSource(const PictureOptions& options, const InputSource& input, PictureO
 void PutEmbeddings(const std::optional<std::string>& prompt, const PictureOptions& options, const InputSource& source,
                    PictureOrder& order) {
   if (options.Given(members::kLayer.name) || options.prompt.AnyGiven() || !options.prompt.conversation_file.empty()) {
-    throw UsageError("--load-embeddings brings its own prompt and layer; leave out the flags for them");
+    throw WrongWish("--load-embeddings brings its own prompt and layer; leave out the flags for them");
   }
   SavedEmbeddings saved = LoadEmbeddings(options.load_embeddings, source);
   const bool known = saved.prompt.has_value();
   if (prompt && known && saved.prompt->user != *prompt) {
-    throw UsageError("the embeddings were made from another prompt than the one given; leave PROMPT out");
+    throw WrongWish("the embeddings were made from another prompt than the one given; leave PROMPT out");
   }
   PictureRequest& request = order.request;
   if (known) {
@@ -221,11 +220,11 @@ void PutFit(const PictureOptions& options, PictureOrder& order) {
   order.fit = fit;
 }
 
-// Throws UsageError for flags that do not go together.
+// Throws WrongWish for flags that do not go together.
 void ReadSource(const Settings& settings, PictureOptions& options) {
   const std::string &img2img = settings.Get(options::kImg2Img), &inpaint = settings.Get(options::kInpaint);
   PictureSpec& values = options.members.values;
-  if (!img2img.empty() && !inpaint.empty()) throw UsageError("--img2img and --inpaint each name the source; give one");
+  if (!img2img.empty() && !inpaint.empty()) throw WrongWish("--img2img and --inpaint each name the source; give one");
   options.sources = {.source = img2img.empty() ? inpaint : img2img, .mask = settings.Get(options::kMask)};
   const std::string& fit = settings.Get(options::kFit);
   const std::string& extend = settings.Get(options::kExtend);
@@ -238,7 +237,7 @@ void ReadSource(const Settings& settings, PictureOptions& options) {
       values.extend_right = sides.right;
       values.extend_bottom = sides.bottom;
     } catch (const Error& error) {
-      throw UsageError(std::string("--extend: ") + error.what());
+      throw WrongWish(std::string("--extend: ") + error.what());
     }
     for (const std::string_view side : {members::kExtendLeft.name, members::kExtendTop.name, members::kExtendRight.name,
                                         members::kExtendBottom.name}) {
@@ -249,18 +248,18 @@ void ReadSource(const Settings& settings, PictureOptions& options) {
   const bool masked = !options.sources.mask.empty() || values.mask_from_alpha || values.Extends().Any();
   if (options.sources.source.empty()) {
     const auto wants_source = [&](bool is_given, const OptionInfo& option) {
-      if (is_given) throw UsageError(std::string(option.flag) + " needs the picture that it is about: --inpaint FILE");
+      if (is_given) throw WrongWish(std::string(option.flag) + " needs the picture that it is about: --inpaint FILE");
     };
     const bool repeats = !settings.Get(options::kFromPicture).empty();  // which may bring its own
     wants_source(!options.sources.mask.empty(), options::kMask.info);
     wants_source(values.mask_from_alpha && !repeats, options::kMaskFromAlpha.info);
     wants_source(given && !repeats, options::kExtend.info);
     wants_source(values.inpaint_crop.has_value() && !repeats, options::kInpaintCrop.info);
-    if (fit == "stretch") throw UsageError("--fit stretch is for a source picture: --img2img FILE or --inpaint FILE");
+    if (fit == "stretch") throw WrongWish("--fit stretch is for a source picture: --img2img FILE or --inpaint FILE");
     return;
   }
   if (!inpaint.empty() && !masked && settings.Get(options::kFromPicture).empty()) {
-    throw UsageError("--inpaint needs to know where: --mask FILE, --mask-from-alpha or --extend LEFT,TOP,RIGHT,BOTTOM");
+    throw WrongWish("--inpaint needs to know where: --mask FILE, --mask-from-alpha or --extend LEFT,TOP,RIGHT,BOTTOM");
   }
   if (settings.OriginOf(options::kFit) != Origin::kDefault) {
     values.source_fit = fit == "crop" ? SourceFit::kCrop : fit == "pad" ? SourceFit::kPad : SourceFit::kStretch;
@@ -283,14 +282,19 @@ PromptParts NegativePrompt(const std::string& text, const std::optional<PromptPa
   return negative;
 }
 
+void CheckClient(const std::string& name) {
+  CheckArgument("--client", name);
+  if (name.size() > kMaxClientBytes) throw WrongWish("--client is longer than 64 bytes");
+}
+
 void RefuseEmbeddingsName(const std::string& file) {
   std::error_code ignored;
   if (std::filesystem::is_directory(file, ignored))
-    throw UsageError(file + " is a folder; name a .safetensors file in it");
+    throw WrongWish(file + " is a folder; name a .safetensors file in it");
   try {
     (void)EmbeddingsPath(file);
   } catch (const Error& error) {
-    throw UsageError(error.what());
+    throw WrongWish(error.what());
   }
 }
 
@@ -330,12 +334,13 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
     result.file_height = static_cast<int32_t>(*number);
     values.height = PaintedSide(result.file_height, result.fit, "--height");
   }
-  result.labels.client = CallerName(settings);
+  result.labels.client = settings.Get(options::kClient);
+  CheckClient(result.labels.client);
   result.labels.priority = static_cast<int32_t>(settings.Get(options::kPriority));
   result.labels.idempotency_key = settings.Get(options::kIdempotencyKey);
   CheckArgument("--idempotency-key", result.labels.idempotency_key);
   if (result.labels.idempotency_key.size() > kMaxKeyBytes)
-    throw UsageError("--idempotency-key is longer than 120 bytes");
+    throw WrongWish("--idempotency-key is longer than 120 bytes");
   result.labels.timeout_ms = static_cast<int64_t>(settings.Get(options::kDeadline) * 1000);
   // A picture is repeated with its own seed; what the environment says is for new ones.
   const bool repeats = !settings.Get(options::kFromPicture).empty();
@@ -343,7 +348,7 @@ PictureOptions ReadPictureOptions(const Settings& settings) {
   if (seed >= seeds && (!repeats || given(options::kSeed))) result.seed = settings.Get(options::kSeed);
   if (settings.IsSet(options::kSeeds) && seeds >= seed && (!repeats || given(options::kSeeds))) {
     if (result.seed || given(options::kCount)) {
-      throw UsageError("--seeds names the seed of every picture; leave --seed and --count out");
+      throw WrongWish("--seeds names the seed of every picture; leave --seed and --count out");
     }
     result.seeds = ParseSeeds(settings.Get(options::kSeeds));
   }
@@ -381,7 +386,7 @@ PictureOrder MakeOrder(const std::optional<std::string>& prompt, const PictureOp
     } else if (says_prompt) {
       request.prompt = MakePrompt(prompt, options.prompt, source);
     } else {
-      throw UsageError("the picture was made from embeddings without a prompt; give them with --load-embeddings");
+      throw WrongWish("the picture was made from embeddings without a prompt; give them with --load-embeddings");
     }
     PutNegative(options, order);
     PutSource(options, source, order);

@@ -1,4 +1,4 @@
-#include "coordinator/cli/prompt_file.h"
+#include "coordinator/order/prompt_file.h"
 
 #include <stdlib.h>
 
@@ -6,8 +6,8 @@
 #include <variant>
 
 #include "common/config/options.h"
-#include "coordinator/cli/command.h"
-#include "coordinator/cli/seed_list.h"
+#include "coordinator/order/seed_list.h"
+#include "coordinator/order/wrong_wish.h"
 #include "gtest/gtest.h"
 
 namespace diptych {
@@ -22,7 +22,7 @@ std::vector<std::string> PromptsOf(const std::string& text) {
 std::string RefusalOf(const std::string& text) {
   try {
     ParsePromptFile(text, "f");
-  } catch (const UsageError& error) {
+  } catch (const WrongWish& error) {
     return error.what();
   }
   return "none";

@@ -1,10 +1,10 @@
-#include "coordinator/cli/picture_fit.h"
+#include "coordinator/order/picture_fit.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "common/json/bounded_json.h"
-#include "coordinator/cli/command.h"
+#include "coordinator/order/wrong_wish.h"
 
 namespace diptych {
 namespace {
@@ -38,9 +38,9 @@ int32_t PaintedSide(int32_t side, FitMode mode, const std::string& flag) {
   if (mode == FitMode::kPad && below > 0) return below;
   const std::string nearest =
       below == 0 ? absl::StrCat("the nearest is ", above) : absl::StrCat("the nearest are ", below, " and ", above);
-  throw UsageError(absl::StrCat(flag, ": ", side, " must be a multiple of ", kPaintedMultiple, "; ", nearest,
-                                mode == FitMode::kPad ? "; --fit crop paints that and crops it"
-                                                      : ", or generate --fit crop|pad makes a file of this size"));
+  throw WrongWish(absl::StrCat(flag, ": ", side, " must be a multiple of ", kPaintedMultiple, "; ", nearest,
+                               mode == FitMode::kPad ? "; --fit crop paints that and crops it"
+                                                     : ", or generate --fit crop|pad makes a file of this size"));
 }
 
 Picture FitPicture(const Picture& painted, const PictureFit& fit) {

@@ -21,7 +21,7 @@ struct PromptLine {
 // is a prompt as it stands, byte for byte without its end (LF or CRLF; CR in a file without any LF). Blank lines do not
 // count, nor does a byte order mark. What begins with "{" or "#" and is to be a prompt is written as an object.
 // `notes`, when given, hears of comments that may have been meant as prompts.
-// Throws UsageError that begins with `name` and the line's number: text that is not UTF-8, broken JSON, an unknown key,
+// Throws WrongWish that begins with `name` and the line's number: text that is not UTF-8, broken JSON, an unknown key,
 // a value of the wrong type or out of range; for objects and lists over several lines; and for a file without a prompt.
 std::vector<PromptLine> ParsePromptFile(std::string_view text, const std::string& name,
                                         std::vector<std::string>* notes = nullptr);

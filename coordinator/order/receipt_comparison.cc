@@ -1,4 +1,4 @@
-#include "coordinator/cli/receipt_comparison.h"
+#include "coordinator/order/receipt_comparison.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

@@ -10,7 +10,7 @@
 namespace diptych {
 
 // What stands for PROMPT: the argument itself, the whole of standard input for the argument "-", or the whole of
-// --prompt-file; of both without the line end that ends them. Unset: nobody gave one. Throws UsageError for a prompt
+// --prompt-file; of both without the line end that ends them. Unset: nobody gave one. Throws WrongWish for a prompt
 // given twice, for two things that would read standard input, for an input without text and for text that is not UTF-8;
 // Error as ReadInput.
 std::optional<std::string> ReadPromptText(const std::optional<std::string>& argument, const Settings& settings,

@@ -1,4 +1,4 @@
-#include "coordinator/cli/prompt_source.h"
+#include "coordinator/order/prompt_source.h"
 
 #include <vector>
 
@@ -6,7 +6,7 @@
 #include "common/config/options.h"
 #include "common/error/error.h"
 #include "common/prompt/prompt_text.h"
-#include "coordinator/cli/command.h"
+#include "coordinator/order/wrong_wish.h"
 #include "coordinator/text_input.h"
 
 namespace diptych {
@@ -22,10 +22,10 @@ std::string ReadOnePrompt(const std::string& file, const InputSource& source) {
     text = std::string(PlainText(text, InputName(file)));
     CheckUtf8(InputName(file), text);
   } catch (const Error& error) {
-    throw UsageError(error.what());
+    throw WrongWish(error.what());
   }
   if (text.find_first_not_of(" \t\r\n\v\f") == text.npos) {
-    throw UsageError(absl::StrCat(InputName(file), " holds no prompt (an empty prompt is written \"\")"));
+    throw WrongWish(absl::StrCat(InputName(file), " holds no prompt (an empty prompt is written \"\")"));
   }
   if (text.back() == '\n') text.pop_back();
   if (!text.empty() && text.back() == '\r') text.pop_back();
@@ -45,7 +45,7 @@ void CheckReaders(const std::optional<std::string>& argument, const Settings& se
   look(options::kFromPicture);
   look(options::kLoadEmbeddings);
   if (readers.size() > 1) {
-    throw UsageError(absl::StrCat(readers[0], " and ", readers[1], " are both \"-\", and standard input is one"));
+    throw WrongWish(absl::StrCat(readers[0], " and ", readers[1], " are both \"-\", and standard input is one"));
   }
 }
 
@@ -55,8 +55,7 @@ std::optional<std::string> ReadPromptText(const std::optional<std::string>& argu
                                           const InputSource& source) {
   CheckReaders(argument, settings);
   const std::string& file = settings.Get(options::kPromptFile);
-  if (!file.empty() && argument)
-    throw UsageError("PROMPT and --prompt-file exclude each other: the file is the prompt");
+  if (!file.empty() && argument) throw WrongWish("PROMPT and --prompt-file exclude each other: the file is the prompt");
   if (!file.empty()) return ReadOnePrompt(file, source);
   return argument == kStandardInput ? ReadOnePrompt(kStandardInput, source) : argument;
 }
