@@ -4,6 +4,7 @@
 #include "common/config/options.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/client/job_json.h"
 
 namespace diptych {
 namespace {

@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -12,6 +11,7 @@
 #include "common/error/error.h"
 #include "common/status/status.h"
 #include "coordinator/cli/environment.h"
+#include "coordinator/order/wrong_wish.h"
 
 namespace CLI {
 class App;
@@ -21,10 +21,9 @@ namespace diptych {
 
 enum ExitStatus : int { kExitDone = 0, kExitFailed = 1, kExitUsage = 2, kExitInterrupted = 130 };
 
-// The command line asks for something that makes no sense: exit status 2, as for WrongWish (coordinator/order), which
-// is what pictures are asked for.
-struct UsageError : std::runtime_error {
-  using std::runtime_error::runtime_error;
+// A wish that a command line alone can spell wrong. It ends with exit status 2, as every WrongWish.
+struct UsageError : WrongWish {
+  using WrongWish::WrongWish;
 };
 
 // One run of one command: AddArguments, then (the line is parsed) Configure, then Run.
@@ -35,11 +34,10 @@ class Command {
   // Declares what is not in the option table: the positional arguments.
   virtual void AddArguments(CLI::App& app) = 0;
 
-  // Turns settings into the command's own configuration: reads every key that the command takes. Throws UsageError,
-  // WrongWish.
+  // Turns settings into the command's own configuration: reads every key that the command takes. Throws WrongWish.
   virtual void Configure(const Settings& settings) = 0;
 
-  // Does the work and returns the exit status. Throws UsageError, and Error when the work failed.
+  // Does the work and returns the exit status. Throws WrongWish, and Error when the work failed.
   virtual int Run(Environment& environment) = 0;
 };
 

@@ -12,6 +12,7 @@
 #include "coordinator/cli/job_follower.h"
 #include "coordinator/cli/picture_output.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/client/job_json.h"
 #include "coordinator/order/receipt_comparison.h"
 
 namespace diptych {

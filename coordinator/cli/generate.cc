@@ -20,6 +20,7 @@
 #include "coordinator/cli/picture_series.h"
 #include "coordinator/cli/private_run.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/client/job_json.h"
 #include "coordinator/files.h"
 #include "coordinator/order/prompt_source.h"
 #include "coordinator/order/receipt_comparison.h"

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/config/options.h"
-#include "coordinator/cli/error_json.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/order/error_json.h"
 
 namespace diptych {
 

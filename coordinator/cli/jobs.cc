@@ -13,6 +13,7 @@
 #include "coordinator/cli/job_table.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/cli/wait_text.h"
+#include "coordinator/client/job_json.h"
 #include "coordinator/order/prompt_options.h"
 
 namespace diptych {

@@ -8,6 +8,7 @@
 #include "coordinator/cli/machine_text.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/cli/wait_text.h"
+#include "coordinator/client/job_json.h"
 
 namespace diptych {
 namespace {

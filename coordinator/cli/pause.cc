@@ -6,6 +6,7 @@
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/cli/wait_text.h"
+#include "coordinator/client/job_json.h"
 
 namespace diptych {
 namespace {

@@ -8,7 +8,7 @@
 #include "common/error/error.h"
 #include "common/foreign_text/escape.h"
 #include "coordinator/cli/command.h"
-#include "coordinator/cli/error_json.h"
+#include "coordinator/order/error_json.h"
 
 namespace diptych {
 
@@ -32,7 +32,7 @@ void PictureSeries::Make(const Finish& finish, const std::function<void(const or
     if (picture.error.empty() && !gone_.empty()) {
       picture.error = picture.id.empty() ? NotSubmitted(gone_) : gone_;
       picture.state = picture.id.empty() ? "not_submitted" : "unknown";
-      picture.failure = ErrorJson(CodeName(ErrorCode::kUnavailable), picture.error);
+      picture.failure = ErrorJson(ErrorCode::kUnavailable, picture.error);
       picture.goes_on = lost_ && !picture.id.empty();
     }
     if (picture.error.empty()) FinishOne(i, finish);

@@ -3,10 +3,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/options.h"
-#include "coordinator/cli/error_json.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/question.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/order/error_json.h"
 
 namespace diptych {
 namespace {

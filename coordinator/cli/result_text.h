@@ -1,4 +1,4 @@
-// Results as JSON and as lines for people.
+// Results as lines, for people and for scripts.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -9,10 +9,6 @@
 #include "coordinator/client/job.h"
 
 namespace diptych {
-
-nlohmann::ordered_json JobJson(const JobView& job);
-nlohmann::ordered_json PauseJson(const QueuePauseView& pause);
-nlohmann::ordered_json TimingsJson(const StageTimings& timings);  // milliseconds
 
 // "queue 0.00 s, encode 0.31 s, ..., 9 steps of 0.41 s, decode 0.22 s, png 0.01 s, total 4.32 s"
 std::string TimingsLine(const StageTimings& timings);

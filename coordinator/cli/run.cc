@@ -17,9 +17,9 @@
 #include "common/foreign_text/escape.h"
 #include "common/version/version.h"
 #include "coordinator/cli/command.h"
-#include "coordinator/cli/error_json.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/cli/shown_text.h"
+#include "coordinator/order/error_json.h"
 #include "coordinator/order/wrong_wish.h"
 
 namespace diptych {
@@ -177,13 +177,11 @@ int RunDiptych(const std::vector<std::string>& arguments, Environment& plain) {
       return fail(kExitFailed, Error(ErrorCode::kUnavailable, "the results could not be written to standard output"));
     }
     return status;
-  } catch (const UsageError& error) {
-    return fail(kExitUsage, error);
   } catch (const WrongWish& error) {  // said by this command line
     return fail(kExitUsage, error);
   } catch (const std::exception& error) {
     if (environment.interrupt.requested()) {
-      if (json) return say_json(kExitInterrupted, ErrorJson(CodeName(ErrorCode::kCancelled), "interrupted"));
+      if (json) return say_json(kExitInterrupted, ErrorJson(ErrorCode::kCancelled, "interrupted"));
       environment.err << "diptych: interrupted" << std::endl;
       return kExitInterrupted;
     }

@@ -6,6 +6,7 @@
 #include "coordinator/cli/job_follower.h"
 #include "coordinator/cli/output_names.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/client/job_json.h"
 
 namespace diptych {
 namespace {
