@@ -25,9 +25,9 @@
 #include "common/net/server_runner.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
+#include "render_node/conditioning/caching_source.h"
 #include "render_node/conditioning/conditioning_store.h"
 #include "render_node/conditioning/encoder_pool.h"
-#include "render_node/conditioning/stored_conditioning.h"
 #include "render_node/jobs/checkpoint_store.h"
 #include "render_node/jobs/job_queue.h"
 #include "render_node/jobs/job_runner.h"
@@ -263,12 +263,12 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     log.Warn("no encoder is configured (--encoder HOST:PORT): jobs must bring their embeddings");
   }
 
-  StoredConditioning source({.encoders = encoders ? static_cast<ConditioningSource&>(*encoders) : no_source,
-                             .identity = [&] { return encoders ? encoders->identity() : std::nullopt; },
-                             .store = conditioning,
-                             .expected_model_fingerprint = config.encoder_fingerprint,
-                             .expected_width = facts.cap_feat_dim,
-                             .log = log});
+  CachingSource source({.encoders = encoders ? static_cast<ConditioningSource&>(*encoders) : no_source,
+                        .identity = [&] { return encoders ? encoders->identity() : std::nullopt; },
+                        .store = conditioning,
+                        .expected_model_fingerprint = config.encoder_fingerprint,
+                        .expected_width = facts.cap_feat_dim,
+                        .log = log});
 
   const LeaseOwner owner{.name = folder.Name(SystemRandom(), clock.UnixMs()),
                          .life = JobIdGenerator(SystemRandom()).Next(clock.UnixMs())};

@@ -18,7 +18,7 @@
 
 namespace diptych {
 
-struct StoredConditioningParts {
+struct CachingSourceParts {
   ConditioningSource& encoders;
   // What the encoders would answer with now; EncoderPool::identity. Nothing: none has answered yet, and what the store
   // remembers counts.
@@ -31,9 +31,9 @@ struct StoredConditioningParts {
 };
 
 // Thread-safe. All parts must outlive it.
-class StoredConditioning final : public ConditioningSource {
+class CachingSource final : public ConditioningSource {
  public:
-  explicit StoredConditioning(StoredConditioningParts parts) : parts_(std::move(parts)) {}
+  explicit CachingSource(CachingSourceParts parts) : parts_(std::move(parts)) {}
 
   // Of several calls at one time that want the same, one asks the encoders and the others wait for it; when it fails or
   // is cancelled, the next asks. Throws what the encoders' Fetch throws.
@@ -45,7 +45,7 @@ class StoredConditioning final : public ConditioningSource {
 
  private:
   // One call that is under way, for those who want the same.
-  struct Flight {
+  struct SharedFetch {
     bool ended = false;
     std::string waiting_for;                       // what the encoders last said
     std::shared_ptr<const Conditioning> obtained;  // null: it failed
@@ -54,16 +54,16 @@ class StoredConditioning final : public ConditioningSource {
 
   std::optional<EncoderIdentity> Identity() const;
   std::optional<std::string> KeyOf(const FetchRequest& request, const EncoderIdentity& identity) const;
-  std::shared_ptr<Flight> Join(const std::string& flight_key, bool* leads);
-  std::shared_ptr<const Conditioning> Await(Flight& flight, const CancelToken& cancel,
+  std::shared_ptr<SharedFetch> Join(const std::string& fetch_key, bool* leads);
+  std::shared_ptr<const Conditioning> Await(SharedFetch& fetch, const CancelToken& cancel,
                                             const std::function<void(const std::string& reason)>& on_waiting);
   FetchResult FindOrFetch(const FetchRequest& request, const CancelToken& cancel,
                           const std::function<void(const std::string& reason)>& on_waiting);
 
-  const StoredConditioningParts parts_;
-  std::mutex mutex_;                     // guards the flights and what is in them
-  std::condition_variable_any changed_;  // a flight
-  std::map<std::string, std::shared_ptr<Flight>> flights_;
+  const CachingSourceParts parts_;
+  std::mutex mutex_;                     // guards the fetches and what is in them
+  std::condition_variable_any changed_;  // a fetch
+  std::map<std::string, std::shared_ptr<SharedFetch>> fetches_;
 };
 
 }  // namespace diptych

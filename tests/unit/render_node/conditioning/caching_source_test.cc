@@ -1,4 +1,4 @@
-#include "render_node/conditioning/stored_conditioning.h"
+#include "render_node/conditioning/caching_source.h"
 
 #include <atomic>
 #include <chrono>
@@ -75,22 +75,20 @@ class FakeEncoders final : public ConditioningSource {
   }
 };
 
-class StoredConditioningTest : public testing::Test {
+class CachingSourceTest : public testing::Test {
  protected:
-  explicit StoredConditioningTest(int64_t memory = kMany, int64_t disk = kMany) : memory_(memory), disk_(disk) {
-    Restart();
-  }
+  explicit CachingSourceTest(int64_t memory = kMany, int64_t disk = kMany) : memory_(memory), disk_(disk) { Restart(); }
   void Restart() {
     source_.reset();
     store_.reset();
     store_ = std::make_unique<ConditioningStore>(ConditioningStoreOptions{temporary_.path() / "s", memory_, disk_});
-    source_ = std::make_unique<StoredConditioning>(StoredConditioningParts{
-        .encoders = encoders_,
-        .identity = [this] { return knows_identity_ ? std::optional(Model('a')) : std::nullopt; },
-        .store = *store_,
-        .expected_model_fingerprint = expected_,
-        .expected_width = 4,
-        .log = *MakeStreamLogger(log_, LogLevel::kWarning)});
+    source_ = std::make_unique<CachingSource>(
+        CachingSourceParts{.encoders = encoders_,
+                           .identity = [this] { return knows_identity_ ? std::optional(Model('a')) : std::nullopt; },
+                           .store = *store_,
+                           .expected_model_fingerprint = expected_,
+                           .expected_width = 4,
+                           .log = *MakeStreamLogger(log_, LogLevel::kWarning)});
   }
   FetchResult Fetch(const FetchRequest& request = Request(), const CancelToken& cancel = CancelToken()) {
     return source_->Fetch(request, cancel, nullptr);
@@ -103,11 +101,11 @@ class StoredConditioningTest : public testing::Test {
   std::atomic<bool> knows_identity_ = true;
   std::string expected_;  // from the next Restart on
   std::unique_ptr<ConditioningStore> store_;
-  std::unique_ptr<StoredConditioning> source_;
+  std::unique_ptr<CachingSource> source_;
 };
 
 // Whatever checks the source has: what is kept is kept under what was asked for.
-TEST_F(StoredConditioningTest, KeepsNothingThatIsNotWhatWasAskedFor) {
+TEST_F(CachingSourceTest, KeepsNothingThatIsNotWhatWasAskedFor) {
   encoders_.lies = true;
   EXPECT_THROW(Fetch(), Error);
   EXPECT_EQ(store_->stats().entries, 0);
@@ -115,7 +113,7 @@ TEST_F(StoredConditioningTest, KeepsNothingThatIsNotWhatWasAskedFor) {
   EXPECT_FALSE(Fetch().from_store);
 }
 
-TEST_F(StoredConditioningTest, TheSamePromptAgainNeedsNoEncoder) {
+TEST_F(CachingSourceTest, TheSamePromptAgainNeedsNoEncoder) {
   EXPECT_FALSE(source_->Has(Request()));
   const FetchResult first = Fetch();
   EXPECT_FALSE(first.from_store);
@@ -132,7 +130,7 @@ TEST_F(StoredConditioningTest, TheSamePromptAgainNeedsNoEncoder) {
 }
 
 // The operator has named another model, whose encoder has not answered yet.
-TEST_F(StoredConditioningTest, WhatAnotherModelThanTheConfiguredOneMadeIsNotUsed) {
+TEST_F(CachingSourceTest, WhatAnotherModelThanTheConfiguredOneMadeIsNotUsed) {
   Fetch();
   knows_identity_ = false;
   Restart();
@@ -144,7 +142,7 @@ TEST_F(StoredConditioningTest, WhatAnotherModelThanTheConfiguredOneMadeIsNotUsed
   EXPECT_EQ(encoders_.calls, 2);
 }
 
-TEST_F(StoredConditioningTest, AnythingElseIsAsked) {
+TEST_F(CachingSourceTest, AnythingElseIsAsked) {
   Fetch();
   EXPECT_FALSE(Fetch(Request("a dog")).from_store);
   FetchRequest request = Request();
@@ -154,7 +152,7 @@ TEST_F(StoredConditioningTest, AnythingElseIsAsked) {
   EXPECT_EQ(encoders_.calls, 3);
 }
 
-TEST_F(StoredConditioningTest, WhatIsStoredIsFoundWhileNoEncoderHasAnsweredSinceTheStart) {
+TEST_F(CachingSourceTest, WhatIsStoredIsFoundWhileNoEncoderHasAnsweredSinceTheStart) {
   Fetch();
   knows_identity_ = false;
   Restart();
@@ -164,7 +162,7 @@ TEST_F(StoredConditioningTest, WhatIsStoredIsFoundWhileNoEncoderHasAnsweredSince
   EXPECT_EQ(encoders_.calls, 1);
 }
 
-TEST_F(StoredConditioningTest, WithoutAnIdentityTheEncodersAreAsked) {
+TEST_F(CachingSourceTest, WithoutAnIdentityTheEncodersAreAsked) {
   knows_identity_ = false;
   EXPECT_FALSE(source_->Has(Request()));
   EXPECT_FALSE(Fetch().from_store);
@@ -172,7 +170,7 @@ TEST_F(StoredConditioningTest, WithoutAnIdentityTheEncodersAreAsked) {
   EXPECT_TRUE(Fetch().from_store);
 }
 
-TEST_F(StoredConditioningTest, ADamagedFileIsComputedAnew) {
+TEST_F(CachingSourceTest, ADamagedFileIsComputedAnew) {
   Fetch();
   Restart();
   const std::string key = ConditioningKey(Request(), Model('a'));
@@ -185,7 +183,7 @@ TEST_F(StoredConditioningTest, ADamagedFileIsComputedAnew) {
   EXPECT_TRUE(Fetch().from_store);
 }
 
-TEST_F(StoredConditioningTest, KeepsWhatCameUnderTheModelItCameFrom) {
+TEST_F(CachingSourceTest, KeepsWhatCameUnderTheModelItCameFrom) {
   encoders_.model = 'c';  // replaced since the pool last looked
   EXPECT_EQ(Fetch().conditioning.header.model_fingerprint, std::string(64, 'c'));
   EXPECT_FALSE(store_->Has(ConditioningKey(Request(), Model('a'))));
@@ -194,7 +192,7 @@ TEST_F(StoredConditioningTest, KeepsWhatCameUnderTheModelItCameFrom) {
   EXPECT_FALSE(source_->Has(Request()));
 }
 
-TEST_F(StoredConditioningTest, DoesNotUseRowsThatTheTransformerCannotTake) {
+TEST_F(CachingSourceTest, DoesNotUseRowsThatTheTransformerCannotTake) {
   FetchResult narrow = encoders_.Fetch(Request(), CancelToken(), nullptr);
   narrow.conditioning.header.width = 2;
   narrow.conditioning.bytes.resize(20);
@@ -202,7 +200,7 @@ TEST_F(StoredConditioningTest, DoesNotUseRowsThatTheTransformerCannotTake) {
   EXPECT_FALSE(Fetch().from_store);
 }
 
-TEST_F(StoredConditioningTest, LeavesAPromptWithoutATextToTheEncoder) {
+TEST_F(CachingSourceTest, LeavesAPromptWithoutATextToTheEncoder) {
   FetchRequest request = Request("\xff");
   EXPECT_FALSE(source_->Has(request));
   EXPECT_THROW(Fetch(request), Error);
@@ -210,9 +208,9 @@ TEST_F(StoredConditioningTest, LeavesAPromptWithoutATextToTheEncoder) {
 }
 
 // One call under way and one that waits for it; both say what they wait for.
-class StoredConditioningOfTwo : public StoredConditioningTest {
+class CachingSourceOfTwo : public CachingSourceTest {
  protected:
-  using StoredConditioningTest::StoredConditioningTest;
+  using CachingSourceTest::CachingSourceTest;
   struct Caller {
     CancelToken cancel;
     std::atomic<bool> told = false;
@@ -246,7 +244,7 @@ class StoredConditioningOfTwo : public StoredConditioningTest {
   Caller first_, second_;
 };
 
-TEST_F(StoredConditioningOfTwo, AskOnce) {
+TEST_F(CachingSourceOfTwo, AskOnce) {
   ASSERT_NO_FATAL_FAILURE(StartBoth());
   encoders_.holds = false;
   JoinBoth();
@@ -257,7 +255,7 @@ TEST_F(StoredConditioningOfTwo, AskOnce) {
   EXPECT_EQ(encoders_.calls, 1);
 }
 
-TEST_F(StoredConditioningOfTwo, TheSecondAsksWhenTheFirstIsCancelled) {
+TEST_F(CachingSourceOfTwo, TheSecondAsksWhenTheFirstIsCancelled) {
   ASSERT_NO_FATAL_FAILURE(StartBoth());
   first_.cancel.Cancel();
   EXPECT_TRUE(Await([&] { return encoders_.calls == 2; }));
@@ -269,7 +267,7 @@ TEST_F(StoredConditioningOfTwo, TheSecondAsksWhenTheFirstIsCancelled) {
   EXPECT_EQ(encoders_.calls, 2);
 }
 
-TEST_F(StoredConditioningOfTwo, TheSecondAsksWhenTheFirstFails) {
+TEST_F(CachingSourceOfTwo, TheSecondAsksWhenTheFirstFails) {
   encoders_.fails = true;
   ASSERT_NO_FATAL_FAILURE(StartBoth());
   encoders_.fails = false;
@@ -280,7 +278,7 @@ TEST_F(StoredConditioningOfTwo, TheSecondAsksWhenTheFirstFails) {
   EXPECT_EQ(encoders_.calls, 2);
 }
 
-TEST_F(StoredConditioningOfTwo, TheSecondCanBeCancelledAlone) {
+TEST_F(CachingSourceOfTwo, TheSecondCanBeCancelledAlone) {
   ASSERT_NO_FATAL_FAILURE(StartBoth());
   second_.cancel.Cancel();
   second_.thread.join();
@@ -291,12 +289,12 @@ TEST_F(StoredConditioningOfTwo, TheSecondCanBeCancelledAlone) {
   EXPECT_EQ(encoders_.calls, 1);
 }
 
-class StoredConditioningWithoutRoom : public StoredConditioningOfTwo {
+class CachingSourceWithoutRoom : public CachingSourceOfTwo {
  protected:
-  StoredConditioningWithoutRoom() : StoredConditioningOfTwo(0, 0) {}
+  CachingSourceWithoutRoom() : CachingSourceOfTwo(0, 0) {}
 };
 
-TEST_F(StoredConditioningWithoutRoom, OneResultServesBoth) {
+TEST_F(CachingSourceWithoutRoom, OneResultServesBoth) {
   ASSERT_NO_FATAL_FAILURE(StartBoth());
   encoders_.holds = false;
   JoinBoth();

@@ -1,4 +1,4 @@
-#include "render_node/conditioning/stored_conditioning.h"
+#include "render_node/conditioning/caching_source.h"
 
 #include <utility>
 
@@ -16,16 +16,16 @@ FetchResult FromStore(Conditioning conditioning) {
 
 }  // namespace
 
-// Ends the flight, whatever happens to the call that leads it.
-class StoredConditioning::Lead {
+// Ends the fetch, whatever happens to the call that leads it.
+class CachingSource::Lead {
  public:
-  Lead(StoredConditioning& owner, std::string flight_key, std::shared_ptr<Flight> flight)
-      : owner_(owner), flight_key_(std::move(flight_key)), flight_(std::move(flight)) {}
+  Lead(CachingSource& owner, std::string fetch_key, std::shared_ptr<SharedFetch> fetch)
+      : owner_(owner), fetch_key_(std::move(fetch_key)), fetch_(std::move(fetch)) {}
   ~Lead() {
     {
       const std::lock_guard<std::mutex> lock(owner_.mutex_);
-      flight_->ended = true;
-      owner_.flights_.erase(flight_key_);
+      fetch_->ended = true;
+      owner_.fetches_.erase(fetch_key_);
     }
     owner_.changed_.notify_all();
   }
@@ -35,36 +35,36 @@ class StoredConditioning::Lead {
   void Obtained(const Conditioning& conditioning) {
     auto copy = std::make_shared<const Conditioning>(conditioning);
     const std::lock_guard<std::mutex> lock(owner_.mutex_);
-    flight_->obtained = std::move(copy);
+    fetch_->obtained = std::move(copy);
   }
   void WaitsFor(const std::string& reason) {
     {
       const std::lock_guard<std::mutex> lock(owner_.mutex_);
-      flight_->waiting_for = reason;
+      fetch_->waiting_for = reason;
     }
     owner_.changed_.notify_all();
   }
 
  private:
-  StoredConditioning& owner_;
-  const std::string flight_key_;
-  const std::shared_ptr<Flight> flight_;
+  CachingSource& owner_;
+  const std::string fetch_key_;
+  const std::shared_ptr<SharedFetch> fetch_;
 };
 
-FetchResult StoredConditioning::Fetch(const FetchRequest& request, const CancelToken& cancel,
-                                      const std::function<void(const std::string& reason)>& on_waiting) {
-  const std::optional<std::string> flight_key = KeyOf(request, EncoderIdentity());  // of the request alone
+FetchResult CachingSource::Fetch(const FetchRequest& request, const CancelToken& cancel,
+                                 const std::function<void(const std::string& reason)>& on_waiting) {
+  const std::optional<std::string> fetch_key = KeyOf(request, EncoderIdentity());  // of the request alone
   // A prompt without a text is the encoder's to refuse.
-  if (!flight_key) return parts_.encoders.Fetch(request, cancel, on_waiting);
+  if (!fetch_key) return parts_.encoders.Fetch(request, cancel, on_waiting);
   for (;;) {
     cancel.ThrowIfCancelled();
     bool leads = false;
-    const std::shared_ptr<Flight> flight = Join(*flight_key, &leads);
+    const std::shared_ptr<SharedFetch> fetch = Join(*fetch_key, &leads);
     if (!leads) {
-      if (const auto obtained = Await(*flight, cancel, on_waiting)) return FromStore(*obtained);
+      if (const auto obtained = Await(*fetch, cancel, on_waiting)) return FromStore(*obtained);
       continue;
     }
-    Lead lead(*this, *flight_key, flight);
+    Lead lead(*this, *fetch_key, fetch);
     FetchResult result = FindOrFetch(request, cancel, [&](const std::string& reason) {
       lead.WaitsFor(reason);
       if (on_waiting) on_waiting(reason);
@@ -74,8 +74,8 @@ FetchResult StoredConditioning::Fetch(const FetchRequest& request, const CancelT
   }
 }
 
-FetchResult StoredConditioning::FindOrFetch(const FetchRequest& request, const CancelToken& cancel,
-                                            const std::function<void(const std::string& reason)>& on_waiting) {
+FetchResult CachingSource::FindOrFetch(const FetchRequest& request, const CancelToken& cancel,
+                                       const std::function<void(const std::string& reason)>& on_waiting) {
   if (const std::optional<EncoderIdentity> identity = Identity()) {
     const std::string key = ConditioningKey(request, *identity);
     bool damaged = false;
@@ -108,14 +108,14 @@ FetchResult StoredConditioning::FindOrFetch(const FetchRequest& request, const C
   return result;
 }
 
-bool StoredConditioning::Has(const FetchRequest& request) const {
+bool CachingSource::Has(const FetchRequest& request) const {
   const std::optional<EncoderIdentity> identity = Identity();
   if (!identity) return false;
   const std::optional<std::string> key = KeyOf(request, *identity);
   return key && parts_.store.Has(*key);
 }
 
-std::optional<EncoderIdentity> StoredConditioning::Identity() const {
+std::optional<EncoderIdentity> CachingSource::Identity() const {
   std::optional<EncoderIdentity> identity = parts_.identity();
   if (!identity) identity = parts_.store.identity();
   const std::string& expected = parts_.expected_model_fingerprint;
@@ -123,8 +123,7 @@ std::optional<EncoderIdentity> StoredConditioning::Identity() const {
 }
 
 // Nothing for a prompt that cannot be formatted.
-std::optional<std::string> StoredConditioning::KeyOf(const FetchRequest& request,
-                                                     const EncoderIdentity& identity) const {
+std::optional<std::string> CachingSource::KeyOf(const FetchRequest& request, const EncoderIdentity& identity) const {
   try {
     return ConditioningKey(request, identity);
   } catch (const Error&) {
@@ -132,33 +131,32 @@ std::optional<std::string> StoredConditioning::KeyOf(const FetchRequest& request
   }
 }
 
-// The flight of that key; `leads`: it is new, and the caller's to fly.
-std::shared_ptr<StoredConditioning::Flight> StoredConditioning::Join(const std::string& flight_key, bool* leads) {
+// The fetch of that key; `leads`: it is new, and the caller's to make.
+std::shared_ptr<CachingSource::SharedFetch> CachingSource::Join(const std::string& fetch_key, bool* leads) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  std::shared_ptr<Flight>& flight = flights_[flight_key];
-  *leads = flight == nullptr;
-  if (*leads) flight = std::make_shared<Flight>();
-  return flight;
+  std::shared_ptr<SharedFetch>& fetch = fetches_[fetch_key];
+  *leads = fetch == nullptr;
+  if (*leads) fetch = std::make_shared<SharedFetch>();
+  return fetch;
 }
 
-// What the flight brings; null when it failed.
-std::shared_ptr<const Conditioning> StoredConditioning::Await(
-    Flight& flight, const CancelToken& cancel, const std::function<void(const std::string& reason)>& on_waiting) {
+// What the fetch brings; null when it failed.
+std::shared_ptr<const Conditioning> CachingSource::Await(
+    SharedFetch& fetch, const CancelToken& cancel, const std::function<void(const std::string& reason)>& on_waiting) {
   std::string told;
   std::unique_lock<std::mutex> lock(mutex_);
-  while (!flight.ended) {
+  while (!fetch.ended) {
     cancel.ThrowIfCancelled();
-    if (on_waiting && flight.waiting_for != told) {
-      told = flight.waiting_for;
+    if (on_waiting && fetch.waiting_for != told) {
+      told = fetch.waiting_for;
       lock.unlock();
       on_waiting(told);
       lock.lock();
       continue;
     }
-    changed_.wait(lock, cancel.stop_token(),
-                  [&] { return flight.ended || (on_waiting && flight.waiting_for != told); });
+    changed_.wait(lock, cancel.stop_token(), [&] { return fetch.ended || (on_waiting && fetch.waiting_for != told); });
   }
-  return flight.obtained;
+  return fetch.obtained;
 }
 
 }  // namespace diptych
