@@ -56,8 +56,8 @@ one, `$XDG_CONFIG_HOME/diptych/diptych.toml` is read (without that variable `~/.
 is not there `/etc/diptych/diptych.toml`; `--config none` reads no file. `diptych doctor` and the log at level debug say
 which one was read. `deploy/config/diptych.toml.example` holds every key of the file with its default.
 
-Every flag has an environment variable: `DIPTYCH_` and its name in capitals, `DIPTYCH_MODEL_PATH` for `--model-path`; the
-last column names the few that have none. All programs that take the flag read it, except that of a flag with a meaning
+Every flag that is a setting has an environment variable: `DIPTYCH_` and its name in capitals, `DIPTYCH_MODEL_PATH` for `--model-path`; the
+last column names those that have none. All programs that take the flag read it, except that of a flag with a meaning
 of its own in each daemon `DIPTYCH_ENCODERD_LISTEN` and `DIPTYCH_RENDERD_LISTEN` go before `DIPTYCH_LISTEN`. An empty
 variable counts as none, a list is written with commas, and one that begins with `DIPTYCH_` and is none of these is warned
 of.

@@ -228,7 +228,7 @@ class Generate final : public Command {
     asked.width = request.width;
     asked.height = request.height;
     asked.seed = request.seed;
-    asked.steps = request.steps;
+    asked.steps = request.Evaluations();
     return asked;
   }
 

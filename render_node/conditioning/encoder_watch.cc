@@ -37,11 +37,7 @@ EncoderState StateOf(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
       return IsStillLoading(status) ? EncoderState::kLoading : EncoderState::kDown;
-    case absl::StatusCode::kUnimplemented:  // something else listens there
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
-      return EncoderState::kRefused;
-    default:
+    default:  // also where something else listens, or lets us not in: jobs wait until that is put right
       return EncoderState::kDown;
   }
 }

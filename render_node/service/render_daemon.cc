@@ -13,6 +13,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/concurrency/cancellable_sleep.h"
 #include "common/concurrency/clock.h"
 #include "common/daemon/daemon_stop.h"
 #include "common/daemon/descriptors.h"
@@ -50,13 +51,25 @@ using std::chrono::milliseconds;
 constexpr milliseconds kCallGrace{1000};  // for calls under way when the daemon stops
 constexpr int kPreviewQuality = 80;       // of 100
 
-// For a daemon without encoders.
+// For a daemon without encoders: a job that needs one waits until the daemon is started with one, as it does where none
+// answers.
 class NoSource final : public ConditioningSource {
  public:
-  FetchResult Fetch(const FetchRequest&, const CancelToken&, const std::function<void(const std::string&)>&) override {
-    throw Error(ErrorCode::kFailedPrecondition,
-                "this render daemon has no encoder (--encoder HOST:PORT) and paints uploaded conditioning only");
+  explicit NoSource(milliseconds patience) : patience_(patience) {}
+
+  FetchResult Fetch(const FetchRequest&, const CancelToken& cancel,
+                    const std::function<void(const std::string&)>& on_waiting) override {
+    constexpr auto kWhy = "this render daemon has no encoder (--encoder HOST:PORT) and paints uploaded embeddings only";
+    if (on_waiting) on_waiting(kWhy);
+    const bool for_ever = patience_ <= milliseconds(0);
+    while (SleepUnlessCancelled(for_ever ? std::chrono::hours(1) : patience_, cancel)) {
+      if (!for_ever) throw Error(ErrorCode::kUnavailable, kWhy);
+    }
+    throw Error(ErrorCode::kCancelled, "cancelled");
   }
+
+ private:
+  const milliseconds patience_;  // 0 or less: as long as it takes
 };
 
 // Throws Error(kFailedPrecondition) when all encoders are of another model; one that does not answer may come later,
@@ -245,7 +258,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
   const ConditioningStore::Stats stored = conditioning.stats();
   if (!stored.last_failure.empty()) warn(absl::StrCat("the conditioning store: ", stored.last_failure));
   log.Debug(absl::StrCat("the conditioning store has ", stored.entries, " entries of ", stored.disk_bytes, " bytes"));
-  NoSource no_source;
+  NoSource no_source(config.encoder_patience);
   std::unique_ptr<EncoderPool> encoders;
   if (!config.encoders.empty()) {
     EncoderPoolOptions options;
@@ -260,7 +273,7 @@ absl::Status Run(const RenderDaemonConfig& config, const Logger& log, const Load
     encoders = std::make_unique<EncoderPool>(std::move(options));
     CheckEncoders(encoders->Describe(), facts, log);
   } else {
-    log.Warn("no encoder is configured (--encoder HOST:PORT): jobs must bring their embeddings");
+    log.Warn("no encoder is configured (--encoder HOST:PORT): jobs that bring no embeddings wait");
   }
 
   CachingSource source({.encoders = encoders ? static_cast<ConditioningSource&>(*encoders) : no_source,

@@ -55,6 +55,32 @@ TEST(EncoderTrouble, AStoppedEncoderIsWaitedForAndTheJobSaysSo) {
   EXPECT_FALSE(user.Fetch(id).empty());
 }
 
+// A typing error in --encoder, or a start without it, costs no job that was accepted.
+TEST(EncoderTrouble, JobsWaitWhereTheEncoderIsAnotherDaemonOrNone) {
+  const Scratch scratch;
+  const Daemon encoder = StartEncoder(ToyPath("toy_a"), kOneThread);
+  const Daemon another = StartRenderer(ToyPath("toy_a"), encoder.address(), scratch / "another", kOneThread);
+  std::string id;
+  for (const std::string& wrong : {another.address(), std::string()}) {
+    SCOPED_TRACE(wrong);
+    Daemon renderer = StartRenderer(ToyPath("toy_a"), wrong, scratch / "state", kOneThread);
+    const User user(renderer.address());
+    if (id.empty()) id = user.Submit(kSmall);
+    const std::string why = wrong.empty() ? "has no encoder" : "does not offer this service";
+    Await(
+        "the job says what it waits for",
+        [&] {
+          const nlohmann::json job = user.Job(id);
+          EXPECT_NE(job["state"], "failed") << job;
+          return job["detail"].get<std::string>().find(why) != std::string::npos;
+        },
+        seconds(60));
+    EXPECT_EQ(renderer.Stop(), 0);
+  }
+  const Daemon renderer = StartRenderer(ToyPath("toy_a"), encoder.address(), scratch / "state", kOneThread);
+  EXPECT_FALSE(User(renderer.address()).Fetch(id).empty());
+}
+
 TEST(EncoderTrouble, WhileOneIsStoppedAnotherDoesItsWork) {
   const Scratch scratch;
   Daemon first = StartEncoder(ToyPath("toy_a"), kOneThread);

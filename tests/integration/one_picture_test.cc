@@ -47,6 +47,7 @@ std::string Generate(const Scratch& scratch, const Arguments& arguments) {
   std::filesystem::remove(file);
   const Outcome outcome = Diptych(Arguments{"generate"} + arguments + Arguments{"--output", file});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.err.find("is not of what was asked for"), std::string::npos) << outcome.err;
   return ReadFile(file);
 }
 

@@ -777,6 +777,24 @@ TEST(EncoderPool, RefusesRowsOfAnotherModelThanTheEncoderSaysItHas) {
   EXPECT_TRUE(Contains(error, "cccccccccccc") && Contains(error, "aaaaaaaaaaaa")) << error.what();
 }
 
+// A typing error in --encoder must not cost the jobs that were accepted.
+TEST(EncoderPool, WaitsWhereSomethingElseListensUntilThatIsPutRight) {
+  for (const absl::Status& answer : {absl::UnimplementedError("no such service"), absl::PermissionDeniedError("no"),
+                                     absl::UnauthenticatedError("no")}) {
+    Daemon daemon;
+    daemon.service.Be('a', answer);
+    EncoderPoolOptions options = Options({daemon.address()});
+    options.limits.unreachable_patience = milliseconds(0);
+    EncoderPool pool(options);
+    std::string first;
+    pool.Fetch(Request(), CancelToken(), [&](const std::string& reason) {
+      if (first.empty()) first = reason;
+      daemon.service.Be('a');
+    });
+    EXPECT_EQ(first.find("encoder " + daemon.address().ToString() + ": "), 0u) << first;
+  }
+}
+
 TEST(EncoderPool, WaitsForAsLongAsItTakesAndSaysWhatFor) {
   Daemon daemon;
   EncoderPoolOptions options = Options({daemon.address()});
