@@ -57,7 +57,8 @@ void PrivateNodes::StartAll(const PrivateNodesPlan& plan, const IsServing& is_se
     std::vector<std::string> arguments = plan.renderer_arguments;
     arguments.insert(arguments.end(), {"--state-dir", (folder_.path() / "state").string()});
     // Nobody would start that encoder again: a job that waited for it without end would never tell why.
-    if (plan.encoder) arguments.insert(arguments.end(), {"--encoder", encoder_.address, "--encoder-patience", "15"});
+    arguments.insert(arguments.end(), {"--encoder-patience", "15"});
+    if (plan.encoder) arguments.insert(arguments.end(), {"--encoder", encoder_.address});
     Start(renderer_, std::move(arguments), plan.program_folder, interrupt);
     AwaitAddress(renderer_, interrupt);
   }
@@ -134,6 +135,22 @@ void PrivateNodes::ThrowIfOneEnded() {
 bool PrivateNodes::OneEnded() {
   const std::vector<Node*> nodes = Started();
   return std::any_of(nodes.begin(), nodes.end(), [](const Node* node) { return !node->process->IsRunning(); });
+}
+
+std::vector<std::string> PrivateNodes::Warnings() const {
+  constexpr std::string_view kMark = " warning ";
+  std::vector<std::string> warnings;
+  for (const Node* node : {&encoder_, &renderer_}) {
+    if (!node->process) continue;
+    std::ifstream log(node->process->log_file());
+    for (std::string line; std::getline(log, line);) {
+      const size_t time = line.find(' ');  // "10:04:46 warning TEXT"
+      if (time != line.npos && line.compare(time, kMark.size(), kMark) == 0) {
+        warnings.push_back(line.substr(time + kMark.size()));
+      }
+    }
+  }
+  return warnings;
 }
 
 void PrivateNodes::PrintLogs(std::ostream& out) const {

@@ -55,6 +55,9 @@ class PrivateNodes {
   void ThrowIfOneEnded();
   bool OneEnded();
 
+  // What their logs say at level warning, without time and level.
+  std::vector<std::string> Warnings() const;
+
   // What the daemons wrote to their standard error.
   void PrintLogs(std::ostream& out) const;
 

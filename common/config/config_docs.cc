@@ -59,7 +59,7 @@ which one was read. `deploy/config/diptych.toml.example` holds every key of the 
 Every flag that is a setting has an environment variable: `DIPTYCH_` and its name in capitals, `DIPTYCH_MODEL_PATH` for `--model-path`; the
 last column names those that have none. All programs that take the flag read it, except that of a flag with a meaning
 of its own in each daemon `DIPTYCH_ENCODERD_LISTEN` and `DIPTYCH_RENDERD_LISTEN` go before `DIPTYCH_LISTEN`. An empty
-variable counts as none, a list is written with commas, and one that begins with `DIPTYCH_` and is none of these is warned
+variable counts as none, a list is written with commas (`DIPTYCH_OUTPUT` is one name), and one that begins with `DIPTYCH_` and is none of these is warned
 of.
 
 In every value that is a path (FILE, DIR, PATH), wherever it is written, `~/` is the home folder and `~user/` that user's.

@@ -35,7 +35,6 @@ void NoteRenderer(const Settings& settings, Notes& notes) {
   }
   if (settings.Get(options::kRenderEncoders).empty()) {
     notes.Idle(options::kRenderEncodeTimeout, "no encoder is configured (render.encoders)");
-    notes.Idle(options::kRenderEncoderPatience, "no encoder is configured (render.encoders)");
     notes.Idle(options::kRenderEncoderFingerprint, "no encoder is configured (render.encoders)");
   }
   if (settings.Get(options::kRenderEncodeAhead) < settings.Get(options::kRenderBatch)) {

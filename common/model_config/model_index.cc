@@ -8,6 +8,7 @@
 #include "common/error/error.h"
 #include "common/model_config/json_facts.h"
 #include "common/model_config/schedule.h"
+#include "common/source_files/read_file.h"
 
 namespace diptych {
 namespace {
@@ -110,13 +111,17 @@ void CheckScheduler(const JsonFacts& json) {
 ModelIndex ReadModelIndex(const std::string& folder) {
   ModelIndex index;
   const fs::path file = fs::path(folder) / "model_index.json";
-  std::error_code ignored;
   std::optional<JsonFacts> json;
-  if (!folder.empty() && fs::exists(file, ignored)) json.emplace(ReadTextFile(file.string()), file.string());
-  if (!folder.empty() && IsBase(folder, json ? json->Text("_name_or_path", "") : "", index.warnings)) {
+  if (!folder.empty() && !IsAbsent(file.string())) json.emplace(ReadTextFile(file.string()), file.string());
+  std::vector<std::string> guess;
+  if (!folder.empty() && IsBase(folder, json ? json->Text("_name_or_path", "") : "", guess)) {
     index.defaults.steps = kBaseSteps;
     index.defaults.guidance_scale = kBaseGuidanceScale;
   }
+  // What the folder says itself is no guess.
+  const bool is_stated = json && json->Has("diptych") && json->Object("diptych").Has("steps") &&
+                         json->Object("diptych").Has("guidance_scale");
+  if (!is_stated) index.warnings = std::move(guess);
   if (!json) return index;
   CheckScheduler(*json);
   if (json->Has("diptych")) {

@@ -7,6 +7,7 @@
 #include "common/error/error.h"
 #include "common/foreign_text/foreign_text.h"
 #include "common/model_config/json_facts.h"
+#include "common/source_files/read_file.h"
 
 namespace diptych {
 namespace {
@@ -157,7 +158,7 @@ ScheduleFacts ParseSchedule(const std::string& json_text, const std::string& nam
 
 ScheduleFacts ReadSchedule(const std::string& folder) {
   const std::filesystem::path file = std::filesystem::path(folder) / "scheduler_config.json";
-  if (std::error_code ignored; !std::filesystem::exists(file, ignored)) return {};
+  if (IsAbsent(file.string())) return {};
   return ParseSchedule(ReadTextFile(file.string()), file.string());
 }
 

@@ -187,8 +187,10 @@ std::string PartProblem(const std::string& part) {
   if (!path.has_filename()) path = path.parent_path();
   std::error_code ignored;
   if (!IsThere(path)) {
+    const std::string absent = part + ": there is no such file or folder of a checkpoint";
     const std::string problem = path.has_parent_path() ? ModelFolderProblem(path.parent_path().string()) : "";
-    return problem.empty() ? part + ": there is no such file or folder of a checkpoint" : problem;
+    if (problem.empty()) return absent;
+    return IsFolder(path.parent_path()) ? absent + " (" + problem + ")" : problem;
   }
   if (!fs::exists(path, ignored)) return OpenProblem(part, ENOENT);
   if (!IsFolder(path)) {
@@ -210,10 +212,19 @@ std::string PartProblem(const std::string& part) {
          UnfinishedDownloadOf((path / "config.json").string());
 }
 
-std::string FamilyNote(const std::string& part) {
-  fs::path path(part);
+std::string ModelFolderOf(const std::string& part) {
+  std::error_code ignored;
+  fs::path path = fs::path(part).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // a slash at the end
+  if (!path.has_parent_path() || path.filename() == "..") path = fs::absolute(path, ignored).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
-  const fs::path index = (IsFolder(path) ? path.parent_path() : path.parent_path().parent_path()) / "model_index.json";
+  if (fs::is_regular_file(path, ignored)) path = path.parent_path();
+  if (!path.has_parent_path()) path = fs::absolute(path, ignored);
+  return path.parent_path().string();
+}
+
+std::string FamilyNote(const std::string& part) {
+  const fs::path index = fs::path(ModelFolderOf(part)) / "model_index.json";
   const nlohmann::json model = JsonOrDiscarded(TextOf(index));
   if (!model.is_object() || !model.contains("_class_name") || !model["_class_name"].is_string()) return "";
   const std::string family = model["_class_name"];

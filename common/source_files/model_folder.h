@@ -14,6 +14,10 @@ std::string ModelFolderProblem(const std::string& given);
 // file beside its config.json. Empty: there is a config.json, or a link of that name.
 std::string PartProblem(const std::string& part);
 
+// The folder of the checkpoint that a part belongs to: MODEL for MODEL/transformer, MODEL/transformer/ and a weight file
+// in it, however the part is spelled.
+std::string ModelFolderOf(const std::string& part);
+
 // For the end of a line about a part that cannot be read: "; MODEL/model_index.json says ..., " when the checkpoint
 // that it is part of is of another family. Empty otherwise.
 std::string FamilyNote(const std::string& part);

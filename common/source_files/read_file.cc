@@ -17,6 +17,14 @@ namespace diptych {
 
 namespace fs = std::filesystem;
 
+bool IsAbsent(const std::string& path) {
+  struct stat facts;
+  if (lstat(path.c_str(), &facts) == 0 || errno != ENOENT) return false;
+  const fs::path folder = fs::path(path).parent_path();
+  if (folder.empty() || stat(folder.c_str(), &facts) == 0) return true;
+  return lstat(folder.c_str(), &facts) != 0;  // else the folder is a link to nowhere
+}
+
 std::string NotAFile(const std::string& path, uint32_t mode) {
   if (S_ISDIR(mode)) return path + ": a folder, expected a file";
   const char* what = S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : "a device";

@@ -11,6 +11,10 @@ namespace diptych {
 // longer than `most` bytes, kUnavailable when it changes while it is read.
 std::string ReadWholeFile(const std::string& path, int64_t most);
 
+// Whether there is nothing of this name. A link to nowhere is something, and so is what cannot be looked at: whoever
+// reads it then says why it cannot be read.
+bool IsAbsent(const std::string& path);
+
 // "PATH: a FIFO, expected an ordinary file" and the like, of a file with this st_mode that is none.
 std::string NotAFile(const std::string& path, uint32_t mode);
 

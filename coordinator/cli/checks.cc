@@ -17,6 +17,7 @@
 #include "common/model_config/schedule.h"
 #include "common/net/tls_files.h"
 #include "common/source_files/model_folder.h"
+#include "common/source_files/read_file.h"
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "common/weights/checkpoint.h"
 #include "common/weights/weight_need.h"
@@ -208,16 +209,16 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
   });
   Add(checks, "vae", advice, [&] { return DescribePart(vae, {}); });
   // Where the renderer looks for it; it need not be there.
-  const fs::path model = options.model_path.empty() ? transformer.parent_path() : fs::path(options.model_path);
+  const fs::path model = options.model_path.empty() ? fs::path(ModelFolderOf(transformer.string())) : fs::path(options.model_path);
   const fs::path scheduler = model / "scheduler";
-  if (std::error_code ignored; fs::exists(scheduler / "scheduler_config.json", ignored)) {
+  if (!IsAbsent((scheduler / "scheduler_config.json").string())) {
     Add(checks, "scheduler", advice, [&] {
       const ScheduleFacts facts = ReadSchedule(scheduler.string());
       const std::string shift = facts.dynamic ? "shift by size" : absl::StrCat("shift ", facts.shift);
       return absl::StrCat((scheduler / "scheduler_config.json").string(), ": ", shift, Behind(facts.warnings));
     });
   }
-  if (std::error_code ignored; fs::exists(model / "model_index.json", ignored)) {
+  if (!IsAbsent((model / "model_index.json").string())) {
     Add(checks, "made for", advice, [&] {
       const ModelIndex index = ReadModelIndex(model.string());
       const ModelDefaults& made_for = index.defaults;

@@ -1,6 +1,9 @@
 #include "coordinator/cli/private_run.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/error/error.h"
 #include "coordinator/cli/command.h"
@@ -24,6 +27,16 @@ bool HasLoaded(absl::StatusCode code) {
   }
 }
 
+// Of the daemons' warnings those about the model: they name its files, as they were given to the daemons.
+std::vector<std::string> AboutTheModel(std::vector<std::string> warnings, const PrivateNodesPlan& plan) {
+  std::erase_if(warnings, [&](const std::string& line) {
+    const auto names = [&](const std::string& argument) { return argument.size() > 1 && line.starts_with(argument); };
+    return std::none_of(plan.encoder_arguments.begin(), plan.encoder_arguments.end(), names) &&
+           std::none_of(plan.renderer_arguments.begin(), plan.renderer_arguments.end(), names);
+  });
+  return warnings;
+}
+
 }  // namespace
 
 PrivateRun::PrivateRun(PrivateNodesPlan plan, bool verbose, Environment& environment)
@@ -43,6 +56,11 @@ PrivateRun::PrivateRun(PrivateNodesPlan plan, bool verbose, Environment& environ
     nodes_ = std::make_unique<PrivateNodes>(plan, is_serving, environment.interrupt);
   } catch (const ArgumentsRefused& error) {  // they are those that the user gave us
     throw UsageError(error.what());
+  }
+  if (!verbose_) {  // else the whole logs are printed
+    for (const std::string& line : AboutTheModel(nodes_->Warnings(), plan)) {
+      environment.err << "diptych: warning: " << line << std::endl;
+    }
   }
   if (plan.encoder && plan.renderer) {
     const int64_t width = ValueOrThrow(encoder_->Describe()).width;

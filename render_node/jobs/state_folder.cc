@@ -104,7 +104,7 @@ const char* FarFileSystem(const fs::path& root) {
 bool IsPartOfState(const fs::path& name) {
   const std::string text = name.string();
   return text.rfind("jobs.sqlite", 0) == 0 || text == "lock" || text == kStopMark || text == kName ||
-         text == "pictures" || text == "conditioning" || text == "conditioning-store" || text == "checkpoints";
+         text == "pictures" || text == "inputs" || text == "conditioning" || text == "conditioning-store" || text == "checkpoints";
 }
 
 [[noreturn]] void Refuse(const std::string& what) { throw Error(ErrorCode::kFailedPrecondition, what); }

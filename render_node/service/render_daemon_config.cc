@@ -7,6 +7,7 @@
 #include "common/config/options.h"
 #include "common/digest/sha256.h"
 #include "common/metrics/metrics_endpoint.h"
+#include "common/source_files/model_folder.h"
 
 namespace diptych {
 namespace {
@@ -75,7 +76,7 @@ absl::Status ReadRenderer(const Settings& settings, ZImageOptions* renderer) {
   }
   renderer->transformer_path = transformer.empty() ? (model / "transformer").string() : transformer;
   renderer->vae_path = vae.empty() ? (model / "vae").string() : vae;
-  const fs::path folder = model.empty() ? fs::path(transformer).parent_path() : model;
+  const fs::path folder = model.empty() ? fs::path(ModelFolderOf(transformer)) : model;
   renderer->scheduler_path = (folder / "scheduler").string();  // need not be there
   renderer->model_path = folder.string();                      // nor its model_index.json
   renderer->device = settings.Get(options::kDitDevice);

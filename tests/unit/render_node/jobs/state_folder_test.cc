@@ -71,7 +71,7 @@ TEST(StateFolder, ClosesWhatWasOpenToOthersAndSaysSo) {
   std::ofstream(root / "notes.txt") << "not ours";
   std::filesystem::create_symlink(root / "notes.txt", root / "pictures" / "link");
   const StateFolder folder(root);
-  for (const char* part : {"", "pictures", "conditioning", "conditioning-store", "checkpoints"}) {
+  for (const char* part : {"", "pictures", "inputs", "conditioning", "conditioning-store", "checkpoints"}) {
     EXPECT_EQ(ModeOf(root / part), 0700u) << part;
   }
   for (const char* part : {"lock", "jobs.sqlite-wal.damaged", "pictures/a.png", "conditioning-store/b"}) {
