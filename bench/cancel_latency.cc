@@ -22,7 +22,7 @@
 namespace {
 
 using diptych::JobView;
-using State = diptych::JobView::State;
+using State = diptych::JobState;
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
 template <typename T>

@@ -32,7 +32,7 @@ absl::StatusOr<Sample> MakePicture(const diptych::RenderClient& client, const di
       job->id, {.want_picture = true}, [](const diptych::JobView&) {}, nullptr);
   if (!result.ok()) return result.status();
   if (result->png.empty()) return absl::InternalError(result->job.error);
-  const diptych::StageTimings& t = result->job.timings;
+  const diptych::JobTimings& t = result->job.timings;
   return Sample{
       .wall_ms = Milliseconds(std::chrono::steady_clock::now() - begin).count(),
       .models_ms = std::accumulate(t.step_ms.begin(), t.step_ms.end(), t.encode_ms + t.refine_ms + t.decode_ms)};

@@ -17,7 +17,7 @@ class Cancel final : public JobsCommand {
   }
 
   int Run(Environment& environment) override {
-    using enum JobView::State;
+    using enum JobState;
     const std::unique_ptr<RenderClient> client = Connect(environment);
     const Caller caller{.name = pick_.caller, .force = force_};
     ForEachPicked(
@@ -29,11 +29,11 @@ class Cancel final : public JobsCommand {
 
  private:
   void Say(const JobView& job, Environment& environment) const {
-    const bool was_over = job.state == JobView::State::kDone || job.state == JobView::State::kFailed;
+    const bool was_over = job.state == JobState::kDone || job.state == JobState::kFailed;
     if (json_) {
       environment.out << JsonLine(JobJson(job)) << std::flush;
     } else if (was_over) {
-      environment.out << job.id << " was " << JobStateText(job.state) << " already" << std::endl;
+      environment.out << job.id << " was " << JobStateName(job.state) << " already" << std::endl;
     } else {
       environment.out << job.id << " cancelled" << std::endl;
     }

@@ -33,7 +33,7 @@ class Fetch final : public JobsCommand {
     const std::unique_ptr<RenderClient> client = Connect(environment);
     CallStop stop;
     const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });
-    const std::vector<PickedJob> jobs = FindJobs(pick_, *client, {JobView::State::kDone}, environment);
+    const std::vector<PickedJob> jobs = FindJobs(pick_, *client, {JobState::kDone}, environment);
     if (jobs.empty()) return kExitDone;
     const std::vector<OutputName> names = InFolder() ? NamesInFolder(jobs) : NamesOf(jobs.size());
     if (!NamesSayMore()) {  // else they are known with the pictures

@@ -247,7 +247,7 @@ class Generate final : public Command {
       Warn(environment, absl::StrCat("the receipt of ", outputs_[index].path.string(),
                                      " is not of what was asked for: ", absl::StrJoin(other, ", "), " differ"));
     }
-    ordered_json json = {{"state", std::string(JobStateText(job.state))},
+    ordered_json json = {{"state", std::string(JobStateName(job.state))},
                          {"id", job.id},
                          {"path", outputs_[index].path.string()},
                          {"prompt", plan.PromptText(index)},

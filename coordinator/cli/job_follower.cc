@@ -138,7 +138,7 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
         },
         stop);
     if (result.ok()) {
-      if (!options.preview.empty() && !preview_came && result->job.state == JobView::State::kDone) {
+      if (!options.preview.empty() && !preview_came && result->job.state == JobState::kDone) {
         view.Note(
             "warning: no preview came; the renderer makes one after every few steps while it paints "
             "(render.preview_every)");
@@ -167,8 +167,8 @@ WatchResult FollowJob(const RenderClient& client, const std::string& id, const F
 }
 
 void ThrowUnlessDone(const JobView& job) {
-  if (job.state == JobView::State::kDone) return;
-  if (job.state == JobView::State::kCancelled) {
+  if (job.state == JobState::kDone) return;
+  if (job.state == JobState::kCancelled) {
     throw JobNotDone(ErrorCode::kCancelled, "job " + job.id + " was cancelled", job);
   }
   throw JobNotDone(FindErrorCode(job.error_code).value_or(ErrorCode::kInternal),

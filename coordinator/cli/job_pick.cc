@@ -79,10 +79,10 @@ PickedJob Newest(const std::string& caller, const RenderClient& client) {
 
 }  // namespace
 
-JobView::State ParseState(const std::string& text) {
-  using enum JobView::State;
-  for (const JobView::State state : {kQueued, kEncoding, kReady, kRendering, kDecoding, kDone, kFailed, kCancelled}) {
-    if (JobStateText(state) == text) return state;
+JobState ParseState(const std::string& text) {
+  using enum JobState;
+  for (const JobState state : {kQueued, kEncoding, kReady, kRendering, kDecoding, kDone, kFailed, kCancelled}) {
+    if (JobStateName(state) == text) return state;
   }
   throw UsageError("--state " + text +
                    " is none of queued, encoding, ready, rendering, decoding, done, failed, cancelled");
@@ -117,8 +117,8 @@ JobPick ReadJobPick(const Settings& settings, const std::vector<std::string>& na
   return pick;
 }
 
-std::vector<PickedJob> FindJobs(const JobPick& pick, const RenderClient& client,
-                                const std::vector<JobView::State>& usual, Environment& environment) {
+std::vector<PickedJob> FindJobs(const JobPick& pick, const RenderClient& client, const std::vector<JobState>& usual,
+                                Environment& environment) {
   std::vector<PickedJob> jobs;
   if (pick.names.empty()) {
     JobSelection selection = pick.selection;

@@ -26,7 +26,7 @@ struct JobPick {
 JobPick ReadJobPick(const Settings& settings, const std::vector<std::string>& names);
 
 // "done" as a state; throws UsageError naming all of them.
-JobView::State ParseState(const std::string& text);
+JobState ParseState(const std::string& text);
 
 // One job, or why there is none.
 struct PickedJob {
@@ -38,8 +38,8 @@ struct PickedJob {
 // the states of these where the user names none. A name may be a whole id, its beginning or end in capital or small
 // letters that fits one job alone, and "last": the newest job of the caller's. Throws Error when the renderer cannot be
 // asked.
-std::vector<PickedJob> FindJobs(const JobPick& pick, const RenderClient& client,
-                                const std::vector<JobView::State>& usual, Environment& environment);
+std::vector<PickedJob> FindJobs(const JobPick& pick, const RenderClient& client, const std::vector<JobState>& usual,
+                                Environment& environment);
 
 // Works on one after another. A job that fails does so alone: with several it is said, and in the end Error counts
 // them, "2 of 5 jobs could not be cancelled; the first: ...". `done`: "cancelled". `failed` (may be empty) is told of

@@ -56,7 +56,7 @@ struct Layout {
 
 Cells CellsOf(const JobView& job, size_t id_length, int64_t now) {
   return {.id = job.id.substr(job.id.size() - std::min(id_length, job.id.size())),
-          .state = std::string(JobStateText(job.state)),
+          .state = std::string(JobStateName(job.state)),
           .step = absl::StrCat(job.step, "/", job.steps),
           .age = job.accepted_unix_ms > 0 ? DurationText(static_cast<double>(now - job.accepted_unix_ms)) : "",
           .size = absl::StrCat(job.width, "x", job.height),
@@ -68,7 +68,7 @@ Cells CellsOf(const JobView& job, size_t id_length, int64_t now) {
 std::string Reason(const JobView& job, int64_t now) {
   if (!job.error.empty()) return absl::StrCat("error: ", job.error);
   const std::string wait = WaitText(job, now);
-  return job.state == JobView::State::kReady ? absl::StrCat(StateText(job), wait.empty() ? "" : "; ", wait) : wait;
+  return job.state == JobState::kReady ? absl::StrCat(StateText(job), wait.empty() ? "" : "; ", wait) : wait;
 }
 
 // Without columns that line up.

@@ -48,7 +48,7 @@ class ResumeQueue final : public QueueCommand {
   }
 
   int Run(Environment& environment) override {
-    const std::optional<QueuePauseView> ended = ValueOrThrow(Connect(environment)->Resume(caller_));
+    const std::optional<QueuePause> ended = ValueOrThrow(Connect(environment)->Resume(caller_));
     if (json_) {
       environment.out << JsonLine({{"pause", nullptr}, {"was_paused", ended.has_value()}}) << std::flush;
     } else if (ended) {

@@ -53,7 +53,7 @@ void PictureSeries::FinishOne(size_t index, const Finish& finish) {
     if (environment_.interrupt.requested()) throw;
     jobs_.Remove(picture.id);
     const auto* ended = dynamic_cast<const JobNotDone*>(&error);
-    Fail(index, ended != nullptr ? std::string(JobStateText(ended->job.state)) : "failed", error);
+    Fail(index, ended != nullptr ? std::string(JobStateName(ended->job.state)) : "failed", error);
     if (run_ != nullptr && run_->OneEnded()) GiveUp(error.what());
   }
 }

@@ -19,7 +19,7 @@ constexpr int kWideBar = 24, kSmallBar = 10;  // characters between the brackets
 
 std::string Bar(const JobView& job, int width) {
   const int32_t steps = std::max(job.steps, 1);
-  const int32_t step = job.state == JobView::State::kDecoding ? steps : std::clamp(job.step, 0, steps);
+  const int32_t step = job.state == JobState::kDecoding ? steps : std::clamp(job.step, 0, steps);
   const size_t filled = static_cast<size_t>(int64_t{width} * step / steps);
   return absl::StrCat("[", std::string(filled, '#'), std::string(static_cast<size_t>(width) - filled, '-'), "] ");
 }
@@ -54,14 +54,13 @@ Wording Painting(const JobView& job, const std::string& label, const std::string
 
 Wording Otherwise(const JobView& job, const std::string& label, const std::string& brief_label, const std::string& all,
                   const std::string& brief_all, int64_t now) {
-  std::string brief = absl::StrCat(brief_label, std::string(JobStateText(job.state)));
+  std::string brief = absl::StrCat(brief_label, std::string(JobStateName(job.state)));
   if (job.place && job.place->pause) absl::StrAppend(&brief, " paused");
-  if (job.place && job.state != JobView::State::kEncoding)
-    absl::StrAppend(&brief, " ", job.place->jobs_ahead, " ahead");
+  if (job.place && job.state != JobState::kEncoding) absl::StrAppend(&brief, " ", job.place->jobs_ahead, " ahead");
   if (job.place && job.place->wait_ms && !IsSoon(job.place->wait_ms))
     absl::StrAppend(&brief, " ", BriefDuration(*job.place->wait_ms));
   if (job.tiles > 0) absl::StrAppend(&brief, " ", job.tiles_done, "/", job.tiles);
-  if (job.state == JobView::State::kDecoding && job.until_done_ms && !IsSoon(job.until_done_ms)) {
+  if (job.state == JobState::kDecoding && job.until_done_ms && !IsSoon(job.until_done_ms)) {
     absl::StrAppend(&brief, " ", BriefDuration(*job.until_done_ms));
   }
   const bool has_reason = !job.detail.empty() || (job.place && (!job.place->held_up.empty() || job.place->pause));
@@ -76,7 +75,7 @@ Wording WordingOf(const JobView& job, size_t number, size_t count, std::optional
   const bool tells_all = count > 1 && all_left_ms && !IsSoon(all_left_ms);
   const std::string all = tells_all ? absl::StrCat(", about ", DurationText(*all_left_ms), " left for all") : "";
   const std::string brief_all = tells_all ? absl::StrCat(" all ", BriefDuration(*all_left_ms)) : "";
-  return job.state == JobView::State::kRendering
+  return job.state == JobState::kRendering
              ? Painting(job, label, brief_label, all, brief_all, tells_all ? all_left_ms : std::nullopt)
              : Otherwise(job, label, brief_label, all, brief_all, now);
 }
@@ -101,7 +100,7 @@ std::string ProgressText(const JobView& job, size_t number, size_t count, std::o
     return absl::StrCat(label, Bar(job, width), text.substr(std::min(label.size(), text.size())));
   };
   std::vector<std::string> texts;
-  const size_t long_ones = job.state == JobView::State::kRendering ? 3 : 2;
+  const size_t long_ones = job.state == JobState::kRendering ? 3 : 2;
   for (size_t i = 0; i < long_ones; ++i) texts.push_back(with_bar(wording.texts[i], kWideBar));
   texts.push_back(with_bar(wording.texts[long_ones - 1], kSmallBar));
   for (const std::string& text : texts) {
@@ -183,15 +182,14 @@ void ProgressView::ShowLines(const JobView& job) {
   // Numbers that run down are for a bar; why it waits is said when it changes.
   std::string reason = job.detail;
   if (job.place) absl::StrAppend(&reason, job.place->held_up, job.place->pause ? "|paused" : "");
-  const bool more_tiles = job.state == JobView::State::kDecoding && job.tiles_done > tiles_done_;
+  const bool more_tiles = job.state == JobState::kDecoding && job.tiles_done > tiles_done_;
   const bool same = job.state == state_ && reason == reason_ && !more_tiles;
   reason_ = reason;
   if (same) return;
-  if (job.state == JobView::State::kRendering && job.step > 0) return;  // its steps say it
+  if (job.state == JobState::kRendering && job.step > 0) return;  // its steps say it
   const Wording wording = WordingOf(job, place_.number, place_.count, std::nullopt, Now());
-  PrintLine(job.state == JobView::State::kRendering
-                ? std::vector<std::string>{label + "rendering", brief_label + "rendering"}
-                : wording.texts);
+  PrintLine(job.state == JobState::kRendering ? std::vector<std::string>{label + "rendering", brief_label + "rendering"}
+                                              : wording.texts);
 }
 
 void ProgressView::Note(const std::string& text) {

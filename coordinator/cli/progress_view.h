@@ -49,7 +49,7 @@ class ProgressView {
   const ProgressScreen screen_;
   const SeriesPlace place_;
   std::string bar_;  // as it stands on the terminal
-  JobView::State state_ = JobView::State::kUnknown;
+  JobState state_ = JobState::kUnknown;
   int32_t step_ = 0;
   int32_t tiles_done_ = 0;
   int lines_ = 0;       // printed, of steps and states

@@ -21,7 +21,7 @@ class Remove final : public JobsCommand {
   }
 
   int Run(Environment& environment) override {
-    using enum JobView::State;
+    using enum JobState;
     const std::unique_ptr<RenderClient> client = Connect(environment);
     const Caller caller{.name = pick_.caller, .force = force_};
     ordered_json removed = ordered_json::array(), failed = ordered_json::array();

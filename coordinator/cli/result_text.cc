@@ -39,7 +39,7 @@ double MeanMs(const std::vector<double>& ms) {
 }  // namespace
 
 // r is how many tokens there are for one row, as llm-dit-experiments logs it.
-std::optional<std::string> ShortenedPrompt(const std::string& which, const PromptFitView& fit, LongPromptMode mode) {
+std::optional<std::string> ShortenedPrompt(const std::string& which, const PromptFit& fit, LongPromptMode mode) {
   if (fit.rows < 1 || fit.token_count <= fit.rows) return std::nullopt;
   return absl::StrFormat("the %s was %s: %d tokens, %d rows (%s, r = %.2f)", which,
                          mode == LongPromptMode::kTruncate ? "truncated" : "compressed", fit.token_count, fit.rows,
@@ -49,16 +49,16 @@ std::optional<std::string> ShortenedPrompt(const std::string& which, const Promp
 
 std::vector<std::string> ShortenedPrompts(const JobView& job) {
   std::vector<std::string> lines;
-  const auto add = [&](const char* which, const std::optional<PromptFitView>& fit) {
+  const auto add = [&](const char* which, const std::optional<PromptFit>& fit) {
     if (!fit) return;
     if (auto line = ShortenedPrompt(which, *fit, job.long_prompt_mode)) lines.push_back(*std::move(line));
   };
-  add("prompt", job.prompt_fit);
-  add("negative prompt", job.negative_fit);
+  add("prompt", job.fits.prompt);
+  add("negative prompt", job.fits.negative);
   return lines;
 }
 
-std::string TimingsLine(const StageTimings& timings) {
+std::string TimingsLine(const JobTimings& timings) {
   const auto seconds = [](double ms) { return absl::StrFormat("%.2f s", ms / 1000); };
   return absl::StrCat("queue ", seconds(timings.queue_ms), ", encode ", seconds(timings.encode_ms), ", transfer ",
                       seconds(timings.transfer_ms), ", refine ", seconds(timings.refine_ms), ", ",

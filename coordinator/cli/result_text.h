@@ -11,11 +11,11 @@
 namespace diptych {
 
 // "queue 0.00 s, encode 0.31 s, ..., 9 steps of 0.41 s, decode 0.22 s, png 0.01 s, total 4.32 s"
-std::string TimingsLine(const StageTimings& timings);
+std::string TimingsLine(const JobTimings& timings);
 
 // "the prompt was truncated: 700 tokens, 512 rows (truncate, r = 1.37)", `which` being "prompt"; nothing when no row is
 // missing.
-std::optional<std::string> ShortenedPrompt(const std::string& which, const PromptFitView& fit, LongPromptMode mode);
+std::optional<std::string> ShortenedPrompt(const std::string& which, const PromptFit& fit, LongPromptMode mode);
 
 // One line for each prompt of which the renderer took fewer rows than it has tokens; usually none.
 std::vector<std::string> ShortenedPrompts(const JobView& job);

@@ -30,8 +30,8 @@ Duration Split(double ms) {
   return {absl::StrFormat("%.0f", ms / kDay), "days"};
 }
 
-bool Waits(JobView::State state) {
-  return state == JobView::State::kQueued || state == JobView::State::kEncoding || state == JobView::State::kReady;
+bool Waits(JobState state) {
+  return state == JobState::kQueued || state == JobState::kEncoding || state == JobState::kReady;
 }
 
 }  // namespace
@@ -63,12 +63,12 @@ std::string ClockText(int64_t unix_ms, int64_t now_unix_ms) {
   return std::string(text, std::strftime(text, sizeof text, same_day ? "%H:%M" : "%Y-%m-%d %H:%M", &fields));
 }
 
-std::string PauseText(const QueuePauseView& pause, int64_t now_unix_ms) {
+std::string PauseText(const QueuePause& pause, int64_t now_unix_ms) {
   return absl::StrCat("paused by ", EscapeText(pause.by), " since ", ClockText(pause.since_unix_ms, now_unix_ms));
 }
 
 std::string StateText(const JobView& job) {
-  return job.state == JobView::State::kReady ? "waiting for the painter" : std::string(JobStateText(job.state));
+  return job.state == JobState::kReady ? "waiting for the painter" : std::string(JobStateName(job.state));
 }
 
 std::string WaitText(const JobView& job, int64_t now_unix_ms) {
@@ -78,12 +78,12 @@ std::string WaitText(const JobView& job, int64_t now_unix_ms) {
   const double deadline_ms = static_cast<double>(job.deadline_unix_ms - now_unix_ms);
   bool too_late = false;
   if (job.place) {
-    const QueuePlaceView& place = *job.place;
+    const QueuePlace& place = *job.place;
     if (place.pause) parts.insert(parts.begin(), absl::StrCat("the queue is ", PauseText(*place.pause, now_unix_ms)));
     if (job.detail.empty() && !place.held_up.empty()) parts.push_back(EscapeText(place.held_up));
     std::string turn;
     const bool is_next = place.jobs_ahead == 0 && IsSoon(place.wait_ms);
-    if (job.state != JobView::State::kEncoding && !is_next) {
+    if (job.state != JobState::kEncoding && !is_next) {
       turn = absl::StrCat(place.jobs_ahead, " ahead");
       if (place.others_ahead > 0) {
         absl::StrAppend(&turn, place.others_ahead == place.jobs_ahead
@@ -106,10 +106,10 @@ std::string WaitText(const JobView& job, int64_t now_unix_ms) {
 
 std::string StateNote(const JobView& job, int64_t now_unix_ms) {
   std::string text = StateText(job);
-  if (job.state == JobView::State::kDecoding && job.tiles > 0) {
+  if (job.state == JobState::kDecoding && job.tiles > 0) {
     absl::StrAppend(&text, ", tile ", job.tiles_done, " of ", job.tiles);
   }
-  if (job.state == JobView::State::kDecoding && job.until_done_ms && !IsSoon(job.until_done_ms)) {
+  if (job.state == JobState::kDecoding && job.until_done_ms && !IsSoon(job.until_done_ms)) {
     absl::StrAppend(&text, ", about ", DurationText(*job.until_done_ms), " left");
   }
   const std::string reason = WaitText(job, now_unix_ms);

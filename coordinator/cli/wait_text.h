@@ -23,7 +23,7 @@ std::string BriefDuration(double ms);
 std::string ClockText(int64_t unix_ms, int64_t now_unix_ms);
 
 // "paused by ada since 14:02"
-std::string PauseText(const QueuePauseView& pause, int64_t now_unix_ms);
+std::string PauseText(const QueuePause& pause, int64_t now_unix_ms);
 
 // "queued", "waiting for the painter", "rendering", ...
 std::string StateText(const JobView& job);

@@ -20,7 +20,7 @@ class Watch final : public JobsCommand {
   }
 
   int Run(Environment& environment) override {
-    using enum JobView::State;
+    using enum JobState;
     const std::unique_ptr<RenderClient> client = Connect(environment);
     CallStop stop;
     const Interrupt::Reaction reaction(environment.interrupt, [&] { stop.Stop(); });

@@ -6,11 +6,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/conditioning/conditioning.h"
 #include "common/image/decode_tiles.h"
+#include "common/job/job_report.h"
 #include "common/memory/machine_facts.h"
 #include "common/picture/job_spec.h"
 #include "common/receipt/receipt.h"
@@ -25,45 +25,8 @@ struct PictureRequest : JobSpec {
   std::map<std::string, std::shared_ptr<const std::string>> inputs;
 };
 
-// Milliseconds; 0 where a stage has not run.
-struct StageTimings {
-  double queue_ms = 0;
-  double encode_ms = 0;
-  double transfer_ms = 0;
-  double refine_ms = 0;
-  std::vector<double> step_ms;
-  double decode_ms = 0;
-  double png_ms = 0;
-  double total_ms = 0;  // from acceptance to done
-};
-
-// How a prompt's tokens became rows; fewer rows than tokens: it was cut or squeezed.
-struct PromptFitView {
-  int64_t token_count = 0;
-  int64_t rows = 0;
-};
-
-// A queue at rest.
-struct QueuePauseView {
-  std::string by;
-  int64_t since_unix_ms = 0;
-};
-
-// Where a job waits, and when the painter may take it up.
-struct QueuePlaceView {
-  int32_t jobs_ahead = 0;              // waiting or in work
-  std::optional<double> wait_ms = {};  // as far as the prompts and pictures before tell
-  int32_t others_ahead = 0;            // of jobs_ahead those of other clients
-  std::string held_up = {};            // what all jobs in work wait for; empty: they get on
-  std::optional<QueuePauseView> pause = {};
-};
-
-// A job as the renderer reports it.
-struct JobView {
-  enum class State { kUnknown, kQueued, kEncoding, kReady, kRendering, kDecoding, kDone, kFailed, kCancelled };
-
-  std::string id;
-  State state = State::kUnknown;
+// A job as the renderer reports it, and as much of what was asked for as is shown of it.
+struct JobView : JobReport {
   std::string client;
   int32_t priority = 0;
   std::string prompt;  // what the user said; of a conversation its JSON
@@ -71,32 +34,11 @@ struct JobView {
   int32_t height = 0;
   bool has_source_size = false;  // the picture has the size of its source, into which a part of this one is put back
   uint64_t seed = 0;
-  int32_t step = 0;        // finished evaluations
-  int32_t steps = 0;       // all of them: of a picture that begins as another one fewer than were asked for
-  std::string error;       // one line, when failed
-  std::string error_code;  // a gRPC status name
-  std::string detail;      // what it waits for
-  int64_t accepted_unix_ms = 0;
-  int64_t finished_unix_ms = 0;  // 0: not yet
-  int32_t attempt = 0;
-  StageTimings timings;
+  int32_t steps = 0;  // all evaluations: of a picture that begins as another one fewer than were asked for
   LongPromptMode long_prompt_mode = LongPromptMode::kInterpolate;
-  std::optional<PromptFitView> prompt_fit, negative_fit;  // unset: not encoded yet, or not known
-  int64_t sequence = 0;                                   // of this report; grows
-  double sigma = 0;                                       // noise level after the finished steps, while it is painted
-  std::optional<double> left_ms;                          // for the steps that are left, while it is painted
-  int64_t deadline_unix_ms = 0;                           // 0: none
-  bool prompt_shortened = false;                          // `prompt` is no more than its beginning
-  std::string picture_sha256;                             // when done
-  int64_t picture_bytes = 0;
-  int32_t tiles_done = 0;  // of `tiles`, while it is decoded in tiles
-  int32_t tiles = 0;
-  std::optional<double> until_done_ms;  // until its picture is there, as far as the work before tells
-  std::optional<QueuePlaceView> place;  // while it waits, where the renderer was asked for this job alone
 
-  bool Ended() const { return state == State::kDone || state == State::kFailed || state == State::kCancelled; }
+  bool Ended() const { return IsTerminal(state); }
 };
-std::string_view JobStateText(JobView::State state);  // "queued", ..., "cancelled"; "unknown"
 
 struct EncoderReport {
   std::string address;
@@ -166,7 +108,7 @@ struct RendererDescription {
   OperatorLimitsReport limits;
   int32_t queued = 0;
   int32_t running = 0;
-  std::optional<QueuePauseView> pause;  // while the queue is paused
+  std::optional<QueuePause> pause;  // while the queue is paused
   std::vector<EncoderReport> encoders;
   std::optional<ConditioningStoreReport> conditioning_store;  // unset: an older renderer does not say
   std::optional<StateFolderReport> state_folder;              // likewise

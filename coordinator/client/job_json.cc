@@ -9,12 +9,12 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ordered_json FitJson(const std::optional<PromptFitView>& fit) {
+ordered_json FitJson(const std::optional<PromptFit>& fit) {
   if (!fit) return nullptr;
   return {{"token_count", fit->token_count}, {"rows", fit->rows}};
 }
 
-ordered_json PlaceJson(const std::optional<QueuePlaceView>& place) {
+ordered_json PlaceJson(const std::optional<QueuePlace>& place) {
   if (!place) return nullptr;
   return {{"jobs_ahead", place->jobs_ahead},
           {"others_ahead", place->others_ahead},
@@ -25,11 +25,9 @@ ordered_json PlaceJson(const std::optional<QueuePlaceView>& place) {
 
 }  // namespace
 
-ordered_json PauseJson(const QueuePauseView& pause) {
-  return {{"by", pause.by}, {"since_unix_ms", pause.since_unix_ms}};
-}
+ordered_json PauseJson(const QueuePause& pause) { return {{"by", pause.by}, {"since_unix_ms", pause.since_unix_ms}}; }
 
-ordered_json TimingsJson(const StageTimings& timings) {
+ordered_json TimingsJson(const JobTimings& timings) {
   return {{"queue_ms", timings.queue_ms},   {"encode_ms", timings.encode_ms}, {"transfer_ms", timings.transfer_ms},
           {"refine_ms", timings.refine_ms}, {"step_ms", timings.step_ms},     {"decode_ms", timings.decode_ms},
           {"png_ms", timings.png_ms},       {"total_ms", timings.total_ms}};
@@ -38,11 +36,11 @@ ordered_json TimingsJson(const StageTimings& timings) {
 ordered_json JobJson(const JobView& job) {
   return {
       {"id", job.id},
-      {"state", std::string(JobStateText(job.state))},
+      {"state", std::string(JobStateName(job.state))},
       {"client", job.client},
       {"priority", job.priority},
       {"prompt", job.prompt},
-      {"prompt_shortened", job.prompt_shortened},
+      {"prompt_shortened", job.prompts_shortened},
       {"width", job.width},
       {"height", job.height},
       {"seed", job.seed},
@@ -60,8 +58,8 @@ ordered_json JobJson(const JobView& job) {
       {"attempt", job.attempt},
       {"accepted_unix_ms", job.accepted_unix_ms},
       {"finished_unix_ms", job.finished_unix_ms},
-      {"prompt_fit", FitJson(job.prompt_fit)},
-      {"negative_fit", FitJson(job.negative_fit)},
+      {"prompt_fit", FitJson(job.fits.prompt)},
+      {"negative_fit", FitJson(job.fits.negative)},
       {"timings", TimingsJson(job.timings)}};
 }
 

@@ -8,7 +8,7 @@
 namespace diptych {
 
 nlohmann::ordered_json JobJson(const JobView& job);
-nlohmann::ordered_json PauseJson(const QueuePauseView& pause);
-nlohmann::ordered_json TimingsJson(const StageTimings& timings);  // milliseconds
+nlohmann::ordered_json PauseJson(const QueuePause& pause);
+nlohmann::ordered_json TimingsJson(const JobTimings& timings);  // milliseconds
 
 }  // namespace diptych

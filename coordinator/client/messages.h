@@ -8,8 +8,8 @@
 
 namespace diptych {
 
-v1::JobState StateMessage(JobView::State state);
-QueuePauseView PauseFromMessage(const v1::QueuePause& pause);
+// Texts are bounded and on one line each.
+QueuePause PauseFromMessage(const v1::QueuePause& pause);
 JobView JobFromMessage(const v1::Job& job);
 RendererDescription DescriptionFromMessage(const v1::DescribeRendererResponse& response);
 

@@ -12,6 +12,7 @@
 #include "common/net/grpc_status.h"
 #include "common/wire/conditioning_codec.h"
 #include "common/wire/job_codec.h"
+#include "common/wire/job_report_codec.h"
 #include "coordinator/client/connection.h"
 #include "coordinator/client/messages.h"
 #include "coordinator/client/picture_assembly.h"
@@ -227,7 +228,7 @@ absl::Status RenderClient::ForEachJob(const JobSelection& selection,
   const auto wanted = [&](v1::JobState state) {
     if (selection.states.empty()) return true;
     return std::any_of(selection.states.begin(), selection.states.end(),
-                       [&](JobView::State one) { return StateMessage(one) == state; });
+                       [&](JobState one) { return ToProto(one) == state; });
   };
   for (const v1::JobState state : StatesOf(selection.group)) {
     if (wanted(state)) request.add_states(state);
@@ -300,7 +301,7 @@ absl::StatusOr<PauseOutcome> RenderClient::Pause(const Caller& caller) const {
   return PauseOutcome{PauseFromMessage(response.pause()), response.was_paused()};
 }
 
-absl::StatusOr<std::optional<QueuePauseView>> RenderClient::Resume(const Caller& caller) const {
+absl::StatusOr<std::optional<QueuePause>> RenderClient::Resume(const Caller& caller) const {
   grpc::ClientContext context;
   SetDeadline(context, timeout_);
   v1::ResumeRequest request;
@@ -309,7 +310,7 @@ absl::StatusOr<std::optional<QueuePauseView>> RenderClient::Resume(const Caller&
   v1::ResumeResponse response;
   const grpc::Status status = stub_->renderer->Resume(&context, request, &response);
   if (!status.ok()) return CallStatus(status, peer_);
-  if (!response.has_pause()) return std::optional<QueuePauseView>();
+  if (!response.has_pause()) return std::optional<QueuePause>();
   return std::optional(PauseFromMessage(response.pause()));
 }
 
@@ -344,9 +345,9 @@ absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const Wat
         break;
       }
       // Later reports have its beginning alone.
-      if (job->prompt_shortened && result.job.prompt.size() > job->prompt.size()) {
+      if (job->prompts_shortened && result.job.prompt.size() > job->prompt.size()) {
         job->prompt = std::move(result.job.prompt);
-        job->prompt_shortened = result.job.prompt_shortened;
+        job->prompts_shortened = result.job.prompts_shortened;
       }
       result.job = *std::move(job);
       answers.Came(/*next_is_owed=*/result.job.Ended());
@@ -369,7 +370,7 @@ absl::StatusOr<WatchResult> RenderClient::Watch(const std::string& id, const Wat
   }
   if (!status.ok()) return CallStatus(status, peer_, stop);
   if (!result.job.Ended()) return absl::DataLossError("the renderer stopped reporting before job " + id + " ended");
-  if (options.want_picture && result.job.state == JobView::State::kDone) {
+  if (options.want_picture && result.job.state == JobState::kDone) {
     absl::StatusOr<std::string> png = picture.Finish();
     if (!png.ok()) return png.status();
     if (absl::Status whole = CheckPicture(*png, result.job); !whole.ok()) return whole;

@@ -31,13 +31,13 @@ enum class JobGroup { kAll, kActive, kEnded };
 
 struct JobSelection {
   JobGroup group = JobGroup::kAll;
-  std::vector<JobView::State> states = {};  // empty: all of the group
-  std::string client = {};                  // empty: all
-  std::string text = {};                    // part of the prompt; empty: any
-  int64_t accepted_from_unix_ms = 0;        // 0: from the beginning
-  int64_t accepted_before_unix_ms = 0;      // 0: to the end
-  std::string id_part = {};  // beginning or end of the id, in capital letters; an older renderer gives all
-  int32_t page = 1000;       // jobs asked for at a time
+  std::vector<JobState> states = {};    // empty: all of the group
+  std::string client = {};              // empty: all
+  std::string text = {};                // part of the prompt; empty: any
+  int64_t accepted_from_unix_ms = 0;    // 0: from the beginning
+  int64_t accepted_before_unix_ms = 0;  // 0: to the end
+  std::string id_part = {};             // beginning or end of the id, in capital letters; an older renderer gives all
+  int32_t page = 1000;                  // jobs asked for at a time
 };
 
 // Who asks.
@@ -47,7 +47,7 @@ struct Caller {
 };
 
 struct PauseOutcome {
-  QueuePauseView pause;
+  QueuePause pause;
   bool was_paused = false;  // before
 };
 
@@ -94,7 +94,7 @@ class RenderClient {
   absl::StatusOr<PauseOutcome> Pause(const Caller& caller) const;
 
   // The pause that has ended; nullopt: there was none. FAILED_PRECONDITION for that of another client without force.
-  absl::StatusOr<std::optional<QueuePauseView>> Resume(const Caller& caller) const;
+  absl::StatusOr<std::optional<QueuePause>> Resume(const Caller& caller) const;
 
   // Calls `on_job` on this thread for every report, and returns when the job has ended. DATA_LOSS for a damaged
   // picture. `stop` (may be null) ends the call with CANCELLED, not the job.

@@ -1,15 +1,15 @@
 #include "render_node/jobs/job.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
 
 #include "common/error/error.h"
 #include "common/files/temporary_name.h"
 
 namespace diptych {
 namespace {
-
-constexpr std::array<std::string_view, kJobStates.size()> kNames = {"queued",   "encoding", "ready",  "rendering",
-                                                                    "decoding", "done",     "failed", "cancelled"};
 
 // Row: from; column: to; both in the order of JobState.
 constexpr bool kLegal[kJobStates.size()][kJobStates.size()] = {
@@ -33,20 +33,6 @@ auto TextsOf(auto& prompt) {
 }  // namespace
 
 bool IsLegal(JobState from, JobState to) { return kLegal[static_cast<size_t>(from)][static_cast<size_t>(to)]; }
-
-bool IsTerminal(JobState state) {
-  return state == JobState::kDone || state == JobState::kFailed || state == JobState::kCancelled;
-}
-
-std::string_view JobStateName(JobState state) { return kNames[static_cast<size_t>(state)]; }
-
-JobState ParseJobState(std::string_view name) {
-  for (const JobState state : kJobStates) {
-    if (JobStateName(state) == name) return state;
-  }
-  Refuse(std::string(name) +
-         " is not a job state, which is queued, encoding, ready, rendering, decoding, done, failed or cancelled");
-}
 
 void BeginAttempt(Job& job, int64_t now_unix_ms) {
   job.timings = job.timings.WaitAlone();

@@ -2,72 +2,23 @@
 // types.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "common/conditioning/conditioning.h"
+#include "common/job/job_report.h"
+#include "common/job/job_state.h"
 #include "common/picture/job_spec.h"
 
 namespace diptych {
 
-// queued -> encoding -> ready -> rendering -> decoding -> done. Failed and cancelled from anywhere before; back to
-// queued from any state in which work was under way (the daemon ended, or the attempt is to be made again).
-enum class JobState { kQueued, kEncoding, kReady, kRendering, kDecoding, kDone, kFailed, kCancelled };
-inline constexpr std::array<JobState, 8> kJobStates = {JobState::kQueued,    JobState::kEncoding, JobState::kReady,
-                                                       JobState::kRendering, JobState::kDecoding, JobState::kDone,
-                                                       JobState::kFailed,    JobState::kCancelled};
-
-bool IsLegal(JobState from, JobState to);
-bool IsTerminal(JobState state);                // done, failed, cancelled: nothing leads out
-std::string_view JobStateName(JobState state);  // "queued", "encoding", ...
-JobState ParseJobState(std::string_view name);  // throws Error(kInvalidArgument)
+bool IsLegal(JobState from, JobState to);  // of kJobStates
 
 // Throws Error(kInvalidArgument) naming the field, unless: the prompt is there or conditioning was uploaded; every text
 // is UTF-8; neither prompt is longer than `prompt_byte_limit`, all its parts together; a conversation stands alone;
 // numbers and labels are within their ranges. What more a size must be is the renderer's to judge
 // (CheckRenderParameters), how deep the layer may be the encoder's.
 void ValidateSpec(const JobSpec& spec, bool conditioning_uploaded, int64_t prompt_byte_limit);
-
-// Milliseconds; 0 where a stage has not run in this attempt. A step that several jobs took together counts whole in
-// each: so long each of them took.
-struct JobTimings {
-  double queue_ms = 0;     // waiting to be encoded, in the first attempt, and then to be painted, in all
-  double encode_ms = 0;    // as the encoder measured it, both prompts together
-  double transfer_ms = 0;  // the conditioning calls less encode_ms
-  double refine_ms = 0;    // caption embedder and context refiner
-  std::vector<double> step_ms = {};
-  double decode_ms = 0;  // VAE
-  double png_ms = 0;     // PNG encoding
-  double total_ms = 0;   // from acceptance to done
-
-  // For another attempt: what was done is done anew, and the first wait is over.
-  JobTimings WaitAlone() const {
-    JobTimings timings;
-    timings.queue_ms = queue_ms;
-    return timings;
-  }
-  bool operator==(const JobTimings&) const = default;
-};
-
-// How a prompt's tokens became rows; fewer rows than tokens: the long-prompt mode cut or squeezed it.
-struct PromptFit {
-  int64_t token_count = 0;
-  int64_t rows = 0;
-
-  bool operator==(const PromptFit&) const = default;
-};
-
-// Of both prompts; unset until they were encoded, and where it is not known.
-struct PromptFits {
-  std::optional<PromptFit> prompt;
-  std::optional<PromptFit> negative;
-
-  bool operator==(const PromptFits&) const = default;
-};
 
 // Ends of the daemon while it worked on a job, counted as long as the job gets no further between them.
 struct JobCrashes {
@@ -126,14 +77,6 @@ inline constexpr size_t kShownPromptBytes = 4096;
 bool ShortenPrompts(JobSpec& spec);
 // Of one prompt, all its parts together.
 inline constexpr double kTemplateBytes = 64;
-
-// Nobody begins a job until the queue is resumed.
-struct QueuePause {
-  std::string by;  // a client's name, or its host
-  int64_t since_unix_ms = 0;
-
-  bool operator==(const QueuePause&) const = default;
-};
 
 // As much of a waiting job as the order of work, and the guess when it begins, depend on.
 struct QueuedJob {

@@ -62,16 +62,6 @@ struct ClaimedJob {
   EncodeLane lane = EncodeLane::kAny;
 };
 
-// Where a job waits, and why.
-struct QueuePlace {
-  int64_t jobs_ahead = 0;         // waiting or in work, and painted before it
-  int64_t others_ahead = 0;       // of these those of other clients
-  std::optional<double> wait_ms;  // until the painter may take it up; unset where nobody knows
-  std::string held_up;            // what all jobs in work wait for; empty: they get on
-  std::optional<QueuePause> pause;
-  bool operator==(const QueuePlace&) const = default;
-};
-
 // What can be foretold of a job that has not ended.
 struct JobOutlook {
   std::optional<QueuePlace> place;

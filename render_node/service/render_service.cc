@@ -37,7 +37,7 @@ absl::StatusOr<JobFilter> FilterOf(const v1::ListRequest& request) {
   filter.text = request.text();
   filter.id_part = request.id_part();
   for (const int number : request.states()) {
-    const absl::StatusOr<JobState> state = FromProto(static_cast<v1::JobState>(number));
+    const absl::StatusOr<JobState> state = StateAskedFor(static_cast<v1::JobState>(number));
     if (!state.ok()) return absl::InvalidArgumentError(absl::StrCat("states: ", state.status().message()));
     filter.states.insert(*state);
   }

@@ -315,9 +315,9 @@ class Soak {
     for (const auto& [job, result] : results_) {
       const auto& [id, watched] = result;
       attempts_ += watched.job.attempt;
-      if (watched.job.state != JobView::State::kDone) {
+      if (watched.job.state != JobState::kDone) {
         ++failed_;
-        Wrong("job " + id + " is " + std::string(JobStateText(watched.job.state)) + ": " + watched.job.error);
+        Wrong("job " + id + " is " + std::string(JobStateName(watched.job.state)) + ": " + watched.job.error);
       } else if (watched.png != quiet_[static_cast<size_t>(job)]) {
         ++different_;
         Wrong("job " + id + " has another picture than in the undisturbed run");

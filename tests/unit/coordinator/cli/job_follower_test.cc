@@ -33,7 +33,7 @@ class JobFollowerTest : public testing::Test {
 
 TEST_F(JobFollowerTest, TriesALostConnectionAgainAfterAJobWasSilentForLongerThanThePatience) {
   renderer_.dropped_watches = 1;
-  EXPECT_EQ(Follow(milliseconds(100)).job.state, JobView::State::kDone);
+  EXPECT_EQ(Follow(milliseconds(100)).job.state, JobState::kDone);
   EXPECT_EQ(err_.str(), "queued\nconnection to the renderer lost; trying again\nstep 1 of 1 (5 ms)\n");
 }
 
@@ -42,7 +42,7 @@ TEST_F(JobFollowerTest, GetsThePictureAlsoWhenThePreviewsCannotBeWritten) {
   FollowOptions options{.want_picture = true};
   options.preview = "/nowhere/at/all/preview.jpg";
   const WatchResult result = FollowJob(*client_, id_, options, view, interrupt_, nullptr);
-  EXPECT_EQ(result.job.state, JobView::State::kDone);
+  EXPECT_EQ(result.job.state, JobState::kDone);
   EXPECT_FALSE(result.png.empty());
   EXPECT_NE(err_.str().find("warning: no previews: "), std::string::npos) << err_.str();
   EXPECT_NE(err_.str().find("/nowhere/at/all"), std::string::npos) << err_.str();
@@ -60,7 +60,7 @@ TEST_F(JobFollowerTest, SaysThatNoPreviewComesOfAJobThatHasEnded) {
 
 TEST_F(JobFollowerTest, CountsThePatienceFromEachLossAnew) {
   renderer_.dropped_watches = 3;
-  EXPECT_EQ(Follow(milliseconds(250)).job.state, JobView::State::kDone);
+  EXPECT_EQ(Follow(milliseconds(250)).job.state, JobState::kDone);
 }
 
 TEST_F(JobFollowerTest, GivesUpWhenTheRendererStaysAwayAndSaysThatOnlyTheConnectionIsLost) {
@@ -107,7 +107,7 @@ TEST(JobNotDone, KeepsTheCodeOfWhatTheJobFailedOf) {
                                                      {"BAD_LUCK", ErrorCode::kInternal}};
   for (const auto& [name, code] : codes) {
     JobView job;
-    job.state = JobView::State::kFailed;
+    job.state = JobState::kFailed;
     job.error = "why";
     job.error_code = name;
     try {

@@ -11,7 +11,7 @@
 namespace diptych {
 namespace {
 
-JobView At(JobView::State state, int32_t step = 0, std::vector<double> step_ms = {}) {
+JobView At(JobState state, int32_t step = 0, std::vector<double> step_ms = {}) {
   JobView job;
   job.id = "j1";
   job.state = state;
@@ -33,7 +33,7 @@ SeriesPlace Second(size_t count, std::optional<double> all_left_ms = {}) {
 }
 
 JobView Painted(int32_t step, double left_ms) {
-  JobView job = At(JobView::State::kRendering, step);
+  JobView job = At(JobState::kRendering, step);
   job.left_ms = left_ms;
   return job;
 }
@@ -42,16 +42,16 @@ TEST(ProgressView, WritesALineAStepWhereThereIsNoTerminal) {
   std::ostringstream err;
   {
     ProgressView view({.err = err});
-    view.Show(At(JobView::State::kQueued));
-    view.Show(At(JobView::State::kQueued));
-    view.Show(At(JobView::State::kEncoding));
-    view.Show(At(JobView::State::kReady));
-    view.Show(At(JobView::State::kRendering));
-    view.Show(At(JobView::State::kRendering, 1, {120}));
-    view.Show(At(JobView::State::kRendering, 1, {120}));
-    view.Show(At(JobView::State::kRendering, 2, {120, 80}));
-    view.Show(At(JobView::State::kDecoding, 4, {120, 80, 90, 70}));
-    view.Show(At(JobView::State::kDone, 4, {120, 80, 90, 70}));
+    view.Show(At(JobState::kQueued));
+    view.Show(At(JobState::kQueued));
+    view.Show(At(JobState::kEncoding));
+    view.Show(At(JobState::kReady));
+    view.Show(At(JobState::kRendering));
+    view.Show(At(JobState::kRendering, 1, {120}));
+    view.Show(At(JobState::kRendering, 1, {120}));
+    view.Show(At(JobState::kRendering, 2, {120, 80}));
+    view.Show(At(JobState::kDecoding, 4, {120, 80, 90, 70}));
+    view.Show(At(JobState::kDone, 4, {120, 80, 90, 70}));
   }
   EXPECT_EQ(err.str(),
             "queued\nencoding\nwaiting for the painter\nrendering\nstep 1 of 4 (120 ms)\nstep 2 of 4 (80 ms)\n"
@@ -61,7 +61,7 @@ TEST(ProgressView, WritesALineAStepWhereThereIsNoTerminal) {
 TEST(ProgressView, SaysWhatAJobWaitsForAndWhichPictureItIs) {
   std::ostringstream err;
   ProgressView view({.err = err}, Second(3));
-  JobView job = At(JobView::State::kEncoding);
+  JobView job = At(JobState::kEncoding);
   job.detail = "no encoder answers";
   view.Show(job);
   EXPECT_EQ(err.str(), "picture 2 of 3: encoding (no encoder answers)\n");
@@ -69,8 +69,8 @@ TEST(ProgressView, SaysWhatAJobWaitsForAndWhichPictureItIs) {
 
 TEST(ProgressView, SaysWhenAWaitingJobMayBegin) {
   std::ostringstream err;
-  JobView job = At(JobView::State::kQueued);
-  job.place = QueuePlaceView{2, 9'600};
+  JobView job = At(JobState::kQueued);
+  job.place = QueuePlace{.jobs_ahead = 2, .wait_ms = 9'600};
   {
     ProgressView lines({.err = err});
     lines.Show(job);
@@ -85,7 +85,7 @@ TEST(ProgressView, SaysWhenAWaitingJobMayBegin) {
   ProgressView bar(Terminal(err, 80));
   job.place->held_up.clear();
   bar.Show(job);
-  job.place = QueuePlaceView{0, std::nullopt};
+  job.place = QueuePlace{};
   bar.Show(job);
   EXPECT_EQ(err.str(),
             "\r[------------------------] queued (1 ahead, starts in about 10 s)\x1b[K"
@@ -100,7 +100,7 @@ TEST(ProgressView, DrawsABarOverItselfOnATerminalAndClearsItAtTheEnd) {
   view.Show(job);
   EXPECT_EQ(err.str(), "\r[############------------] step 2 of 4, 1.00 s a step, 2 s left\x1b[K");
   err.str("");
-  view.Show(At(JobView::State::kDone, 4));
+  view.Show(At(JobState::kDone, 4));
   EXPECT_EQ(err.str(), "\r\x1b[K");
 }
 
@@ -120,12 +120,12 @@ TEST(ProgressView, ANarrowTerminalLosesTheBarAndThenWordsButNoNumber) {
 }
 
 TEST(ProgressView, NoWidthIsExceeded) {
-  std::vector<JobView> jobs = {Painted(2, 2000), At(JobView::State::kQueued), At(JobView::State::kEncoding),
-                               At(JobView::State::kReady), At(JobView::State::kDecoding, 4)};
-  jobs[1].place = QueuePlaceView{.jobs_ahead = 12, .wait_ms = 1e6, .others_ahead = 3, .held_up = std::string(200, 'x')};
+  std::vector<JobView> jobs = {Painted(2, 2000), At(JobState::kQueued), At(JobState::kEncoding), At(JobState::kReady),
+                               At(JobState::kDecoding, 4)};
+  jobs[1].place = QueuePlace{.jobs_ahead = 12, .others_ahead = 3, .wait_ms = 1e6, .held_up = std::string(200, 'x')};
   jobs[2].detail = "encoder 127.0.0.1:7871: connection refused";
-  jobs[3].place = QueuePlaceView{.jobs_ahead = 1, .wait_ms = 5000};
-  jobs[3].place->pause = QueuePauseView{"ada", kNow};
+  jobs[3].place = QueuePlace{.jobs_ahead = 1, .wait_ms = 5000};
+  jobs[3].place->pause = QueuePause{"ada", kNow};
   jobs[4].tiles = 9;
   jobs[4].tiles_done = 3;
   jobs[4].until_done_ms = 4000;
@@ -145,9 +145,9 @@ TEST(ProgressView, ATerminalThatUnderstandsNoControlSequencesGetsALineAChangeTha
   std::ostringstream err;
   {
     ProgressView view(Terminal(err, 20, /*redraws=*/false), Second(3, 40'000));
-    view.Show(At(JobView::State::kQueued));
-    view.Show(At(JobView::State::kRendering, 1, {120}));
-    view.Show(At(JobView::State::kDecoding, 2, {120, 80}));
+    view.Show(At(JobState::kQueued));
+    view.Show(At(JobState::kRendering, 1, {120}));
+    view.Show(At(JobState::kDecoding, 2, {120, 80}));
   }
   EXPECT_EQ(err.str(), "2/3 queued\n2/3 1/4 all 40s\n2/3 2/4 all 40s\n2/3 decoding\n");
 }
@@ -165,7 +165,7 @@ TEST(ProgressView, FollowsAChangeOfTheTerminalsWidth) {
 }
 
 TEST(ProgressView, EscapesControlCharactersOfTheDetail) {
-  JobView job = At(JobView::State::kEncoding);
+  JobView job = At(JobState::kEncoding);
   job.detail = "bad\x1b[2J\nforged";
   std::ostringstream err;
   for (const ProgressScreen& screen : {ProgressScreen{.err = err}, Terminal(err, 200)}) {
@@ -179,22 +179,22 @@ TEST(ProgressView, EscapesControlCharactersOfTheDetail) {
 TEST(ProgressView, PutsANoteOnALineOfItsOwn) {
   std::ostringstream err;
   ProgressView view(Terminal(err, 80));
-  view.Show(At(JobView::State::kQueued));
+  view.Show(At(JobState::kQueued));
   err.str("");
   view.Note("connection lost");
   EXPECT_EQ(err.str(), "\r\x1b[Kconnection lost\n");
 }
 
 TEST(ProgressText, SurvivesOddNumbers) {
-  JobView job = At(JobView::State::kRendering, 9);
+  JobView job = At(JobState::kRendering, 9);
   EXPECT_EQ(ProgressText(job, 1, 1, {}, 80, kNow).substr(0, 26), "[########################]");
   job.steps = 0;
   EXPECT_FALSE(ProgressText(job, 1, 1, {}, 80, kNow).empty());
 }
 
 TEST(WaitText, SaysWhoPausedTheQueueAndWhoseJobsAreAhead) {
-  JobView job = At(JobView::State::kQueued);
-  job.place = QueuePlaceView{.jobs_ahead = 3, .wait_ms = 40'000, .others_ahead = 2};
+  JobView job = At(JobState::kQueued);
+  job.place = QueuePlace{.jobs_ahead = 3, .others_ahead = 2, .wait_ms = 40'000};
   EXPECT_EQ(WaitText(job, kNow), "3 ahead (2 of others), starts in about 40 s");
   job.place->others_ahead = 3;
   EXPECT_EQ(WaitText(job, kNow), "3 ahead of others, starts in about 40 s");
@@ -204,9 +204,9 @@ TEST(WaitText, SaysWhoPausedTheQueueAndWhoseJobsAreAhead) {
   EXPECT_EQ(WaitText(job, kNow), "3 ahead of others, starts in about 40 s; its deadline comes before that, in 12 s");
   job.deadline_unix_ms = 0;
   job.place->wait_ms.reset();
-  job.place->pause = QueuePauseView{"ada", kNow};
+  job.place->pause = QueuePause{"ada", kNow};
   EXPECT_EQ(WaitText(job, kNow), "the queue is paused by ada since " + ClockText(kNow, kNow) + "; 3 ahead of others");
-  job.state = JobView::State::kDone;
+  job.state = JobState::kDone;
   EXPECT_EQ(WaitText(job, kNow), "");
 }
 
@@ -225,14 +225,14 @@ TEST(ResultText, WrapsAListAtItsCommas) {
 }
 
 TEST(ResultText, ShowsEveryStageInTheTimings) {
-  StageTimings timings{.queue_ms = 10,
-                       .encode_ms = 310,
-                       .transfer_ms = 20,
-                       .refine_ms = 30,
-                       .step_ms = {100, 300},
-                       .decode_ms = 40,
-                       .png_ms = 50,
-                       .total_ms = 900};
+  JobTimings timings{.queue_ms = 10,
+                     .encode_ms = 310,
+                     .transfer_ms = 20,
+                     .refine_ms = 30,
+                     .step_ms = {100, 300},
+                     .decode_ms = 40,
+                     .png_ms = 50,
+                     .total_ms = 900};
   EXPECT_EQ(
       TimingsLine(timings),
       "queue 0.01 s, encode 0.31 s, transfer 0.02 s, refine 0.03 s, 2 steps of 0.20 s, decode 0.04 s, png 0.05 s, "
@@ -253,7 +253,7 @@ TEST(ResultText, KeepsAPromptOnOneLineAndItsCharactersWhole) {
 }
 
 JobView Row(const std::string& id) {
-  JobView job = At(JobView::State::kFailed, 2);
+  JobView job = At(JobState::kFailed, 2);
   job.id = id;
   job.prompt = "a cat";
   job.client = "me";
@@ -272,13 +272,13 @@ TEST(JobTable, ShowsWhatAJobIsAndWhatItFailedOf) {
       JobTable({job}, 100, kNow),
       head + "j1  failed         2/4      40 s  1024x512   77    me            a cat\n    error: out of memory\n");
   job.error.clear();
-  job.state = JobView::State::kReady;
-  job.place = QueuePlaceView{3, 41'000};
+  job.state = JobState::kReady;
+  job.place = QueuePlace{.jobs_ahead = 3, .wait_ms = 41'000};
   EXPECT_EQ(JobTable({job}, 100, kNow), head +
                                             "j1  ready          2/4      40 s  1024x512   77    me            a cat\n"
                                             "    waiting for the painter; 3 ahead, starts in about 41 s\n");
   job.place.reset();
-  job.state = JobView::State::kFailed;
+  job.state = JobState::kFailed;
   for (const char* client : {"J\xC3\xB6rg", "\xE7\x8C\xAB\xE7\x8C\xAB"}) {
     job.client = client;
     EXPECT_EQ(JobTable({job}, 100, kNow),

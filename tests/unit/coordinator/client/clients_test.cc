@@ -188,7 +188,7 @@ TEST(RenderClient, KeepsThePromptThatLaterReportsHaveShortened) {
   ASSERT_TRUE(watched.ok()) << watched.status();
   EXPECT_EQ(prompts, std::vector<std::string>(5, "a cat"));
   EXPECT_EQ(watched->job.prompt, "a cat");
-  EXPECT_FALSE(watched->job.prompt_shortened);
+  EXPECT_FALSE(watched->job.prompts_shortened);
 }
 
 TEST(RenderClient, NamesTheAddressWhenNobodyIsThere) {

@@ -12,11 +12,11 @@ using nlohmann::json;
 TEST(JobJson, SaysAllOfAJob) {
   JobView job;
   job.id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-  job.state = JobView::State::kDecoding;
+  job.state = JobState::kDecoding;
   job.client = "ann";
   job.priority = 3;
   job.prompt = "a cat";
-  job.prompt_shortened = true;
+  job.prompts_shortened = true;
   job.width = 64;
   job.height = 32;
   job.seed = 18446744073709551615u;
@@ -27,8 +27,8 @@ TEST(JobJson, SaysAllOfAJob) {
   job.error = "why";
   job.error_code = "UNAVAILABLE";
   job.detail = "waits";
-  job.place = QueuePlaceView{
-      .jobs_ahead = 4, .wait_ms = 1.5, .others_ahead = 2, .held_up = "no encoder", .pause = QueuePauseView{"bob", 7}};
+  job.place = QueuePlace{
+      .jobs_ahead = 4, .others_ahead = 2, .wait_ms = 1.5, .held_up = "no encoder", .pause = QueuePause{"bob", 7}};
   job.tiles_done = 1;
   job.tiles = 6;
   job.until_done_ms = 90;
@@ -36,8 +36,8 @@ TEST(JobJson, SaysAllOfAJob) {
   job.attempt = 2;
   job.accepted_unix_ms = 12;
   job.finished_unix_ms = 13;
-  job.prompt_fit = PromptFitView{700, 512};
-  job.negative_fit = PromptFitView{5, 5};
+  job.fits.prompt = PromptFit{700, 512};
+  job.fits.negative = PromptFit{5, 5};
   job.timings = {.queue_ms = 1,
                  .encode_ms = 2,
                  .transfer_ms = 3,

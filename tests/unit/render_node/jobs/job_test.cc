@@ -38,11 +38,6 @@ TEST(JobState, IsTerminalWhenNothingLeadsOut) {
   }
 }
 
-TEST(JobState, IsReadBackFromItsName) {
-  for (const JobState state : kJobStates) EXPECT_EQ(ParseJobState(JobStateName(state)), state);
-  EXPECT_EQ(ErrorOf([] { ParseJobState("Queued"); })->code(), ErrorCode::kInvalidArgument);
-}
-
 std::string RefusalOf(const JobSpec& spec, bool uploaded = false) {
   const auto error = ErrorOf([&] { ValidateSpec(spec, uploaded, 100); });
   if (!error) return "";
