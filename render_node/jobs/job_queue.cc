@@ -14,8 +14,6 @@
 namespace diptych {
 namespace {
 
-bool IsPainted(const Job& job) { return job.state == JobState::kRendering || job.state == JobState::kDecoding; }
-
 void CheckId(const std::string& id) {
   if (!IsJobId(id)) throw Error(ErrorCode::kNotFound, "there is no such job: an id is 26 digits and capital letters");
 }

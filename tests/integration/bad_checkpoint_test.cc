@@ -263,6 +263,21 @@ TEST(BadCheckpoint, AFolderOfTheHuggingFaceCacheLeadsToItsSnapshot) {
   EXPECT_EQ(doctor.out.find("download"), std::string::npos) << doctor.out;
 }
 
+// A private run's daemons log into a file that nobody reads.
+TEST(BadCheckpoint, APrivateRunSaysWhatItsModelFilesHaveWithoutEffect) {
+  const Copy copy;
+  nlohmann::json scheduler = nlohmann::json::parse(ReadFile(copy.File("scheduler/scheduler_config.json")));
+  scheduler["flow_shift"] = 5;
+  WriteFile(copy.File("scheduler/scheduler_config.json"), scheduler.dump());
+  const Outcome outcome = Diptych({"generate", "a cat", "--model-path", copy.path(), "--width", "64", "--height", "64",
+                                   "--steps", "1", "--output", copy.Scrap("cat.png")});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("diptych: warning: " + copy.File("scheduler/scheduler_config.json") +
+                             ": not known here and without effect: \"flow_shift\"\n"),
+            std::string::npos)
+      << outcome.err;
+}
+
 TEST(BadCheckpoint, AFolderThatIsNotThereIsRefusedByBoth) {
   const Scratch scratch;
   for (const char* program : {"diptych-encoderd", "diptych-renderd"}) {

@@ -87,6 +87,10 @@ TEST_F(ModelIndexTest, ZImageThatIsNotDistilledIsKnownByItsShiftUnderAnyOtherNam
   EXPECT_NE(index.warnings[0].find("\"shift\" is 6, as of Z-Image, which is not distilled: 50 steps"),
             std::string::npos);
   EXPECT_TRUE(with_shift(base, "Z-Image").warnings.empty()) << "its name says it";
+  const ModelIndex stated = Read(R"({"diptych": {"steps": 9, "guidance_scale": 0}})", "my-model");
+  EXPECT_EQ(stated.defaults.steps, 9);
+  EXPECT_TRUE(stated.warnings.empty()) << "nothing is guessed";
+  EXPECT_EQ(Read(R"({"diptych": {"steps": 9}})", "my-model").warnings.size(), 1u) << "the guidance is";
   EXPECT_EQ(with_shift(base, "Z-Image-Turbo-shift-6").defaults.steps, 9) << "its name says it";
   EXPECT_EQ(with_shift(R"({"shift": 3.0})", "my-model").defaults.steps, 9);
   EXPECT_EQ(with_shift(R"({"shift": 6.0, "use_dynamic_shifting": true})", "my-model").defaults.steps, 9);

@@ -36,6 +36,14 @@ TEST(ModelFolderProblem, LeavesACheckpointAlone) {
   EXPECT_EQ(PartProblem(folder / "model/vae/model.safetensors"), "");
 }
 
+TEST(PartProblem, SaysOfAMistypedPartThatItIsNotThere) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "other");
+  const std::string typo = folder / "other/vaetypo";
+  EXPECT_EQ(PartProblem(typo).find(typo + ": there is no such file or folder of a checkpoint ("), 0u)
+      << PartProblem(typo);
+}
+
 TEST(ModelFolderProblem, PointsFromTheHuggingFaceCacheToTheSnapshot) {
   const TemporaryFolder folder;
   const std::string cache = folder / "hub/models--Tongyi-MAI--Z-Image-Turbo";

@@ -65,6 +65,8 @@ TEST(StateFolder, ClosesWhatWasOpenToOthersAndSaysSo) {
   const std::filesystem::path root = temporary.path() / "state";
   std::filesystem::create_directories(root / "pictures");
   std::filesystem::create_directories(root / "conditioning-store");
+  std::filesystem::create_directories(root / "inputs");
+  std::ofstream(root / "inputs" / "c") << "source";
   std::ofstream(root / "jobs.sqlite-wal.damaged") << "prompts";
   std::ofstream(root / "pictures" / "a.png") << "picture";
   std::ofstream(root / "conditioning-store" / "b") << "rows";
@@ -74,13 +76,13 @@ TEST(StateFolder, ClosesWhatWasOpenToOthersAndSaysSo) {
   for (const char* part : {"", "pictures", "inputs", "conditioning", "conditioning-store", "checkpoints"}) {
     EXPECT_EQ(ModeOf(root / part), 0700u) << part;
   }
-  for (const char* part : {"lock", "jobs.sqlite-wal.damaged", "pictures/a.png", "conditioning-store/b"}) {
+  for (const char* part : {"lock", "jobs.sqlite-wal.damaged", "pictures/a.png", "conditioning-store/b", "inputs/c"}) {
     EXPECT_EQ(ModeOf(root / part), 0600u) << part;
   }
   EXPECT_EQ(ModeOf(root / "notes.txt"), 0666u);
   ASSERT_EQ(folder.warnings().size(), 1u);
   EXPECT_EQ(folder.warnings()[0], "state folder " + root.string() +
-                                      ": 6 of its files and folders were open to other users and are their owner's "
+                                      ": 8 of its files and folders were open to other users and are their owner's "
                                       "alone now");
 }
 

@@ -64,6 +64,15 @@ TEST(Schedule, MissingFieldsAreThoseOfTheClassAndAMissingFileIsTurbo) {
   EXPECT_EQ(empty.warnings[0],
             "scheduler_config.json: the noise schedule is not Z-Image-Turbo's: shift 1, since the file states none "
             "(Z-Image-Turbo's has 3)");
+  const std::filesystem::path root = std::filesystem::path(testing::TempDir()) / "diptych_unreadable_schedule";
+  std::filesystem::create_directories(root / "a");
+  std::filesystem::create_symlink("nowhere", root / "a" / "scheduler_config.json");
+  std::filesystem::create_symlink("nowhere", root / "b");
+  std::ofstream(root / "c") << "a file";
+  for (const char* folder : {"a", "b", "c"}) {
+    EXPECT_THROW(ReadSchedule((root / folder).string()), Error) << folder << ": there is something, and it is not read";
+  }
+  std::filesystem::remove_all(root);
   const ScheduleFacts none = ReadSchedule("/nowhere/scheduler");
   EXPECT_EQ(none.shift, 3.0);
   EXPECT_TRUE(none.warnings.empty());

@@ -1,6 +1,8 @@
 #include "render_node/service/render_daemon_config.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <utility>
@@ -159,6 +161,31 @@ TEST(RenderDaemonConfig, TwoPartsMakeACheckpointWithoutAFolder) {
       {{"transformer_path", "a/t.safetensors"}, {"vae_path", "b/v.safetensors"}, {"render.state_dir", "state"}}));
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->renderer.scheduler_path, "a/scheduler");
+}
+
+// The schedule and the defaults are those of the checkpoint, however its part is spelled.
+TEST(RenderDaemonConfig, FindsTheFolderOfTheCheckpointFromEverySpellingOfAPart) {
+  const std::filesystem::path root = std::filesystem::path(testing::TempDir()) / "diptych_spellings_of_a_part";
+  const std::filesystem::path part = root / "transformer";
+  std::filesystem::create_directories(part);
+  std::ofstream(part / "t.safetensors") << "weights";
+  const auto scheduler_of = [](const std::string& given) {
+    const absl::StatusOr<RenderDaemonConfig> config = RenderDaemonConfig::FromSettings(
+        SettingsForTest({{"transformer_path", given}, {"vae_path", "v"}, {"render.state_dir", "state"}}));
+    return config.ok() ? config->renderer.scheduler_path : std::string(config.status().message());
+  };
+  for (const char* spelling : {"", "/", "//", "/.", "/t.safetensors", "/../transformer"}) {
+    EXPECT_EQ(scheduler_of(part.string() + spelling), (root / "scheduler").string()) << spelling;
+  }
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(part);
+  for (const char* spelling : {".", "./", "t.safetensors", "../transformer", "../transformer/"}) {
+    EXPECT_EQ(std::filesystem::weakly_canonical(scheduler_of(spelling)),
+              std::filesystem::weakly_canonical(root / "scheduler"))
+        << spelling;
+  }
+  std::filesystem::current_path(before);
+  std::filesystem::remove_all(root);
 }
 
 TEST(RenderDaemonConfig, NamesTheFlagOfWrongUsage) {
