@@ -31,7 +31,7 @@ constexpr Habit kHabits[] = {
     {"outdir,output_dir,out_dir,output_path,save_path,folder", "--output", "a folder is --output DIR/"},
     {"file,f,from_file,prompt_list", "--prompts", "many prompts, one a line, are --prompts FILE"},
     {"api_key,key,token,auth,password", "",
-     "there are no keys before pairing exists; until then an ssh tunnel is the safe way (docs/operations.md)"},
+     "there are no keys; who may come in is said by certificates: --tls-cert, --tls-key, --tls-ca (docs/security.md)"},
     {"host,port,ip,server_host,server_port", "--render", "one flag takes both: --render HOST:PORT"},
     {"server,url,api_url,endpoint,address,renderer,remote,connect", "--render", "did you mean --render HOST:PORT?"},
     {"host,port,ip,bind,address", "--listen", "one flag takes both: --listen HOST:PORT"},
