@@ -84,7 +84,8 @@ TEST_F(PrivateNodesTest, StartOnlyWhatThePlanNames) {
   plan.encoder = false;
   const PrivateNodes nodes(plan, Serving, interrupt_);
   EXPECT_EQ(nodes.encoder_address(), "");
-  EXPECT_EQ(Arguments("diptych-renderd").find("--encoder"), std::string::npos);
+  EXPECT_EQ(Arguments("diptych-renderd").find("--encoder "), std::string::npos);
+  EXPECT_NE(Arguments("diptych-renderd").find("--encoder-patience 15"), std::string::npos) << "what needs one tells why";
 }
 
 TEST_F(PrivateNodesTest, SayWhyADaemonEnded) {
