@@ -312,7 +312,8 @@ void FailOver::WaitForAnother() {
   const std::string reasons = Reasons(members);
   const Time now = Clock::now();
   if (asked_) last_failure_ = now;
-  if (answered_busy_) waits_since_ = now;
+  // Whoever has not been looked at yet is not waited for yet.
+  if (answered_busy_ || any_unknown) waits_since_ = now;
   if (first_verdict_) {
     bool another_may = false;
     for (size_t i = 0; i < members.size(); ++i) {
