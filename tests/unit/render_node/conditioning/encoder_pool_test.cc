@@ -694,6 +694,8 @@ TEST(EncoderPool, TheHealthWatchFindsOneThatWorksAgain) {
 TEST(EncoderPool, GivesEachOfTwoSlowOnesTheSameNumberOfCalls) {
   Pair pair;
   pair.first.service.holds = pair.second.service.holds = true;
+  const std::vector<EncoderPool::Report> found = pair.pool->Describe();  // until both are up one is asked alone
+  ASSERT_TRUE(found[0].reachable && found[1].reachable);
   {
     std::vector<std::jthread> callers;
     for (int i = 0; i < 4; ++i) {
