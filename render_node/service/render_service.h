@@ -75,7 +75,8 @@ class RenderService final : public v1::Renderer::CallbackService {
  public:
   explicit RenderService(Logger log, const RenderRoom& room = {}) : log_(std::move(log)), room_(room) {}
 
-  // From now on calls are answered. Once.
+  // From now on calls are answered. Once. The queue calls back when it has moved: the service must be there until nothing
+  // works on it any more.
   void Open(RenderServiceParts parts);
 
   grpc::ServerReadReactor<v1::SubmitRequest>* Submit(grpc::CallbackServerContext* context,
