@@ -90,7 +90,6 @@ def write_file() -> dict:
     writer.add_bool("test.yes", True)
     writer.add_bool("test.no", False)
     writer.add_string("test.text", "Zwei Hälften, 二")
-    writer.add_string("test.empty", "")
     writer.add_array("test.ints", [-1, 0, 7])
     writer.add_array("test.floats", [0.5, -2.25])
     writer.add_array("test.bools", [True, False, True])
