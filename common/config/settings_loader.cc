@@ -18,7 +18,7 @@
 #include "common/config/unknown_name.h"
 #include "common/config/value_text.h"
 #include "common/error/error.h"
-#include "common/status/status.h"
+#include "common/error/status.h"
 #include "common/version/version.h"
 
 namespace diptych {

@@ -7,7 +7,7 @@
 namespace diptych {
 
 // What the caller should do about an error; each is the gRPC status of the same name, and those without a name here
-// have one to stand for them (common/status/status.h).
+// have one to stand for them (common/error/status.h).
 enum class ErrorCode {
   kInvalidArgument,     // fix the request
   kNotFound,            // the thing named does not exist

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/status/status.h"
+#include "common/error/status.h"
 #include "common/wire/enums.h"
 
 namespace diptych {

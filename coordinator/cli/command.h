@@ -9,7 +9,7 @@
 #include "common/config/option.h"
 #include "common/config/settings.h"
 #include "common/error/error.h"
-#include "common/status/status.h"
+#include "common/error/status.h"
 #include "coordinator/cli/environment.h"
 #include "coordinator/order/wrong_wish.h"
 

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/concurrency/cancellable_sleep.h"
-#include "common/status/status.h"
+#include "common/error/status.h"
 #include "coordinator/cli/result_text.h"
 #include "coordinator/files.h"
 

@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/concurrency/cancellable_sleep.h"
+#include "common/error/status.h"
 #include "common/net/grpc_status.h"
 #include "common/prompt/encode_input.h"
-#include "common/status/status.h"
 #include "common/wire/encode_stream.h"
 #include "common/wire/enums.h"
 #include "common/wire/prompt_codec.h"

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "common/status/status.h"
+#include "common/error/status.h"
 
 namespace diptych {
 

@@ -1,9 +1,9 @@
 #include "encoder_node/service/encode_request.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/error/status.h"
 #include "common/foreign_text/foreign_text.h"
 #include "common/prompt/encode_input.h"
-#include "common/status/status.h"
 #include "common/wire/enums.h"
 #include "common/wire/prompt_codec.h"
 

@@ -11,9 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/concurrency/cancellable_sleep.h"
 #include "common/error/error.h"
+#include "common/error/status.h"
 #include "common/foreign_text/foreign_text.h"
 #include "common/net/grpc_status.h"
-#include "common/status/status.h"
 #include "render_node/conditioning/encoder_connection.h"
 #include "render_node/conditioning/encoder_watch.h"
 

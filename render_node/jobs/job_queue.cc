@@ -8,7 +8,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_format.h"
 #include "common/error/error.h"
-#include "common/status/status.h"
+#include "common/error/status.h"
 #include "render_node/jobs/job_id.h"
 
 namespace diptych {

@@ -9,7 +9,7 @@
 
 #include "common/conditioning/token_limit.h"
 #include "common/error/error.h"
-#include "common/status/status.h"
+#include "common/error/status.h"
 #include "render_node/jobs/job_json.h"
 #include "render_node/jobs/job_parameters.h"
 #include "render_node/jobs/source_picture.h"

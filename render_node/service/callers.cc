@@ -3,8 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "common/error/status.h"
 #include "common/picture/job_spec.h"
-#include "common/status/status.h"
 
 namespace diptych {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "common/status/status.h"
+#include "common/error/status.h"
 
 namespace diptych {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/error/status.h"
 #include "common/net/held_call.h"
-#include "common/status/status.h"
 #include "grpcpp/grpcpp.h"
 #include "render_node/service/service_status.h"
 

@@ -7,7 +7,7 @@
 
 #include "common/conditioning/token_limit.h"
 #include "common/error/error.h"
-#include "common/status/status.h"
+#include "common/error/status.h"
 #include "render_node/jobs/job_parameters.h"
 #include "render_node/service/job_messages.h"
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "common/status/status.h"
+#include "common/error/status.h"
 #include "render_node/service/job_messages.h"
 #include "render_node/service/picture_chunks.h"
 #include "render_node/service/service_status.h"

@@ -1,4 +1,4 @@
-#include "common/status/status.h"
+#include "common/error/status.h"
 
 #include <map>
 #include <new>
