@@ -16,7 +16,7 @@ struct JobTimings {
   double queue_ms = 0;     // waiting to be encoded, in the first attempt, and then to be painted, in all
   double encode_ms = 0;    // as the encoder measured it, both prompts together
   double transfer_ms = 0;  // the conditioning calls less encode_ms
-  double refine_ms = 0;    // caption embedder and context refiner
+  double refine_ms = 0;    // caption embedder and context refiner; what a picture begins as, read and made ready
   std::vector<double> step_ms = {};
   double decode_ms = 0;  // VAE
   double png_ms = 0;     // PNG encoding

@@ -159,6 +159,7 @@ void JobRunner::Encode(ClaimedJob& claimed) {
       CheckTokenLimit("negative prompt", inputs->negative->header.token_count, parts_.max_prompt_tokens);
       job.fits.negative = FitOf(inputs->negative->header, row_limit);
     }
+    if (IsSmallSource(job.spec, parts_.inputs)) inputs->source = TimedSource(job, claimed.cancel);
     Advance(job, JobState::kReady, claimed.cancel);
     parts_.queue.HandOver(claimed, inputs);
   } catch (const NotStoredAfterAll&) {
@@ -177,8 +178,14 @@ struct JobRunner::Painting {
   const std::shared_ptr<const JobInputs> inputs;  // stays
   RenderParameters parameters;
   std::string determinants;
-  std::optional<PictureCheckpoint> checkpoint;  // where it goes on
-  std::optional<PreparedSource> source;         // what it begins as; empty: noise
+  std::optional<PictureCheckpoint> checkpoint;   // where it goes on
+  std::optional<PreparedSource> source_of_turn;  // a large one, made ready in the painter's turn
+
+  // What it begins as; null: noise.
+  const PreparedSource* source() const {
+    if (source_of_turn) return &*source_of_turn;
+    return inputs->source ? &*inputs->source : nullptr;
+  }
   LatentState latest;
   bool ended = false;
 };
@@ -230,11 +237,12 @@ void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
     try {
       Prepare(*painting);
       const JobInputs& inputs = *painting->inputs;
+      const PreparedSource* const source = painting->source();
       members.push_back({.positive = inputs.positive,
                          .negative = inputs.negative ? &*inputs.negative : nullptr,
                          .parameters = painting->parameters,
-                         .source = painting->source ? &painting->source->picture : nullptr,
-                         .mask = painting->source && painting->source->mask ? &*painting->source->mask : nullptr,
+                         .source = source ? &source->picture : nullptr,
+                         .mask = source && source->mask ? &*source->mask : nullptr,
                          .hooks = HooksOf(*painting),
                          .cancel = own.cancel});
     } catch (...) {
@@ -253,7 +261,7 @@ void JobRunner::Paint(std::vector<ClaimedJob>& batch) {
     try {
       Picture picture = outcome.Take();
       HandToFinisher(
-          {std::move(painting.claimed), painting.parameters, std::move(picture), std::move(painting.source)});
+          {std::move(painting.claimed), painting.parameters, std::move(picture), std::move(painting.source_of_turn)});
     } catch (const Error& error) {
       Job& job = painting.claimed.job;
       if (error.code() != ErrorCode::kUnavailable || painting.claimed.cancel.IsCancelled()) {
@@ -319,8 +327,8 @@ void JobRunner::Finish(Painted& painted) {
     cancel.ThrowIfCancelled();
     const double begin = parts_.clock.SteadyMs();
     const JobInputs& inputs = *claimed.inputs;
-    if (painted.source) {
-      painted.picture = PasteBack(*painted.source, std::move(painted.picture), LeaveIfCancelled(cancel));
+    if (const auto& source = painted.source_of_turn ? painted.source_of_turn : inputs.source) {
+      painted.picture = PasteBack(*source, std::move(painted.picture), LeaveIfCancelled(cancel));
     }
     const std::vector<uint8_t> png = parts_.finish({.picture = painted.picture,
                                                     .spec = job.spec,
@@ -338,6 +346,15 @@ void JobRunner::Finish(Painted& painted) {
     outcome = OutcomeOfCurrentException(job, cancel);
   }
   Settle(job, outcome);
+}
+
+// What the job's picture begins as. Its time counts to what comes before the steps.
+std::optional<PreparedSource> JobRunner::TimedSource(Job& job, const CancelToken& cancel) {
+  if (job.spec.source.empty()) return std::nullopt;
+  const double begin = parts_.clock.SteadyMs();
+  std::optional<PreparedSource> source = LoadSource(job.spec, parts_.inputs, LeaveIfCancelled(cancel));
+  job.timings.refine_ms += parts_.clock.SteadyMs() - begin;
+  return source;
 }
 
 Conditioning JobRunner::Fetch(ClaimedJob& claimed, const FetchRequest& request) {
@@ -376,11 +393,7 @@ void JobRunner::Prepare(Painting& painting) {
   Advance(job, JobState::kRendering, cancel);
   painting.determinants =
       CheckpointDeterminants(job.spec, painting.parameters, facts, *painting.inputs, parts_.program_version);
-  if (!job.spec.source.empty()) {
-    const double begin = parts_.clock.SteadyMs();
-    painting.source = LoadSource(job.spec, parts_.inputs, LeaveIfCancelled(cancel));
-    job.timings.refine_ms += parts_.clock.SteadyMs() - begin;
-  }
+  if (!painting.source()) painting.source_of_turn = TimedSource(job, cancel);
   painting.checkpoint = LoadCheckpoint(job, painting.determinants);
 }
 

@@ -116,11 +116,12 @@ class JobRunner {
     ClaimedJob claimed;
     RenderParameters parameters;
     Picture picture;
-    std::optional<PreparedSource> source = {};  // that it is put back into, where a part was painted
+    std::optional<PreparedSource> source_of_turn = {};  // as of Painting: a part is put back into it
   };
   void HandToFinisher(Painted painted);
   void FinishAll();
   void Finish(Painted& painted);
+  std::optional<PreparedSource> TimedSource(Job& job, const CancelToken& cancel);
   Conditioning Fetch(ClaimedJob& claimed, const FetchRequest& request);
   void FindStored();
   void Prepare(Painting& painting);

@@ -10,6 +10,8 @@ namespace diptych {
 namespace {
 
 constexpr size_t kHeadBytes = 1 << 20;
+constexpr int64_t kSmallBytes = int64_t{64} << 20;
+constexpr int64_t kColours = 3, kGrey = 1;  // bytes of a pixel
 
 // What is wrong with an input is said with its role in front.
 template <typename Work>
@@ -60,6 +62,16 @@ void CheckInputs(const PictureSpec& spec, const InputStore& inputs) {
   if (std::minmax(source.width, source.height) == std::minmax(mask.width, mask.height)) return;
   throw Error(ErrorCode::kInvalidArgument, "mask: it has " + SizeText(mask) + " pixels, the source " +
                                                SizeText(source) + "; they must have the same size");
+}
+
+bool IsSmallSource(const PictureSpec& spec, const InputStore& inputs) {
+  if (spec.source.empty()) return false;
+  int64_t bytes = int64_t{spec.width} * spec.height * (kColours + kGrey);
+  if (spec.inpaint_crop) {  // a SourceInset has all of the source besides
+    const PictureSize size = SizeOf(members::kSource.name, spec.source, inputs);
+    bytes += int64_t{size.width} * size.height * kColours;
+  }
+  return bytes <= kSmallBytes;
 }
 
 std::optional<PreparedSource> LoadSource(const PictureSpec& spec, const InputStore& inputs, const Pause& pause) {

@@ -16,6 +16,10 @@ SourcePlan SourcePlanOf(const PictureSpec& spec);
 // Throws Error(kInvalidArgument or kDataLoss) whose message begins with the role.
 void CheckInputs(const PictureSpec& spec, const InputStore& inputs);
 
+// Whether what LoadSource makes of it takes at most 64 MiB: so much may lie ready beside each job that waits for the
+// painter. Throws Error likewise for an input that is gone or damaged. False: the spec names no source.
+bool IsSmallSource(const PictureSpec& spec, const InputStore& inputs);
+
 // Decodes and prepares. nullopt: the spec names no source. Throws Error likewise, kDataLoss for an input that is gone,
 // and what PrepareSource throws.
 std::optional<PreparedSource> LoadSource(const PictureSpec& spec, const InputStore& inputs, const Pause& pause);

@@ -44,7 +44,7 @@ class FakeSource final : public ConditioningSource {
   std::vector<FetchRequest> requests;
 };
 
-// One pixel: what the conditioning was filled with, positive and negative, and the steps.
+// One pixel: what the conditioning was filled with, positive and negative, and the steps; of a source the source.
 class OnePixelRenderer final : public PictureRenderer {
  public:
   OnePixelRenderer() {
@@ -58,6 +58,7 @@ class OnePixelRenderer final : public PictureRenderer {
 
   Picture Render(const RenderRequest& request) override {
     const auto& [positive, negative, parameters, source, mask, hooks, cancel] = request;
+    sources.push_back(source == nullptr ? 0 : source->width);
     const int32_t steps = evaluations.value_or(parameters.steps);
     const int32_t resumed = hooks.resume == nullptr ? 0 : hooks.resume->step;
     hooks.on_progress({RenderStage::kRefined, resumed, steps, 1, 5, "sigmas 1 0"});
@@ -77,6 +78,7 @@ class OnePixelRenderer final : public PictureRenderer {
     }
     hooks.on_progress({RenderStage::kDecoded, steps, steps, 0, 7});
     if (on_decoded) on_decoded();
+    if (source != nullptr) return *source;
     return {1,
             1,
             {positive.bytes[0], negative == nullptr ? uint8_t{'-'} : negative->bytes[0],
@@ -92,6 +94,7 @@ class OnePixelRenderer final : public PictureRenderer {
   }
 
   std::vector<std::string> batches;  // what was painted together; read when the workers have stopped
+  std::vector<int32_t> sources;      // the widths of what pictures began as, 0 for noise; read likewise
   std::function<void(const std::string& batch, const BatchEvents& events)> on_together;
   std::function<void(int32_t step, uint8_t fill)> on_step;
   std::function<void(int32_t tile)> on_tile;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/conditioning/token_limit.h"
+#include "common/image/png.h"
 #include "gtest/gtest.h"
 #include "tests/unit/render_node/jobs/job_fixtures.h"
 #include "tests/unit/render_node/jobs/job_runner_fixture.h"
@@ -55,6 +56,40 @@ TEST_F(JobRunnerTest, DecodesAPictureThatHasNoStepToTake) {
   EXPECT_EQ(job.state, kDone);
   EXPECT_EQ(changes_, " encoding ready rendering (sigmas 1 0) decoding done");
   EXPECT_EQ(job.step, 0);
+}
+
+// While one picture is painted, the sources of two others go away: the small one has been read by then.
+TEST_F(JobRunnerTest, ASmallSourceIsReadyBeforeThePaintersTurnAndALargeOneIsReadInIt) {
+  const auto spec_of = [&](const std::string& prompt, uint8_t grey, int32_t side) {
+    JobSpec spec = SpecOf(prompt);
+    const std::string png = EncodePng({8, 8, std::vector<uint8_t>(8 * 8 * 3, grey)}, {});
+    spec.source = {Sha256Hex(png)};
+    const auto upload = inputs_->Begin(spec.source.hex, static_cast<int64_t>(png.size()), "a");
+    upload->Add(png);
+    upload->Finish();
+    spec.width = spec.height = side;
+    return spec;
+  };
+  limits_.encode_ahead = 3;
+  Open();
+  const std::string first = Submit(SpecOf("noise"));
+  const std::string small = Submit(spec_of("small", 10, 16));
+  const std::string large = Submit(spec_of("large", 20, 4112));  // 64.5 MiB with its mask
+  renderer_.on_step = [&](int32_t step, uint8_t fill) {
+    if (fill != 'n' || step != 1) return;
+    while (queue_->Get(small)->state != kReady || queue_->Get(large)->state != kReady)
+      std::this_thread::sleep_for(milliseconds(1));
+    for (const std::string& id : {small, large})
+      std::filesystem::remove(folder_->inputs() / queue_->Get(id)->spec.source.hex);
+  };
+  Start();
+  EXPECT_EQ(Ended(first).state, kDone);
+  EXPECT_EQ(Ended(small).state, kDone);
+  const Job failed = Ended(large);
+  runner_->Stop();
+  EXPECT_EQ(renderer_.sources, (std::vector<int32_t>{0, 16}));
+  EXPECT_EQ(failed.state, kFailed);
+  EXPECT_TRUE(Says(failed.error, "source: ")) << failed.error;
 }
 
 TEST_F(JobRunnerTest, SaysHowManyTilesOfThePictureAreDecoded) {

@@ -49,6 +49,20 @@ TEST_F(SourcePictureTest, BringsTheSourceAndItsMaskToTheSize) {
   EXPECT_EQ(prepared->mask->grey.size(), 32u * 16u);
 }
 
+TEST_F(SourcePictureTest, IsSmallUpTo64MiBOfPictureMaskAndWhatIsPastedBackInto) {
+  EXPECT_FALSE(IsSmallSource({}, *store_));
+  PictureSpec spec{.width = 4096, .height = 4096};
+  spec.source = Put(Png(64, 64, 200));
+  EXPECT_TRUE(IsSmallSource(spec, *store_));
+  spec.inpaint_crop = 8;
+  EXPECT_FALSE(IsSmallSource(spec, *store_)) << "12 kB of source more";
+  spec.height = 4080;
+  EXPECT_TRUE(IsSmallSource(spec, *store_));
+  spec.inpaint_crop.reset();
+  spec.height = 4112;
+  EXPECT_FALSE(IsSmallSource(spec, *store_));
+}
+
 TEST_F(SourcePictureTest, NamesTheRoleOfAnInputThatIsNoPicture) {
   PictureSpec spec{.width = 32, .height = 16};
   spec.source = Put("GIF89a and more of it");
