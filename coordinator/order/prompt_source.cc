@@ -44,6 +44,9 @@ void CheckReaders(const std::optional<std::string>& argument, const Settings& se
   look(options::kPrompts);
   look(options::kFromPicture);
   look(options::kLoadEmbeddings);
+  look(options::kImg2Img);
+  look(options::kInpaint);
+  look(options::kMask);
   if (readers.size() > 1) {
     throw WrongWish(absl::StrCat(readers[0], " and ", readers[1], " are both \"-\", and standard input is one"));
   }

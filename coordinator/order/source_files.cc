@@ -12,14 +12,14 @@ namespace {
 
 constexpr int32_t kMultiple = 16;  // pixels
 
-struct ReadInput {
+struct InputFile {
   InputHash hash;
   PictureSize size;
 };
 
-ReadInput Put(const std::string& file, const ReadFile& read, InputBytes& inputs) {
+InputFile Put(const std::string& file, const ReadFile& read, InputBytes& inputs) {
   auto bytes = std::make_shared<const std::string>(read(file));
-  ReadInput input;
+  InputFile input;
   try {
     input.size = PeekPictureSize(*bytes);
   } catch (const Error& error) {
@@ -58,14 +58,14 @@ Extend ParseExtend(std::string_view text) {
 
 PictureSize PutSourceFiles(const SourceFiles& files, const ReadFile& read, PictureSpec& spec, InputBytes& inputs) {
   if (files.source.empty()) return {};
-  const ReadInput source = Put(files.source, read, inputs);
+  const InputFile source = Put(files.source, read, inputs);
   spec.source = source.hash;
   if (spec.mask_from_alpha && !source.size.has_alpha) {
     throw Error(ErrorCode::kInvalidArgument,
                 files.source + ": nothing in it is transparent, so its alpha is no mask; name one with --mask FILE");
   }
   if (files.mask.empty()) return source.size;
-  const ReadInput mask = Put(files.mask, read, inputs);
+  const InputFile mask = Put(files.mask, read, inputs);
   if (mask.size.width != source.size.width || mask.size.height != source.size.height) {
     throw Error(ErrorCode::kInvalidArgument, files.mask + ": the mask has " + SizeText(mask.size) + " pixels, " +
                                                  files.source + " has " + SizeText(source.size) +

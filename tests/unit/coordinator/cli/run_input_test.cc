@@ -152,6 +152,10 @@ TEST_F(RunInputTest, RefusesAPromptGivenTwiceAndStandardInputReadTwice) {
               "--prompts and --prompt-file exclude each other");
   ExpectUsage({"submit", "-", "--from-picture", "-", "--render", renderer_.address},
               "PROMPT and --from-picture are both \"-\"");
+  for (const std::string flag : {"--img2img", "--inpaint"}) {
+    ExpectUsage({"submit", "a cat", flag, "-", "--mask", "-", "--render", renderer_.address},
+                flag + " and --mask are both \"-\"");
+  }
 }
 
 TEST_F(RunInputTest, RepeatsAPictureThatWentThroughAnotherProgram) {
