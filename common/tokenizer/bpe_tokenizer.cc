@@ -77,6 +77,8 @@ BpeTokenizer BpeTokenizer::FromTokenizerJson(std::string_view json, const std::s
   return BpeTokenizer(ReadTokenizerJson(json, name));
 }
 
+BpeTokenizer BpeTokenizer::FromGguf(const GgufTokens& tokens) { return BpeTokenizer(ReadGgufTokens(tokens)); }
+
 BpeTokenizer BpeTokenizer::Load(const std::string& folder) {
   const std::filesystem::path path(folder);
   if (const auto file = ReadTextFileIfThere(path / "tokenizer.json")) {

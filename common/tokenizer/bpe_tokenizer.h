@@ -12,6 +12,7 @@
 #include "common/concurrency/pause.h"
 #include "common/tokenizer/added_tokens.h"
 #include "common/tokenizer/bpe.h"
+#include "common/tokenizer/gguf_tokens.h"
 #include "common/tokenizer/pre_tokenizer.h"
 #include "common/tokenizer/tokenizer_model.h"
 
@@ -27,6 +28,9 @@ class BpeTokenizer {
 
   // The same from the text of a tokenizer.json; `name` stands for the file in errors.
   static BpeTokenizer FromTokenizerJson(std::string_view json, const std::string& name);
+
+  // The same from the metadata of a GGUF file, as ReadGgufTokens.
+  static BpeTokenizer FromGguf(const GgufTokens& tokens);
 
   // Token ids of the text; nothing is added in front or behind. Added tokens are found in the raw text, the rest is
   // composed (NFC, where the files say so) segment by segment, split and merged. Throws Error(kInvalidArgument) for

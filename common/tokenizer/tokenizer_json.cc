@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "common/json/bounded_json.h"
-#include "common/json/bounded_json.h"
 #include "common/tokenizer/pre_tokenizer.h"
 #include "common/tokenizer/token_names.h"
 
@@ -101,18 +100,16 @@ void CheckModel(const JsonPlace& model) {
   ExpectFalseIfPresent(model, {"fuse_unk", "byte_fallback", "ignore_merges"});
 }
 
-// "left right" or ["left", "right"]; both occur in files of one library version or another. Tokens hold no space.
+// "left right" or ["left", "right"]; both occur in files of one library version or another.
 std::pair<std::string, std::string> ReadMerge(const JsonPlace& merge) {
   if (merge.value().is_array()) {
     if (merge.Size() != 2) merge.Refuse("has " + std::to_string(merge.Size()) + " parts, expected two");
     return {merge.At(size_t{0}).String(), merge.At(size_t{1}).String()};
   }
   const std::string text = merge.String();
-  const size_t space = text.find(' ');
-  if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
-    merge.Refuse("is " + JsonExcerpt(text) + ", expected two tokens with one space between");
-  }
-  return {text.substr(0, space), text.substr(space + 1)};
+  auto sides = SplitMerge(text);
+  if (!sides) merge.Refuse("is " + JsonExcerpt(text) + ", expected two tokens with one space between");
+  return std::move(*sides);
 }
 
 }  // namespace

@@ -150,6 +150,12 @@ void AssignIds(const std::string& name, const IdsByText& ids, TokenizerModel& mo
 
 }  // namespace
 
+std::optional<std::pair<std::string, std::string>> SplitMerge(std::string_view merge) {
+  const size_t space = merge.find(' ');
+  if (space == merge.npos || merge.find(' ', space + 1) != merge.npos) return std::nullopt;
+  return std::pair(std::string(merge.substr(0, space)), std::string(merge.substr(space + 1)));
+}
+
 TokenizerModel MakeTokenizerModel(const TokenizerTables& tables) {
   const std::vector<std::string_view> texts = OrderById(tables);
   const IdsByText ids = MakeIdsByText(texts);

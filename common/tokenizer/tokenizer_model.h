@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,6 +32,9 @@ struct TokenizerModel {
   bool composes = true;                  // text is brought to NFC first
   std::vector<std::string> warnings;     // one line each
 };
+
+// "left right", as files write a merge: both sides. nullopt unless there is exactly one space; tokens hold none.
+std::optional<std::pair<std::string, std::string>> SplitMerge(std::string_view merge);
 
 // Throws Error(kInvalidArgument) naming file and field unless
 //   the vocabulary's ids are 0 .. n-1, each once, and every single byte has a token (so no text is ever dropped);

@@ -22,8 +22,8 @@ std::vector<std::pair<std::string, std::string>> ReadMerges(const TextFile& file
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() || (line_number == 1 && line.starts_with("#version:"))) continue;
-    const size_t space = line.find(' ');
-    if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
+    auto merge = SplitMerge(line);
+    if (!merge) {
       throw Error(ErrorCode::kInvalidArgument, file.name + ": line " + std::to_string(line_number) + " is " +
                                                    JsonExcerpt(line) + ", expected two tokens with one space between");
     }
@@ -31,7 +31,7 @@ std::vector<std::pair<std::string, std::string>> ReadMerges(const TextFile& file
       throw Error(ErrorCode::kInvalidArgument,
                   file.name + ": has more than " + std::to_string(kMostMerges) + " merges");
     }
-    merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+    merges.push_back(std::move(*merge));
   }
   return merges;
 }
