@@ -8,6 +8,7 @@
 
 #include "common/config/home_path.h"
 #include "common/error/error.h"
+#include "common/source_files/read_file.h"
 
 namespace diptych {
 namespace {
@@ -26,7 +27,9 @@ std::vector<std::string> ConfigPlaces() {
     folder = given;
   } else {
     try {
-      folder = HomeFolder() / ".config";
+      const fs::path home = HomeFolder();
+      const bool is_closed = access(home.c_str(), X_OK) != 0 && errno == EACCES;  // as of a service
+      if (!is_closed) folder = home / ".config";
     } catch (const Error&) {  // a service without a home folder
     }
   }
@@ -37,9 +40,9 @@ std::vector<std::string> ConfigPlaces() {
 
 std::string FindConfig(const std::vector<std::string>& places) {
   for (const std::string& place : places) {
-    if (access(place.c_str(), R_OK) == 0) return place;
-    // One's own that cannot be read is a mistake, which reading it says.
-    if (errno == EACCES && access(place.c_str(), F_OK) == 0 && place != kSystemPlace) return place;
+    // One's own that is there and cannot be read is a mistake, which reading it says.
+    const bool counts = place == kSystemPlace ? access(place.c_str(), R_OK) == 0 : !IsAbsent(place);
+    if (counts) return place;
   }
   return "";
 }

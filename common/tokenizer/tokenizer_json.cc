@@ -1,7 +1,10 @@
 #include "common/tokenizer/tokenizer_json.h"
 
+#include <algorithm>
 #include <initializer_list>
+#include <iterator>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -21,10 +24,63 @@ void ExpectFalse(const JsonPlace& field) {
   if (field.Bool()) field.Refuse("is true, which is not supported; expected false");
 }
 
-// For members with a default of false or null.
-void ExpectFalseIfPresent(const JsonPlace& object, std::initializer_list<const char*> keys) {
-  for (const char* key : keys) {
-    if (const auto field = object.Find(key)) ExpectFalse(*field);
+// Names of members that nobody reads and that say something, in one list for the whole file.
+void NoteOthers(const JsonPlace& object, std::string_view place, std::initializer_list<std::string_view> known,
+                NameList& others) {
+  if (!object.value().is_object()) return;  // whoever reads it refuses it
+  object.ForEachMember([&](const std::string& key, const JsonPlace& member) {
+    if (member.value().is_null() || std::find(known.begin(), known.end(), key) != known.end()) return;
+    others.Add(JsonExcerpt(std::string(place) + key));
+  });
+}
+
+// What the tokenizers library (0.23.3) reads of these places; it passes over others, and refuses those of the root.
+void NoteUnknownMembers(const JsonPlace& root, NameList& others) {
+  NoteOthers(root, "",
+             {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
+              "decoder", "model"},
+             others);
+  NoteOthers(root.At("model"), "model.",
+             {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+              "byte_fallback", "ignore_merges", "vocab", "merges"},
+             others);
+  // Steps: the members of all kinds that are read, which are few and differ.
+  for (const char* key : {"normalizer", "pre_tokenizer", "post_processor", "decoder"}) {
+    const std::optional<JsonPlace> part = root.Find(key);
+    if (!part) continue;
+    const std::string place = std::string(key) + ".";
+    const auto note = [&](const JsonPlace& step) {
+      NoteOthers(step, place,
+                 {"type", "normalizers", "pretokenizers", "processors", "pattern", "behavior", "invert",
+                  "add_prefix_space", "trim_offsets", "use_regex", "single", "pair", "special_tokens"},
+                 others);
+    };
+    note(*part);
+    for (const char* list : {"normalizers", "pretokenizers", "processors"}) {
+      const auto steps = part->value().is_object() ? part->Find(list) : std::nullopt;
+      for (size_t i = 0; steps && steps->value().is_array() && i < steps->Size(); ++i) note(steps->At(i));
+    }
+  }
+  if (const auto tokens = root.Find("added_tokens"); tokens && tokens->value().is_array()) {
+    std::set<std::string> seen;  // one file has thousands of tokens, all alike
+    for (const nlohmann::json& token : tokens->value()) {
+      if (!token.is_object()) continue;
+      for (const auto& [key, value] : token.items()) {
+        constexpr std::string_view kKnown[] = {"id",     "content", "single_word", "lstrip",
+                                               "rstrip", "special", "normalized"};
+        if (std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown)) continue;
+        if (seen.insert(key).second) others.Add(JsonExcerpt("added_tokens[]." + key));
+      }
+    }
+  }
+}
+
+// transformers takes them back before each text.
+void WarnOfLengths(const JsonPlace& root, std::vector<std::string>& warnings) {
+  for (const char* key : {"truncation", "padding"}) {
+    if (const auto field = root.Find(key)) {
+      warnings.push_back(field->name() + " is set and without effect, as in transformers");
+    }
   }
 }
 
@@ -91,13 +147,18 @@ void CheckPostProcessor(const JsonPlace& post_processor, int depth = 0) {
 
 void CheckModel(const JsonPlace& model) {
   if (model.value().is_object() && model.value().contains("type")) ExpectString(model.At("type"), "BPE");
-  for (const char* key : {"dropout", "unk_token"}) {
-    if (const auto field = model.Find(key)) field->Refuse("is not supported, expected null");
+  if (const auto dropout = model.Find("dropout"); dropout && dropout->value() != 0) {
+    dropout->Refuse("is not supported, expected null");
+  }
+  // Of text for which there is no token, and every byte has one (MakeTokenizerModel): they decide nothing.
+  if (const auto unknown = model.Find("unk_token")) (void)unknown->String();
+  for (const char* key : {"fuse_unk", "byte_fallback"}) {
+    if (const auto field = model.Find(key)) (void)field->Bool();
   }
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (const auto field = model.Find(key)) ExpectString(*field, "");
   }
-  ExpectFalseIfPresent(model, {"fuse_unk", "byte_fallback", "ignore_merges"});
+  if (const auto field = model.Find("ignore_merges")) ExpectFalse(*field);
 }
 
 // "left right" or ["left", "right"]; both occur in files of one library version or another.
@@ -144,6 +205,10 @@ TokenizerModel ReadTokenizerJson(std::string_view text, const std::string& name,
     ExpectString(decoder->At("type"), "ByteLevel");  // for showing text only
   const JsonPlace model = root.At("model");
   CheckModel(model);
+  WarnOfLengths(root, warnings);
+  NameList others;
+  NoteUnknownMembers(root, others);
+  if (!others.empty()) warnings.push_back(name + ": not known here and without effect: " + others.text());
 
   const JsonPlace vocab = model.At("vocab"), merges = model.At("merges");
   TokenizerTables tables{vocab.name(), ReadVocab(vocab), merges.name(), {}, {}};

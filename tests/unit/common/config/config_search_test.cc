@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "gtest/gtest.h"
@@ -35,6 +36,20 @@ TEST(ConfigSearch, TakesTheFirstThatIsThere) {
   EXPECT_EQ(FindConfig(places), places[0]);
   chmod(places[0].c_str(), 0);  // one's own file that cannot be read is a mistake to be told
   EXPECT_EQ(FindConfig(places), places[0]);
+}
+
+TEST(ConfigSearch, WhatCannotBeFollowedIsThere) {
+  const TestFolder folder;
+  const Places places = {folder / "a.toml", folder / "b.toml"};
+  std::ofstream(places[1]) << "";
+  std::filesystem::create_symlink(folder / "nowhere", places[0]);
+  EXPECT_EQ(FindConfig(places), places[0]) << "a link to nowhere";
+  const Places in_a_file = {places[1] + "/diptych.toml"};
+  EXPECT_EQ(FindConfig(in_a_file), in_a_file[0]) << "the folder is a file";
+  std::filesystem::create_symlink(folder / "nowhere", folder / "closed");
+  const Places in_nowhere = {folder / "closed/diptych.toml"};
+  EXPECT_EQ(FindConfig(in_nowhere), in_nowhere[0]) << "the folder is a link to nowhere";
+  EXPECT_EQ(FindConfig({folder / "none/diptych.toml"}), "");
 }
 
 }  // namespace

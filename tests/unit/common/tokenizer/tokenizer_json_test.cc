@@ -85,15 +85,12 @@ TEST(TokenizerJson, RefusesDamagedFilesNamingTheByte) {
 TEST(TokenizerJson, RefusesAnotherModel) {
   EXPECT_EQ(RefusalOfValue("/model/type", "Unigram"), "t.json: model.type is \"Unigram\", expected \"BPE\"");
   EXPECT_EQ(RefusalOfValue("/model/dropout", 0.1), "t.json: model.dropout is not supported, expected null");
-  EXPECT_EQ(RefusalOfValue("/model/unk_token", "<unk>"), "t.json: model.unk_token is not supported, expected null");
   EXPECT_EQ(RefusalOfValue("/model/continuing_subword_prefix", "##"),
             "t.json: model.continuing_subword_prefix is \"##\", expected \"\"");
   EXPECT_EQ(RefusalOfValue("/model/end_of_word_suffix", "</w>"),
             "t.json: model.end_of_word_suffix is \"</w>\", expected \"\"");
-  for (const std::string key : {"fuse_unk", "byte_fallback", "ignore_merges"}) {
-    EXPECT_EQ(RefusalOfValue("/model/" + key, true),
-              "t.json: model." + key + " is true, which is not supported; expected false");
-  }
+  EXPECT_EQ(RefusalOfValue("/model/ignore_merges", true),
+            "t.json: model.ignore_merges is true, which is not supported; expected false");
   EXPECT_EQ(RefusalOfValue("/model/ignore_merges", 1), "t.json: model.ignore_merges is number, expected true or false");
 }
 
@@ -228,6 +225,10 @@ TEST(TokenizerJson, OpensWhatTheReferenceOpens) {
   const auto opens = [](const std::function<void(json&)>& change) { return RefusalOfChange(change); };
   EXPECT_EQ(opens([](json& d) { d.erase("decoder"); }), "accepted");
   EXPECT_EQ(opens([](json& d) { d["decoder"] = nullptr; }), "accepted");
+  EXPECT_EQ(opens([](json& d) { d["model"]["unk_token"] = "<unk>"; }), "accepted");
+  EXPECT_EQ(opens([](json& d) { d["model"]["dropout"] = 0.0; }), "accepted");
+  EXPECT_EQ(opens([](json& d) { d["model"]["byte_fallback"] = true; }), "accepted");
+  EXPECT_EQ(opens([](json& d) { d["model"]["fuse_unk"] = true; }), "accepted");
   EXPECT_EQ(opens([](json& d) { d["post_processor"] = nullptr; }), "accepted");
   EXPECT_EQ(opens([](json& d) { d["model"].erase("type"); }), "accepted");
   EXPECT_EQ(opens([](json& d) { d.erase("normalizer"); }), "accepted");
@@ -256,6 +257,38 @@ TEST(TokenizerJson, OpensWhatTheReferenceOpens) {
               d["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array({{{"type", "NFKC"}}})}};
             }),
             "accepted");
+}
+
+// The library passes over the members but for the root's, which it refuses; transformers takes truncation and padding
+// back before each text.
+TEST(TokenizerJson, NamesWhatHasNoEffect) {
+  const auto warnings_of = [](const std::function<void(json&)>& change) {
+    json document = SmallTokenizer();
+    change(document);
+    std::string lines;
+    for (const std::string& line : ReadTokenizerJson(document.dump(), "t.json").warnings) lines += line + "\n";
+    return lines;
+  };
+  EXPECT_EQ(warnings_of([](json&) {}), "");
+  EXPECT_EQ(warnings_of([](json& d) {
+              d["a"] = 1;
+              d["b"] = nullptr;
+              d["model"]["c"] = 1;
+              d["normalizer"]["d"] = 1;
+              d["pre_tokenizer"]["e"] = 1;
+              d["pre_tokenizer"]["pretokenizers"][0]["f"] = 1;
+              d["post_processor"]["g"] = 1;
+              d["decoder"]["h"] = 1;
+              for (json& token : d["added_tokens"]) token["i"] = 1;
+            }),
+            "t.json: not known here and without effect: \"a\", \"model.c\", \"normalizer.d\", \"pre_tokenizer.e\", "
+            "\"pre_tokenizer.f\", \"post_processor.g\", \"decoder.h\", \"added_tokens[].i\"\n");
+  EXPECT_EQ(warnings_of([](json& d) {
+              d["truncation"] = {{"max_length", 2}};
+              d["padding"] = {{"pad_id", 0}};
+            }),
+            "t.json: truncation is set and without effect, as in transformers\n"
+            "t.json: padding is set and without effect, as in transformers\n");
 }
 
 }  // namespace
