@@ -20,7 +20,7 @@ endif()
 add_library(diptych_flags INTERFACE)
 target_include_directories(diptych_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
 # -fPIC by hand: CMake would give programs -fPIE, and then they could not share the precompiled header of the libraries.
-target_compile_options(diptych_flags INTERFACE -fPIC -Wall -Wextra $<$<BOOL:${DIPTYCH_WERROR}>:-Werror>)
+target_compile_options(diptych_flags INTERFACE -fPIC -Wall -Wextra "$<$<BOOL:${DIPTYCH_WERROR}>:-Werror;-D_GLIBCXX_ASSERTIONS>")
 # GCC 12 sees overlapping copies in `"text" + std::to_string(n)` where there are none (GCC bug 105329).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(diptych_flags INTERFACE -Wno-restrict)
@@ -36,7 +36,8 @@ if(DIPTYCH_SANITIZE)
   if(DIPTYCH_SANITIZE STREQUAL "thread")
     set(sanitized_level -O1)  # hardly slower to compile there, and its tests run for longer
   endif()
-  target_compile_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE} -fno-omit-frame-pointer -g1 ${sanitized_level})
+  # _GLIBCXX_ASSERTIONS: what the library can see of misuse, such as the value of an empty optional, which may be there by chance.
+  target_compile_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE} -fno-omit-frame-pointer -g1 ${sanitized_level} -D_GLIBCXX_ASSERTIONS)
   target_link_options(diptych_flags INTERFACE -fsanitize=${DIPTYCH_SANITIZE})
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     target_compile_options(diptych_flags INTERFACE -fsanitize=fuzzer-no-link)  # the coverage that libFuzzer follows

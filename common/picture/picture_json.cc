@@ -85,10 +85,11 @@ int SchemaOf(const PictureSpec& spec) {
   return schema;
 }
 
-void TakeMembers(JsonFields& fields, int schema, bool all_optional, PictureSpec& spec) {
+void TakeMembers(JsonFields& fields, int schema, PictureSpec& spec, std::initializer_list<std::string_view> left_out) {
   ForEachMember([&](const auto& member) {
     if (member.schema > schema) return;
-    const bool optional = all_optional || std::decay_t<decltype(member)>::kOptional || member.schema > 1;
+    const bool optional = std::decay_t<decltype(member)>::kOptional || member.schema > 1 ||
+                          std::find(left_out.begin(), left_out.end(), member.name) != left_out.end();
     if (optional && !fields.Has(member.name)) return;
     spec.*member.field = ReadValue(fields, member);
   });

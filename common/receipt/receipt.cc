@@ -28,7 +28,7 @@ Receipt ReadReceipt(const Json& json) {
   }
   Receipt receipt;
   receipt.program_version = fields.Text("program_version");
-  TakeMembers(fields, static_cast<int>(schema), /*all_optional=*/false, receipt);
+  TakeMembers(fields, static_cast<int>(schema), receipt);
   (void)fields.Number("shift");  // as used, never unset
   receipt.dtype = fields.OneOf("dtype", kDtypes);
   receipt.conditioning_dtype = fields.OneOf("conditioning_dtype", kDtypes);

@@ -78,7 +78,8 @@ JobSpec SpecFromJson(std::string_view text) try {
   const Json json = Json::parse(text);
   JobSpec spec;
   JsonFields fields(json, "");
-  TakeMembers(fields, std::numeric_limits<int>::max(), /*all_optional=*/true, spec);
+  // Earlier versions wrote no layer where nobody chose one.
+  TakeMembers(fields, std::numeric_limits<int>::max(), spec, {members::kLayer.name});
   Take(json, "client", spec.client);
   Take(json, "priority", spec.priority);
   Take(json, "idempotency_key", spec.idempotency_key);

@@ -13,9 +13,9 @@ namespace {
 TEST(CallPool, PeersTakeTurnsHoweverMuchOneOfThemAsksFor) {
   std::vector<char> order;
   {
+    std::promise<void> go;  // outlives the pool, whose thread may begin late
     CallPool pool(1);
-    std::promise<void> go;
-    pool.Run("x", [&] { go.get_future().wait(); });
+    pool.Run("x", [gone = go.get_future().share()] { gone.wait(); });
     for (int i = 0; i < 1000; ++i) pool.Run("greedy", [&] { order.push_back('g'); });
     pool.Run("honest", [&] { order.push_back('h'); });
     pool.Run("honest", [&] { order.push_back('i'); });

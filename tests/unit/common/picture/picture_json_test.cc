@@ -9,27 +9,27 @@
 namespace diptych {
 namespace {
 
-PictureSpec ThroughJson(const PictureSpec& spec, bool all_optional) {
+PictureSpec ThroughJson(const PictureSpec& spec) {
   nlohmann::ordered_json members;
   PutMembers(spec, members);
   const nlohmann::json json = nlohmann::json::parse(members.dump());
   JsonFields fields(json, "test");
   PictureSpec back;
-  TakeMembers(fields, SchemaOf(spec), all_optional, back);
+  TakeMembers(fields, SchemaOf(spec), back);
   fields.RefuseUnknown();
   return back;
 }
 
 TEST(PictureJson, KeepsEveryMember) {
-  EXPECT_EQ(ThroughJson(EveryMemberSet(), false), EveryMemberSet());
-  EXPECT_EQ(ThroughJson({}, false), PictureSpec{});
+  EXPECT_EQ(ThroughJson(EveryMemberSet()), EveryMemberSet());
+  EXPECT_EQ(ThroughJson({}), PictureSpec{});
 }
 
 TEST(PictureJson, KeepsEveryMemberAlone) {
   ForEachMember([](const auto& member) {
     PictureSpec spec;
     spec.*member.field = AnotherValue(member);
-    EXPECT_EQ(ThroughJson(spec, true), spec) << member.name;
+    EXPECT_EQ(ThroughJson(spec), spec) << member.name;
   });
 }
 
@@ -43,15 +43,30 @@ TEST(PictureJson, LeavesOutWhatIsNewerAndHasItsDefault) {
 }
 
 TEST(PictureJson, RefusesANumberOutOfItsRange) {
-  const nlohmann::json json = {{"steps", 0}};
+  const nlohmann::json json = {{"width", 64}, {"height", 64}, {"seed", 1u}, {"steps", 0}};
   JsonFields fields(json, "test");
   PictureSpec spec;
   try {
-    TakeMembers(fields, 1, /*all_optional=*/true, spec);
+    TakeMembers(fields, 1, spec);
     FAIL();
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "test: \"steps\" must be a whole number from 1 to 1000");
   }
+}
+
+TEST(PictureJson, MissesWhatWasAlwaysWrittenUnlessItsWriterLeftItOut) {
+  nlohmann::ordered_json whole;
+  PutMembers({}, whole);
+  ForEachMember([&](const auto& member) {
+    if (member.schema > 1 || member.kOptional) return;
+    nlohmann::json json = nlohmann::json::parse(whole.dump());
+    json.erase(std::string(member.name));
+    PictureSpec spec;
+    JsonFields fields(json, "test");
+    EXPECT_THROW(TakeMembers(fields, 1, spec), Error) << member.name;
+    TakeMembers(fields, 1, spec, {member.name});
+    EXPECT_EQ(spec, PictureSpec{}) << member.name;
+  });
 }
 
 }  // namespace

@@ -18,6 +18,11 @@ namespace {
 
 using enum JobState;
 
+// As the versions of these stores wrote one; without a layer, which nobody had chosen.
+constexpr char kOldSpec[] =
+    R"({"cfg_normalization":0.0,"cfg_truncation":1.0,"client":"","guidance_scale":0.0,"height":1024,)"
+    R"("long_prompt_mode":"pool","priority":0,"seed":0,"steps":9,"width":1024})";
+
 class DamagedJobStoreTest : public SqliteJobStoreTest {};
 
 TEST_F(DamagedJobStoreTest, BringsAStoreOfVersion2UpToDate) {
@@ -29,7 +34,8 @@ TEST_F(DamagedJobStoreTest, BringsAStoreOfVersion2UpToDate) {
     Migrate(old, JobStoreMigrations().first(2));
     old.Execute(
         "INSERT INTO job SELECT '01ARYZ6S410000000000000001', 'done', 'ada', 0, 1, 3, 5, 6, '', '', '', '', '', "
-        "'{\"long_prompt_mode\":\"pool\"}', '{}', '{}'");
+        "'" +
+        std::string(kOldSpec) + "', '{}', '{}'");
   }
   store_ = std::make_unique<SqliteJobStore>(*folder_, RepeatableChance(1));
   const std::optional<Job> job = store_->Get("01ARYZ6S410000000000000001");
@@ -272,7 +278,8 @@ TEST_F(DamagedJobStoreTest, ReadsTheJobsOfVersionOneWithoutTheFitOfTheirPrompts)
     Migrate(database, JobStoreMigrations().first(1));
     database.Execute(
         "INSERT INTO job VALUES ('01ARYZ6S410000000000000001', 'done', '', 0, 1, 3, 0, 0, '', '', '', '', '', "
-        "'{\"long_prompt_mode\":\"pool\"}', '{}')");
+        "'" +
+        std::string(kOldSpec) + "', '{}')");
   }
   Open();
   const std::optional<Job> job = store_->Get("01ARYZ6S410000000000000001");

@@ -150,7 +150,9 @@ TEST(JobJson, GivesTheFitOfPromptsBackAsItWas) {
 
 TEST(JobJson, CallsWhatItCannotReadDamaged) {
   for (const char* text : {"", "{", "[]", "{}", R"({"long_prompt_mode": "pool", "width": "wide"})"}) {
-    EXPECT_EQ(ErrorOf([&] { SpecFromJson(text); })->code(), ErrorCode::kDataLoss) << text;
+    const std::optional<Error> error = ErrorOf([&] { SpecFromJson(text); });
+    ASSERT_TRUE(error) << text;
+    EXPECT_EQ(error->code(), ErrorCode::kDataLoss) << text;
   }
 }
 

@@ -173,7 +173,7 @@ TEST_F(FloodTest, OfListsHoldsUpNoGet) {
               stub.List(&context, {}, &response);
             }),
             kBound);
-  EXPECT_GT(calls_, 20);
+  EXPECT_GE(calls_, 2 * static_cast<int>(kAtOnce)) << "no flood";
 }
 
 TEST_F(FloodTest, OfSubmitsHoldsUpNoGet) {
@@ -186,7 +186,7 @@ TEST_F(FloodTest, OfSubmitsHoldsUpNoGet) {
               writer->Finish();  // accepted, or refused when the queue is full
             }),
             kBound);
-  EXPECT_GT(calls_, 20);
+  EXPECT_GE(calls_, 2 * static_cast<int>(kAtOnce)) << "no flood";
 }
 
 class SmallTest : public RoomTest {
