@@ -6,23 +6,11 @@
 #include <thread>
 #include <utility>
 
-#include "common/digest/sha256.h"
 #include "common/error/error.h"
+#include "common/weights/file_hash.h"
 
 namespace diptych {
 namespace {
-
-// Of the file as it is now; empty when it cannot be read. Not through the mapping: the file may get shorter meanwhile.
-std::string HashNow(const MappedFile& file, uint64_t offset, uint64_t byte_count, std::vector<uint8_t>& buffer) {
-  Sha256 digest;
-  for (uint64_t done = 0; done < byte_count;) {
-    const size_t part = static_cast<size_t>(std::min<uint64_t>(buffer.size(), byte_count - done));
-    if (!file.ReadNow(offset + done, {buffer.data(), part})) return "";
-    digest.Update(buffer.data(), part);
-    done += part;
-  }
-  return digest.HexDigest();
-}
 
 // Calls `same` for 0 to n-1 on all processors until one says no.
 bool AllAre(size_t n, const std::function<bool(size_t, std::vector<uint8_t>&)>& same) {

@@ -93,6 +93,22 @@ TEST_F(ModelFilesTest, OtherWeightsUnderTheOldTimesAreSeen) {
   EXPECT_TRUE(files.Look().over);
 }
 
+// Fingerprints that are remembered spare the reading at the start alone.
+TEST_F(ModelFilesTest, WhatWasLoadedWithoutReadingItIsJudgedByItsBytes) {
+  const FingerprintCache cache(folder_ / "cache", Never);
+  for (int start = 0; start < 2; ++start) {
+    FingerprintWork work;
+    CheckpointFingerprint(*checkpoint_, "{}", 1, &hashes_, &cache, &work);
+    EXPECT_EQ(work.hashed, start == 0 ? 512u : 0u);
+  }
+  ModelFiles files({.just_changed = Never, .settled = std::chrono::milliseconds(0)});
+  Load(files);
+  Overwrite(original_);
+  EXPECT_EQ(files.Look().refused, "");
+  Overwrite(changed_);
+  EXPECT_TRUE(files.Look().over);
+}
+
 TEST_F(ModelFilesTest, TheSameWeightsWrittenAnewAreUsedAgain) {
   ModelFiles files({.just_changed = Never, .settled = std::chrono::milliseconds(0)});
   Load(files);
