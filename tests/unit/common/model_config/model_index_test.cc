@@ -6,6 +6,7 @@
 
 #include "common/error/error.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/support/temporary_folder.h"
 
 namespace diptych {
 namespace {
@@ -14,9 +15,6 @@ namespace fs = std::filesystem;
 
 class ModelIndexTest : public testing::Test {
  protected:
-  ModelIndexTest() { fs::remove_all(root_); }
-  ~ModelIndexTest() override { fs::remove_all(root_); }
-
   ModelIndex Read(const std::string& json, const fs::path& name = "model") const {
     fs::create_directories(root_ / name);
     std::ofstream(root_ / name / "model_index.json") << json;
@@ -32,7 +30,8 @@ class ModelIndexTest : public testing::Test {
     }
   }
 
-  const fs::path root_ = fs::path(testing::TempDir()) / "diptych_model_index_test";
+  const TestFolder folder_;  // of this test alone: ctest runs several at once
+  const fs::path root_ = folder_.path;
 };
 
 TEST_F(ModelIndexTest, WithoutAWordTheDefaultsAreThoseOfTurbo) {
