@@ -7,6 +7,7 @@
 
 #include "common/error/error.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/support/temporary_folder.h"
 
 namespace diptych {
 namespace {
@@ -15,12 +16,6 @@ namespace fs = std::filesystem;
 
 class ReadFileTest : public testing::Test {
  protected:
-  ReadFileTest() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~ReadFileTest() override { fs::remove_all(folder_); }
-
   static std::string RefusalOf(const fs::path& path) {
     try {
       ReadWholeFile(path.string(), 100);
@@ -30,7 +25,8 @@ class ReadFileTest : public testing::Test {
     }
   }
 
-  const fs::path folder_ = fs::path(testing::TempDir()) / "diptych_read_file_test";
+  const TestFolder own_;  // of this test alone: ctest runs several at once
+  const fs::path folder_ = own_.path;
 };
 
 TEST_F(ReadFileTest, TakesOrdinaryFilesUpToTheLimit) {

@@ -8,6 +8,7 @@
 #include "common/error/error.h"
 #include "common/tokenizer/bpe_tokenizer.h"
 #include "gtest/gtest.h"
+#include "tests/unit/coordinator/support/temporary_folder.h"
 
 namespace diptych {
 namespace {
@@ -18,14 +19,12 @@ const std::string kData = DIPTYCH_SOURCE_DIR "/tests/parity/data";
 
 class TokenFolder {
  public:
-  TokenFolder() : path_(std::filesystem::path(testing::TempDir()) / "diptych_token_files") {
-    std::filesystem::remove_all(path_);
+  TokenFolder() {
     std::filesystem::copy(kData + "/toy_a/tokenizer", path_);
     for (const auto& file : std::filesystem::directory_iterator(path_)) {
       std::filesystem::permissions(file, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
     }
   }
-  ~TokenFolder() { std::filesystem::remove_all(path_); }
 
   json Read(const std::string& name) const { return json::parse(std::ifstream(path_ / name)); }
   void Write(const std::string& name, const json& content) const { std::ofstream(path_ / name) << content.dump(); }
@@ -46,7 +45,8 @@ class TokenFolder {
   }
 
  private:
-  const std::filesystem::path path_;
+  const TestFolder folder_;  // of this test alone: ctest runs several at once
+  const std::filesystem::path path_ = folder_.path / "tokenizer";
 };
 
 TEST(TokenFiles, GiveTheIdsOfTransformers) {
