@@ -34,25 +34,32 @@ QueueFull::QueueFull(const char* limit, const std::string& message, double retry
       limit_(limit),
       retry_ms_(retry_ms) {}
 
+void QueueState::Refuse(const char* limit, const std::string& message, double retry_ms) const {
+  if (!pause) throw QueueFull(limit, message, retry_ms);
+  throw QueueFull(
+      limit,
+      message + "; nothing goes on: the queue is paused by client \"" + pause->by + "\", and diptych resume ends that",
+      retry_ms);
+}
+
 void QueueState::Reserve(const std::string& client, const std::string& host, int64_t bytes) {
   // A place becomes free with every picture.
   const double retry_ms = std::clamp(pace_.picture_ms().value_or(kMinRetryMs), kMinRetryMs, kMaxRetryMs);
   const int64_t waiting = scheduler_.size() + arriving_;
   const int64_t ahead = waiting + static_cast<int64_t>(in_work_.size());
   if (waiting >= limits_.waiting) {
-    throw QueueFull("queue",
-                    "the queue is full: " + std::to_string(limits_.waiting) + " jobs wait, and " +
-                        std::to_string(ahead) + " are ahead of a new one",
-                    retry_ms);
+    Refuse("queue",
+           "the queue is full: " + std::to_string(limits_.waiting) + " jobs wait, and " + std::to_string(ahead) +
+               " are ahead of a new one",
+           retry_ms);
   }
   const auto arriving = arriving_of_.find(client);
   const int64_t own = scheduler_.waiting_of(client) + (arriving == arriving_of_.end() ? 0 : arriving->second);
   if (limits_.client_waiting > 0 && own >= limits_.client_waiting) {
-    throw QueueFull("client",
-                    "client \"" + client + "\" has " + std::to_string(own) + " jobs waiting, the limit for one is " +
-                        std::to_string(limits_.client_waiting) + "; " + std::to_string(ahead) +
-                        " wait or are worked on in all",
-                    retry_ms);
+    Refuse("client",
+           "client \"" + client + "\" has " + std::to_string(own) + " jobs waiting, the limit for one is " +
+               std::to_string(limits_.client_waiting) + "; " + std::to_string(ahead) + " wait or are worked on in all",
+           retry_ms);
   }
   CheckShare(host, bytes, retry_ms);
   ++arriving_of_[client];
@@ -63,17 +70,17 @@ void QueueState::Reserve(const std::string& client, const std::string& host, int
 void QueueState::CheckShare(const std::string& host, int64_t bytes, double retry_ms) const {
   const HostShares::Share share = shares_.Of(host);
   if (limits_.host_jobs > 0 && share.jobs >= limits_.host_jobs) {
-    throw QueueFull("host",
-                    "host " + host + " has " + std::to_string(share.jobs) + " unfinished jobs, the limit for one is " +
-                        std::to_string(limits_.host_jobs) + " (render.host_queue_limit)",
-                    retry_ms);
+    Refuse("host",
+           "host " + host + " has " + std::to_string(share.jobs) + " unfinished jobs, the limit for one is " +
+               std::to_string(limits_.host_jobs) + " (render.host_queue_limit)",
+           retry_ms);
   }
   if (limits_.host_bytes > 0 && share.jobs > 0 && share.bytes + bytes > limits_.host_bytes) {
-    throw QueueFull("host",
-                    "prompts and embeddings of the unfinished jobs of host " + host + " take " +
-                        std::to_string(share.bytes / 1'000'000) + " MB, the limit for one is " +
-                        std::to_string(limits_.host_bytes / 1'000'000) + " MB (render.host_queue_mb)",
-                    retry_ms);
+    Refuse("host",
+           "prompts and embeddings of the unfinished jobs of host " + host + " take " +
+               std::to_string(share.bytes / 1'000'000) + " MB, the limit for one is " +
+               std::to_string(limits_.host_bytes / 1'000'000) + " MB (render.host_queue_mb)",
+           retry_ms);
   }
 }
 

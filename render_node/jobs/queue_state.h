@@ -180,6 +180,8 @@ class QueueState {
     std::shared_ptr<BatchTime> batch_time;    // while it is painted
   };
 
+  // Throws QueueFull, which says of a paused queue how it goes on.
+  [[noreturn]] void Refuse(const char* limit, const std::string& message, double retry_ms) const;
   void CheckShare(const std::string& host, int64_t bytes, double retry_ms) const;
   bool MayEncode(EncodeLane lane) const;
   std::optional<QueuedJob> Next(EncodeLane lane);

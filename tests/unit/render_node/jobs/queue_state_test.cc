@@ -80,6 +80,27 @@ TEST_F(QueueStateTest, KeepsPlacesForJobsThatAreOnTheirWay) {
   EXPECT_EQ(limit_of("ada"), "");
 }
 
+TEST_F(QueueStateTest, SaysOfARefusalThatTheQueueIsPaused) {
+  Make({.waiting = 2, .client_waiting = 1});
+  Enqueue("1", "ada");
+  const auto refusal_of = [&](const std::string& client) -> std::string {
+    try {
+      state_->Reserve(client, "", 0);
+    } catch (const QueueFull& full) {
+      return full.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refusal_of("ada").find("paused"), std::string::npos);
+  state_->pause = QueuePause{"bob", 1};
+  const std::string paused =
+      "; nothing goes on: the queue is paused by client \"bob\", and diptych resume ends that; try";
+  EXPECT_NE(refusal_of("ada").find(paused), std::string::npos) << refusal_of("ada");
+  EXPECT_EQ(refusal_of("eve"), "");
+  EXPECT_EQ(refusal_of("cy").find("the queue is full: 2 jobs wait"), 0u) << refusal_of("cy");
+  EXPECT_NE(refusal_of("cy").find(paused), std::string::npos) << refusal_of("cy");
+}
+
 TEST_F(QueueStateTest, EncodesOnlySoFarAhead) {
   for (const char* id : {"1", "2", "3"}) Enqueue(id);
   EXPECT_EQ(Begin(), "1");
