@@ -70,7 +70,7 @@ struct Logger::Sink {
   Sink(const std::string& name, spdlog::sink_ptr sink, LogLevel level, bool in_journal)
       : out(name, std::move(sink)), journal(in_journal) {
     out.set_level(SpdlogLevel(level));
-    out.set_pattern(journal ? "%v" : "%H:%M:%S %l %v");
+    out.set_pattern(journal ? "%v" : "%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     out.flush_on(spdlog::level::trace);
   }
   // How many lines of this place were left out since the last one; nullopt: this one is left out, too.

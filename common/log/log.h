@@ -1,4 +1,4 @@
-// Log lines on stderr: "12:34:56 info message", or in journald's form when stderr is the journal.
+// Log lines on stderr: "2026-12-01T12:34:56.789+00:00 info message", or in journald's form when stderr is the journal.
 #pragma once
 
 #include <iosfwd>
@@ -54,7 +54,7 @@ class Logger {
 // To stderr. The name appears in no line (journald adds it); it names the logger for debuggers.
 std::shared_ptr<Logger> MakeLogger(const std::string& program, LogLevel level);
 
-// To a stream that outlives the logger; for tests. `journal`: "<6>message" instead of "12:34:56 info message".
+// To a stream that outlives the logger; for tests. `journal`: "<6>message" in place of time, level and message.
 std::shared_ptr<Logger> MakeStreamLogger(std::ostream& out, LogLevel level, bool journal = false);
 
 }  // namespace diptych

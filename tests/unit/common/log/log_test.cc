@@ -1,7 +1,12 @@
 #include "common/log/log.h"
 
+#include <stdlib.h>
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
+#include <ctime>
+#include <regex>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -13,14 +18,26 @@
 namespace diptych {
 namespace {
 
-TEST(Log, WritesTimeLevelAndMessage) {
+TEST(Log, WritesDateTimeAndOffsetLevelAndMessage) {
+  setenv("TZ", "XYZ-05:30", 1);  // east of Greenwich
+  tzset();
+  const std::time_t before = std::time(nullptr);
   std::ostringstream out;
   MakeStreamLogger(out, LogLevel::kInfo)->Info("listening on 127.0.0.1:7871");
   const std::string line = out.str();
-  ASSERT_EQ(line.size(), std::string("12:34:56 info listening on 127.0.0.1:7871\n").size()) << line;
-  EXPECT_EQ(line[2], ':');
-  EXPECT_EQ(line[5], ':');
-  EXPECT_EQ(line.substr(8), " info listening on 127.0.0.1:7871\n");
+  std::smatch parts;
+  ASSERT_TRUE(std::regex_match(line, parts,
+                               std::regex(R"((\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\.\d{3}\+05:30 info )"
+                                          R"(listening on 127\.0\.0\.1:7871\n)")))
+      << line;
+  std::tm local = {};
+  ASSERT_NE(strptime(parts[1].str().c_str(), "%Y-%m-%dT%H:%M:%S", &local), nullptr);
+  local.tm_isdst = -1;
+  const std::time_t said = std::mktime(&local);
+  EXPECT_GE(said, before);
+  EXPECT_LE(said, std::time(nullptr));
+  unsetenv("TZ");
+  tzset();
 }
 
 TEST(Log, NamesTheLevels) {
