@@ -26,8 +26,9 @@ std::string ReadAnswer(Environment& environment) {
 
 }  // namespace
 
+bool CanAsk(const Environment& environment) { return environment.err_columns && isatty(environment.in) == 1; }
+
 bool Confirmed(const std::string& question, Environment& environment) {
-  if (!environment.err_columns || isatty(environment.in) != 1) return true;
   environment.err << question << " [y/N] " << std::flush;
   const std::string answer = ReadAnswer(environment);
   return answer == "y" || answer == "yes";

@@ -7,8 +7,11 @@
 
 namespace diptych {
 
-// True where nobody can be asked (standard input or standard error is no terminal), else what the user answers: "y" and
-// "yes" are true, everything else and the end of input are not. Throws Error(kCancelled) when the user interrupts.
+// Whether somebody can be asked: standard input and standard error are terminals.
+bool CanAsk(const Environment& environment);
+
+// What the user answers: "y" and "yes" are true, everything else and the end of input are not. For those who can be
+// asked. Throws Error(kCancelled) when the user interrupts.
 bool Confirmed(const std::string& question, Environment& environment);
 
 }  // namespace diptych

@@ -22,6 +22,11 @@ class Remove final : public JobsCommand {
 
   int Run(Environment& environment) override {
     using enum JobState;
+    if (pick_.everybody && !force_ && !CanAsk(environment)) {
+      throw UsageError(
+          "rm --all asks before it forgets jobs, and nobody can be asked here (no terminal): --force forgets those of "
+          "everybody without asking, --mine your own");
+    }
     const std::unique_ptr<RenderClient> client = Connect(environment);
     const Caller caller{.name = pick_.caller, .force = force_};
     ordered_json removed = ordered_json::array(), failed = ordered_json::array();

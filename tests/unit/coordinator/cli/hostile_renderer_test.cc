@@ -219,8 +219,8 @@ TEST_F(HostileRendererTest, AListThatDoesNotGoDownEnds) {
   };
   for (const std::string id : {"", "job-1"}) {
     page(id);
-    for (const std::vector<std::string>& arguments :
-         std::vector<std::vector<std::string>>{{"jobs"}, {"rm", "--all"}, {"fetch", "--all"}, {"rm", "job"}}) {
+    for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+             {"jobs"}, {"rm", "--all", "--force"}, {"fetch", "--all"}, {"rm", "job"}}) {
       *pages = 0;
       EXPECT_EQ(RunWithRenderer(arguments), kExitFailed);
       EXPECT_NE(err_.str().find("which is not newer"), std::string::npos) << err_.str();

@@ -46,7 +46,7 @@ TEST_F(RunJobsTest, TakesOnesOwnJobsOrThoseOfEverybody) {
   EXPECT_EQ(RunWithRenderer({"cancel", "--all", "--force", "--client", "ada"}), kExitDone);
   EXPECT_EQ(out_.str(), "job-3 cancelled\n");
   EXPECT_EQ(renderer_.asked().back(), "cancel job-3 by ada, with force");
-  EXPECT_EQ(RunWithRenderer({"rm", "--all", "--state", "cancelled", "--json"}), kExitDone);
+  EXPECT_EQ(RunWithRenderer({"rm", "--all", "--force", "--state", "cancelled", "--json"}), kExitDone);
   EXPECT_EQ(json::parse(out_.str()), (json{{"removed", {"job-1", "job-2", "job-3"}}, {"failed", json::array()}}));
 }
 
@@ -104,6 +104,23 @@ TEST_F(RunJobsTest, AsksOnATerminalBeforeItForgetsTheJobsOfEverybody) {
   EXPECT_EQ(out_.str(), "id-0000 removed\n");
   close(ours);
   close(input_);
+}
+
+TEST_F(RunJobsTest, ForgetsTheJobsOfEverybodyUnaskedOnlyWithForce) {
+  renderer_.AddOldJobs(2, v1::JOB_STATE_DONE);
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  input_ = pipe_ends[0];
+  for (const bool errors_are_seen : {false, true}) {
+    if (errors_are_seen) err_columns_ = [] { return size_t{80}; };
+    ExpectUsage({"rm", "--all", "--render", renderer_.address},
+                "nobody can be asked here (no terminal): --force forgets those of everybody without asking, --mine");
+  }
+  EXPECT_EQ(renderer_.asked(), std::vector<std::string>{});
+  EXPECT_EQ(RunWithRenderer({"rm", "--all", "--force"}), kExitDone) << err_.str();
+  EXPECT_EQ(out_.str(), "id-0000 removed\nid-0001 removed\n");
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
 }
 
 TEST_F(RunJobsTest, KnowsTheLastJobOfOnesOwn) {
