@@ -225,6 +225,12 @@ std::string Probe(const Address& address, const Credentials& credentials) {
 
 }  // namespace
 
+bool HoldsTlsAdvice(std::string_view message) {
+  const absl::string_view text(message.data(), message.size());
+  const auto holds = [&](const char* part) { return absl::StrContains(text, part); };
+  return holds("TLS") || holds("ertificate") || holds("(ALPN") || holds("--tls-");
+}
+
 std::string TlsAdvice(std::string_view message, const std::string& address, const Credentials& credentials) {
   const auto says = [&](const char* part) {
     return absl::StrContains(absl::string_view(message.data(), message.size()), part);

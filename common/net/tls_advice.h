@@ -13,4 +13,8 @@ namespace diptych {
 // sentence about the peer: "its certificate expired on ...". Empty: nothing, or the message says it all.
 std::string TlsAdvice(std::string_view message, const std::string& address, const Credentials& credentials);
 
+// Whether a message of a failed call holds such a sentence, or CheckPlaintextAllowed's (address.h): it says what to do,
+// and advice for other causes is wrong.
+bool HoldsTlsAdvice(std::string_view message);
+
 }  // namespace diptych

@@ -15,6 +15,7 @@
 #include "common/model_config/json_facts.h"
 #include "common/model_config/model_index.h"
 #include "common/model_config/schedule.h"
+#include "common/net/tls_advice.h"
 #include "common/net/tls_files.h"
 #include "common/source_files/model_folder.h"
 #include "common/source_files/read_file.h"
@@ -260,7 +261,10 @@ void CheckRenderer(const ConnectionOptions& connection, std::vector<Check>& chec
     return absl::StrCat(connection.render, " serves: ", renderer.device, ", ", renderer.dtype,
                         ", waiting jobs: ", renderer.queued);
   });
-  if (!checks[before].ok) return;
+  if (!checks[before].ok) {
+    if (HoldsTlsAdvice(checks[before].found)) checks[before].advice.clear();
+    return;
+  }
   if (renderer.state_folder) {
     const StateFolderReport& folder = *renderer.state_folder;
     checks.push_back({folder.problem.empty(), "state folder",
@@ -280,8 +284,9 @@ void CheckRenderer(const ConnectionOptions& connection, std::vector<Check>& chec
   }
   for (const EncoderReport& encoder : renderer.encoders) {
     if (!encoder.reachable) {
-      checks.push_back({false, "encoder", absl::StrCat(encoder.address, ": ", encoder.error),
-                        "start diptych-encoderd there, or correct the renderer's --encoder"});
+      checks.push_back(
+          {false, "encoder", absl::StrCat(encoder.address, ": ", encoder.error),
+           HoldsTlsAdvice(encoder.error) ? "" : "start diptych-encoderd there, or correct the renderer's --encoder"});
     } else if (encoder.width != renderer.cap_feat_dim) {
       checks.push_back({false, "encoder",
                         absl::StrCat(encoder.address, " makes rows of ", encoder.width,

@@ -14,7 +14,7 @@ struct Check {
   bool ok = false;
   std::string what;    // "transformer"
   std::string found;   // one line
-  std::string advice;  // what to do about a problem
+  std::string advice;  // what to do about a problem; empty where `found` says it
 };
 
 void CheckPrograms(const std::filesystem::path& program_folder, std::vector<Check>& checks);

@@ -59,7 +59,8 @@ class Doctor final : public Command {
       std::string what = check.what;
       what.resize(std::max<size_t>(what.size(), 16), ' ');
       std::string line = absl::StrCat(check.ok ? "ok       " : "PROBLEM  ", what, " ", check.found, "\n");
-      if (!check.ok) absl::StrAppend(&line, "         ", std::string(16, ' '), " ", check.advice, "\n");
+      if (!check.ok && !check.advice.empty())
+        absl::StrAppend(&line, "         ", std::string(16, ' '), " ", check.advice, "\n");
       environment.out << Reflowed(line, environment.OutColumns());
     }
     if (json_) environment.out << JsonLine({{"ok", problems == 0}, {"checks", list}});

@@ -116,6 +116,7 @@ TEST_F(Tls, TheCommandTellsWhatIsWrong) {
       EXPECT_NE(outcome.status, 0);
       EXPECT_TRUE(Has(outcome.out + outcome.err, why))
           << command << ": " << outcome.out << outcome.err << "\nwanted: " << why;
+      EXPECT_FALSE(Has(outcome.out + outcome.err, "start diptych-renderd there")) << "it runs: " << outcome.out;
     }
   };
   expect({"--tls-ca", authority_.ca()}, 1, "it asks for a certificate: give --tls-cert and --tls-key");

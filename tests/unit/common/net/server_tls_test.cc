@@ -90,7 +90,9 @@ class ServerTls : public testing::Test {
     const grpc::Status status = v1::Encoder::NewStub(channel)->Describe(&context, {}, &response);
     if (status.ok()) return response.device();
     EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
-    return TlsAdvice(status.error_message(), address.ToString(), credentials) + " [" + status.error_message() + "]";
+    const std::string advice = TlsAdvice(status.error_message(), address.ToString(), credentials);
+    EXPECT_TRUE(advice.empty() || HoldsTlsAdvice(advice)) << advice;
+    return advice + " [" + status.error_message() + "]";
   }
   void ExpectRefusal(const std::string& why, const Credentials& credentials, const std::string& host = "127.0.0.1") {
     const std::string said = Ask(credentials, host);

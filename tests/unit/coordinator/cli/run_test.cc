@@ -458,6 +458,13 @@ TEST_F(RunTest, DoctorFindsAHealthyRenderer) {
   EXPECT_EQ(RunWithRenderer({"nodes"}), kExitDone);
   EXPECT_NE(out_.str().find("  state folder PROBLEM: only 3 MiB are free\n"), std::string::npos) << out_.str();
   EXPECT_EQ(Run({"doctor", "--render", "127.0.0.1:1", "--timeout", "2"}), kExitFailed);
+  EXPECT_NE(out_.str().find("start diptych-renderd there, or correct --render"), std::string::npos) << out_.str();
+}
+
+TEST_F(RunTest, DoctorGivesOneAdviceWhereEncryptionIsMissing) {
+  EXPECT_EQ(Run({"doctor", "--render", "192.0.2.1:1"}), kExitFailed);
+  EXPECT_NE(out_.str().find("--tls-ca encrypt it"), std::string::npos) << out_.str();
+  EXPECT_EQ(out_.str().find("start diptych-renderd there"), std::string::npos) << out_.str();
 }
 
 TEST_F(RunTest, FindsOutBeforeItSubmitsThatThePictureCannotBeWritten) {
