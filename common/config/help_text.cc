@@ -53,6 +53,7 @@ std::string_view GroupOfDaemonsFlag(const OptionInfo& info) {
     return kComputingGroup;
   }
   if (absl::StartsWith(key, "render.")) return kQueueGroup;
+  if (absl::StartsWith(key, "encoder.")) return kPreparationGroup;  // who waits for it
   return kGeneralGroup;
 }
 

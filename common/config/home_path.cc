@@ -3,11 +3,15 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <optional>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/error/error.h"
 
@@ -37,6 +41,24 @@ bool BeginsWithVariable(std::string_view path) {
   return path[1] == '{' || path[1] == '_' || std::isalpha(static_cast<unsigned char>(path[1])) != 0;
 }
 
+// "file:///a%20b", "file://localhost/a", "file:/a": "/a b", as browsers and file managers copy a path. nullopt: a path.
+std::optional<std::string> PathOfAddress(std::string_view text) {
+  constexpr std::string_view kScheme = "file:/";
+  if (!absl::EqualsIgnoreCase(absl::string_view(text.data(), std::min(text.size(), kScheme.size())), "file:/")) {
+    return std::nullopt;
+  }
+  std::string_view rest = text.substr(kScheme.size() - 1);
+  if (rest.starts_with("//")) rest = rest.substr(std::min(rest.find('/', 2), rest.size()));  // behind the host
+  std::string path;
+  for (size_t at = 0; at < rest.size(); ++at) {
+    const bool is_escape = rest[at] == '%' && at + 2 < rest.size() && absl::ascii_isxdigit(rest[at + 1]) &&
+                           absl::ascii_isxdigit(rest[at + 2]);
+    path += is_escape ? absl::HexStringToBytes(std::string(rest.substr(at + 1, 2))) : std::string(1, rest[at]);
+    if (is_escape) at += 2;
+  }
+  return path;
+}
+
 }  // namespace
 
 fs::path HomeFolder() {
@@ -53,6 +75,9 @@ std::string ExpandHome(std::string_view path) {
   if (BeginsWithVariable(path)) {
     Refuse(absl::StrCat("\"", std::string(path), "\": variables are not looked up here; write ~/ for the home folder, ",
                         "or the whole path"));
+  }
+  if (const std::optional<std::string> meant = PathOfAddress(path)) {
+    Refuse(absl::StrCat("\"", std::string(path), "\" is an address; write the path alone: ", *meant));
   }
   if (path.empty() || path[0] != '~') return std::string(path);
   const size_t slash = path.find('/');

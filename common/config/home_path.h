@@ -13,7 +13,8 @@ std::filesystem::path HomeFolder();
 
 // The path with "~" or "~/" at its beginning as the home folder and "~user" as that user's, which a shell does only
 // where it sees them: not in a file, and not behind "--output=". Any other path as it stands. Throws
-// Error(kInvalidArgument) when there is no such folder or user, and for "$HOME/x", which nobody expands either.
+// Error(kInvalidArgument) when there is no such folder or user, for "$HOME/x", which nobody expands either, and for
+// "file:///x", naming the path that is meant.
 std::string ExpandHome(std::string_view path);
 
 }  // namespace diptych

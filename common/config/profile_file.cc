@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -48,12 +49,27 @@ void RemoveByteOrderMark(const std::string& path, std::string& text) {
   if (text.rfind("\xEF\xBB\xBF", 0) == 0) text.erase(0, 3);
 }
 
+// Why the file cannot be read.
+std::string Unreadable(const std::string& path, int error_number) {
+  std::error_code ignored;
+  for (const std::filesystem::path& link : {std::filesystem::path(path), std::filesystem::path(path).parent_path()}) {
+    if (error_number != ENOENT || !std::filesystem::is_symlink(link, ignored) ||
+        std::filesystem::exists(link, ignored)) {
+      continue;
+    }
+    return absl::StrCat("cannot read the configuration file ", path, ": ", link == path ? "it" : link.string(),
+                        " is a link to ", std::filesystem::read_symlink(link, ignored).string(),
+                        ", which is not there");
+  }
+  return absl::StrCat("cannot read the configuration file ", path, ": ", std::strerror(error_number));
+}
+
 std::string ReadFile(const std::string& path) {
   if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
     throw Error(ErrorCode::kNotFound, "the configuration file " + path + " is a folder; name the file in it");
   }
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) throw Error(ErrorCode::kNotFound, "cannot read the configuration file " + path);
+  if (fd < 0) throw Error(ErrorCode::kNotFound, Unreadable(path, errno));
   std::string text(kLargestFile + 1, '\0');
   size_t used = 0;
   std::string problem;
@@ -68,7 +84,7 @@ std::string ReadFile(const std::string& path) {
     } else if (count == 0 && ready != 0) {
       break;
     } else if (count < 0 && errno != EINTR && errno != EAGAIN) {
-      problem = "cannot read the configuration file " + path;
+      problem = Unreadable(path, errno);
     } else if (waited_ms += kTickMs; waited_ms >= (count == 0 ? kWriterPatienceMs : kPipePatienceMs)) {
       // A pipe that nobody has opened yet reads as its end, without being ready.
       problem = "nobody writes into the configuration file " + path + ", which is a pipe";

@@ -139,7 +139,7 @@ struct SettingsLoader::Flags {
       for (const auto& [info, value] : read()) builder.Set(*info, value, Origin::kFile);
     } catch (const Error& error) {
       if (named) throw;
-      throw Error(error.code(), absl::StrCat(error.what(), " (the file was found there; --config none reads none)"));
+      throw Error(error.code(), absl::StrCat(error.what(), " (it is looked for there; --config none reads none)"));
     }
     SetFlagsAndEnvironment(builder);  // they win over the file
     builder.Set(options::kConfig.info, path, named ? origin : Origin::kFile);

@@ -41,6 +41,16 @@ TEST(HelpText, ShowsEveryFlagOnceWithItsVariableInEightyColumns) {
   }
 }
 
+TEST(HelpText, WhatIsOfOneDaemonAloneStandsUnderNoGeneralHeading) {
+  EXPECT_EQ(HelpGroup(options::kEncoderWaiting.info, kEncoderd), "Encoders and conditioning");
+  for (const ProgramMask daemon : {kEncoderd, kRenderd}) {
+    for (const OptionInfo* info : AllOptions()) {
+      const bool is_own = (info->programs & daemon) != 0 && info->key.find('.') != std::string_view::npos;
+      if (is_own) EXPECT_NE(HelpGroup(*info, daemon), "General") << info->flag;
+    }
+  }
+}
+
 TEST(HelpText, IsGroupedByTopic) {
   const std::string help = HelpOf(kCliAll);
   size_t last = 0;

@@ -73,5 +73,13 @@ TEST_F(HomePath, RefusesVariablesThatNobodyLooksUp) {
   }
 }
 
+TEST_F(HomePath, SaysWhichPathAnAddressMeans) {
+  EXPECT_EQ(RefusalOf("file:///models/z"), "\"file:///models/z\" is an address; write the path alone: /models/z");
+  for (const char* address : {"file://localhost/a%20b/%c3%a9%", "FILE:///a%20b/%C3%A9%", "file:/a%20b/\u00e9%"}) {
+    EXPECT_NE(RefusalOf(address).find(" write the path alone: /a b/\u00e9%"), std::string::npos) << RefusalOf(address);
+  }
+  for (const char* path : {"file", "file:", "file:a", "./file:/a", "files://a"}) EXPECT_EQ(ExpandHome(path), path);
+}
+
 }  // namespace
 }  // namespace diptych

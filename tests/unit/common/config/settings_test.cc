@@ -351,7 +351,16 @@ TEST_F(SettingsTest, FindTheFileThatNobodyNames) {
   EXPECT_EQ(ConfigurationLine(MustParse(kCliAll, {"--config", "none"})), "no configuration file (--config)");
   EXPECT_EQ(MustParse(kCliAll, {"--config", File("[default.generation]\nnum_inference_steps = 5\n")}).Get(kSteps), 5);
   std::ofstream(home / "diptych/diptych.toml") << "[default]\nnonsense = 7\n";
-  EXPECT_NE(MessageOf(kCliAll, {}).find("(the file was found there; --config none reads none)"), std::string::npos);
+  EXPECT_NE(MessageOf(kCliAll, {}).find("(it is looked for there; --config none reads none)"), std::string::npos);
+  std::filesystem::remove(home / "diptych/diptych.toml");
+  std::filesystem::create_symlink("nowhere.toml", home / "diptych/diptych.toml");
+  EXPECT_NE(MessageOf(kCliAll, {}).find("diptych.toml: it is a link to nowhere.toml, which is not there (it is looked"),
+            std::string::npos)
+      << MessageOf(kCliAll, {});
+  std::filesystem::remove_all(home / "diptych");
+  std::filesystem::create_symlink("nowhere", home / "diptych");
+  EXPECT_NE(MessageOf(kCliAll, {}).find("/diptych is a link to nowhere, which is not there"), std::string::npos)
+      << MessageOf(kCliAll, {});
   std::filesystem::remove_all(home);
 }
 
