@@ -1,6 +1,8 @@
 #include "coordinator/client/saved_embeddings.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -8,6 +10,7 @@
 
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
+#include "common/image/picture_file.h"
 #include "common/json/bounded_json.h"
 #include "common/json/json_fields.h"
 #include "common/weights/safetensors.h"
@@ -181,14 +184,33 @@ Conditioning ReadTensor(const TensorEntry& tensor, const fs::path& path) {
   return conditioning;
 }
 
+void RefusePicture(std::string_view begin, const std::string& name) {
+  const std::optional<PictureFormat> format = SniffPictureFormat(begin);
+  if (!format) return;
+  throw Error(ErrorCode::kInvalidArgument,
+              name + " is a picture (" + std::string(PictureFormatName(*format)) +
+                  "), expected saved embeddings (.safetensors); --img2img and --inpaint take pictures to begin with, "
+                  "--from-picture one of Diptych's to repeat");
+}
+
+std::string BeginOf(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string begin(kPictureSignatureBytes, '\0');
+  file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  begin.resize(static_cast<size_t>(file.gcount()));
+  return begin;
+}
+
 void ReadTensors(const std::string& path, const InputSource& source, SavedEmbeddings& saved) {
   std::string bytes;  // of what cannot be mapped
   std::shared_ptr<const SafetensorsFile> file;
   if (IsOrdinaryFile(path)) {
+    RefusePicture(BeginOf(path), path);
     file = SafetensorsFile::Open(path);
   } else {
     const InputHead head{
-        kSafetensorsBeginBytes, [&](std::string_view begin) {
+        std::max(kSafetensorsBeginBytes, kPictureSignatureBytes), [&](std::string_view begin) {
+          RefusePicture(begin, InputName(path));
           CheckSafetensorsBegin({reinterpret_cast<const uint8_t*>(begin.data()), begin.size()}, InputName(path));
         }};
     bytes = ReadInput(path, kMaxBytes, source, head);

@@ -41,8 +41,8 @@ std::filesystem::path SaveEmbeddings(const std::filesystem::path& path, const Sa
 // `file` may be a pipe, or "-" for standard input: at most 1 GiB, and the sidecar of "-" is none.
 // Without a sidecar, and for what the sidecar does not say, the origin is unknown: no prompt, empty fingerprints, layer
 // -2. Keys that we do not know are ignored. Throws Error: kNotFound; kDataLoss for a damaged file or a tensor with
-// other bytes than the sidecar's checksum; kInvalidArgument for a pickle, a file without `embeddings`, a tensor that is
-// not BF16 or F32 of two dimensions, and a sidecar that contradicts the tensor.
+// other bytes than the sidecar's checksum; kInvalidArgument for a pickle, a picture, a file without `embeddings`, a
+// tensor that is not BF16 or F32 of two dimensions, and a sidecar that contradicts the tensor.
 SavedEmbeddings LoadEmbeddings(const std::string& file, const InputSource& source = {});
 
 }  // namespace diptych

@@ -1,8 +1,12 @@
 #include "coordinator/client/saved_embeddings.h"
 
+#include <sys/stat.h>
+
 #include <fstream>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "common/error/error.h"
 #include "common/weights/safetensors_writer.h"
@@ -232,6 +236,35 @@ TEST_F(SavedEmbeddingsTest, RefuseDamagedAndMissingFiles) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+  }
+}
+
+TEST_F(SavedEmbeddingsTest, SayOfAPictureThatItIsOneAndWhatTakesIt) {
+  using namespace std::string_literals;
+  const auto refusal_of = [](const std::string& file) -> std::string {
+    try {
+      LoadEmbeddings(file);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument) << error.what();
+      return error.what();
+    }
+    return "";
+  };
+  const std::map<std::string, std::string> begins = {{"PNG", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR"s},
+                                                     {"JPEG", "\xff\xd8\xff\xe0\0\x10JFIF\0\1\1"s},
+                                                     {"WebP", "RIFF\x24\0\0\0WEBPVP8 "s}};
+  for (const auto& [name, begin] : begins) {
+    const std::string expected =
+        " is a picture (" + name +
+        "), expected saved embeddings (.safetensors); --img2img and --inpaint take pictures to "
+        "begin with, --from-picture one of Diptych's to repeat";
+    WriteFileAtomically(folder_ / "picture", begin);
+    EXPECT_EQ(refusal_of(folder_ / "picture"), (folder_ / "picture") + expected);
+    const std::string fifo = folder_ / ("fifo of " + name);
+    ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+    std::thread writer([&] { std::ofstream(fifo, std::ios::binary) << begin; });
+    EXPECT_EQ(refusal_of(fifo), fifo + expected);
+    writer.join();
   }
 }
 
