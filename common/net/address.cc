@@ -41,6 +41,16 @@ bool IsLoopbackNumber(const std::string& host) {
   return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
+// 0.0.0.0 and ::, in every spelling.
+bool IsUnspecified(const std::string& host) {
+  in_addr v4;
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return v4.s_addr == htonl(INADDR_ANY);
+  in6_addr v6;
+  if (inet_pton(AF_INET6, host.c_str(), &v6) != 1) return false;
+  return IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+         (IN6_IS_ADDR_V4MAPPED(&v6) && std::all_of(v6.s6_addr + 12, v6.s6_addr + 16, [](uint8_t b) { return b == 0; }));
+}
+
 // 127.1 and other short forms of an IPv4 address, as the system's tools take them: written in full.
 std::string InFull(const std::string& host) {
   const bool digits_and_dots = !host.empty() && host.find('.') != std::string::npos &&
@@ -98,7 +108,14 @@ std::string Address::ToString() const {
   return absl::StrCat(v6 ? "[" : "", host, v6 ? "]:" : ":", port);
 }
 
-absl::StatusOr<Address> ParseAddress(std::string_view text) { return Parse(text, 1); }
+absl::StatusOr<Address> ParseAddress(std::string_view text) {
+  absl::StatusOr<Address> address = Parse(text, 1);
+  if (!address.ok() || !IsUnspecified(address->host)) return address;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "address ", address->ToString(), ": ", address->host,
+      " stands for all addresses of a machine, and only a daemon listens there; write 127.0.0.1:", address->port,
+      " for this machine, or the name of the one that listens"));
+}
 
 absl::StatusOr<Address> ParseListenAddress(std::string_view text) { return Parse(text, 0); }
 

@@ -18,7 +18,7 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
-// An address to connect to: the port is 1 to 65535. INVALID_ARGUMENT says what is wrong and shows the form.
+// An address to call: port 1 to 65535, host not 0.0.0.0 or ::. INVALID_ARGUMENT says what is wrong and shows the form.
 absl::StatusOr<Address> ParseAddress(std::string_view text);
 
 // An address to listen on: port 0 is allowed.

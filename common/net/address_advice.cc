@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 namespace diptych {
 namespace {
@@ -52,6 +53,12 @@ std::string LeaveOut(std::string_view part, const std::string& rest) {
 }  // namespace
 
 std::optional<std::string> AddressAdvice(std::string_view text) {
+  constexpr std::string_view kWideColon = "\xEF\xBC\x9A";  // U+FF1A, as input methods for Chinese and Japanese write it
+  if (text.find(kWideColon) != text.npos) {
+    return absl::StrCat("its colon is a full-width one (U+FF1A); write ",
+                        absl::StrReplaceAll(absl::string_view(text.data(), text.size()),
+                                            {{absl::string_view(kWideColon.data(), kWideColon.size()), ":"}}));
+  }
   if (text.rfind("unix:", 0) == 0) return "a socket file is not supported; a port of this machine is 127.0.0.1:PORT";
   if (text.find_first_of(", \t") != text.npos && text.find(':') != text.rfind(':')) {
     return "one address is wanted here, not several";

@@ -61,6 +61,8 @@ TEST(Address, SaysWhatToWriteInsteadOfAnotherForm) {
       {"7872", "there is no host; write 127.0.0.1:7872"},
       {":7872", "there is no host; write 127.0.0.1:7872"},
       {"*:7872", "all addresses of this machine are [::]:7872"},
+      {"box\uff1a7872", "its colon is a full-width one (U+FF1A); write box:7872"},
+      {"http\uff1a//box\uff1a7872", "write http://box:7872"},
       {"a:1,b:2", "one address is wanted here, not several"},
       {"", "there is no host and no port"},
   };
@@ -79,13 +81,24 @@ TEST(Address, PortZeroIsForListeningOnly) {
   EXPECT_FALSE(ParseAddress("127.0.0.1:0").ok());
 }
 
+TEST(Address, IsNotWhereADaemonListensOnAllOfItsOwn) {
+  for (const char* text : {"0.0.0.0:7872", "[::]:7872", "0.0:7872", "[::ffff:0.0.0.0]:7872", "[0:0::0]:7872"}) {
+    EXPECT_TRUE(ParseListenAddress(text).ok()) << text;
+    const absl::Status refused = ParseAddress(text).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_NE(refused.message().find("write 127.0.0.1:7872 for this machine, or the name of the one that listens"),
+              std::string::npos)
+        << refused;
+  }
+}
+
 TEST(Address, KnowsLoopback) {
   for (const char* text : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1", "LocalHost:1", "127.1:1",
                            "[::ffff:127.0.0.1]:1"}) {
     EXPECT_TRUE(IsLoopback(*ParseAddress(text))) << text;
   }
   for (const char* text : {"0.0.0.0:1", "[::]:1", "10.0.0.1:1", "128.0.0.1:1", "box:1", "localhost.example:1"}) {
-    EXPECT_FALSE(IsLoopback(*ParseAddress(text))) << text;
+    EXPECT_FALSE(IsLoopback(*ParseListenAddress(text))) << text;
   }
 }
 

@@ -26,7 +26,7 @@ using Arguments = std::vector<std::string>;
 
 constexpr ProgramMask kOwnDaemons = kCliPrivate | kCliTokenizer | kCliMachine;
 
-// FOLDER, RENDERER (its address) and ANYWHERE (the same, not as a loopback address) stand for what a test has.
+// FOLDER and RENDERER (its address) stand for what a test has.
 struct Row {
   const OptionInfo& option;
   Arguments flag;
@@ -41,7 +41,7 @@ const std::vector<Row>& Rows() {
       {options::kProfile.info, {"--profile", "loud"}, {"--config", "FOLDER/two.toml"}},
       {options::kLogLevel.info, {"--log-level", "debug"}},
       {options::kDebug.info, {"--debug"}},
-      {options::kInsecure.info, {"--insecure"}, {"--render", "ANYWHERE"}},
+      {options::kInsecure.info, {"--insecure"}, {"--render", "192.0.2.1:1", "--timeout", "0.2"}},
       {options::kTlsCert.info, {"--tls-cert", "FOLDER/none.crt"}},
       {options::kTlsKey.info, {"--tls-key", "FOLDER/none.key"}},
       {options::kTlsCa.info, {"--tls-ca", "FOLDER/none.crt"}},
@@ -258,11 +258,9 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
     std::string out, err;
   };
   Outcome Run(Arguments arguments, const FakeRendererService& renderer) {
-    const std::string anywhere = "0.0.0.0" + renderer.address.substr(renderer.address.rfind(':'));
     for (std::string& argument : arguments) {
       argument = std::regex_replace(argument, std::regex("FOLDER"), folder_.path.string());
       if (argument == "RENDERER") argument = renderer.address;
-      if (argument == "ANYWHERE") argument = anywhere;
     }
     std::ostringstream out, err;
     Interrupt interrupt;
