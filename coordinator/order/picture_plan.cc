@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/options.h"
@@ -106,7 +107,13 @@ void NoteUnknownWords(const ModelDefaultsView& model, const PicturePlan& plan, s
   std::string note = absl::StrCat("this model does not know ", absl::StrJoin(unknown, ", "));
   if (more > 0) absl::StrAppend(&note, " and ", more, " more words");
   absl::StrAppend(&note, ", and paints anything for it");
-  if (!model.words_described_in.empty()) absl::StrAppend(&note, "; ", model.words_described_in, " lists its words");
+  // Where the model's folder is, its user knows; it may be on another machine.
+  const std::string& described = model.words_described_in;
+  const bool is_address = absl::StrContains(described, "://");
+  absl::StrAppend(&note, "; diptych nodes --json lists its words");
+  if (!described.empty()) {
+    absl::StrAppend(&note, ", ", described, is_address ? "" : " in the model's folder", " describes them");
+  }
   notes.push_back(std::move(note));
 }
 

@@ -48,7 +48,8 @@ TEST(DemoModel, PaintsItsOwnSizeAndNamesWordsThatItDoesNotKnow) {
     const Outcome outcome = Diptych(arguments);
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_NE(outcome.err.find("diptych: warning: this model does not know \"lighthouse\", and paints anything for it; "
-                               "models/demo/README.md lists its words\n"),
+                               "diptych nodes --json lists its words, README.md in the model's folder describes "
+                               "them\n"),
               std::string::npos)
         << outcome.err;
     const Picture picture = DecodePng(ReadFile(scratch / "picture.png")).picture;

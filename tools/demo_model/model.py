@@ -104,7 +104,7 @@ def save_folder(folder: Path, tokenizer: Tokenizer, text_encoder: Qwen3Model, tr
         folder / "scheduler")
     write_json(folder / "model_index.json", MODEL_INDEX | {"diptych": {
         "width": 128, "height": 128, "steps": 9, "guidance_scale": 0, "words": words_of_grammar(),
-        "words_described_in": "models/demo/README.md"}})
+        "words_described_in": "README.md"}})
 
 
 # ---------------------------------------------------------------- batched forward

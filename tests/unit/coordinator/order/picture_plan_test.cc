@@ -80,11 +80,16 @@ TEST(PicturePlan, WarnsOnceOfASizeThatTheModelIsNotMadeFor) {
 }
 
 TEST(PicturePlan, NamesWordsThatTheModelDoesNotKnow) {
-  const ModelDefaultsView demo = {.words = {"a", "red", "circle"}, .words_described_in = "models/demo/README.md"};
+  ModelDefaultsView demo = {.words = {"a", "red", "circle"}, .words_described_in = "README.md"};
   EXPECT_TRUE(NotesOf("A red, red circle!", demo).empty());
   EXPECT_EQ(NotesOf("a lighthouse in RED, a lighthouse", demo),
             std::vector<std::string>{"this model does not know \"lighthouse\", \"in\", and paints anything for it; "
-                                     "models/demo/README.md lists its words"});
+                                     "diptych nodes --json lists its words, README.md in the model's folder "
+                                     "describes them"});
+  demo.words_described_in = "https://example.org/demo";
+  EXPECT_TRUE(NotesOf("a cat", demo)[0].ends_with("lists its words, https://example.org/demo describes them"));
+  demo.words_described_in = "";
+  EXPECT_TRUE(NotesOf("a cat", demo)[0].ends_with("; diptych nodes --json lists its words"));
   EXPECT_TRUE(NotesOf("a lighthouse", {}).empty()) << "a model without a list knows all words";
   const std::vector<std::string> many = NotesOf("b c d e f g h i j k", demo);
   ASSERT_EQ(many.size(), 1u);
