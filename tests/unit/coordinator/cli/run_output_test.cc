@@ -158,6 +158,19 @@ TEST_F(RunOutputTest, NamesThePictureByTheModelsOwnSize) {
   EXPECT_EQ(Files("n"), std::vector<std::string>{name});
 }
 
+TEST_F(RunOutputTest, JsonStaysUtf8WhateverAFileIsCalled) {
+  const std::string name = folder_ / "p\xff\xc3.png", shown = folder_ / "p\uFFFD\uFFFD.png";
+  ASSERT_EQ(RunWithRenderer({"generate", "a cat", "-o", name, "--json"}), kExitDone) << err_.str();
+  EXPECT_TRUE(std::filesystem::exists(name));
+  ASSERT_EQ(Lines().size(), 1u);
+  EXPECT_EQ(Lines()[0]["path"], shown);
+  ASSERT_EQ(RunWithRenderer({"fetch", "last", "-o", name, "--json", "--overwrite"}), kExitDone) << err_.str();
+  EXPECT_EQ(Lines().at(0)["path"], shown);
+  EXPECT_EQ(Run({"generate", "--from-picture", name + "x", "--json", "--render", "127.0.0.1:1"}), kExitFailed);
+  const nlohmann::json error = nlohmann::json::parse(err_.str());
+  EXPECT_NE(error["error"]["message"].get<std::string>().find(shown), std::string::npos) << error;
+}
+
 // Two commands in one folder may choose the same name before either has its picture.
 TEST_F(RunOutputTest, TakesTheNextNameWhenItsOwnWasTaken) {
   const std::string png = EncodePng({1, 1, {1, 2, 3}}, {});
