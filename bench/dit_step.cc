@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   nn::SetThreads(std::stoi(args["threads"]));
   const at::Device device = nn::ChooseDevice(args["device"]);
   const dit::Config config = dit::Config::Parse(ReadTextFile(path + "/config.json"), path);
-  const WeightView weights(Checkpoint::Open(path), device, nn::ChooseDtype(args["dtype"], device, at::kFloat));
+  const WeightView weights(Checkpoint::Open(path, ModelPart::kTransformer), device, nn::ChooseDtype(args["dtype"], device, at::kFloat));
   const dit::ContextRefiner refiner(weights, config);
   const dit::Dit dit(weights, config);
 

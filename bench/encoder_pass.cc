@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   nn::SetThreads(std::stoi(args["threads"]));
   const at::Device device = nn::ChooseDevice(args["device"]);
   const qwen3::Model model(
-      WeightView(Checkpoint::Open(path), device, nn::ChooseDtype(args["dtype"], device, at::kBFloat16)),
+      WeightView(Checkpoint::Open(path, ModelPart::kTextEncoder), device, nn::ChooseDtype(args["dtype"], device, at::kBFloat16)),
       qwen3::Config::Parse(ReadTextFile(path + "/config.json"), path));
   std::vector<int64_t> ids(std::stoll(args["tokens"]));
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i * 37 % 200);

@@ -19,8 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kWanted = "the folder that holds tokenizer, text_encoder, transformer and vae";
-constexpr std::string_view kNoSingleFiles =
-    "single files, as ComfyUI uses, are not read yet: give the folder of the diffusers model";
+constexpr std::string_view kSingleFiles =
+    "single files, as ComfyUI uses, are given as --transformer-path, --vae-path and --text-encoder-path, beside the "
+    "folder that holds the tokenizer";
 
 bool IsFolder(const fs::path& path) {
   std::error_code ignored;
@@ -136,7 +137,7 @@ std::string AbsentProblem(const std::string& given) {
 
 std::string FileProblem(const std::string& given) {
   if (const std::string kind = FileKind(given); !kind.empty()) return given + ": this is " + kind;
-  if (given.ends_with(".safetensors")) return given + ": " + std::string(kNoSingleFiles);
+  if (given.ends_with(".safetensors")) return given + ": " + std::string(kSingleFiles);
   return given + ": a file, expected " + std::string(kWanted);
 }
 
@@ -150,7 +151,7 @@ std::string ModelFolderProblem(const std::string& given) {
   if (!fs::exists(folder, ignored)) return OpenProblem(given, ENOENT);
   if (!IsFolder(folder)) return FileProblem(given);
   if (IsFolder(folder / "diffusion_models") || IsFolder(folder / "text_encoders")) {
-    return given + ": a folder of models for ComfyUI; " + std::string(kNoSingleFiles);
+    return given + ": a folder of models for ComfyUI; " + std::string(kSingleFiles);
   }
   if (HasParts(folder)) return "";
   if (IsCacheOfAModel(folder)) return CacheProblem(folder, folder);
@@ -168,7 +169,7 @@ std::string ModelFolderProblem(const std::string& given) {
     const std::string name = entry.filename().string();
     if (EndsInOneOf(name, {".safetensors", ".gguf", ".ckpt", ".pt", ".pth", ".bin"})) {
       const std::string kind = FileKind(entry.string());
-      return given + ": holds " + name + (kind.empty() ? "; " + std::string(kNoSingleFiles) : ", " + kind);
+      return given + ": holds " + name + (kind.empty() ? "; " + std::string(kSingleFiles) : ", " + kind);
     }
   }
   for (const fs::path& entry : entries) {
@@ -196,8 +197,7 @@ std::string PartProblem(const std::string& part) {
   if (!IsFolder(path)) {
     if (const std::string kind = FileKind(part); !kind.empty()) return part + ": this is " + kind;
     if (IsThere(path.parent_path() / "config.json")) return "";
-    return part + ": a single file without a config.json beside it; " + std::string(kNoSingleFiles) +
-           ", whose parts have both";
+    return part + ": a single file without a config.json beside it; put that of the same part of the diffusers model there";
   }
   if (IsThere(path / "config.json")) return "";
   if (HasParts(path)) {

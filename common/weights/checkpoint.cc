@@ -136,16 +136,59 @@ std::map<std::string, std::vector<std::string>> ShardsOf(const std::string& fold
 
 std::shared_ptr<const Checkpoint> Checkpoint::Open(const std::string& path) {
   std::shared_ptr<Checkpoint> checkpoint(new Checkpoint);
-  checkpoint->path_ = path;
-  if (std::error_code error; fs::is_directory(path, error)) {
-    checkpoint->OpenFolder(path);
-  } else {
-    checkpoint->AddFile(path);
-  }
-  for (const auto& [name, file] : checkpoint->files_) {
-    checkpoint->warnings_.insert(checkpoint->warnings_.end(), file->warnings().begin(), file->warnings().end());
-  }
+  checkpoint->OpenAny(path);
   return checkpoint;
+}
+
+std::shared_ptr<const Checkpoint> Checkpoint::Open(const std::string& path, ModelPart part) {
+  std::shared_ptr<Checkpoint> checkpoint(new Checkpoint);
+  checkpoint->OpenAny(path);
+  checkpoint->Apply(part);
+  return checkpoint;
+}
+
+void Checkpoint::OpenAny(const std::string& path) {
+  path_ = path;
+  if (std::error_code error; fs::is_directory(path, error)) {
+    OpenFolder(path);
+  } else {
+    AddFile(path);
+  }
+  for (const auto& [name, file] : files_) {
+    warnings_.insert(warnings_.end(), file->warnings().begin(), file->warnings().end());
+  }
+}
+
+void Checkpoint::Apply(ModelPart part) {
+  std::vector<RawTensor> raw;
+  std::vector<Tensor> sources;
+  for (const auto& [name, tensor] : tensors_) {
+    raw.push_back({name, tensor.entry->shape, tensor.entry->dtype_name()});
+    sources.push_back(tensor);
+  }
+  layout_ = Layout::Of(part, raw, path_);
+  if (layout_->is_plain()) return;
+  std::map<std::string, Tensor, std::less<>> tensors;
+  for (const CanonicalTensor& canonical : layout_->tensors()) {
+    const Tensor& source = sources[canonical.raw];
+    TensorEntry entry = *source.entry;
+    if (canonical.is_slice && entry.shape[0] > 0) {
+      const size_t row_bytes = entry.byte_count / static_cast<size_t>(entry.shape[0]);
+      entry.data += row_bytes * static_cast<size_t>(canonical.first_row);
+      entry.byte_count = row_bytes * static_cast<size_t>(canonical.rows);
+    }
+    entry.name = canonical.name;
+    entry.shape = canonical.shape;
+    derived_.push_back(std::move(entry));
+    tensors.emplace(canonical.name, Tensor{&derived_.back(), source.file});
+  }
+  tensors_ = std::move(tensors);
+  if (const std::vector<std::string>& foreign = layout_->foreign(); !foreign.empty()) {
+    const bool one = foreign.size() == 1;
+    warnings_.push_back(path_ + ": beside the " + std::string(PartName(part)) + " it has " +
+                        std::to_string(foreign.size()) + (one ? " tensor" : " tensors") + " of other models, which " +
+                        (one ? "is" : "are") + " not loaded: " + List(foreign));
+  }
 }
 
 void Checkpoint::OpenFolder(const std::string& folder) {
@@ -240,8 +283,9 @@ void Checkpoint::AddIndexed(const std::string& folder, const std::string& index_
 }
 
 std::string Checkpoint::Absent(std::string_view name) const {
-  const auto found = absent_.find(name);
-  return found == absent_.end() ? "" : found->second;
+  const std::string raw = layout_ ? layout_->RawName(name) : std::string(name);
+  const auto found = absent_.find(raw);
+  return (raw == name ? "" : ", where it would be " + raw) + (found == absent_.end() ? "" : found->second);
 }
 
 }  // namespace diptych

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/weights/layout.h"
 #include "common/weights/safetensors.h"
 
 namespace diptych {
@@ -28,11 +31,18 @@ class Checkpoint {
   // Of an index all tensors of all its shards are taken. One that is listed and not there is missed by who needs it
   // (Absent says why), as long as not all shards are missing. What is passed over is a warning. Throws Error:
   // kNotFound, kInvalidArgument, kDataLoss.
+  //
+  // The tensors have the names that the models ask for, whatever the files call them (layout.h): entries are then of
+  // our own, and lie in the same mapped bytes. Tensors of other models in the same file are left out, with one warning.
+  static std::shared_ptr<const Checkpoint> Open(const std::string& path, ModelPart part);
+  // As the files call them.
   static std::shared_ptr<const Checkpoint> Open(const std::string& path);
 
   const TensorEntry* Find(std::string_view name) const;  // nullptr: no such tensor
-  std::string Absent(std::string_view name) const;  // of one that is not there, why, if that is known: ", SHARD is ..."
+  // Of one that is not there what is known about it: ", where it would be RAW_NAME: its shard SHARD is not there".
+  std::string Absent(std::string_view name) const;
   const std::map<std::string, Tensor, std::less<>>& tensors() const { return tensors_; }  // by name
+  std::string LayoutText() const { return layout_ ? layout_->Description() : ""; }        // empty: the canonical names
   const std::string& path() const { return path_; }                                       // as given to Open
   const std::map<std::string, std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }  // by path
   const std::vector<std::string>& warnings() const { return warnings_; }  // for the log; one line each
@@ -46,11 +56,15 @@ class Checkpoint {
   void AddFile(const std::string& path);
   void AddIndexed(const std::string& folder, const std::string& index_name);
   void OpenFolder(const std::string& folder);
+  void OpenAny(const std::string& path);
+  void Apply(ModelPart part);
 
   std::string path_;
   std::map<std::string, std::shared_ptr<const SafetensorsFile>> files_;  // by path
   std::map<std::string, Tensor, std::less<>> tensors_;
-  std::map<std::string, std::string, std::less<>> absent_;  // name of a tensor that is listed only -> why
+  std::optional<Layout> layout_;
+  std::deque<TensorEntry> derived_;                         // by `layout_`; never moved
+  std::map<std::string, std::string, std::less<>> absent_;  // raw name of a tensor that is listed only -> why
   std::vector<std::string> warnings_;
   mutable std::atomic<bool> used_in_place_ = false;
 };

@@ -98,9 +98,9 @@ void CheckBlocks(const Checkpoint& checkpoint, const Blocks& blocks, const JsonF
 }
 
 // Its tensors are listed, its config.json is readable and its blocks are complete; returns a summary.
-std::string DescribePart(const fs::path& path, const std::vector<Blocks>& blocks) {
+std::string DescribePart(ModelPart part, const fs::path& path, const std::vector<Blocks>& blocks) {
   ConfigFileOf(path.string());  // says what else it is, if it is no part of a checkpoint
-  const std::shared_ptr<const Checkpoint> checkpoint = Checkpoint::Open(path.string());
+  const std::shared_ptr<const Checkpoint> checkpoint = Checkpoint::Open(path.string(), part);
   uint64_t bytes = 0;
   for (const auto& [name, tensor] : checkpoint->tensors()) bytes += tensor.entry->byte_count;
   if (fs::is_directory(path)) {
@@ -127,9 +127,9 @@ fs::path Part(const PrivateOptions& options, const std::string& own, const char*
 // Text encoder, transformer and VAE on this machine, from the headers of their files.
 std::string DescribeFit(const fs::path& text_encoder, const fs::path& transformer, const fs::path& vae,
                         const MemoryFacts& memory) {
-  const WeightNeed encoder = NeedOf(*Checkpoint::Open(text_encoder.string()), Dtype::BF16, {"lm_head."});
-  const WeightNeed decoder = NeedOf(*Checkpoint::Open(vae.string()), Dtype::F32, {"encoder.", "quant_conv."});
-  const std::shared_ptr<const Checkpoint> dit = Checkpoint::Open(transformer.string());
+  const WeightNeed encoder = NeedOf(*Checkpoint::Open(text_encoder.string(), ModelPart::kTextEncoder), Dtype::BF16, {"lm_head."});
+  const WeightNeed decoder = NeedOf(*Checkpoint::Open(vae.string(), ModelPart::kVae), Dtype::F32, {"encoder.", "quant_conv."});
+  const std::shared_ptr<const Checkpoint> dit = Checkpoint::Open(transformer.string(), ModelPart::kTransformer);
   const WeightNeed wide = NeedOf(*dit, Dtype::F32), narrow = NeedOf(*dit, Dtype::BF16);
   const auto text = [](const WeightNeed& need) {
     const std::string mapped = absl::StrCat(BytesText(need.mapped), " in mapped files");
@@ -202,13 +202,13 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
     const BpeTokenizer tokenizer = BpeTokenizer::Load(folder.string());
     return absl::StrCat(folder.string(), ": ", tokenizer.vocabulary_size(), " tokens", Behind(tokenizer.warnings()));
   });
-  Add(checks, "text encoder", advice, [&] { return DescribePart(text_encoder, {{"layers", "num_hidden_layers"}}); });
+  Add(checks, "text encoder", advice, [&] { return DescribePart(ModelPart::kTextEncoder, text_encoder, {{"layers", "num_hidden_layers"}}); });
   Add(checks, "transformer", advice, [&] {
     return DescribePart(
-        transformer,
+        ModelPart::kTransformer, transformer,
         {{"layers", "n_layers"}, {"noise_refiner", "n_refiner_layers"}, {"context_refiner", "n_refiner_layers"}});
   });
-  Add(checks, "vae", advice, [&] { return DescribePart(vae, {}); });
+  Add(checks, "vae", advice, [&] { return DescribePart(ModelPart::kVae, vae, {}); });
   // Where the renderer looks for it; it need not be there.
   const fs::path model = options.model_path.empty() ? fs::path(ModelFolderOf(transformer.string())) : fs::path(options.model_path);
   const fs::path scheduler = model / "scheduler";

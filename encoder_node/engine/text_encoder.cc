@@ -75,7 +75,7 @@ class TextEncoder : public PromptEncoder {
         threads_(nn::SetThreads(options.threads)),
         tokenizer_(BpeTokenizer::Load(options.tokenizer_path)),
         config_text_(ReadTextFile(ConfigFileOf(options.text_encoder_path))),
-        checkpoint_(Checkpoint::Open(options.text_encoder_path)),
+        checkpoint_(Checkpoint::Open(options.text_encoder_path, ModelPart::kTextEncoder)),
         config_(qwen3::Config::Parse(config_text_, ConfigFileOf(options.text_encoder_path))),
         plan_(PlanLoad(options, device_, dtype_, *checkpoint_, config_)),
         weights_(checkpoint_, device_, dtype_),

@@ -46,9 +46,9 @@ void FitDefaultSize(RendererFacts& facts) {
   }
 }
 
-ZImagePipeline::Source OpenSource(const std::string& path) {
+ZImagePipeline::Source OpenSource(const std::string& path, ModelPart part) {
   std::string config = ReadTextFile(ConfigFileOf(path));
-  return {Checkpoint::Open(path), std::move(config)};
+  return {Checkpoint::Open(path, part), std::move(config)};
 }
 
 // Milliseconds since the last call (or construction).
@@ -190,7 +190,7 @@ WeightNeed EncoderNeed(const ZImageOptions& o) {
   WeightNeed need;
   try {
     RunApart([&] {  // its files are not read for this model (files_read.h)
-      need = NeedOf(*Checkpoint::Open(o.encoder_path), o.torch_dtype == "float32" ? Dtype::F32 : Dtype::BF16,
+      need = NeedOf(*Checkpoint::Open(o.encoder_path, ModelPart::kTextEncoder), o.torch_dtype == "float32" ? Dtype::F32 : Dtype::BF16,
                     {"lm_head."});
     });
   } catch (const Error&) {
@@ -212,8 +212,8 @@ struct ZImagePipeline::Models {
       : device(nn::ChooseDevice(o.device)),
         vae_device(nn::ChooseDevice(o.vae_device)),
         threads(nn::SetThreads(o.threads)),
-        transformer(OpenSource(o.transformer_path)),
-        vae(OpenSource(o.vae_path)),
+        transformer(OpenSource(o.transformer_path, ModelPart::kTransformer)),
+        vae(OpenSource(o.vae_path, ModelPart::kVae)),
         config(dit::Config::Parse(transformer.config_text, ConfigFileOf(o.transformer_path))),
         vae_config(vae::Config::Parse(vae.config_text, ConfigFileOf(o.vae_path))),
         tiling{o.tile_size / vae_config.scale(), o.tile_overlap / vae_config.scale()},

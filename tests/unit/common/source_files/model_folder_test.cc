@@ -111,7 +111,7 @@ TEST(ModelFolderProblem, SaysWhatElseWasGiven) {
   WriteText(folder / "single/z_image_turbo_bf16.safetensors", "weights");
   for (const std::string& given :
        std::vector<std::string>{folder / "single", folder / "single/z_image_turbo_bf16.safetensors"}) {
-    EXPECT_NE(ModelFolderProblem(given).find("single files, as ComfyUI uses, are not read yet"), std::string::npos)
+    EXPECT_NE(ModelFolderProblem(given).find("single files, as ComfyUI uses, are given as --transformer-path"), std::string::npos)
         << ModelFolderProblem(given);
   }
   EXPECT_NE(PartProblem(folder / "single/z_image_turbo_bf16.safetensors").find("a single file without a config.json"),
