@@ -144,7 +144,7 @@ std::vector<std::string> PrivateNodes::Warnings() const {
     if (!node->process) continue;
     std::ifstream log(node->process->log_file());
     for (std::string line; std::getline(log, line);) {
-      const size_t time = line.find(' ');  // "10:04:46 warning TEXT"
+      const size_t time = line.find(' ');  // "2026-12-01T10:04:46.123+00:00 warning TEXT"
       if (time != line.npos && line.compare(time, kMark.size(), kMark) == 0) {
         warnings.push_back(line.substr(time + kMark.size()));
       }

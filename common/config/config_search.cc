@@ -40,9 +40,10 @@ std::vector<std::string> ConfigPlaces() {
 
 std::string FindConfig(const std::vector<std::string>& places) {
   for (const std::string& place : places) {
-    // One's own that is there and cannot be read is a mistake, which reading it says.
-    const bool counts = place == kSystemPlace ? access(place.c_str(), R_OK) == 0 : !IsAbsent(place);
-    if (counts) return place;
+    if (access(place.c_str(), R_OK) == 0) return place;
+    // One's own that is there and cannot be read is a mistake, which reading it says. XDG_CONFIG_HOME=/dev/null is
+    // none.
+    if (errno != ENOTDIR && place != kSystemPlace && !IsAbsent(place)) return place;
   }
   return "";
 }
