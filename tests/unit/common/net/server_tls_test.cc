@@ -332,7 +332,10 @@ TEST_F(ServerTls, TheGatesLimitsHoldInsideTls) {
     hasty.Read(seconds(20), last);
     EXPECT_GT(steady_clock::now() - begin, milliseconds(500)) << "1000 resets, of which a host has some 500 at once";
   }
-  EXPECT_EQ(Ask(alice_), "alice");
+  std::string answer = Ask(alice_);
+  const auto end = steady_clock::now() + seconds(60);  // under ThreadSanitizer the gate is busy for a while
+  while (answer != "alice" && steady_clock::now() < end) answer = Ask(alice_);
+  EXPECT_EQ(answer, "alice");
 }
 
 TEST_F(ServerTls, LargeMessagesPassBothWays) {
