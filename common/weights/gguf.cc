@@ -8,7 +8,6 @@
 #include "common/error/error.h"
 #include "common/foreign_text/escape.h"
 #include "common/foreign_text/foreign_text.h"
-#include "common/source_files/file_kind.h"
 #include "common/weights/safetensors.h"
 
 namespace diptych {
@@ -375,13 +374,7 @@ std::shared_ptr<const GgufFile> GgufFile::Open(const std::string& path) {
   try {
     file->Read(bytes);
   } catch (const Error& error) {
-    const std::string kind =
-        BeginsWithMagic(bytes) ? "" : FileKind(bytes.first(std::min<size_t>(bytes.size(), 512)), bytes.size());
-    if (!kind.empty()) throw Error(error.code(), path + ": this is " + kind);
-    const std::string what = error.what();
-    const bool is_cut = what.find("file is truncated") != what.npos;
-    throw Error(error.code(),
-                what + (is_cut ? "; its download or copy was cut short" : "") + UnfinishedDownloadOf(path));
+    RefuseWeightsFile(error, path, bytes, BeginsWithMagic(bytes));
   }
   if (!mapping->copied_because().empty()) file->warnings_.push_back(mapping->copied_because());
   file->mapping_ = std::move(mapping);

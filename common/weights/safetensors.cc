@@ -177,6 +177,16 @@ std::string ShapeText(std::span<const int64_t> shape) {
   return text + "]";
 }
 
+void RefuseWeightsFile(const Error& error, const std::string& path, std::span<const uint8_t> bytes,
+                       bool is_of_its_kind) {
+  const std::string kind =
+      is_of_its_kind ? "" : FileKind(bytes.first(std::min<size_t>(bytes.size(), 512)), bytes.size());
+  if (!kind.empty()) throw Error(error.code(), path + ": this is " + kind);
+  const std::string what = error.what();
+  const bool is_cut = what.find("file is truncated") != what.npos;
+  throw Error(error.code(), what + (is_cut ? "; its download or copy was cut short" : "") + UnfinishedDownloadOf(path));
+}
+
 std::shared_ptr<const SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   auto mapping = std::make_shared<const MappedFile>(path);
   std::shared_ptr<SafetensorsFile> file(new SafetensorsFile);
@@ -185,12 +195,7 @@ std::shared_ptr<const SafetensorsFile> SafetensorsFile::Open(const std::string& 
   try {
     file->Read(bytes);
   } catch (const Error& error) {
-    const std::string kind = FileKind(bytes.first(std::min<size_t>(bytes.size(), 512)), bytes.size());
-    if (!kind.empty()) throw Error(error.code(), path + ": this is " + kind);
-    const std::string what = error.what();
-    const bool is_cut = what.find("file is truncated") != what.npos;
-    throw Error(error.code(),
-                what + (is_cut ? "; its download or copy was cut short" : "") + UnfinishedDownloadOf(path));
+    RefuseWeightsFile(error, path, bytes, /*is_of_its_kind=*/false);
   }
   if (!mapping->copied_because().empty()) file->warnings_.push_back(mapping->copied_because());
   file->mapping_ = std::move(mapping);

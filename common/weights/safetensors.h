@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/error/error.h"
 #include "common/weights/mapped_file.h"
 
 namespace diptych {
@@ -37,6 +38,11 @@ struct TensorEntry {
 // said.
 inline constexpr size_t kSafetensorsBeginBytes = 9;
 void CheckSafetensorsBegin(std::span<const uint8_t> begin, const std::string& name);
+
+// Throws anew what reading the file `path` threw, with what helps: what kind of file it is instead (unless it begins as
+// one of its kind), and whether its download or copy was cut short. Of every container of weights.
+[[noreturn]] void RefuseWeightsFile(const Error& error, const std::string& path, std::span<const uint8_t> bytes,
+                                    bool is_of_its_kind);
 
 std::string ShapeText(std::span<const int64_t> shape);  // "[96, 48]"
 // product(shape) * ByteSize(dtype); nullopt for a negative dimension or 2^64 and more.
