@@ -86,7 +86,6 @@ class Session final : public TlsSession {
         return Fail("it does not speak TLS");
       }
       handshake_bytes_ += bytes.size();
-      if (handshake_bytes_ > kMostHandshakeBytes) return Fail("its handshake is too long");
     }
     ERR_clear_error();
     if (BIO_write(in_, bytes.data(), static_cast<int>(bytes.size())) != static_cast<int>(bytes.size())) {
@@ -153,8 +152,9 @@ class Session final : public TlsSession {
   bool Handshake() {
     const int result = SSL_do_handshake(ssl_.get());
     if (result == 1) return Open();
-    if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) return true;
-    return Fail(WhyNot());
+    if (SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ) return Fail(WhyNot());
+    // Judged only now: bytes that came with the last of the handshake may be a message already.
+    return handshake_bytes_ <= kMostHandshakeBytes || Fail("its handshake is too long");
   }
 
   bool Open() {
