@@ -89,7 +89,7 @@ absl::Status StatusOfCurrentException() {
     return absl::ResourceExhaustedError("out of memory");
   } catch (const std::system_error& error) {
     if (error.code() == std::errc::resource_unavailable_try_again) {  // std::thread's
-      return absl::UnavailableError(std::string("the system gives no more threads now: ") + error.what());
+      return absl::UnavailableError(std::string("the system gives no more threads now (ulimit -u, ulimit -v or TasksMax): ") + error.what());
     }
     return absl::InternalError(error.what());
   } catch (const std::exception& error) {

@@ -134,6 +134,8 @@ void Narrow(std::optional<MemoryRoom>* room, uint64_t bytes, const std::string& 
   if (!*room || bytes < (*room)->bytes) *room = MemoryRoom{bytes, set_by, without_mapped};
 }
 
+// Stacks of threads to come, the allocator's room for them, buffers of the BLAS.
+constexpr uint64_t kAddressesForOthers = uint64_t{256} << 20;
 constexpr const char* kAddressSpace = "the address-space limit (ulimit -v)";
 
 std::string NameOf(const MemoryGroup& group) {
@@ -167,7 +169,7 @@ std::optional<MemoryRoom> RoomNow(const MemoryFacts& facts) {
     Narrow(&room, Less(group.limit, Less(group.used, group.reclaimable)), NameOf(group));
   }
   if (facts.address_space_limit) {
-    Narrow(&room, Less(*facts.address_space_limit, facts.address_space_used), kAddressSpace, true);
+    Narrow(&room, Less(*facts.address_space_limit, facts.address_space_used + kAddressesForOthers), kAddressSpace, true);
   }
   if (room) room->bytes += facts.own_free;
   return room;

@@ -3,6 +3,11 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 
+#include <future>
+#include <new>
+#include <thread>
+#include <vector>
+
 #include "common/concurrency/physical_cores.h"
 #include "common/error/error.h"
 #include "common/nn/torch_version.h"
@@ -35,8 +40,24 @@ at::ScalarType ChooseDtype(const std::string& word, at::Device device, at::Scala
               "dtype \"" + word + "\" is not one of auto, bfloat16, float32 (float16 overflows these models)");
 }
 
+namespace {
+
+// Throws where the system has no room for as many threads or for a buffer of OpenBLAS, which libraries would wait for
+// without end.
+void TryThreads(int threads) {
+  constexpr size_t kBlasBuffer = size_t{128} << 20;
+  std::vector<std::jthread> tried;
+  std::promise<void> end;  // goes first, and all with it
+  const std::shared_future<void> ended = end.get_future().share();
+  for (int i = 0; i < threads; ++i) tried.emplace_back([ended] { ended.wait(); });
+  if (openblas_set_num_threads != nullptr) ::operator delete(::operator new(kBlasBuffer));
+}
+
+}  // namespace
+
 int SetThreads(int threads) {
   if (threads <= 0) threads = PhysicalCores();
+  if (threads != at::get_num_threads()) TryThreads(threads);
   at::set_num_threads(threads);
   if (openblas_set_num_threads != nullptr) openblas_set_num_threads(threads);
   return threads;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +126,23 @@ TEST(ShortWaits, HoldForTheProgramsThatCompute) {
   for (const std::string program : {PROGRAMS_THAT_COMPUTE}) {
     const Outcome run = Start(program, {program, "--help"}, {kShowYourself});
     EXPECT_TRUE(run.Read("GOMP_SPINCOUNT", "10000")) << program << "\n" << run.text;
+  }
+}
+
+TEST(LibraryRoom, ProgramsSayWhereTheLibrariesWouldWaitForMemoryForEver) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer takes more addresses than any limit of this test leaves";
+#endif
+  for (const std::string program : {PROGRAMS_THAT_COMPUTE}) {
+    const Outcome run = Start(program, {program, "--help"}, {}, [] {
+      const rlimit limit{800'000 << 10, 800'000 << 10};
+      setrlimit(RLIMIT_AS, &limit);
+      alarm(60);  // it would hang
+    });
+    EXPECT_EQ(run.status, 1 << 8) << program << "\n" << run.text;
+    const std::string name = std::filesystem::path(program).filename();
+    EXPECT_EQ(run.text.rfind(name + ": the address-space limit (ulimit -v) is 800000 kB, and libtorch needs ", 0), 0)
+        << run.text;
   }
 }
 
