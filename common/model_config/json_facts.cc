@@ -190,10 +190,32 @@ std::string JsonFacts::OtherClassWarning(const std::string& read_as) const {
   return data_->name + ": \"_class_name\" is " + JsonExcerpt(stated) + "; it is read as a " + read_as;
 }
 
-std::string ConfigFileOf(const std::string& checkpoint) {
-  const std::filesystem::path given(checkpoint);
-  if (const std::string problem = PartProblem(checkpoint); !problem.empty()) throw Error(ErrorCode::kNotFound, problem);
-  return ((std::filesystem::is_directory(given) ? given : given.parent_path()) / "config.json").string();
+namespace {
+
+// A folder of loose files has one config.json at most; which of them it is of, it says itself.
+bool IsOfAnotherPart(const std::string& config, ModelPart part) {
+  const nlohmann::json json = JsonOrDiscarded(ReadTextFile(config));
+  if (!json.is_object()) return false;  // whoever reads it says what is wrong with it
+  const bool is_text_model = json.contains("model_type") || json.contains("architectures");
+  const auto found = json.find("_class_name");
+  const std::string name = found != json.end() && found->is_string() ? found->get<std::string>() : "";
+  if (part == ModelPart::kTextEncoder) return !is_text_model && !name.empty();
+  const bool is_vae = name.starts_with("Autoencoder");
+  return is_text_model || (!name.empty() && is_vae != (part == ModelPart::kVae));
+}
+
+}  // namespace
+
+std::string ConfigFileOf(const std::string& path, ModelPart part, const std::string& model_path) {
+  namespace fs = std::filesystem;
+  if (const std::string problem = PartProblem(path); !problem.empty()) throw Error(ErrorCode::kNotFound, problem);
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return (fs::path(path) / "config.json").string();
+  const std::string beside = (fs::path(path).parent_path() / "config.json").string();
+  if (!IsAbsent(beside) && !IsOfAnotherPart(beside, part)) return beside;
+  if (model_path.empty()) return "";
+  const std::string of_model = (fs::path(model_path) / PartFolder(part) / "config.json").string();
+  return IsAbsent(of_model) ? "" : of_model;
 }
 
 std::string ReadTextFile(const std::string& path) {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/source_files/model_part.h"
+
 namespace diptych {
 
 // An object of a configuration file. A null value counts as missing. Every method throws Error(kInvalidArgument) with a
@@ -62,9 +64,11 @@ class JsonFacts {
 inline constexpr std::string_view kBookkeepingKeys[] = {"_name_or_path",        "_class_name",   "_diffusers_version",
                                                         "transformers_version", "architectures", "_commit_hash"};
 
-// config.json in the folder `checkpoint`, or beside the file of that name. Throws Error(kNotFound) when there is no
-// such folder or file.
-std::string ConfigFileOf(const std::string& checkpoint);
+// The config.json of a part: of a folder `path` the one in it; of a file of weights the one beside it, unless that one
+// is of another part, else the one of that part in the folder of a whole model, `model_path` (may be empty), else "":
+// the file speaks for itself. Throws Error(kNotFound) when there is no such folder or file, or no config.json in the
+// folder.
+std::string ConfigFileOf(const std::string& path, ModelPart part, const std::string& model_path);
 
 // The whole file, at most 4 MiB; throws what ReadWholeFile throws.
 std::string ReadTextFile(const std::string& path);

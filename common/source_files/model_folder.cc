@@ -196,8 +196,7 @@ std::string PartProblem(const std::string& part) {
   if (!fs::exists(path, ignored)) return OpenProblem(part, ENOENT);
   if (!IsFolder(path)) {
     if (const std::string kind = FileKind(part); !kind.empty()) return part + ": this is " + kind;
-    if (IsThere(path.parent_path() / "config.json")) return "";
-    return part + ": a single file without a config.json beside it; put that of the same part of the diffusers model there";
+    return "";
   }
   if (IsThere(path / "config.json")) return "";
   if (HasParts(path)) {

@@ -10,12 +10,13 @@ namespace diptych {
 // least one of the parts.
 std::string ModelFolderProblem(const std::string& given);
 
-// The same for one part (--transformer-path, or MODEL/transformer): a folder with config.json and weights, or a weight
-// file beside its config.json. Empty: there is a config.json, or a link of that name.
+// The same for one part (--transformer-path, or MODEL/transformer): a folder with config.json and weights, or a file of
+// weights. Empty: there is a config.json in the folder, or a link of that name, or the file is of no kind that is known
+// to be none.
 std::string PartProblem(const std::string& part);
 
-// The folder of the checkpoint that a part belongs to: MODEL for MODEL/transformer, MODEL/transformer/ and a weight file
-// in it, however the part is spelled.
+// The folder of the checkpoint that a part belongs to: MODEL for MODEL/transformer, MODEL/transformer/ and a weight
+// file in it, however the part is spelled.
 std::string ModelFolderOf(const std::string& part);
 
 // For the end of a line about a part that cannot be read: "; MODEL/model_index.json says ..., " when the checkpoint

@@ -240,18 +240,6 @@ bool IsStray(ModelPart part, std::string_view name) {
 
 }  // namespace
 
-std::string_view PartName(ModelPart part) {
-  switch (part) {
-    case ModelPart::kTransformer:
-      return "transformer";
-    case ModelPart::kVae:
-      return "VAE";
-    case ModelPart::kTextEncoder:
-      break;
-  }
-  return "text encoder";
-}
-
 Layout Layout::Of(ModelPart part, std::span<const RawTensor> raw, const std::string& path) {
   Layout layout;
   layout.part_ = part;

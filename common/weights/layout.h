@@ -9,11 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/source_files/model_part.h"
+
 namespace diptych {
-
-enum class ModelPart { kTransformer, kVae, kTextEncoder };
-
-std::string_view PartName(ModelPart part);  // for messages: "transformer", "VAE", "text encoder"
 
 // A tensor as its container has it.
 struct RawTensor {

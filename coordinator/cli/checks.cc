@@ -97,23 +97,26 @@ void CheckBlocks(const Checkpoint& checkpoint, const Blocks& blocks, const JsonF
   }
 }
 
-// Its tensors are listed, its config.json is readable and its blocks are complete; returns a summary.
-std::string DescribePart(ModelPart part, const fs::path& path, const std::vector<Blocks>& blocks) {
-  ConfigFileOf(path.string());  // says what else it is, if it is no part of a checkpoint
+// Its tensors are listed, its config.json, where there is one, is readable and its blocks are complete; returns a summary.
+// `model_path`: as given, for the configuration of a single file.
+std::string DescribePart(ModelPart part, const fs::path& path, const std::string& model_path,
+                         const std::vector<Blocks>& blocks) {
+  const std::string file = ConfigFileOf(path.string(), part, model_path);  // says what else it is, if it is no part of a checkpoint
   const std::shared_ptr<const Checkpoint> checkpoint = Checkpoint::Open(path.string(), part);
   uint64_t bytes = 0;
   for (const auto& [name, tensor] : checkpoint->tensors()) bytes += tensor.entry->byte_count;
-  if (fs::is_directory(path)) {
-    const fs::path file = path / "config.json";
+  if (!file.empty()) {
     try {
-      const JsonFacts config(ReadTextFile(file.string()), file.string());
+      const JsonFacts config(ReadTextFile(file), file);
       for (const Blocks& one : blocks) CheckBlocks(*checkpoint, one, config, path.string());
     } catch (const Error& error) {
       throw Error(error.code(), error.what() + FamilyNote(path.string()));
     }
   }
-  return absl::StrCat(path.string(), ": ", checkpoint->tensors().size(), " tensors, ", bytes >> 20, " MiB",
-                      Behind(checkpoint->warnings()));
+  std::string found = absl::StrCat(path.string(), ": ", checkpoint->tensors().size(), " tensors, ", bytes >> 20, " MiB");
+  if (const std::string layout = checkpoint->LayoutText(); !layout.empty()) absl::StrAppend(&found, ", ", layout);
+  if (!fs::is_directory(path)) absl::StrAppend(&found, "; configuration taken from ", file.empty() ? "its shapes" : file);
+  return absl::StrCat(found, Behind(checkpoint->warnings()));
 }
 
 int64_t ConfigNumber(const fs::path& config, const char* key) {
@@ -202,13 +205,13 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
     const BpeTokenizer tokenizer = BpeTokenizer::Load(folder.string());
     return absl::StrCat(folder.string(), ": ", tokenizer.vocabulary_size(), " tokens", Behind(tokenizer.warnings()));
   });
-  Add(checks, "text encoder", advice, [&] { return DescribePart(ModelPart::kTextEncoder, text_encoder, {{"layers", "num_hidden_layers"}}); });
+  Add(checks, "text encoder", advice, [&] { return DescribePart(ModelPart::kTextEncoder, text_encoder, options.model_path, {{"layers", "num_hidden_layers"}}); });
   Add(checks, "transformer", advice, [&] {
     return DescribePart(
-        ModelPart::kTransformer, transformer,
+        ModelPart::kTransformer, transformer, options.model_path,
         {{"layers", "n_layers"}, {"noise_refiner", "n_refiner_layers"}, {"context_refiner", "n_refiner_layers"}});
   });
-  Add(checks, "vae", advice, [&] { return DescribePart(ModelPart::kVae, vae, {}); });
+  Add(checks, "vae", advice, [&] { return DescribePart(ModelPart::kVae, vae, options.model_path, {}); });
   // Where the renderer looks for it; it need not be there.
   const fs::path model = options.model_path.empty() ? fs::path(ModelFolderOf(transformer.string())) : fs::path(options.model_path);
   const fs::path scheduler = model / "scheduler";

@@ -8,6 +8,7 @@
 #include "common/config/config_search.h"
 #include "common/config/options.h"
 #include "common/error/error.h"
+#include "common/model_config/json_facts.h"
 #include "common/source_files/model_folder.h"
 #include "common/tokenizer/find_tokenizer.h"
 #include "coordinator/cli/command.h"
@@ -117,8 +118,11 @@ void CheckPrivate(const PrivateOptions& options, const fs::path& program_folder)
 fs::path PrivateOptions::TokenizerFolder() const { return FindTokenizer(model_path, text_encoder_path); }
 
 fs::path PrivateOptions::TransformerConfig() const {
-  if (!transformer_path.empty() && fs::is_directory(transformer_path))
-    return fs::path(transformer_path) / "config.json";
+  std::error_code ignored;
+  if (!transformer_path.empty() && fs::is_regular_file(transformer_path, ignored)) {
+    return ConfigFileOf(transformer_path, ModelPart::kTransformer, model_path);
+  }
+  if (!transformer_path.empty()) return fs::path(transformer_path) / "config.json";
   return fs::path(model_path) / "transformer" / "config.json";
 }
 

@@ -13,7 +13,6 @@
 #include "common/digest/sha256.h"
 #include "common/error/error.h"
 #include "common/memory/format_choice.h"
-#include "common/model_config/json_facts.h"
 #include "common/nn/compute.h"
 #include "common/source_files/files_read.h"
 #include "common/source_files/model_folder.h"
@@ -21,6 +20,7 @@
 #include "common/weights/checkpoint.h"
 #include "common/weights/fingerprint.h"
 #include "common/weights/model_files.h"
+#include "common/weights/part_source.h"
 #include "common/weights/weight_need.h"
 #include "common/weights/weight_view.h"
 #include "encoder_node/qwen3/model.h"
@@ -74,9 +74,10 @@ class TextEncoder : public PromptEncoder {
         dtype_(nn::ChooseDtype(options.torch_dtype, device_, at::kBFloat16)),
         threads_(nn::SetThreads(options.threads)),
         tokenizer_(BpeTokenizer::Load(options.tokenizer_path)),
-        config_text_(ReadTextFile(ConfigFileOf(options.text_encoder_path))),
-        checkpoint_(Checkpoint::Open(options.text_encoder_path, ModelPart::kTextEncoder)),
-        config_(qwen3::Config::Parse(config_text_, ConfigFileOf(options.text_encoder_path))),
+        source_(OpenPart(options.text_encoder_path, ModelPart::kTextEncoder, options.config_path)),
+        checkpoint_(source_.weights),
+        config_(source_.config_file.empty() ? qwen3::Config::FromShapes(*checkpoint_)
+                                            : qwen3::Config::Parse(source_.config_text, source_.config_file)),
         plan_(PlanLoad(options, device_, dtype_, *checkpoint_, config_)),
         weights_(checkpoint_, device_, dtype_),
         model_(weights_, config_) {
@@ -95,7 +96,8 @@ class TextEncoder : public PromptEncoder {
     facts_.dtype = dtype_ == at::kFloat ? StateDtype::kFloat32 : StateDtype::kBFloat16;
     facts_.threads = threads_;
     facts_.device = device_.is_cuda() ? "cuda" : "cpu";
-    facts_.notes = {plan_.choice.line};
+    facts_.notes = source_.notes;
+    facts_.notes.push_back(plan_.choice.line);
     facts_.machine = nn::DescribeMachinery(device_);
     facts_.machine.weights_copied = plan_.weights.copied;
     facts_.machine.weights_mapped = plan_.weights.mapped;
@@ -163,7 +165,7 @@ class TextEncoder : public PromptEncoder {
   const at::ScalarType dtype_;
   const int threads_;
   const BpeTokenizer tokenizer_;
-  const std::string config_text_;
+  const PartSource source_;
   const std::shared_ptr<const Checkpoint> checkpoint_;
   const qwen3::Config config_;
   const Plan plan_;

@@ -11,8 +11,10 @@
 namespace diptych {
 
 struct TextEncoderOptions {
-  std::string text_encoder_path;     // folder with config.json and weights, or a .safetensors file beside a config.json
-  std::string tokenizer_path;        // folder
+  std::string text_encoder_path;  // folder with config.json and weights, or a .safetensors file
+  std::string tokenizer_path;     // folder
+  std::string config_path =
+      {};  // folder of a whole model, for a file without a config.json beside it; empty: there is none
   std::string device = "auto";       // auto, cpu, cuda
   std::string torch_dtype = "auto";  // auto (bfloat16), bfloat16, float32
   int threads = 0;                   // CPU threads; 0: physical cores

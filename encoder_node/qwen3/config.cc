@@ -6,6 +6,7 @@
 
 #include "common/foreign_text/foreign_text.h"
 #include "common/model_config/json_facts.h"
+#include "common/weights/shapes.h"
 
 namespace diptych::qwen3 {
 namespace {
@@ -135,6 +136,31 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
   RefuseSlidingWindows(json, config);
   ReadRope(json, config);
   if (std::string line = json.UnknownKeysWarning(kHarmless); !line.empty()) config.warnings.push_back(std::move(line));
+  return config;
+}
+
+Config Config::FromShapes(const Checkpoint& checkpoint) {
+  const Shapes shapes(checkpoint);
+  const std::string model = shapes.Has("model.embed_tokens.weight") ? "model." : "", layer = model + "layers.0.";
+  Config config;
+  const std::vector<int64_t>& embedding = shapes.Of(model + "embed_tokens.weight", 2);
+  config.vocab_size = embedding[0];
+  config.hidden_size = embedding[1];
+  config.num_hidden_layers = shapes.Count(model + "layers.");
+  config.head_dim = shapes.Of(layer + "self_attn.q_norm.weight", 1)[0];
+  if (config.head_dim % 2 != 0)
+    shapes.Refuse("its heads are " + std::to_string(config.head_dim) + " wide, an odd number");
+  const auto heads = [&](const char* projection) {
+    const std::string name = layer + "self_attn." + projection + ".weight";
+    return shapes.Quotient(shapes.Of(name, 2)[0], config.head_dim, name + " and the width of a head");
+  };
+  config.num_attention_heads = heads("q_proj");
+  config.num_key_value_heads = heads("k_proj");
+  shapes.Quotient(config.num_attention_heads, config.num_key_value_heads, "heads of queries and of keys");
+  config.intermediate_size = shapes.Of(layer + "mlp.gate_proj.weight", 2)[0];
+  config.max_position_embeddings = 40960;
+  config.rms_norm_eps = 1e-6;
+  config.rope_theta = 1e6;
   return config;
 }
 

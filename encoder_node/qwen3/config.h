@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+namespace diptych {
+class Checkpoint;
+}
+
 namespace diptych::qwen3 {
 
 struct Config {
@@ -29,6 +33,10 @@ struct Config {
   // Throws Error(kInvalidArgument) naming the key for anything out of range or that this model does not do (scaled
   // RoPE, sliding windows, attention biases, another activation, quantised weights).
   static Config Parse(const std::string& json_text, const std::string& name);
+
+  // What the shapes of the tensors tell; what they do not is as published for Qwen3-4B. Throws Error(kInvalidArgument)
+  // for shapes that do not fit each other.
+  static Config FromShapes(const Checkpoint& checkpoint);
 };
 
 }  // namespace diptych::qwen3

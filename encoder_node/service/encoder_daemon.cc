@@ -35,6 +35,7 @@ absl::Status FindParts(const std::string& model_path, const std::string& text_en
   }
   encoder->text_encoder_path =
       text_encoder_path.empty() ? (std::filesystem::path(model_path) / "text_encoder").string() : text_encoder_path;
+  encoder->config_path = model_path;
   encoder->tokenizer_path = FindTokenizer(model_path, text_encoder_path).string();
   return absl::OkStatus();
 }

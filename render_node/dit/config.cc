@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/model_config/json_facts.h"
+#include "common/weights/shapes.h"
 
 namespace diptych::dit {
 namespace {
@@ -64,6 +65,29 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
     config.warnings.push_back(std::move(line));
   }
   if (std::string line = json.UnknownKeysWarning(kHarmless); !line.empty()) config.warnings.push_back(std::move(line));
+  return config;
+}
+
+Config Config::FromShapes(const Checkpoint& checkpoint) {
+  const Shapes shapes(checkpoint);
+  constexpr int64_t kHeadDim = 128;
+  if (shapes.Has("siglip_embedder.0.weight")) shapes.Refuse("it is an omni model, which is not supported");
+  Config config;
+  const std::vector<int64_t>& caption = shapes.Of("cap_embedder.1.weight", 2);
+  config.dim = caption[0];
+  config.cap_feat_dim = caption[1];
+  config.in_channels = shapes.Quotient(shapes.Of("all_x_embedder.2-1.weight", 2)[1], kPatch * kPatch,
+                                       "all_x_embedder and patches of 2 x 2");
+  config.n_layers = shapes.Count("layers.");
+  config.n_refiner_layers = shapes.Count("noise_refiner.");
+  const int64_t head_dim = shapes.Of("layers.0.attention.norm_q.weight", 1)[0];
+  if (head_dim != kHeadDim) {
+    shapes.Refuse("its heads are " + std::to_string(head_dim) + " wide and Z-Image's " + std::to_string(kHeadDim) +
+                  ", so that axes_dims is unknown");
+  }
+  config.n_heads = shapes.Quotient(config.dim, head_dim, "dim and the width of a head");
+  config.axes_dims = {32, 48, 48};
+  config.axes_lens = {1536, 512, 512};
   return config;
 }
 

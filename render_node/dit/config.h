@@ -7,6 +7,10 @@
 
 #include "common/conditioning/row_limit.h"
 
+namespace diptych {
+class Checkpoint;
+}
+
 namespace diptych::dit {
 
 inline constexpr int64_t kPatch = 2;  // latent pixels a side of one image token
@@ -46,6 +50,10 @@ struct Config {
   // key for anything out of range or that this model does not do (other patch sizes, no q/k norm, omni, quantised
   // weights).
   static Config Parse(const std::string& json_text, const std::string& name);
+
+  // What the shapes of the tensors tell; what they do not is as published for Z-Image. Throws Error(kInvalidArgument)
+  // for heads of another width than Z-Image's, of which no file but a config.json says how positions turn them.
+  static Config FromShapes(const Checkpoint& checkpoint);
 };
 
 inline int64_t RoundUp(int64_t n) { return (n + kSequenceMultiple - 1) / kSequenceMultiple * kSequenceMultiple; }

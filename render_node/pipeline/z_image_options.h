@@ -10,11 +10,13 @@
 namespace diptych {
 
 struct ZImageOptions {
-  std::string transformer_path;  // folder, or a .safetensors file beside its config.json
+  std::string transformer_path;  // folder, or a .safetensors file
   std::string vae_path;          // likewise
   std::string scheduler_path;    // folder; its scheduler_config.json gives the noise schedule
   std::string model_path = {};   // folder; its model_index.json gives the defaults; empty: Z-Image-Turbo's
-  std::string device = "auto";   // of the DiT: auto, cpu, cuda
+  std::string config_path =
+      {};  // folder of a whole model, for a file without a config.json beside it; empty: there is none
+  std::string device = "auto";  // of the DiT: auto, cpu, cuda
   std::string vae_device = "auto";
   std::string torch_dtype = "auto";  // of the DiT: auto (bfloat16 on CUDA, float32 on a CPU), bfloat16, float32
   int threads = 0;                   // CPU threads; 0: physical cores

@@ -13,12 +13,12 @@
 #include "common/concurrency/apart.h"
 #include "common/concurrency/physical_cores.h"
 #include "common/error/error.h"
-#include "common/model_config/json_facts.h"
 #include "common/model_config/model_index.h"
 #include "common/model_config/schedule.h"
 #include "common/nn/compute.h"
 #include "common/nn/pieces.h"
 #include "common/weights/checkpoint.h"
+#include "common/weights/part_source.h"
 #include "common/weights/weight_view.h"
 #include "render_node/dit/context_refiner.h"
 #include "render_node/dit/dit.h"
@@ -46,9 +46,11 @@ void FitDefaultSize(RendererFacts& facts) {
   }
 }
 
-ZImagePipeline::Source OpenSource(const std::string& path, ModelPart part) {
-  std::string config = ReadTextFile(ConfigFileOf(path));
-  return {Checkpoint::Open(path, part), std::move(config)};
+// Of the file that states it, or else of the weights.
+template <typename Config>
+Config ConfigOf(const PartSource& part) {
+  return part.config_file.empty() ? Config::FromShapes(*part.weights)
+                                  : Config::Parse(part.config_text, part.config_file);
 }
 
 // Milliseconds since the last call (or construction).
@@ -190,8 +192,8 @@ WeightNeed EncoderNeed(const ZImageOptions& o) {
   WeightNeed need;
   try {
     RunApart([&] {  // its files are not read for this model (files_read.h)
-      need = NeedOf(*Checkpoint::Open(o.encoder_path, ModelPart::kTextEncoder), o.torch_dtype == "float32" ? Dtype::F32 : Dtype::BF16,
-                    {"lm_head."});
+      need = NeedOf(*Checkpoint::Open(o.encoder_path, ModelPart::kTextEncoder),
+                    o.torch_dtype == "float32" ? Dtype::F32 : Dtype::BF16, {"lm_head."});
     });
   } catch (const Error&) {
   }
@@ -212,10 +214,10 @@ struct ZImagePipeline::Models {
       : device(nn::ChooseDevice(o.device)),
         vae_device(nn::ChooseDevice(o.vae_device)),
         threads(nn::SetThreads(o.threads)),
-        transformer(OpenSource(o.transformer_path, ModelPart::kTransformer)),
-        vae(OpenSource(o.vae_path, ModelPart::kVae)),
-        config(dit::Config::Parse(transformer.config_text, ConfigFileOf(o.transformer_path))),
-        vae_config(vae::Config::Parse(vae.config_text, ConfigFileOf(o.vae_path))),
+        transformer(OpenPart(o.transformer_path, ModelPart::kTransformer, o.config_path)),
+        vae(OpenPart(o.vae_path, ModelPart::kVae, o.config_path)),
+        config(ConfigOf<dit::Config>(transformer)),
+        vae_config(ConfigOf<vae::Config>(vae)),
         tiling{o.tile_size / vae_config.scale(), o.tile_overlap / vae_config.scale()},
         plan(Plan(o)),
         dtype(plan.bfloat16 ? at::kBFloat16 : at::kFloat),
@@ -270,7 +272,8 @@ struct ZImagePipeline::Models {
                                                             : vae_weights.UnusedWarning({"encoder.", "quant_conv."})}) {
       if (!line.empty()) facts.warnings.push_back(std::move(line));
     }
-    for (const Source* source : {&transformer, &vae}) {
+    for (const PartSource* source : {&transformer, &vae}) {
+      facts.notes.insert(facts.notes.end(), source->notes.begin(), source->notes.end());
       const std::vector<std::string>& more = source->weights->warnings();
       facts.warnings.insert(facts.warnings.end(), more.begin(), more.end());
     }
@@ -330,7 +333,7 @@ struct ZImagePipeline::Models {
   const at::Device device;
   const at::Device vae_device;
   const int threads;
-  const Source transformer, vae;
+  const PartSource transformer, vae;
   const dit::Config config;
   const vae::Config vae_config;
   const vae::Tiling tiling;
@@ -352,8 +355,8 @@ ZImagePipeline::ZImagePipeline(const ZImageOptions& options) : models_(std::make
 ZImagePipeline::~ZImagePipeline() = default;
 
 const RendererFacts& ZImagePipeline::facts() const { return models_->facts; }
-const ZImagePipeline::Source& ZImagePipeline::transformer() const { return models_->transformer; }
-const ZImagePipeline::Source& ZImagePipeline::vae() const { return models_->vae; }
+const PartSource& ZImagePipeline::transformer() const { return models_->transformer; }
+const PartSource& ZImagePipeline::vae() const { return models_->vae; }
 std::string ZImagePipeline::TransformerIdentity() const { return models_->config.Identity(); }
 std::string ZImagePipeline::VaeIdentity() const { return models_->decoder.config().Identity(); }
 

@@ -13,7 +13,7 @@
 
 namespace diptych {
 
-class Checkpoint;
+struct PartSource;
 
 // One of several pictures that are painted together.
 struct PaintMember {
@@ -37,13 +37,9 @@ class ZImagePipeline {
   const RendererFacts& facts() const;
 
   // What was loaded, for fingerprints: no file is opened twice, so that it cannot be another one.
-  struct Source {
-    std::shared_ptr<const Checkpoint> weights;
-    std::string config_text;
-  };
-  const Source& transformer() const;
-  const Source& vae() const;
-  // What was read from the two config.json, for the fingerprints.
+  const PartSource& transformer() const;
+  const PartSource& vae() const;
+  // All facts of their configurations, for the fingerprints.
   std::string TransformerIdentity() const;
   std::string VaeIdentity() const;
 

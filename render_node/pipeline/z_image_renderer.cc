@@ -15,6 +15,7 @@
 #include "common/weights/checkpoint.h"
 #include "common/weights/fingerprint.h"
 #include "common/weights/model_files.h"
+#include "common/weights/part_source.h"
 #include "render_node/pipeline/z_image_pipeline.h"
 
 namespace diptych {
@@ -70,7 +71,7 @@ class ZImageRenderer : public PictureRenderer {
 
  private:
   // `identity` is that of its configuration.
-  std::string Register(const ZImagePipeline::Source& source, const std::string& identity) {
+  std::string Register(const PartSource& source, const std::string& identity) {
     std::vector<std::string> hashes;
     std::string fingerprint = CheckpointFingerprint(*source.weights, identity, facts_.threads, &hashes);
     files_.AddWeights(source.weights, std::move(hashes));

@@ -79,6 +79,7 @@ absl::Status ReadRenderer(const Settings& settings, ZImageOptions* renderer) {
   const fs::path folder = model.empty() ? fs::path(ModelFolderOf(transformer)) : model;
   renderer->scheduler_path = (folder / "scheduler").string();  // need not be there
   renderer->model_path = folder.string();                      // nor its model_index.json
+  renderer->config_path = model.string();
   renderer->device = settings.Get(options::kDitDevice);
   renderer->vae_device = settings.Get(options::kVaeDevice);
   renderer->torch_dtype = settings.Get(options::kRenderTorchDtype);

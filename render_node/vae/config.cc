@@ -7,6 +7,7 @@
 #include "common/error/error.h"
 #include "common/foreign_text/foreign_text.h"
 #include "common/model_config/json_facts.h"
+#include "common/weights/shapes.h"
 
 namespace diptych::vae {
 namespace {
@@ -79,6 +80,36 @@ Config Config::Parse(const std::string& json_text, const std::string& name) {
     config.warnings.push_back(std::move(line));
   }
   if (std::string line = json.UnknownKeysWarning(kHarmless); !line.empty()) config.warnings.push_back(std::move(line));
+  return config;
+}
+
+Config Config::FromShapes(const Checkpoint& checkpoint) {
+  const Shapes shapes(checkpoint);
+  constexpr int64_t kLatentChannels = 16, kGroups = 32;
+  if (shapes.Has("post_quant_conv.weight")) shapes.Refuse("it has post_quant_conv, which Z-Image's has not");
+  Config config;
+  const int64_t levels = shapes.Count("decoder.up_blocks.");
+  if (levels > 8) shapes.Refuse("the decoder has more than 8 levels");
+  for (int64_t i = levels - 1; i >= 0; --i) {  // the decoder begins at the latent's side
+    const std::string block = "decoder.up_blocks." + std::to_string(i) + ".resnets.";
+    config.block_out_channels.push_back(shapes.Of(block + "0.conv1.weight", 4)[0]);
+    if (config.block_out_channels.back() % kGroups != 0) {
+      shapes.Refuse(block + "0 has " + std::to_string(config.block_out_channels.back()) +
+                    " channels, no multiple of 32, so that norm_num_groups is unknown");
+    }
+  }
+  config.layers_per_block = shapes.Count("decoder.up_blocks.0.resnets.") - 1;
+  if (config.layers_per_block < 1) shapes.Refuse("decoder.up_blocks.0 has one block alone");
+  config.latent_channels = shapes.Of("decoder.conv_in.weight", 4)[1];
+  if (config.latent_channels != kLatentChannels) {
+    shapes.Refuse("its latents have " + std::to_string(config.latent_channels) +
+                  " channels and Z-Image's 16, so that scaling_factor and shift_factor are unknown");
+  }
+  config.norm_num_groups = kGroups;
+  config.scaling_factor = 0.3611;
+  config.shift_factor = 0.1159;
+  if (shapes.Has("quant_conv.weight"))
+    config.no_encoder = checkpoint.path() + ": has quant_conv, which is not supported";
   return config;
 }
 

@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+namespace diptych {
+class Checkpoint;
+}
+
 namespace diptych::vae {
 
 struct Config {
@@ -31,6 +35,10 @@ struct Config {
   // anything out of range or that this model does not do (a convolution before the decoder, no attention in the middle,
   // other blocks).
   static Config Parse(const std::string& json_text, const std::string& name);
+
+  // What the shapes of the tensors tell; what they do not is as published for Z-Image, whose latents have 16 channels.
+  // Throws Error(kInvalidArgument) for another number of them, and for what cannot be of its kind.
+  static Config FromShapes(const Checkpoint& checkpoint);
 };
 
 }  // namespace diptych::vae

@@ -1,6 +1,7 @@
 // What ComfyUI's users have paints the picture that the folder paints, to the byte: pixels and receipt.
 #include "tests/support/comfyui_files.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -61,17 +62,66 @@ std::string Paint(const Arguments& model, const std::string& file) {
   return ReadFile(file);
 }
 
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
 TEST(ComfyUiFiles, PaintThePictureOfTheFolder) {
   for (const std::string toy : {"toy_a", "toy_b"}) {
     SCOPED_TRACE(toy);
     const ComfyUiFolder files(ToyPath(toy));
+    const Arguments model = {"--model-path", ToyPath(toy)};
+    const std::string wanted = Paint(model, files / "folder.png");
+    EXPECT_TRUE(Paint(model + files.Flags(), files / "of_model.png") == wanted) << "the configurations of --model-path";
     files.PutConfigs(ToyPath(toy));
-    Arguments single = {"--model-path", ToyPath(toy)};
-    const std::string wanted = Paint(single, files / "folder.png");
-    const Arguments flags = files.Flags();
-    single.insert(single.end(), flags.begin(), flags.end());
-    EXPECT_TRUE(Paint(single, files / "single.png") == wanted);
+    EXPECT_TRUE(Paint(model + files.Flags(), files / "beside.png") == wanted);
   }
+}
+
+// Of a model with the constants of the published one no file need state any.
+TEST(ComfyUiFiles, SpeakForThemselves) {
+  const Scratch scratch;
+  const std::string model = scratch / "model", bare = scratch / "bare";
+  Process make({ProgramPath("diptych-random-checkpoint"), "--output", model, "--dim", "256", "--heads", "2", "--layers",
+                "1", "--refiner-layers", "1", "--vae-channels", "32,32,64,64", "--vae-groups", "32"});
+  ASSERT_EQ(make.Wait(), 0) << make.Err();
+  const ComfyUiFolder files(model);
+  fs::create_directories(bare);
+  fs::copy(model + "/tokenizer", bare + "/tokenizer");
+  fs::copy(model + "/scheduler", bare + "/scheduler");
+  fs::copy_file(model + "/model_index.json", bare + "/model_index.json");
+  const std::string wanted = Paint({"--model-path", model}, files / "folder.png");
+  EXPECT_TRUE(Paint(Arguments{"--model-path", bare} + files.Flags(), files / "bare.png") == wanted);
+
+  const Outcome doctor = Diptych(Arguments{"doctor", "--model-path", bare} + files.Flags());
+  EXPECT_EQ(doctor.status, 0) << doctor.out;
+  EXPECT_NE(doctor.out.find("original names (attention.qkv), prefix model.diffusion_model."), std::string::npos)
+      << doctor.out;
+  const Daemon encoder("diptych-encoderd",
+                       {"--model-path", bare, "--text-encoder-path", files.TextEncoder(), "--log-level", "info"});
+  EXPECT_NE(encoder.Log().find("configuration of " + files.TextEncoder() + " taken from its shapes"), std::string::npos)
+      << encoder.Log();
+}
+
+TEST(ComfyUiFiles, OfAnotherKindAreRefusedInOneLine) {
+  const ComfyUiFolder files(ToyPath("toy_a"));
+  const auto refusal_of = [&](const Arguments& flags) {
+    const Outcome outcome =
+        RunDaemon("diptych-renderd",
+                  Arguments{"--state-dir", files / "state", "--listen", "127.0.0.1:0", "--log-level", "error"} + flags);
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    return outcome.err;
+  };
+  const std::string narrow = refusal_of({"--transformer-path", files.Transformer(), "--vae-path", files.Vae()});
+  EXPECT_NE(narrow.find("its heads are 8 wide and Z-Image's 128, so that axes_dims is unknown; put the config.json of "
+                        "this part of the model beside it"),
+            std::string::npos)
+      << narrow;
+  const std::string swapped =
+      refusal_of({"--model-path", ToyPath("toy_a"), "--transformer-path", files.Vae(), "--vae-path", files.Vae()});
+  EXPECT_NE(swapped.find("this is a VAE: give it as --vae-path"), std::string::npos) << swapped;
 }
 
 }  // namespace

@@ -65,17 +65,44 @@ TEST(JsonFacts, WarnsOfAnotherClass) {
             "c.json: \"_class_name\" is \"FluxTransformer2DModel\"; it is read as a A");
 }
 
-TEST(ConfigFileOf, LiesInTheFolderOrBesideTheFileOfACheckpointThatIsThere) {
+TEST(ConfigFileOf, LiesInTheFolderOrBesideTheFileOrInTheModel) {
   const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "json_facts_test";
-  std::filesystem::create_directories(folder);
-  std::ofstream(folder / "config_file_of.safetensors") << "x";
-  EXPECT_NE(RefusalOf([&] { ConfigFileOf(folder / "config_file_of.safetensors"); }).find("a single file without"),
-            std::string::npos);
-  EXPECT_NE(RefusalOf([&] { ConfigFileOf(folder); }).find("config.json: not there"), std::string::npos);
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder / "model" / "vae");
+  const std::string file = folder / "some.safetensors", model = folder / "model";
+  std::ofstream(file) << "x";
+  const auto config_of = [](const std::string& path, const std::string& model_path = "") {
+    return ConfigFileOf(path, ModelPart::kVae, model_path);
+  };
+  EXPECT_NE(RefusalOf([&] { config_of(folder); }).find("config.json: not there"), std::string::npos);
+  EXPECT_EQ(config_of(file), "");
+  EXPECT_EQ(config_of(file, model), "");
+  std::ofstream(folder / "model" / "vae" / "config.json") << "{}";
+  EXPECT_EQ(config_of(file, model), folder / "model" / "vae" / "config.json");
   std::ofstream(folder / "config.json") << "{}";
-  EXPECT_EQ(ConfigFileOf(folder / ""), folder / "config.json");
-  EXPECT_EQ(ConfigFileOf(folder / "config_file_of.safetensors"), folder / "config.json");
-  EXPECT_EQ(RefusalOf([] { ConfigFileOf("/no/such/transformer"); }), "there is no folder /no/such");
+  EXPECT_EQ(config_of(folder / ""), folder / "config.json");
+  EXPECT_EQ(config_of(file, model), folder / "config.json");
+  EXPECT_EQ(RefusalOf([&] { config_of("/no/such/transformer"); }), "there is no folder /no/such");
+  std::filesystem::remove_all(folder);
+}
+
+TEST(ConfigFileOf, PassesOverOneOfAnotherPart) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "json_facts_test_parts";
+  std::filesystem::create_directories(folder);
+  const std::string file = folder / "some.safetensors", beside = folder / "config.json";
+  std::ofstream(file) << "x";
+  const std::pair<const char*, std::optional<ModelPart>> configs[] = {
+      {R"({"_class_name": "ZImageTransformer2DModel"})", ModelPart::kTransformer},
+      {R"({"_class_name": "AutoencoderKL"})", ModelPart::kVae},
+      {R"({"model_type": "qwen3"})", ModelPart::kTextEncoder},
+      {"{}", std::nullopt},
+      {"no JSON", std::nullopt}};
+  for (const auto& [text, of] : configs) {
+    std::ofstream(beside) << text;
+    for (const ModelPart part : {ModelPart::kTransformer, ModelPart::kVae, ModelPart::kTextEncoder}) {
+      EXPECT_EQ(ConfigFileOf(file, part, ""), !of || *of == part ? beside : "") << text;
+    }
+  }
   std::filesystem::remove_all(folder);
 }
 
