@@ -110,7 +110,8 @@ function(diptych_test name)
     target_link_libraries(${name} PRIVATE GTest::gtest GTest::gtest_main)
     include(GoogleTest)
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                         PROPERTIES ${labels} TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT DIPTYCH_CONFIG=none)
+                         PROPERTIES ${labels} TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT DIPTYCH_CONFIG=none
+                                    ENVIRONMENT_MODIFICATION XDG_CACHE_HOME=set:${PROJECT_BINARY_DIR}/tests/cache)
   else()
     # A machine with libtorch and CMake alone: a small stand-in for the part of GoogleTest that our model tests use.
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/gtest_standin)

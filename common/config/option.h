@@ -35,11 +35,12 @@ inline constexpr ProgramMask kCliSelect = 1u << 24;     // which jobs, in place 
 inline constexpr ProgramMask kCliForce = 1u << 25;      // what is of others: cancel, rm, resume
 inline constexpr ProgramMask kCliCaller = 1u << 26;     // who asks: commands on existing jobs and on the queue
 inline constexpr ProgramMask kCliFit = 1u << 27;        // the size of a file: fetch
+inline constexpr ProgramMask kCliModels = 1u << 28;     // files of weights: models
 // No program: a JSON line of a prompt file, which may say what differs from picture to picture.
 inline constexpr ProgramMask kPromptLine = 1u << 15;
 inline constexpr ProgramMask kCliAll = kCliCommon | kCliConnection | kCliJson | kCliPrompt | kCliPicture | kCliQueue |
                                        kCliOutput | kCliGenerate | kCliPrivate | kCliTokenizer | kCliMachine |
-                                       kCliPreview | kCliFilter | kCliSelect | kCliForce | kCliCaller | kCliFit;
+                                       kCliPreview | kCliFilter | kCliSelect | kCliForce | kCliCaller | kCliFit | kCliModels;
 inline constexpr ProgramMask kEveryProgram = kEncoderd | kRenderd | kCliCommon;
 
 // The types that a value may have. The optional ones have no default: unset means "somebody else decides".

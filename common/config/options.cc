@@ -74,6 +74,11 @@ const Option<std::string> kTransformerPath({.key = "transformer_path", .flag = "
     .programs = kRenderd | kCliMachine});
 const Option<std::string> kVaePath({.key = "vae_path", .flag = "--vae-path", .unit = "PATH",
     .help = "VAE, in place of the one in the checkpoint folder", .programs = kRenderd | kCliMachine});
+const Option<std::string> kFingerprintCache({.key = "fingerprint_cache", .flag = "--fingerprint-cache", .unit = "DIR",
+    .help = "folder where fingerprints of weights are remembered, so that a later start need not read them all; none: nowhere; unset: "
+            "$XDG_CACHE_HOME/diptych/fingerprints, of a service with CacheDirectory= $CACHE_DIRECTORY/fingerprints, else "
+            "~/.cache/diptych/fingerprints",
+    .programs = kEncoderd | kRenderd | kCliPrivate | kCliModels});
 
 const Option<std::string> kEncoderListen({.key = "encoder.listen", .flag = "--listen", .default_text = "127.0.0.1:7871",
     .unit = "HOST:PORT", .help = "address that the encoder listens on", .programs = kEncoderd});
@@ -391,6 +396,7 @@ std::span<const OptionInfo* const> AllOptions() {
       &kTlsKey.info, &kTlsCa.info, &kIgnoreMemory.info,
       // checkpoint
       &kModelPath.info, &kTextEncoderPath.info, &kTransformerPath.info, &kVaePath.info,
+      &kFingerprintCache.info,
       // diptych-encoderd
       &kEncoderListen.info, &kEncoderDevice.info, &kEncoderTorchDtype.info, &kEncoderThreads.info,
       &kEncoderPromptByteLimit.info, &kEncoderMetricsListen.info, &kEncoderConnections.info,

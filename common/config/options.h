@@ -30,6 +30,7 @@ extern const Option<std::string> kModelPath;
 extern const Option<std::string> kTextEncoderPath;
 extern const Option<std::string> kTransformerPath;
 extern const Option<std::string> kVaePath;
+extern const Option<std::string> kFingerprintCache;  // FingerprintFolder takes it; models takes it too
 
 // diptych-encoderd.
 extern const Option<std::string> kEncoderListen;         // HOST:PORT

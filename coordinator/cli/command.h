@@ -70,5 +70,6 @@ std::unique_ptr<Command> MakeResume();
 std::unique_ptr<Command> MakeNodes();
 std::unique_ptr<Command> MakeDoctor();
 std::unique_ptr<Command> MakeTokens();
+std::unique_ptr<Command> MakeModels();
 
 }  // namespace diptych

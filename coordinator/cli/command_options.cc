@@ -89,6 +89,8 @@ PrivateOptions ReadPrivate(const Settings& settings) {
     result.encoder_flags.push_back(flag);
     result.renderer_flags.push_back(flag);
   }
+  HandOn(settings, options::kFingerprintCache, result.encoder_flags);
+  HandOn(settings, options::kFingerprintCache, result.renderer_flags);
   result.config = settings.Get(options::kConfig);
   result.configuration = ConfigurationLine(settings);
   if (settings.IsSet(options::kProfile)) result.profile = settings.Get(options::kProfile);

@@ -12,7 +12,7 @@ constexpr ProgramMask kConnected = kCliCommon | kCliConnection | kCliJson;
 
 constexpr ProgramMask kOnJobs = kConnected | kCliSelect | kCliCaller;
 
-constexpr std::array<CommandEntry, 12> kCommands = {{
+constexpr std::array<CommandEntry, 13> kCommands = {{
     {"generate", "PROMPT", "make a picture and wait for it",
      "Makes a picture from a prompt, waits for it and writes it as PNG, JPEG or WebP.\n"
      "With a renderer (--render, DIPTYCH_RENDER or the configuration file) the job goes into its queue.\n"
@@ -70,6 +70,10 @@ constexpr std::array<CommandEntry, 12> kCommands = {{
      "Needs the tokenizer of a checkpoint, no daemon.",
      "  diptych tokens \"a red circle\" --model-path models/demo\n", kCliCommon | kCliJson | kCliPrompt | kCliTokenizer,
      MakeTokens},
+    {"models", "verify PATH", "look at files of weights",
+     "verify reads the weights of a checkpoint folder, a part of it or a file anew, compares them with what the daemons\n"
+     "remember of them (--fingerprint-cache), and remembers what is there now. Exit status 1 when they differ.\n",
+     "  diptych models verify models/demo\n", kCliCommon | kCliJson | kCliModels, MakeModels},
 }};
 
 }  // namespace

@@ -21,7 +21,7 @@ constexpr std::array<Habit, 10> kHabits = {{
      {"img2img", "imagetoimage", "i2i", "inpaint", "outpaint", "upscale", "edit", "vid2vid"}},
     {"diptych jobs lists jobs", {"list", "ls", "ps", "queue", "history", "top", "tasks", "job"}},
     {"diptych nodes shows the renderer and its encoders, diptych jobs its queue",
-     {"status", "stat", "stats", "info", "show", "devices", "models", "version"}},
+     {"status", "stat", "stats", "info", "show", "devices", "version"}},
     {"daemons are programs of their own: diptych-encoderd and diptych-renderd",
      {"serve", "server", "start", "daemon", "launch", "webui", "listen", "up", "api", "encoderd", "renderd"}},
     {"diptych cancel ID ends a job, and diptych rm ID forgets it",

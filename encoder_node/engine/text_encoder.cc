@@ -88,7 +88,10 @@ class TextEncoder : public PromptEncoder {
                                                    std::to_string(vocabulary) + " (vocab_size)");
     }
     std::vector<std::string> hashes;
-    facts_.model_fingerprint = CheckpointFingerprint(*checkpoint_, model_.config().Identity(), threads_, &hashes);
+    FingerprintWork work;
+    const FingerprintCache cache(options.fingerprint_cache);
+    facts_.model_fingerprint =
+        CheckpointFingerprint(*checkpoint_, model_.config().Identity(), threads_, &hashes, &cache, &work);
     files_.AddWeights(checkpoint_, std::move(hashes));
     facts_.tokenizer_fingerprint = Sha256Hex(tokenizer_.Identity());
     facts_.width = model_.config().hidden_size;
@@ -98,6 +101,7 @@ class TextEncoder : public PromptEncoder {
     facts_.device = device_.is_cuda() ? "cuda" : "cpu";
     facts_.notes = source_.notes;
     facts_.notes.push_back(plan_.choice.line);
+    facts_.notes.push_back(work.Line(options.text_encoder_path));
     facts_.machine = nn::DescribeMachinery(device_);
     facts_.machine.weights_copied = plan_.weights.copied;
     facts_.machine.weights_mapped = plan_.weights.mapped;

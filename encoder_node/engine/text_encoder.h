@@ -19,11 +19,13 @@ struct TextEncoderOptions {
   std::string torch_dtype = "auto";  // auto (bfloat16), bfloat16, float32
   int threads = 0;                   // CPU threads; 0: physical cores
   bool ignore_memory = false;        // load whether it fits or not
+  std::string fingerprint_cache = {};  // folder; empty: fingerprints are not remembered
   std::function<MemoryFacts()> read_memory = [] { return ReadMemoryFacts(); };
 };
 
-// Reads the whole checkpoint once (its fingerprint covers every byte). Throws Error naming file and tensor or key, and
-// Error(kResourceExhausted) with what is needed and what is available, before it takes any of it.
+// Reads the whole checkpoint once (its fingerprint covers every byte), unless the fingerprint is remembered. Throws
+// Error naming file and tensor or key, and Error(kResourceExhausted) with what is needed and what is available, before
+// it takes any of it.
 std::unique_ptr<PromptEncoder> LoadTextEncoder(const TextEncoderOptions& options);
 
 }  // namespace diptych

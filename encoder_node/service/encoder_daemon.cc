@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/config/fingerprint_folder.h"
 #include "common/config/options.h"
 #include "common/daemon/daemon_stop.h"
 #include "common/daemon/descriptors.h"
@@ -71,6 +72,7 @@ absl::StatusOr<EncoderDaemonConfig> EncoderDaemonConfig::FromSettings(const Sett
   config.encoder.torch_dtype = settings.Get(options::kEncoderTorchDtype);
   config.encoder.threads = static_cast<int>(settings.Get(options::kEncoderThreads));
   config.encoder.ignore_memory = settings.Get(options::kIgnoreMemory);
+  config.encoder.fingerprint_cache = FingerprintFolder(settings.Get(options::kFingerprintCache));
   absl::Status parts = absl::OkStatus();
   const absl::Status guarded = Guard([&] {
     parts = FindParts(settings.Get(options::kModelPath), settings.Get(options::kTextEncoderPath), &config.encoder);

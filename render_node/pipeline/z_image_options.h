@@ -28,6 +28,7 @@ struct ZImageOptions {
   bool encoder_here = false;
   bool ignore_memory = false;                         // load and paint whatever fits or not
   std::chrono::milliseconds memory_patience{20'000};  // how long a picture waits for other programs
+  std::string fingerprint_cache = {};                 // folder; empty: fingerprints are not remembered
   std::function<MemoryFacts()> read_memory = [] { return ReadMemoryFacts(); };
 };
 

@@ -24,8 +24,9 @@ namespace {
 class ZImageRenderer : public PictureRenderer {
  public:
   explicit ZImageRenderer(const ZImageOptions& options) : pipeline_(options), facts_(pipeline_.facts()) {
-    facts_.transformer_fingerprint = Register(pipeline_.transformer(), pipeline_.TransformerIdentity());
-    facts_.vae_fingerprint = Register(pipeline_.vae(), pipeline_.VaeIdentity());
+    const FingerprintCache cache(options.fingerprint_cache);
+    facts_.transformer_fingerprint = Register(pipeline_.transformer(), pipeline_.TransformerIdentity(), cache);
+    facts_.vae_fingerprint = Register(pipeline_.vae(), pipeline_.VaeIdentity(), cache);
   }
 
   void AddRead(const std::vector<FileRead>& files) { files_.AddRead(files); }
@@ -71,9 +72,11 @@ class ZImageRenderer : public PictureRenderer {
 
  private:
   // `identity` is that of its configuration.
-  std::string Register(const PartSource& source, const std::string& identity) {
+  std::string Register(const PartSource& source, const std::string& identity, const FingerprintCache& cache) {
     std::vector<std::string> hashes;
-    std::string fingerprint = CheckpointFingerprint(*source.weights, identity, facts_.threads, &hashes);
+    FingerprintWork work;
+    std::string fingerprint = CheckpointFingerprint(*source.weights, identity, facts_.threads, &hashes, &cache, &work);
+    facts_.notes.push_back(work.Line(source.weights->path()));
     files_.AddWeights(source.weights, std::move(hashes));
     return fingerprint;
   }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/fingerprint_folder.h"
 #include "common/config/options.h"
 #include "common/digest/sha256.h"
 #include "common/metrics/metrics_endpoint.h"
@@ -85,6 +86,7 @@ absl::Status ReadRenderer(const Settings& settings, ZImageOptions* renderer) {
   renderer->torch_dtype = settings.Get(options::kRenderTorchDtype);
   renderer->threads = static_cast<int>(settings.Get(options::kRenderThreads));
   renderer->ignore_memory = settings.Get(options::kIgnoreMemory);
+  renderer->fingerprint_cache = FingerprintFolder(settings.Get(options::kFingerprintCache));
   renderer->tiled_vae = settings.Get(options::kTiledVae);
   renderer->tile_size = static_cast<int>(settings.Get(options::kTileSize));
   renderer->tile_overlap = static_cast<int>(settings.Get(options::kTileOverlap));

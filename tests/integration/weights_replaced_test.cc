@@ -113,6 +113,29 @@ TEST_F(WeightsReplaced, TheRendererKeepsItsJobsAndPaintsThemUnderTheNewFingerpri
   EXPECT_NE(renderer.Log().find(File(kDitWeights) + ": was changed while in use"), std::string::npos) << renderer.Log();
 }
 
+TEST_F(WeightsReplaced, ASecondStartRemembersTheFingerprintsAndVerifyReadsTheBytes) {
+  const std::string cache = scratch_ / "cache", model = ToyPath("toy_a");
+  const std::vector<std::string> flags = {"--fingerprint-cache", cache};
+  std::string fingerprint;
+  for (const char* said : {" hashed in ", ": remembered, "}) {
+    Daemon encoder = StartEncoder(model, flags);
+    Daemon renderer = StartRenderer(model, encoder.address(), scratch_ / "state", flags);
+    for (const auto& [daemon, part] :
+         {std::pair(&encoder, "text_encoder"), std::pair(&renderer, "transformer"), std::pair(&renderer, "vae")}) {
+      const std::string log = daemon->Log();
+      const size_t at = log.find("fingerprint of " + model + "/" + part + ": ");
+      ASSERT_NE(at, log.npos) << log;
+      EXPECT_NE(log.substr(at, log.find('\n', at) - at).find(said), std::string::npos) << log;
+    }
+    const std::string now = FingerprintIn(User(renderer.address()).Fetch(User(renderer.address()).Submit(kSmall)));
+    EXPECT_EQ(now, fingerprint.empty() ? now : fingerprint);
+    fingerprint = now;
+  }
+  const Outcome same = Diptych({"models", "verify", model, "--fingerprint-cache", cache});
+  EXPECT_EQ(same.status, 0) << same.err;
+  EXPECT_NE(same.out.find("text_encoder/model.safetensors: OK, "), std::string::npos) << same.out;
+}
+
 // Who starts a daemon as a service starts it again, too.
 TEST_F(WeightsReplaced, UnderAServiceManagerTheDaemonEndsAsFailed) {
   Daemon encoder("diptych-encoderd", {"--model-path", model_, "--torch-dtype", "float32"}, "127.0.0.1:0",

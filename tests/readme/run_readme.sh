@@ -29,7 +29,7 @@ finish() {
 trap finish EXIT
 mkdir "$work/diptych" "$work/home"
 export HOME=$work/home
-unset DIPTYCH_RENDER DIPTYCH_CONFIG
+unset DIPTYCH_RENDER DIPTYCH_CONFIG XDG_CACHE_HOME
 cd "$work/diptych"
 ln -s "$build_dir" build
 ln -s "$source_dir/models" models

@@ -9,6 +9,7 @@ trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true; rm -rf "$work"' EX
 grep '^openssl ' "$source_dir/docs/security.md" >"$work/commands"
 [ "$(wc -l <"$work/commands")" -eq 5 ] || { echo "docs/security.md has not five commands:"; cat "$work/commands"; exit 1; }
 cd "$work"
+export XDG_CACHE_HOME=$work/cache
 umask 077
 bash -e commands >said 2>&1 || { cat said; exit 1; }
 

@@ -6,6 +6,7 @@ source_dir=$1 build_dir=$2
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 chmod 755 "$work"
+export XDG_CACHE_HOME=$work/mine/cache
 mkdir -p "$work/checkout/build/bin" "$work/mine"
 cp -r "$source_dir/scripts" "$work/checkout/"
 mkdir "$work/checkout/models" && cp -r "$source_dir/models/demo" "$work/checkout/models/"

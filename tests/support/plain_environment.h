@@ -9,7 +9,7 @@
 
 namespace diptych {
 
-// No variable of ours is set, and no configuration file is looked for.
+// No variable of ours is set, no configuration file is looked for, and the cache is not the developer's.
 inline void MakeEnvironmentPlain() {
   std::vector<std::string> names;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -18,6 +18,7 @@ inline void MakeEnvironmentPlain() {
   }
   for (const std::string& name : names) unsetenv(name.c_str());
   setenv("DIPTYCH_CONFIG", "none", 1);
+  setenv("XDG_CACHE_HOME", DIPTYCH_BINARY_DIR "/tests/cache", 1);
 }
 
 }  // namespace diptych

@@ -24,9 +24,10 @@ std::vector<std::string> MergedEnvironment(const Process::Environment& added) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
     const std::string name = text.substr(0, text.find('='));
-    if (name.rfind("DIPTYCH_", 0) != 0 && !added.contains(name)) merged.push_back(text);
+    if (name.rfind("DIPTYCH_", 0) != 0 && name != "XDG_CACHE_HOME" && !added.contains(name)) merged.push_back(text);
   }
   if (!added.contains("DIPTYCH_CONFIG")) merged.push_back("DIPTYCH_CONFIG=none");
+  if (!added.contains("XDG_CACHE_HOME")) merged.push_back("XDG_CACHE_HOME=" DIPTYCH_BINARY_DIR "/tests/cache");
   for (const auto& [name, value] : added) merged.push_back(name + "=" + value);
   return merged;
 }

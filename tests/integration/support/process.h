@@ -18,7 +18,7 @@ inline constexpr std::chrono::seconds kPatience(120);
 std::string ProgramPath(const std::string& name);  // in build/bin
 
 // Its standard input is empty; its output is kept in memory. Its environment is this one's less the variables of
-// ours, and no configuration file is looked for. Not thread-safe.
+// ours, no configuration file is looked for, and the cache is not the developer's. Not thread-safe.
 class Process {
  public:
   using Environment = std::map<std::string, std::string>;  // added to it

@@ -120,6 +120,7 @@ const std::vector<Row>& Rows() {
       {options::kTileSize.info, {"--tile-size", "256"}},
       {options::kTileOverlap.info, {"--tile-overlap", "32"}},
       {options::kIgnoreMemory.info, {"--ignore-memory"}},
+      {options::kFingerprintCache.info, {"--fingerprint-cache", "FOLDER/cache"}},
       {options::kPrivateTorchDtype.info, {"--torch-dtype", "float32"}},
       {options::kPrivateThreads.info, {"--threads", "3"}},
   };
@@ -186,6 +187,9 @@ class EveryFlagTest : public testing::TestWithParam<const CommandEntry*> {
     if (command == "watch" || command == "cancel" || command == "rm") return {std::string(command), "job-1"};
     if (command == "fetch") return {"fetch", "job-1", "--output", "FOLDER/out/p.png"};
     if (command == "doctor") return {"doctor", "--model-path", "FOLDER/model"};
+    if (command == "models") {
+      return {"models", "verify", DIPTYCH_SOURCE_DIR "/models/demo/vae", "--fingerprint-cache", "none"};
+    }
     if (command == "tokens") return {"tokens", prompt, "--model-path", "FOLDER/model"};
     return {std::string(command)};
   }

@@ -68,6 +68,7 @@ TEST_F(EncoderDaemonConfigTest, EveryKeyChangesTheConfiguration) {
       {options::kTlsKey.info, "k", [](const C& c) { return c.credentials.key == "k"; }},
       {options::kTlsCa.info, "a", [](const C& c) { return c.credentials.ca == "a"; }},
       {options::kIgnoreMemory.info, "true", [](const C& c) { return c.encoder.ignore_memory; }},
+      {options::kFingerprintCache.info, "/kept", [](const C& c) { return c.encoder.fingerprint_cache == "/kept"; }},
       {options::kModelPath.info, "m",
        [](const C& c) {
          return c.encoder.text_encoder_path == "m/text_encoder" && c.encoder.tokenizer_path == "m/tokenizer";

@@ -51,6 +51,7 @@ TEST(RenderDaemonConfig, EveryKeyChangesTheConfiguration) {
       {options::kRenderAdminNames.info, "operator",
        [](const C& c) { return c.admin_names == std::vector<std::string>{"operator"}; }},
       {options::kIgnoreMemory.info, "true", [](const C& c) { return c.renderer.ignore_memory; }},
+      {options::kFingerprintCache.info, "/kept", [](const C& c) { return c.renderer.fingerprint_cache == "/kept"; }},
       {options::kTextEncoderPath.info, "t", [](const C& c) { return c.renderer.encoder_path == "t"; }},
       {options::kModelPath.info, "m",
        [](const C& c) {
