@@ -242,7 +242,7 @@ const TensorEntry* Checkpoint::Find(std::string_view name) const {
 }
 
 void Checkpoint::AddFile(const std::string& path) {
-  const auto file = SafetensorsFile::Open(path);
+  const auto file = OpenWeightsFile(path);
   for (const auto& [name, entry] : file->tensors()) tensors_[name] = {&entry, file.get()};
   files_[path] = file;
 }

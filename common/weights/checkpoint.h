@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/weights/layout.h"
-#include "common/weights/safetensors.h"
+#include "common/weights/weights_file.h"
 
 namespace diptych {
 
@@ -20,7 +20,7 @@ class Checkpoint {
  public:
   struct Tensor {
     const TensorEntry* entry;
-    const SafetensorsFile* file;
+    const WeightsFile* file;
   };
 
   // `path`: a safetensors file, or a folder with one, or with shards and their index. In a folder the first of these is
@@ -44,7 +44,7 @@ class Checkpoint {
   const std::map<std::string, Tensor, std::less<>>& tensors() const { return tensors_; }  // by name
   std::string LayoutText() const { return layout_ ? layout_->Description() : ""; }        // empty: the canonical names
   const std::string& path() const { return path_; }                                       // as given to Open
-  const std::map<std::string, std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }  // by path
+  const std::map<std::string, std::shared_ptr<const WeightsFile>>& files() const { return files_; }  // by path
   const std::vector<std::string>& warnings() const { return warnings_; }  // for the log; one line each
 
   // Somebody computes with tensors where they lie in the mapped files: what is written into these changes the results.
@@ -60,7 +60,7 @@ class Checkpoint {
   void Apply(ModelPart part);
 
   std::string path_;
-  std::map<std::string, std::shared_ptr<const SafetensorsFile>> files_;  // by path
+  std::map<std::string, std::shared_ptr<const WeightsFile>> files_;  // by path
   std::map<std::string, Tensor, std::less<>> tensors_;
   std::optional<Layout> layout_;
   std::deque<TensorEntry> derived_;                         // by `layout_`; never moved

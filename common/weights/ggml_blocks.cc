@@ -232,7 +232,7 @@ void DecodeOne(const uint8_t* element, float* out) {
 
 // A template, so that the compiler sees what the loop calls.
 template <void (*Decode)(const uint8_t*, float*)>
-void DecodeAll(const GgmlTypeFacts& facts, const uint8_t* blocks, int64_t count, float* out) {
+void DecodeAll(const DtypeFacts& facts, const uint8_t* blocks, int64_t count, float* out) {
   for (int64_t block = 0; block < count / facts.block_elements; ++block) {
     Decode(blocks + block * facts.block_bytes, out + block * facts.block_elements);
   }
@@ -240,57 +240,56 @@ void DecodeAll(const GgmlTypeFacts& facts, const uint8_t* blocks, int64_t count,
 
 }  // namespace
 
-void Dequantize(GgmlType type, const uint8_t* blocks, int64_t count, float* out) {
-  if (type == GgmlType::kOther) throw Error(ErrorCode::kInternal, "asked for the values of a type that is not decoded");
-  const GgmlTypeFacts& facts = FactsOf(type);
+void Dequantize(Dtype dtype, const uint8_t* blocks, int64_t count, float* out) {
+  const DtypeFacts& facts = FactsOf(dtype);
   if (count < 0 || count % facts.block_elements != 0) {
     throw Error(ErrorCode::kInternal, "asked for " + std::to_string(count) + " elements of " + std::string(facts.name) +
                                           ", expected a multiple of " + std::to_string(facts.block_elements));
   }
-  switch (type) {
-    case GgmlType::F32:
+  switch (dtype) {
+    case Dtype::F32:
       std::memcpy(out, blocks, static_cast<size_t>(count) * sizeof(float));
       return;
-    case GgmlType::F16:
+    case Dtype::F16:
       return DecodeAll<DecodeOne<Half>>(facts, blocks, count, out);
-    case GgmlType::BF16:
+    case Dtype::BF16:
       return DecodeAll<DecodeOne<Bfloat>>(facts, blocks, count, out);
-    case GgmlType::F64:
+    case Dtype::F64:
       return DecodeAll<DecodeOne<Converted<double>>>(facts, blocks, count, out);
-    case GgmlType::I8:
+    case Dtype::I8:
       return DecodeAll<DecodeOne<Converted<int8_t>>>(facts, blocks, count, out);
-    case GgmlType::I16:
+    case Dtype::I16:
       return DecodeAll<DecodeOne<Converted<int16_t>>>(facts, blocks, count, out);
-    case GgmlType::I32:
+    case Dtype::I32:
       return DecodeAll<DecodeOne<Converted<int32_t>>>(facts, blocks, count, out);
-    case GgmlType::I64:
+    case Dtype::I64:
       return DecodeAll<DecodeOne<Converted<int64_t>>>(facts, blocks, count, out);
-    case GgmlType::Q8_0:
+    case Dtype::Q8_0:
       return DecodeAll<DecodeQ8_0>(facts, blocks, count, out);
-    case GgmlType::Q4_0:
+    case Dtype::Q4_0:
       return DecodeAll<DecodeQ4_0>(facts, blocks, count, out);
-    case GgmlType::Q4_1:
+    case Dtype::Q4_1:
       return DecodeAll<DecodeQ4_1>(facts, blocks, count, out);
-    case GgmlType::Q5_0:
+    case Dtype::Q5_0:
       return DecodeAll<DecodeQ5_0>(facts, blocks, count, out);
-    case GgmlType::Q5_1:
+    case Dtype::Q5_1:
       return DecodeAll<DecodeQ5_1>(facts, blocks, count, out);
-    case GgmlType::Q2_K:
+    case Dtype::Q2_K:
       return DecodeAll<DecodeQ2_K>(facts, blocks, count, out);
-    case GgmlType::Q3_K:
+    case Dtype::Q3_K:
       return DecodeAll<DecodeQ3_K>(facts, blocks, count, out);
-    case GgmlType::Q4_K:
+    case Dtype::Q4_K:
       return DecodeAll<DecodeQ4_K>(facts, blocks, count, out);
-    case GgmlType::Q5_K:
+    case Dtype::Q5_K:
       return DecodeAll<DecodeQ5_K>(facts, blocks, count, out);
-    case GgmlType::Q6_K:
+    case Dtype::Q6_K:
       return DecodeAll<DecodeQ6_K>(facts, blocks, count, out);
-    case GgmlType::IQ4_NL:
+    case Dtype::IQ4_NL:
       return DecodeAll<DecodeIQ4_NL>(facts, blocks, count, out);
-    case GgmlType::IQ4_XS:
+    case Dtype::IQ4_XS:
       return DecodeAll<DecodeIQ4_XS>(facts, blocks, count, out);
-    case GgmlType::kOther:
-      return;  // refused above
+    default:
+      throw Error(ErrorCode::kInternal, "asked for the values of " + std::string(facts.name) + ", which ggml has not");
   }
 }
 

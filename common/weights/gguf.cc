@@ -8,7 +8,7 @@
 #include "common/error/error.h"
 #include "common/foreign_text/escape.h"
 #include "common/foreign_text/foreign_text.h"
-#include "common/weights/safetensors.h"
+#include "common/weights/ggml_type.h"
 
 namespace diptych {
 namespace {
@@ -217,14 +217,14 @@ uint64_t ReadCount(HeaderReader& reader, std::string_view what, uint64_t most) {
 
 // A tensor and its place behind the beginning of the data.
 struct PlacedTensor {
-  GgufTensor tensor;
+  TensorEntry tensor;
   uint64_t begin;
   uint64_t end;
 };
 
-const GgmlTypeFacts* ReadType(HeaderReader& reader) {
+const GgmlType* ReadType(HeaderReader& reader) {
   const auto number = reader.Take<uint32_t>();
-  const GgmlTypeFacts* const facts = FactsOfGgmlNumber(number);
+  const GgmlType* const facts = GgmlTypeOf(number);
   if (facts == nullptr) {
     throw Error(ErrorCode::kInvalidArgument,
                 reader.Where() + ": it has ggml's type number " + std::to_string(number) +
@@ -256,20 +256,23 @@ PlacedTensor ReadTensor(HeaderReader& reader, uint64_t index) {
     }
     shape.insert(shape.begin(), static_cast<int64_t>(dimension));
   }
-  const GgmlTypeFacts* const type = ReadType(reader);
+  const GgmlType* const type = ReadType(reader);
   const int64_t row = shape.empty() ? 1 : shape.back();
   if (row % type->block_elements != 0) {
     reader.Refuse("shape " + ShapeText(shape) + " in " + std::string(type->name) + " has rows of " +
                   std::to_string(row) + ", expected a multiple of " + std::to_string(type->block_elements));
   }
-  const std::optional<uint64_t> byte_count = ByteCount(shape, *type);
+  const std::optional<uint64_t> byte_count = ByteCount(shape, type->block_elements, type->block_bytes);
   const auto begin = reader.Take<uint64_t>();
   uint64_t end = 0;
   if (!byte_count) reader.Refuse("shape " + ShapeText(shape) + " is larger than any file");
   if (__builtin_add_overflow(begin, *byte_count, &end) || end > INT64_MAX) {
     reader.Refuse(std::to_string(*byte_count) + " bytes at offset " + std::to_string(begin) + " lie beyond any file");
   }
-  return {{std::string(name), type, std::move(shape), nullptr, *byte_count}, begin, end};
+  return {{std::string(name), type->dtype, std::move(shape), nullptr, *byte_count,
+           type->dtype == Dtype::kOther ? std::string(type->name) : ""},
+          begin,
+          end};
 }
 
 // Demands that the data hold all of them. Whoever writes a file leaves no hole, so a tensor beyond the file and beyond
@@ -327,10 +330,6 @@ class PassedOver {
   std::string first_;
 };
 
-bool BeginsWithMagic(std::span<const uint8_t> bytes) {
-  return bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0;
-}
-
 }  // namespace
 
 std::string GgufValue::TypeText() const {
@@ -345,9 +344,13 @@ Number GgufNumbers<Number>::operator[](size_t i) const {
 template class GgufNumbers<int64_t>;
 template class GgufNumbers<double>;
 
+bool BeginsAsGguf(std::span<const uint8_t> bytes) {
+  return bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0;
+}
+
 void CheckGgufBegin(std::span<const uint8_t> begin, const std::string& name) {
   if (begin.size() < kGgufBeginBytes) return;
-  if (!BeginsWithMagic(begin)) Damaged(name, "it does not begin with \"GGUF\"; is this a GGUF file?");
+  if (!BeginsAsGguf(begin)) Damaged(name, "it does not begin with \"GGUF\"; is this a GGUF file?");
   const auto version = Load<uint32_t>(begin.data() + kMagic.size());
   if (version == 2 || version == 3) return;
   const auto refuse = [&](const std::string& problem) {
@@ -367,14 +370,17 @@ void CheckGgufBegin(std::span<const uint8_t> begin, const std::string& name) {
 }
 
 std::shared_ptr<const GgufFile> GgufFile::Open(const std::string& path) {
-  auto mapping = std::make_shared<const MappedFile>(path);
+  return Open(std::make_shared<const MappedFile>(path), path);
+}
+
+std::shared_ptr<const GgufFile> GgufFile::Open(std::shared_ptr<const MappedFile> mapping, const std::string& path) {
   std::shared_ptr<GgufFile> file(new GgufFile);
   file->path_ = path;
   const std::span<const uint8_t> bytes = mapping->bytes();
   try {
     file->Read(bytes);
   } catch (const Error& error) {
-    RefuseWeightsFile(error, path, bytes, BeginsWithMagic(bytes));
+    RefuseWeightsFile(error, path, bytes, BeginsAsGguf(bytes));
   }
   if (!mapping->copied_because().empty()) file->warnings_.push_back(mapping->copied_because());
   file->mapping_ = std::move(mapping);
@@ -386,11 +392,6 @@ std::shared_ptr<const GgufFile> GgufFile::Parse(std::span<const uint8_t> bytes, 
   file->path_ = name;
   file->Read(bytes);
   return file;
-}
-
-const GgufTensor* GgufFile::Find(std::string_view name) const {
-  const auto found = tensors_.find(name);
-  return found == tensors_.end() ? nullptr : &found->second;
 }
 
 void GgufFile::Read(std::span<const uint8_t> bytes) {

@@ -18,8 +18,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/weights/ggml_type.h"
-#include "common/weights/mapped_file.h"
+#include "common/weights/weights_file.h"
 
 namespace diptych {
 
@@ -52,35 +51,24 @@ class GgufNumbers {
   const uint8_t* bytes_;
 };
 
-struct GgufTensor {
-  std::string name;
-  const GgmlTypeFacts* type;   // kOther: ggml reads it, ggml_blocks.h does not
-  std::vector<int64_t> shape;  // row-major, [out, in]; empty: a scalar
-  const uint8_t* data;         // inside the mapping; aligned to nothing in particular
-  size_t byte_count;           // ByteCount(shape, *type)
-};
-
 // Throws Error(kDataLoss) when no GGUF file begins like this, kInvalidArgument when it does but for another kind of
 // machine or in a version that is not read. Of fewer than kGgufBeginBytes nothing is said.
 inline constexpr size_t kGgufBeginBytes = 8;
 void CheckGgufBegin(std::span<const uint8_t> begin, const std::string& name);
+bool BeginsAsGguf(std::span<const uint8_t> bytes);
 
-// One file, mapped. Immutable; any thread may read. Tensors and metadata point into it: keep the shared_ptr as long.
-class GgufFile {
+// Metadata points into the file, too.
+class GgufFile final : public WeightsFile {
  public:
   // Throws Error: kNotFound or kInvalidArgument from MappedFile, kDataLoss for a damaged file, kInvalidArgument for a
   // sound one of a version, a byte order or a type of tensor that is not read. Every message begins with the path.
   static std::shared_ptr<const GgufFile> Open(const std::string& path);
+  static std::shared_ptr<const GgufFile> Open(std::shared_ptr<const MappedFile> mapping, const std::string& path);
 
   // The same for bytes that the caller keeps alive; `name` stands for the path.
   static std::shared_ptr<const GgufFile> Parse(std::span<const uint8_t> bytes, const std::string& name);
 
-  const GgufTensor* Find(std::string_view name) const;  // nullptr: not in this file
-  const std::map<std::string, GgufTensor, std::less<>>& tensors() const { return tensors_; }
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
-  const std::string& path() const { return path_; }
-  const std::vector<std::string>& warnings() const { return warnings_; }  // one line each
-  const MappedFile* mapping() const { return mapping_.get(); }            // null after Parse
 
   // Values by key; nullopt, or nullptr, without that key. Throw Error(kInvalidArgument) naming file, key, expected and
   // found for a value of another type. What is text need not be UTF-8.
@@ -99,11 +87,7 @@ class GgufFile {
   const GgufValue* FindValue(std::string_view key) const;
   [[noreturn]] void WrongType(std::string_view key, const std::string& expected, const std::string& found) const;
 
-  std::string path_;
-  std::shared_ptr<const MappedFile> mapping_;
-  std::map<std::string, GgufTensor, std::less<>> tensors_;
   std::map<std::string, GgufValue, std::less<>> metadata_;
-  std::vector<std::string> warnings_;
 };
 
 }  // namespace diptych

@@ -1,13 +1,11 @@
 #include "common/weights/safetensors.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <utility>
 
 #include "common/error/error.h"
 #include "common/json/bounded_json.h"
-#include "common/source_files/file_kind.h"
 
 namespace diptych {
 namespace {
@@ -20,32 +18,6 @@ constexpr uint64_t kMaxHeaderBytes = 16 << 20;
 constexpr size_t kMaxNameBytes = 1024;
 // Header, tensor, shape. A tensor has some nine values: about 110 000 tensors in one file.
 constexpr JsonBounds kHeader{.bytes = kMaxHeaderBytes, .depth = 3, .values = 1'000'000, .members = 250'000};
-
-struct DtypeFacts {
-  Dtype dtype;
-  std::string_view name;
-  size_t bytes;
-};
-constexpr std::array<DtypeFacts, 16> kDtypes = {{{Dtype::F64, "F64", 8},
-                                                 {Dtype::F32, "F32", 4},
-                                                 {Dtype::F16, "F16", 2},
-                                                 {Dtype::BF16, "BF16", 2},
-                                                 {Dtype::F8_E4M3, "F8_E4M3", 1},
-                                                 {Dtype::F8_E5M2, "F8_E5M2", 1},
-                                                 {Dtype::I64, "I64", 8},
-                                                 {Dtype::I32, "I32", 4},
-                                                 {Dtype::I16, "I16", 2},
-                                                 {Dtype::I8, "I8", 1},
-                                                 {Dtype::U64, "U64", 8},
-                                                 {Dtype::U32, "U32", 4},
-                                                 {Dtype::U16, "U16", 2},
-                                                 {Dtype::U8, "U8", 1},
-                                                 {Dtype::BOOL, "BOOL", 1},
-                                                 {Dtype::kOther, "", 0}}};
-
-const DtypeFacts& FactsOf(Dtype dtype) {
-  return *std::find_if(kDtypes.begin(), kDtypes.end(), [&](const DtypeFacts& facts) { return facts.dtype == dtype; });
-}
 
 [[noreturn]] void Damaged(const std::string& where, const std::string& problem) {
   throw Error(ErrorCode::kDataLoss, where + ": " + problem);
@@ -80,8 +52,8 @@ std::string ReadDtypeName(const json& tensor, const std::string& where) {
 }
 
 Dtype DtypeOf(std::string_view name) {
-  for (const DtypeFacts& facts : kDtypes) {
-    if (facts.name == name) return facts.dtype;
+  for (const DtypeFacts& facts : AllDtypes()) {
+    if (facts.name == name && facts.block_elements == 1) return facts.dtype;  // it knows no blocks
   }
   return Dtype::kOther;
 }
@@ -159,36 +131,12 @@ std::map<std::string, std::string> ReadMetadata(const json& value, const std::st
 
 }  // namespace
 
-size_t ByteSize(Dtype dtype) { return FactsOf(dtype).bytes; }
-
-std::string_view DtypeName(Dtype dtype) { return FactsOf(dtype).name; }
-
-std::optional<uint64_t> ByteCount(std::span<const int64_t> shape, Dtype dtype) {
-  uint64_t bytes = ByteSize(dtype);
-  for (const int64_t dimension : shape) {
-    if (dimension < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(dimension), &bytes)) return std::nullopt;
-  }
-  return bytes;
-}
-
-std::string ShapeText(std::span<const int64_t> shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-void RefuseWeightsFile(const Error& error, const std::string& path, std::span<const uint8_t> bytes,
-                       bool is_of_its_kind) {
-  const std::string kind =
-      is_of_its_kind ? "" : FileKind(bytes.first(std::min<size_t>(bytes.size(), 512)), bytes.size());
-  if (!kind.empty()) throw Error(error.code(), path + ": this is " + kind);
-  const std::string what = error.what();
-  const bool is_cut = what.find("file is truncated") != what.npos;
-  throw Error(error.code(), what + (is_cut ? "; its download or copy was cut short" : "") + UnfinishedDownloadOf(path));
-}
-
 std::shared_ptr<const SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
-  auto mapping = std::make_shared<const MappedFile>(path);
+  return Open(std::make_shared<const MappedFile>(path), path);
+}
+
+std::shared_ptr<const SafetensorsFile> SafetensorsFile::Open(std::shared_ptr<const MappedFile> mapping,
+                                                             const std::string& path) {
   std::shared_ptr<SafetensorsFile> file(new SafetensorsFile);
   file->path_ = path;
   const std::span<const uint8_t> bytes = mapping->bytes();
@@ -207,11 +155,6 @@ std::shared_ptr<const SafetensorsFile> SafetensorsFile::Parse(std::span<const ui
   file->path_ = name;
   file->Read(bytes);
   return file;
-}
-
-const TensorEntry* SafetensorsFile::Find(std::string_view name) const {
-  const auto found = tensors_.find(name);
-  return found == tensors_.end() ? nullptr : &found->second;
 }
 
 namespace {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <filesystem>
 #include <future>
 #include <map>
@@ -14,40 +13,21 @@
 
 #include "common/error/error.h"
 #include "common/weights/file_hash.h"
-#include "common/weights/gguf.h"
-#include "common/weights/safetensors.h"
+#include "common/weights/weights_file.h"
 
 namespace diptych {
 namespace {
 
 namespace fs = std::filesystem;
 
-// A file and where its tensors lie.
-struct Tensors {
-  std::shared_ptr<const void> file;  // keeps what follows
-  const MappedFile* mapping;
+// Where its tensors lie.
+std::map<FilePlace, std::string> NamesOf(const WeightsFile& file) {
   std::map<FilePlace, std::string> names;
-};
-
-template <typename File>
-Tensors TensorsOf(std::shared_ptr<const File> file) {
-  Tensors result{file, file->mapping(), {}};
-  for (const auto& [name, tensor] : file->tensors()) {
-    const auto offset = static_cast<uint64_t>(tensor.data - file->mapping()->bytes().data());
-    result.names.emplace(FilePlace{offset, tensor.byte_count}, name);
+  for (const auto& [name, tensor] : file.tensors()) {
+    const auto offset = static_cast<uint64_t>(tensor.data - file.mapping()->bytes().data());
+    names.emplace(FilePlace{offset, tensor.byte_count}, name);
   }
-  return result;
-}
-
-Tensors Open(const std::string& path) {
-  bool is_gguf = false;
-  {
-    const MappedFile file(path);
-    constexpr std::string_view kMagic = "GGUF";
-    is_gguf =
-        file.bytes().size() >= kMagic.size() && std::memcmp(file.bytes().data(), kMagic.data(), kMagic.size()) == 0;
-  }
-  return is_gguf ? TensorsOf(GgufFile::Open(path)) : TensorsOf(SafetensorsFile::Open(path));
+  return names;
 }
 
 // The tensor that these bytes are, or are of.
@@ -89,16 +69,17 @@ bool IsWeightsName(const fs::path& path) { return path.extension() == ".safetens
 }  // namespace
 
 WeightsCheck CheckWeights(const std::string& path, const FingerprintCache& cache, const CancelToken& cancel) {
-  const Tensors tensors = Open(path);
-  const MappedFile& file = *tensors.mapping;
+  const std::shared_ptr<const WeightsFile> weights = OpenWeightsFile(path);
+  const MappedFile& file = *weights->mapping();
+  const std::map<FilePlace, std::string> names = NamesOf(*weights);
   const bool settled = cache.IsSettled(file);
   const std::optional<FingerprintCache::Entry> entry = cache.Find(file);
 
   WeightsCheck check;
-  check.tensors = tensors.names.size();
+  check.tensors = names.size();
   check.was_remembered = entry.has_value();
   std::set<FilePlace> wanted;
-  for (const auto& [place, name] : tensors.names) wanted.insert(place);
+  for (const auto& [place, name] : names) wanted.insert(place);
   std::set<std::string> different;
   if (entry) {
     check.since = DifferenceText(entry->facts, file.facts());
@@ -107,7 +88,7 @@ WeightsCheck CheckWeights(const std::string& path, const FingerprintCache& cache
       if (place.offset <= size && place.byte_count <= size - place.offset) {
         wanted.insert(place);
       } else {
-        different.insert(NameAt(tensors.names, place));
+        different.insert(NameAt(names, place));
       }
     }
   }
@@ -120,12 +101,12 @@ WeightsCheck CheckWeights(const std::string& path, const FingerprintCache& cache
   PlaceHashes kept;
   for (const auto& [place, hash] : hashes) {
     if (hash.empty())
-      throw Error(ErrorCode::kUnavailable, path + ": " + NameAt(tensors.names, place) + " cannot be read");
-    check.bytes += tensors.names.contains(place) ? place.byte_count : 0;
+      throw Error(ErrorCode::kUnavailable, path + ": " + NameAt(names, place) + " cannot be read");
+    check.bytes += names.contains(place) ? place.byte_count : 0;
     const auto known = entry ? entry->hashes.find(place) : PlaceHashes::const_iterator();
-    if (entry && known != entry->hashes.end() && known->second != hash) different.insert(NameAt(tensors.names, place));
+    if (entry && known != entry->hashes.end() && known->second != hash) different.insert(NameAt(names, place));
     // What was remembered of a file with other tensors is of no more use.
-    if (tensors.names.contains(place) || check.since.empty()) kept.emplace(place, hash);
+    if (names.contains(place) || check.since.empty()) kept.emplace(place, hash);
   }
   check.different.assign(different.begin(), different.end());
   check.not_kept = settled ? cache.Keep(file, kept) : "it was changed just now";

@@ -42,11 +42,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto file = diptych::GgufFile::Parse({data, size}, "fuzz");
     for (const auto& [name, tensor] : file->tensors()) {
       if (tensor.byte_count > size || tensor.data < data || tensor.data > data + size - tensor.byte_count) std::abort();
-      if (diptych::ByteCount(tensor.shape, *tensor.type) != tensor.byte_count) std::abort();
-      if (tensor.type->type == diptych::GgmlType::kOther) continue;
-      const auto blocks = static_cast<int64_t>(tensor.byte_count) / tensor.type->block_bytes;
-      std::vector<float> values(static_cast<size_t>(std::min<int64_t>(blocks, 4) * tensor.type->block_elements));
-      diptych::Dequantize(tensor.type->type, tensor.data, static_cast<int64_t>(values.size()), values.data());
+      if (tensor.dtype == diptych::Dtype::kOther) continue;
+      if (diptych::ByteCount(tensor.shape, tensor.dtype) != tensor.byte_count) std::abort();
+      const diptych::DtypeFacts& facts = diptych::FactsOf(tensor.dtype);
+      const auto blocks = static_cast<int64_t>(tensor.byte_count) / facts.block_bytes;
+      std::vector<float> values(static_cast<size_t>(std::min<int64_t>(blocks, 4) * facts.block_elements));
+      diptych::Dequantize(tensor.dtype, tensor.data, static_cast<int64_t>(values.size()), values.data());
     }
     for (const auto& [key, value] : file->metadata()) {
       Try([&, &key = key] { Use(*file->Text(key)); });

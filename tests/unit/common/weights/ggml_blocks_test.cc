@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/weights/ggml_type.h"
 #include "common/weights/safetensors.h"
 #include "tests/unit/common/weights/weights_support.h"
 
@@ -17,22 +18,24 @@ using testing::ErrorOf;
 
 constexpr const char* kGoldens = DIPTYCH_SOURCE_DIR "/tests/unit/common/weights/data/ggml_blocks.safetensors";
 
-std::vector<GgmlType> AllTypes() {
-  std::vector<GgmlType> types;
-  for (int i = 0; i < static_cast<int>(GgmlType::kOther); ++i) types.push_back(static_cast<GgmlType>(i));
+std::vector<Dtype> AllTypes() {
+  std::vector<Dtype> types;
+  for (uint32_t number = 0; GgmlTypeOf(number) != nullptr; ++number) {
+    if (GgmlTypeOf(number)->dtype != Dtype::kOther) types.push_back(GgmlTypeOf(number)->dtype);
+  }
   return types;
 }
 
 TEST(GgmlBlocks, EqualTheGgufPackageInEveryBit) {
   const auto goldens = SafetensorsFile::Open(kGoldens);
-  for (const GgmlType type : AllTypes()) {
-    const GgmlTypeFacts& facts = FactsOf(type);
+  for (const Dtype type : AllTypes()) {
+    const DtypeFacts& facts = FactsOf(type);
     const std::string name(facts.name);
     const TensorEntry* blocks = goldens->Find(name + ".blocks");
     const TensorEntry* values = goldens->Find(name + ".values");
     ASSERT_TRUE(blocks != nullptr && values != nullptr) << name;
     const int64_t count = values->shape.at(0);
-    ASSERT_EQ(ByteCount(values->shape, facts), blocks->byte_count) << name;
+    ASSERT_EQ(ByteCount(values->shape, type), blocks->byte_count) << name;
 
     std::vector<float> out(static_cast<size_t>(count) + 1, 12345.0f);
     Dequantize(type, blocks->data, count, out.data());
@@ -47,8 +50,8 @@ TEST(GgmlBlocks, EqualTheGgufPackageInEveryBit) {
 
 TEST(GgmlBlocks, MayLieAtAnyAddressAndNeedNothingBehindThem) {
   const auto goldens = SafetensorsFile::Open(kGoldens);
-  for (const GgmlType type : AllTypes()) {
-    const GgmlTypeFacts& facts = FactsOf(type);
+  for (const Dtype type : AllTypes()) {
+    const DtypeFacts& facts = FactsOf(type);
     const TensorEntry* blocks = goldens->Find(std::string(facts.name) + ".blocks");
     const auto elements = static_cast<size_t>(facts.block_elements);
     const auto bytes = static_cast<size_t>(facts.block_bytes);
@@ -67,8 +70,8 @@ TEST(GgmlBlocks, MayLieAtAnyAddressAndNeedNothingBehindThem) {
 // A block in the middle of a row is what it is alone: rows may be given in parts.
 TEST(GgmlBlocks, DoNotDependOnTheirNeighbours) {
   const auto goldens = SafetensorsFile::Open(kGoldens);
-  for (const GgmlType type : AllTypes()) {
-    const GgmlTypeFacts& facts = FactsOf(type);
+  for (const Dtype type : AllTypes()) {
+    const DtypeFacts& facts = FactsOf(type);
     const TensorEntry* blocks = goldens->Find(std::string(facts.name) + ".blocks");
     const auto elements = static_cast<size_t>(facts.block_elements);
     std::vector<float> together(3 * elements);
@@ -85,12 +88,12 @@ TEST(GgmlBlocks, DoNotDependOnTheirNeighbours) {
 TEST(GgmlBlocks, AreAskedForWholeAndOfAKnownType) {
   const std::vector<uint8_t> block(256);
   std::vector<float> out(256);
-  EXPECT_EQ(ErrorOf([&] { Dequantize(GgmlType::Q8_0, block.data(), 33, out.data()); }),
+  EXPECT_EQ(ErrorOf([&] { Dequantize(Dtype::Q8_0, block.data(), 33, out.data()); }),
             "asked for 33 elements of Q8_0, expected a multiple of 32");
-  EXPECT_EQ(ErrorOf([&] { Dequantize(GgmlType::Q4_K, block.data(), -256, out.data()); }),
+  EXPECT_EQ(ErrorOf([&] { Dequantize(Dtype::Q4_K, block.data(), -256, out.data()); }),
             "asked for -256 elements of Q4_K, expected a multiple of 256");
-  EXPECT_NE(ErrorOf([&] { Dequantize(GgmlType::kOther, block.data(), 32, out.data()); }), "");
-  EXPECT_EQ(ErrorOf([&] { Dequantize(GgmlType::Q4_K, block.data(), 0, out.data()); }), "");
+  EXPECT_NE(ErrorOf([&] { Dequantize(Dtype::kOther, block.data(), 32, out.data()); }), "");
+  EXPECT_EQ(ErrorOf([&] { Dequantize(Dtype::Q4_K, block.data(), 0, out.data()); }), "");
 }
 
 }  // namespace

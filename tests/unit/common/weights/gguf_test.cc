@@ -98,23 +98,23 @@ TEST(Gguf, ReadsTheTensorsThatTheGgufPackageWrote) {
   EXPECT_EQ(file->tensors().size(), values->tensors().size() + 1);
   EXPECT_TRUE(file->warnings().empty());
   for (const auto& [name, golden] : values->tensors()) {
-    const GgufTensor* tensor = file->Find(name);
+    const TensorEntry* tensor = file->Find(name);
     ASSERT_TRUE(tensor != nullptr) << name;
     EXPECT_EQ(tensor->name, name);
     EXPECT_EQ(ShapeText(tensor->shape), ShapeText(golden.shape)) << name;
-    EXPECT_EQ(ByteCount(tensor->shape, *tensor->type), tensor->byte_count) << name;
+    EXPECT_EQ(ByteCount(tensor->shape, tensor->dtype), tensor->byte_count) << name;
     std::vector<float> found(golden.byte_count / sizeof(float));
-    Dequantize(tensor->type->type, tensor->data, static_cast<int64_t>(found.size()), found.data());
+    Dequantize(tensor->dtype, tensor->data, static_cast<int64_t>(found.size()), found.data());
     EXPECT_EQ(std::memcmp(found.data(), golden.data, golden.byte_count), 0) << name;
   }
-  EXPECT_EQ(file->Find("q4_k.weight")->type->name, "Q4_K");
+  EXPECT_EQ(file->Find("q4_k.weight")->dtype_name(), "Q4_K");
   EXPECT_EQ(ShapeText(file->Find("half.weight")->shape), "[2, 3]");
   EXPECT_TRUE(file->Find("absent") == nullptr);
 
-  const GgufTensor* other = file->Find("other.weight");
+  const TensorEntry* other = file->Find("other.weight");
   ASSERT_TRUE(other != nullptr) << "a file with a tensor that nobody needs is read";
-  EXPECT_TRUE(other->type->type == GgmlType::kOther);
-  EXPECT_EQ(other->type->name, "IQ2_XXS");
+  EXPECT_TRUE(other->dtype == Dtype::kOther);
+  EXPECT_EQ(other->dtype_name(), "IQ2_XXS");
   EXPECT_EQ(other->byte_count, 66u);
 }
 
