@@ -9,12 +9,6 @@
 
 namespace diptych::nn {
 
-at::Tensor Linear::operator()(const at::Tensor& x) const {
-  at::Tensor y = at::linear(x, weight, bias);
-  Worked(flops_per_row() * static_cast<double>(x.numel() / x.size(-1)), y);
-  return y;
-}
-
 at::Tensor RmsNorm::operator()(const at::Tensor& x) const {
   const at::Tensor wide = x.to(at::kFloat);  // no copy when it is fp32 already
   const at::Tensor rsqrt = wide.square().mean(-1, /*keepdim=*/true).add_(eps).rsqrt_();

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "common/nn/matrix.h"
 #include "common/weights/weight_view.h"
 
 namespace diptych::nn {
@@ -11,10 +12,11 @@ namespace diptych::nn {
 // y = x W^T + b, b optional.  x [..., in] -> [..., out]
 struct Linear {
   Linear(const WeightView& w, int64_t out, int64_t in, bool with_bias)
-      : weight((w / "weight").Tensor({out, in})), bias(with_bias ? (w / "bias").Tensor({out}) : at::Tensor()) {}
-  at::Tensor operator()(const at::Tensor& x) const;
-  double flops_per_row() const { return 2.0 * static_cast<double>(weight.numel()); }
-  const at::Tensor weight, bias;
+      : weight(w / "weight", out, in), bias(with_bias ? (w / "bias").Tensor({out}) : at::Tensor()) {}
+  at::Tensor operator()(const at::Tensor& x) const { return weight.Linear(x, bias); }
+  double flops_per_row() const { return 2.0 * static_cast<double>(weight.rows() * weight.columns()); }
+  const Matrix weight;
+  const at::Tensor bias;
 };
 
 // y = cast(x / sqrt(mean(x^2) + eps)) * weight, statistics in fp32, the cast back to the dtype of x before the weight:

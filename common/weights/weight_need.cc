@@ -6,7 +6,8 @@ namespace diptych {
 namespace {
 
 bool IsComputedWith(Dtype dtype) {
-  return dtype == Dtype::F64 || dtype == Dtype::F32 || dtype == Dtype::F16 || dtype == Dtype::BF16;
+  return dtype == Dtype::F64 || dtype == Dtype::F32 || dtype == Dtype::F16 || dtype == Dtype::BF16 ||
+         IsQuantised(dtype);
 }
 
 }  // namespace
@@ -18,12 +19,14 @@ WeightNeed NeedOf(const Checkpoint& checkpoint, Dtype dtype, std::initializer_li
     const auto begins = [&name = name](std::string_view part) { return name.starts_with(part); };
     if (std::any_of(unused.begin(), unused.end(), begins)) continue;
     if (!IsComputedWith(entry.dtype)) continue;  // WeightView reads no such tensor
-    const size_t element = ByteSize(entry.dtype);
-    if (entry.dtype == dtype && reinterpret_cast<uintptr_t>(entry.data) % element == 0) {
-      need.mapped += entry.byte_count;
-    } else {
-      need.copied += entry.byte_count / element * ByteSize(dtype);
-    }
+    const DtypeFacts& facts = FactsOf(entry.dtype);
+    const uint64_t bytes = entry.byte_count / static_cast<uint64_t>(facts.block_bytes) *
+                           static_cast<uint64_t>(facts.block_elements) * ByteSize(dtype);
+    need.on_gpu += bytes;
+    const bool stays = IsQuantised(entry.dtype)
+                           ? entry.shape.size() == 2 && entry.shape[1] % facts.block_elements == 0
+                           : entry.dtype == dtype && reinterpret_cast<uintptr_t>(entry.data) % ByteSize(dtype) == 0;
+    (stays ? need.mapped : need.copied) += stays ? entry.byte_count : bytes;
   }
   return need;
 }

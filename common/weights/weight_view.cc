@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "common/error/error.h"
+#include "common/weights/ggml_blocks.h"
 
 namespace diptych {
 namespace {
@@ -23,7 +24,8 @@ at::ScalarType StoredType(const TensorEntry& entry, const std::string& path) {
       return at::kBFloat16;
     default:
       throw Error(ErrorCode::kInvalidArgument, entry.name + ": stored as " + std::string(entry.dtype_name()) + " in " +
-                                                   path + ", expected F32, BF16, F16 or F64");
+                                                   path + ", expected F32, BF16, F16 or F64" +
+                                                   (IsQuantised(entry.dtype) ? ": only matrices are quantised" : ""));
   }
 }
 
@@ -65,7 +67,7 @@ WeightView WeightView::Prefixed(std::initializer_list<std::string_view> prefixes
   return prefixes.size() == 0 ? *this : *this / *prefixes.begin();
 }
 
-at::Tensor WeightView::Tensor(at::IntArrayRef expected_shape) const {
+const Checkpoint::Tensor& WeightView::Read(at::IntArrayRef expected_shape) const {
   const auto found = checkpoint_->tensors().find(name_);
   if (found == checkpoint_->tensors().end()) {
     throw Error(ErrorCode::kInvalidArgument, "tensor " + name_ + " is missing from " + checkpoint_->path() +
@@ -80,7 +82,32 @@ at::Tensor WeightView::Tensor(at::IntArrayRef expected_shape) const {
                                                  ", found " + ShapeText(entry.shape) + " in " + path);
   }
   used_->insert(name_);
-  at::Tensor tensor = Wrap(entry, StoredType(entry, path), checkpoint_).to(device_, dtype_);
+  return found->second;
+}
+
+std::optional<QuantisedTensor> WeightView::Quantised(at::IntArrayRef expected_shape) const {
+  const TensorEntry& entry = *Read(expected_shape).entry;
+  const DtypeFacts& facts = FactsOf(entry.dtype);
+  if (!IsQuantised(entry.dtype) || entry.shape.size() != 2) return std::nullopt;
+  if (entry.shape[1] % facts.block_elements != 0) return std::nullopt;
+  checkpoint_->MarkUsedInPlace();
+  return QuantisedTensor{.dtype = entry.dtype,
+                         .rows = entry.shape[0],
+                         .columns = entry.shape[1],
+                         .data = entry.data,
+                         .row_bytes = entry.shape[1] / facts.block_elements * facts.block_bytes,
+                         .owner = checkpoint_};
+}
+
+at::Tensor WeightView::Tensor(at::IntArrayRef expected_shape) const {
+  const Checkpoint::Tensor& found = Read(expected_shape);
+  const TensorEntry& entry = *found.entry;
+  if (IsQuantised(entry.dtype) && entry.shape.size() > 1) {
+    at::Tensor wide = at::empty(expected_shape, at::TensorOptions().dtype(at::kFloat));
+    Dequantize(entry.dtype, entry.data, wide.numel(), wide.data_ptr<float>());
+    return wide.to(device_, dtype_);
+  }
+  at::Tensor tensor = Wrap(entry, StoredType(entry, found.file->path()), checkpoint_).to(device_, dtype_);
   if (tensor.numel() > 0 && device_.is_cpu() && tensor.data_ptr() == entry.data) checkpoint_->MarkUsedInPlace();
   return tensor;
 }

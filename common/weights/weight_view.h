@@ -6,6 +6,7 @@
 
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -14,6 +15,15 @@
 #include "common/weights/checkpoint.h"
 
 namespace diptych {
+
+// A matrix of a quantised format, where it lies in the mapped file.
+struct QuantisedTensor {
+  Dtype dtype;
+  int64_t rows, columns;
+  const uint8_t* data;  // `rows` times `row_bytes`; aligned to nothing in particular
+  int64_t row_bytes;    // a whole number of blocks
+  std::shared_ptr<const Checkpoint> owner;
+};
 
 // A cheap copy-on-descend view of a checkpoint: names are joined with '.'. All views made from one another share the
 // record of names read; use them from one thread at a time.
@@ -30,9 +40,14 @@ class WeightView {
   WeightView Prefixed(std::initializer_list<std::string_view> prefixes, std::string_view probe) const;
 
   // The tensor of this name on the view's device in the view's dtype. Where neither changes nothing is copied: the
-  // tensor lies in the mapped file, keeps it alive, and must not be written to. Throws Error(kInvalidArgument) when the
-  // tensor is missing, has another shape or is not floating-point.
+  // tensor lies in the mapped file, keeps it alive, and must not be written to. A quantised matrix is dequantised. Throws
+  // Error(kInvalidArgument) when the tensor is missing, has another shape or is not floating-point, and for a quantised
+  // vector: no writer quantises norms and biases.
   at::Tensor Tensor(at::IntArrayRef expected_shape) const;
+
+  // The matrix of this name as it is stored, when it is quantised and its rows are whole blocks; nullopt for one that
+  // Tensor has to read. Throws as Tensor.
+  std::optional<QuantisedTensor> Quantised(at::IntArrayRef expected_shape) const;
 
   bool Exists() const;  // is there a tensor of exactly this name
   const std::string& name() const { return name_; }
@@ -47,6 +62,8 @@ class WeightView {
   std::string UnusedWarning(std::initializer_list<std::string_view> expected) const;
 
  private:
+  const Checkpoint::Tensor& Read(at::IntArrayRef expected_shape) const;
+
   std::shared_ptr<const Checkpoint> checkpoint_;
   at::Device device_;
   at::ScalarType dtype_;

@@ -56,7 +56,8 @@ Plan PlanLoad(const TextEncoderOptions& options, at::Device device, at::ScalarTy
                   .mapped = plan.weights.mapped,
                   .work = PassBytes(config)};
   if (on_gpu) {
-    need.copied += std::exchange(need.mapped, 0);
+    need.copied = plan.weights.on_gpu;
+    need.mapped = 0;
     plan.weights = {};
   }
   std::optional<MemoryRoom> room;

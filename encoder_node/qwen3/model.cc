@@ -106,13 +106,13 @@ struct Layer {
 
 struct Model::Network {
   Network(const WeightView& w, const Config& c)
-      : embed_tokens((w / "embed_tokens" / "weight").Tensor({c.vocab_size, c.hidden_size})),
+      : embed_tokens(w / "embed_tokens" / "weight", c.vocab_size, c.hidden_size),
         norm(w / "norm", c.hidden_size, c.rms_norm_eps) {
     // Nothing is reserved: the number is the file's to say, and a wrong one shall end with the name of what is missing.
     for (int64_t i = 0; i < c.num_hidden_layers; ++i) layers.emplace_back(w / "layers" / i, c);
   }
 
-  const at::Tensor embed_tokens;  // [vocab, D]
+  const nn::Matrix embed_tokens;  // [vocab, D]
   const RmsNorm norm;
   std::vector<Layer> layers;
 };
@@ -147,10 +147,10 @@ at::Tensor Model::HiddenState(const std::vector<int64_t>& ids, int64_t layer, co
   const at::InferenceMode no_gradients;
   const nn::PauseScope scope(pause);
   const Network& net = *network_;
-  const at::Tensor index = at::tensor(ids, at::kLong).to(net.embed_tokens.device());
+  const at::Tensor index = at::tensor(ids, at::kLong).to(net.embed_tokens.options().device());
   const Rotation rotate(static_cast<int64_t>(ids.size()), config_, net.embed_tokens.options());
 
-  at::Tensor x = net.embed_tokens.index_select(0, index);  // [T, D]
+  at::Tensor x = net.embed_tokens.Rows(index);  // [T, D]
   if (tap) tap("hidden.0", x);
   for (int64_t i = 0; i < last; ++i) {
     if (pause) pause();

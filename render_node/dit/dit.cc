@@ -25,13 +25,13 @@ struct TimestepEmbedder {
         t_scale(c.t_scale) {}
 
   at::Tensor operator()(double t) const {  // -> [E]
-    const at::TensorOptions wide = at::TensorOptions().dtype(at::kFloat).device(mlp0.weight.device());
+    const at::TensorOptions wide = at::TensorOptions().dtype(at::kFloat).device(mlp0.weight.options().device());
     constexpr int64_t half = kWaves / 2;
     const at::Tensor frequency = at::exp(at::arange(0, half, wide) * -std::log(10000.0) / static_cast<double>(half));
     const float scaled = static_cast<float>(t) * static_cast<float>(t_scale);  // fp32, as the reference forms it
     const at::Tensor angle = frequency * scaled;
     const at::Tensor waves = at::cat({angle.cos(), angle.sin()});  // [256]
-    return mlp2(at::silu(mlp0(waves.to(mlp0.weight.scalar_type()))));
+    return mlp2(at::silu(mlp0(waves.to(mlp0.weight.options().dtype()))));
   }
 
   const Linear mlp0, mlp2;

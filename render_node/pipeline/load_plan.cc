@@ -14,9 +14,6 @@ WeightNeed VaeNeed(const Checkpoint& vae, bool encodes) {
   return encodes ? NeedOf(vae, Dtype::F32, {"quant_conv."}) : NeedOf(vae, Dtype::F32, {"encoder.", "quant_conv."});
 }
 
-// On a GPU everything is a copy.
-uint64_t All(const WeightNeed& need) { return need.copied + need.mapped; }
-
 std::string WayOut(const LoadQuestion& question, bool only_bfloat16) {
   const std::string insist = "--ignore-memory loads all the same";
   if (question.dit_on_gpu)
@@ -39,7 +36,7 @@ LoadPlan PlanLoad(const LoadQuestion& q) {
 
   FormatQuestion question{.what = together ? "transformer and VAE" : "the transformer",
                           .by_format = {},
-                          .beside = q.dit_on_gpu ? 0 : All(q.encoder),
+                          .beside = q.dit_on_gpu ? 0 : q.encoder.copied + q.encoder.mapped,
                           .way_out = WayOut(q, std::string(formats.back()) == "bfloat16")};
   std::vector<WeightNeed> dit_needs;
   for (const char* format : formats) {
@@ -51,10 +48,11 @@ LoadPlan PlanLoad(const LoadQuestion& q) {
     if (together) {
       need.copied += vae.copied;
       need.mapped += vae.mapped;
+      need.on_gpu += vae.on_gpu;
     }
     uint64_t work = StepBytes(picture, side, side);
     if (together) work = std::max(work, DecodeBytes(picture, side, side, q.tiling));
-    if (q.dit_on_gpu) need = {.copied = All(need), .mapped = 0};
+    if (q.dit_on_gpu) need = {.copied = need.on_gpu, .mapped = 0};
     question.by_format.push_back({.format = format, .copied = need.copied, .mapped = need.mapped, .work = work});
   }
   LoadPlan plan;
@@ -68,7 +66,7 @@ LoadPlan PlanLoad(const LoadQuestion& q) {
   if (!q.dit_on_gpu) plan.weights = dit_needs[chosen];
   if (!together) {
     const FormatNeed need{.format = "float32",
-                          .copied = q.vae_on_gpu ? All(vae) : vae.copied,
+                          .copied = q.vae_on_gpu ? vae.on_gpu : vae.copied,
                           .mapped = q.vae_on_gpu ? 0 : vae.mapped,
                           .work = DecodeBytes(q.picture, side, side, q.tiling)};
     take(ChooseFormat({.what = "the VAE", .by_format = {need}, .beside = 0, .way_out = WayOut(q, true)},

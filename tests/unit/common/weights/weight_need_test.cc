@@ -35,6 +35,11 @@ TEST_F(WeightNeedOfAFile, IsMappedWhereTheFormatStays) {
   EXPECT_EQ(Need(Dtype::F32).copied, 64u);  // the halves, widened
 }
 
+TEST_F(WeightNeedOfAFile, IsAllACopyOnAGpu) {
+  EXPECT_EQ(Need(Dtype::BF16).on_gpu, 48u);
+  EXPECT_EQ(Need(Dtype::F32, {"encoder."}).on_gpu, 64u);
+}
+
 TEST_F(WeightNeedOfAFile, LeavesOutWhatIsNotRead) {
   EXPECT_EQ(Need(Dtype::F32, {"encoder."}).copied, 32u);
   EXPECT_EQ(Need(Dtype::BF16, {"encoder.", "b"}).mapped, 16u);
