@@ -54,10 +54,6 @@ std::string FileKind(std::span<const uint8_t> first_bytes, uint64_t size) {
              "\"), saved in place of the file: check its address, and log in where that is asked for";
     }
   }
-  if (begins("GGUF"sv)) {
-    return "a GGUF file, as llama.cpp and ComfyUI-GGUF use: not read yet; the folder of the diffusers model with its "
-           "*.safetensors is";
-  }
   if (begins("PK\3\4"sv)) {
     return "a zip archive: unpack it, or, if it is a PyTorch checkpoint (.bin, .pt, .pth, .ckpt), take the model's "
            "*.safetensors instead, which is what is read";

@@ -137,7 +137,7 @@ std::string AbsentProblem(const std::string& given) {
 
 std::string FileProblem(const std::string& given) {
   if (const std::string kind = FileKind(given); !kind.empty()) return given + ": this is " + kind;
-  if (given.ends_with(".safetensors")) return given + ": " + std::string(kSingleFiles);
+  if (EndsInOneOf(given, {".safetensors", ".gguf"})) return given + ": " + std::string(kSingleFiles);
   return given + ": a file, expected " + std::string(kWanted);
 }
 

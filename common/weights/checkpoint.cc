@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 // The largest that are published name some 100 000 tensors in 10 MB.
 constexpr JsonBounds kIndex{.bytes = size_t{16} << 20, .depth = 16, .values = 500'000};
 
-constexpr std::string_view kFileSuffix = ".safetensors";
+constexpr std::string_view kFileSuffix = ".safetensors", kGgufSuffix = ".gguf";
 constexpr std::string_view kModel = "model";                             // what transformers calls a checkpoint
 constexpr std::string_view kDiffusionModel = "diffusion_pytorch_model";  // what diffusers calls one
 
@@ -75,7 +75,7 @@ std::string List(const std::vector<std::string>& names) {
       base = *shard_base;
     } else if (whole.find(kFileSuffix) != whole.npos || name.ends_with(".incomplete")) {
       unfinished.push_back(name);
-    } else if (name.ends_with(".gguf") || name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth") ||
+    } else if (name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth") ||
                name.ends_with(".ckpt")) {
       others.push_back(name);
     }
@@ -90,10 +90,10 @@ std::string List(const std::vector<std::string>& names) {
   }
   if (!others.empty()) {
     const std::string kind = FileKind((fs::path(folder) / others[0]).string());
-    throw Error(ErrorCode::kNotFound, folder + ": no *.safetensors here; " + others[0] + " is " +
-                                          (kind.empty() ? "of a kind that is not read: only *.safetensors are" : kind));
+    throw Error(ErrorCode::kNotFound, folder + ": no *.safetensors and no *.gguf here; " + others[0] + " is " +
+                                          (kind.empty() ? "of a kind that is not read" : kind));
   }
-  throw Error(ErrorCode::kNotFound, folder + ": no *.safetensors and no *.safetensors.index.json in this folder");
+  throw Error(ErrorCode::kNotFound, folder + ": no *.safetensors, *.safetensors.index.json or *.gguf in this folder");
 }
 
 // A shard lies beside its index: an index that somebody else wrote must not name files elsewhere.
@@ -173,6 +173,11 @@ void Checkpoint::Apply(ModelPart part) {
     const Tensor& source = sources[canonical.raw];
     TensorEntry entry = *source.entry;
     if (canonical.is_slice && entry.shape[0] > 0) {
+      if (!ByteCount(entry.shape, entry.dtype)) {
+        throw Error(ErrorCode::kInvalidArgument, path_ + ": tensor " + entry.name + ": its rows of " +
+                                                     std::to_string(entry.shape.back()) + " are no whole blocks of " +
+                                                     std::string(entry.dtype_name()) + ", so it cannot be split");
+      }
       const size_t row_bytes = entry.byte_count / static_cast<size_t>(entry.shape[0]);
       entry.data += row_bytes * static_cast<size_t>(canonical.first_row);
       entry.byte_count = row_bytes * static_cast<size_t>(canonical.rows);
@@ -222,7 +227,8 @@ void Checkpoint::OpenFolder(const std::string& folder) {
   std::vector<std::string> files, indexes;
   for (const std::string& name : names) {
     if (IsIndex(name)) indexes.push_back(name);
-    if (name.ends_with(kFileSuffix) && !BaseOfShard(name)) files.push_back(name);
+    const bool is_whole = (name.ends_with(kFileSuffix) && !BaseOfShard(name)) || name.ends_with(kGgufSuffix);
+    if (is_whole) files.push_back(name);
   }
   if (files.size() + indexes.size() > 1) {
     files.insert(files.end(), indexes.begin(), indexes.end());

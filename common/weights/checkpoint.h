@@ -23,11 +23,11 @@ class Checkpoint {
     const WeightsFile* file;
   };
 
-  // `path`: a safetensors file, or a folder with one, or with shards and their index. In a folder the first of these is
+  // `path`: a safetensors or GGUF file, or a folder with one, or with shards and their index. In a folder the first of these is
   // taken, as transformers and diffusers take them:
   //   model.safetensors, model.safetensors.index.json,
   //   diffusion_pytorch_model.safetensors.index.json (unless shards are missing and the single file is there),
-  //   diffusion_pytorch_model.safetensors, the only other index, the only other file that is no shard.
+  //   diffusion_pytorch_model.safetensors, the only other index, the only other file that is no shard, *.gguf included.
   // Of an index all tensors of all its shards are taken. One that is listed and not there is missed by who needs it
   // (Absent says why), as long as not all shards are missing. What is passed over is a warning. Throws Error:
   // kNotFound, kInvalidArgument, kDataLoss.

@@ -432,6 +432,25 @@ void GgufFile::Read(std::span<const uint8_t> bytes) {
     }
   }
   tensors_passed_over.Tell(path_, "a tensor", warnings_);
+  RestoreShapes();
+}
+
+// ComfyUI-GGUF writes tensors of more than two dimensions, and those whose rows are no whole number of blocks, in
+// another shape, and the true one beside it.
+void GgufFile::RestoreShapes() {
+  for (auto& [name, tensor] : tensors_) {
+    const std::string key = "comfy.gguf.orig_shape." + name;
+    const std::optional<GgufNumbers<int64_t>> dimensions = Integers(key);
+    if (!dimensions) continue;
+    constexpr size_t kMostDimensions = 8;
+    std::vector<int64_t> shape;
+    for (size_t i = 0; i < std::min(dimensions->size(), kMostDimensions + 1); ++i) shape.push_back((*dimensions)[i]);
+    if (shape.size() > kMostDimensions || ByteCount(shape, 1, 1) != ByteCount(tensor.shape, 1, 1)) {
+      Damaged(path_ + ": metadata " + key, "the tensor has shape " + ShapeText(tensor.shape) +
+                                               ", expected one of as many elements, found " + ShapeText(shape));
+    }
+    tensor.shape = std::move(shape);
+  }
 }
 
 uint64_t GgufFile::Alignment() const {

@@ -57,7 +57,8 @@ inline constexpr size_t kGgufBeginBytes = 8;
 void CheckGgufBegin(std::span<const uint8_t> begin, const std::string& name);
 bool BeginsAsGguf(std::span<const uint8_t> bytes);
 
-// Metadata points into the file, too.
+// Metadata points into the file, too. A tensor has the shape of `comfy.gguf.orig_shape.NAME` where that is stated: its
+// rows are then not always whole blocks, its bytes are those of the same elements in the same order.
 class GgufFile final : public WeightsFile {
  public:
   // Throws Error: kNotFound or kInvalidArgument from MappedFile, kDataLoss for a damaged file, kInvalidArgument for a
@@ -83,6 +84,7 @@ class GgufFile final : public WeightsFile {
  private:
   GgufFile() = default;
   void Read(std::span<const uint8_t> bytes);
+  void RestoreShapes();
   uint64_t Alignment() const;
   const GgufValue* FindValue(std::string_view key) const;
   [[noreturn]] void WrongType(std::string_view key, const std::string& expected, const std::string& found) const;

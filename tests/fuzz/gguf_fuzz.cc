@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -43,8 +44,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const auto& [name, tensor] : file->tensors()) {
       if (tensor.byte_count > size || tensor.data < data || tensor.data > data + size - tensor.byte_count) std::abort();
       if (tensor.dtype == diptych::Dtype::kOther) continue;
-      if (diptych::ByteCount(tensor.shape, tensor.dtype) != tensor.byte_count) std::abort();
       const diptych::DtypeFacts& facts = diptych::FactsOf(tensor.dtype);
+      const std::optional<uint64_t> elements = diptych::ByteCount(tensor.shape, 1, 1);
+      const auto block = static_cast<uint64_t>(facts.block_elements), bytes = static_cast<uint64_t>(facts.block_bytes);
+      if (!elements || *elements % block != 0 || *elements / block * bytes != tensor.byte_count) std::abort();
       const auto blocks = static_cast<int64_t>(tensor.byte_count) / facts.block_bytes;
       std::vector<float> values(static_cast<size_t>(std::min<int64_t>(blocks, 4) * facts.block_elements));
       diptych::Dequantize(tensor.dtype, tensor.data, static_cast<int64_t>(values.size()), values.data());

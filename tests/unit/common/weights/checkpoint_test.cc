@@ -79,7 +79,7 @@ TEST(Checkpoint, TakesTheUsualNameAmongSeveralFiles) {
 TEST(Checkpoint, RefusesFolderWithoutWeights) {
   const TemporaryFolder folder;
   EXPECT_EQ(ErrorOf([&] { Checkpoint::Open(folder.path()); }),
-            folder.path() + ": no *.safetensors and no *.safetensors.index.json in this folder");
+            folder.path() + ": no *.safetensors, *.safetensors.index.json or *.gguf in this folder");
   EXPECT_EQ(ErrorOf([&] { Checkpoint::Open(folder / "absent"); }), (folder / "absent") + ": No such file or directory");
 }
 
@@ -156,9 +156,9 @@ TEST(Checkpoint, AsksForWhatIsMissingFromAFolder) {
             "index; put model.safetensors.index.json of the same model beside them");
   EXPECT_EQ(said_with({"model.safetensors.part"}),
             ": no *.safetensors here, but model.safetensors.part: a download that has not ended");
-  EXPECT_NE(said_with({"model.gguf"}).find("model.gguf is a GGUF file"), std::string::npos)
-      << said_with({"model.gguf"});
-  EXPECT_EQ(said_with({"pytorch_model.bin"}).find(": no *.safetensors here; pytorch_model.bin is "), 0u);
+  EXPECT_EQ(said_with({"a.gguf", "b.gguf"}).find(": each of a.gguf, b.gguf could be the model"), 0u)
+      << said_with({"a.gguf", "b.gguf"});
+  EXPECT_EQ(said_with({"pytorch_model.bin"}).find(": no *.safetensors and no *.gguf here; pytorch_model.bin is "), 0u);
 }
 
 TEST(Checkpoint, SaysWhatAFileIsThatIsNoSafetensors) {

@@ -10,6 +10,7 @@
 #include "common/weights/ggml_blocks.h"
 #include "common/weights/safetensors.h"
 #include "tests/support/child_cost.h"
+#include "tests/support/gguf_writer.h"
 #include "tests/unit/common/weights/weights_support.h"
 
 namespace diptych {
@@ -466,6 +467,31 @@ TEST(Gguf, HeadersTakeMemoryAndTimeWithinABound) {
     EXPECT_EQ(cost.refusal, "") << what;
     EXPECT_LT(cost.cpu_s, 3 * kTimeAllowance) << what;
     EXPECT_LT(cost.memory_mib, memory_mib * kMemoryAllowance) << what;
+  }
+}
+
+// As ComfyUI-GGUF writes what does not fit ggml.
+TEST(Gguf, ATensorHasTheShapeThatItHadBeforeItWasWritten) {
+  testing::GgufWriter file;
+  file.AddOwnTensor("a.weight", Dtype::Q8_0, {6, 32}, std::vector<uint8_t>(6 * 34));
+  file.Numbers<int32_t>("comfy.gguf.orig_shape.a.weight", {12, 16});
+  file.Numbers<int32_t>("comfy.gguf.orig_shape.b.weight", {1});
+  const std::string bytes = file.Bytes();
+  const std::span<const uint8_t> view(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  const auto read = GgufFile::Parse(view, "x.gguf");
+  EXPECT_EQ(ShapeText(read->Find("a.weight")->shape), "[12, 16]");
+  EXPECT_EQ(read->Find("a.weight")->byte_count, 6u * 34);
+
+  for (const std::vector<int32_t>& wrong : {std::vector<int32_t>{12, 17}, {-12, -16}, {}, {1, 1, 1, 1, 1, 1, 1, 1, 192}}) {
+    testing::GgufWriter other;
+    other.AddOwnTensor("a.weight", Dtype::Q8_0, {6, 32}, std::vector<uint8_t>(6 * 34));
+    other.Numbers<int32_t>("comfy.gguf.orig_shape.a.weight", wrong);
+    const std::string damaged = other.Bytes();
+    const std::string error = ErrorOf([&] {
+      GgufFile::Parse({reinterpret_cast<const uint8_t*>(damaged.data()), damaged.size()}, "x.gguf");
+    });
+    EXPECT_EQ(error.rfind("x.gguf: metadata comfy.gguf.orig_shape.a.weight: the tensor has shape [6, 32], expected one "
+                          "of as many elements, found [", 0), 0) << error;
   }
 }
 

@@ -1,0 +1,143 @@
+// A DiT in a GGUF file paints what the folder paints: to the byte where no value is lost, and as the dequantised values
+// where some are.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/image/png.h"
+#include "common/weights/checkpoint.h"
+#include "common/weights/ggml_blocks.h"
+#include "gtest/gtest.h"
+#include "tests/integration/support/daemon.h"
+#include "tests/integration/support/scratch.h"
+#include "tests/support/comfyui_files.h"
+#include "tests/support/gguf_writer.h"
+#include "tests/support/quantise.h"
+
+namespace diptych::integration {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::ComfyUiFile;
+using testing::GgufWriter;
+
+std::vector<float> FloatsOf(const TensorEntry& entry) {
+  const std::vector<uint8_t> bytes = testing::AsFloat(entry);
+  std::vector<float> values(bytes.size() / 4);
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+std::vector<uint8_t> BytesOf(const std::vector<float>& values) {
+  std::vector<uint8_t> bytes(values.size() * 4);
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+// The transformer of a folder in the original names, q, k and v fused, as every GGUF of it has them.
+std::shared_ptr<const Checkpoint> Original(const std::string& model, const std::string& file) {
+  ComfyUiFile single;
+  const auto folder = Checkpoint::Open(model + "/transformer");
+  single.AddTransformer(*folder, "");
+  single.Write(file);
+  return Checkpoint::Open(file);
+}
+
+// As stored, but for vectors, which are F32 in such files.
+void WriteLossless(const Checkpoint& original, const std::string& prefix, const std::string& path) {
+  GgufWriter file;
+  file.Text("general.architecture", "lumina2");
+  for (const auto& [name, tensor] : original.tensors()) {
+    if (tensor.entry->shape.size() == 1) {
+      file.AddTensorAsFloat(prefix + name, *tensor.entry);
+    } else {
+      file.AddTensor(prefix + name, *tensor.entry);
+    }
+  }
+  file.Write(path);
+}
+
+// Large matrices in `dtype`; beside it a file of the same values, dequantised.
+void WriteQuantised(const Checkpoint& original, Dtype dtype, const std::string& gguf, const std::string& dequantised) {
+  GgufWriter file;
+  std::vector<std::vector<uint8_t>> wide;
+  std::vector<TensorToWrite> plain;
+  wide.reserve(original.tensors().size());
+  int quantised = 0;
+  for (const auto& [name, tensor] : original.tensors()) {
+    std::vector<float> values = FloatsOf(*tensor.entry);
+    const std::vector<int64_t>& shape = tensor.entry->shape;
+    if (shape.size() == 2 && shape[0] > 1 && shape[1] % 32 == 0) {
+      std::vector<uint8_t> blocks = testing::Quantise(dtype, values);
+      Dequantize(dtype, blocks.data(), static_cast<int64_t>(values.size()), values.data());
+      file.AddOwnTensor(name, dtype, shape, std::move(blocks));
+      ++quantised;
+    } else {
+      file.AddTensorAsFloat(name, *tensor.entry);
+    }
+    wide.push_back(BytesOf(values));
+    plain.push_back({{name, Dtype::F32, shape}, wide.back()});
+  }
+  EXPECT_GT(quantised, 10);
+  file.Write(gguf);
+  WriteSafetensors(dequantised, plain);
+}
+
+std::string Paint(const std::string& model, const Arguments& more, const std::string& dtype, const std::string& file) {
+  Arguments arguments = {"generate", "a cat", "--model-path",  model, "--width",  "64", "--height", "64", "--steps", "2",
+                         "--seed",   "7",     "--torch-dtype", dtype, "--output", file};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const Outcome outcome = Diptych(arguments);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  return ReadFile(file);
+}
+
+TEST(GgufFiles, OfALosslessDitPaintThePictureOfTheFolder) {
+  for (const std::string toy : {"toy_a", "toy_b"}) {
+    SCOPED_TRACE(toy);
+    const Scratch scratch;
+    const auto original = Original(ToyPath(toy), scratch / "original.safetensors");
+    const std::string wanted = Paint(ToyPath(toy), {}, "float32", scratch / "folder.png");
+    for (const std::string prefix : {"", "model.diffusion_model."}) {
+      WriteLossless(*original, prefix, scratch / "dit.gguf");
+      const std::string png =
+          Paint(ToyPath(toy), {"--transformer-path", scratch / "dit.gguf"}, "float32", scratch / "gguf.png");
+      EXPECT_TRUE(DecodePng(png).picture.rgb == DecodePng(wanted).picture.rgb) << prefix;
+    }
+  }
+}
+
+class QuantisedGguf : public ::testing::TestWithParam<Dtype> {};
+
+TEST_P(QuantisedGguf, PaintsAsItsDequantisedValuesDo) {
+  const Scratch scratch;
+  const std::string model = scratch / "model";
+  Process make({ProgramPath("diptych-random-checkpoint"), "--output", model, "--dim", "256", "--heads", "2", "--layers",
+                "2", "--refiner-layers", "1", "--vae-channels", "32,32,64,64", "--vae-groups", "32"});
+  ASSERT_EQ(make.Wait(), 0) << make.Err();
+  const auto original = Original(model, scratch / "original.safetensors");
+  const std::string gguf = scratch / "dit.gguf", dequantised = scratch / "dit.safetensors";
+  WriteQuantised(*original, GetParam(), gguf, dequantised);
+  for (const std::string dtype : {"float32", "bfloat16"}) {
+    const Picture wanted =
+        DecodePng(Paint(model, {"--transformer-path", dequantised}, dtype, scratch / "wanted.png")).picture;
+    const Picture found = DecodePng(Paint(model, {"--transformer-path", gguf}, dtype, scratch / "found.png")).picture;
+    ASSERT_EQ(found.rgb.size(), wanted.rgb.size());
+    size_t equal = 0;
+    for (size_t i = 0; i < found.rgb.size(); ++i) {
+      EXPECT_LE(std::abs(found.rgb[i] - wanted.rgb[i]), 1) << "value " << i;
+      equal += found.rgb[i] == wanted.rgb[i] ? 1 : 0;
+    }
+    EXPECT_GE(equal * 1000, found.rgb.size() * 999) << dtype << ": " << equal << " of " << found.rgb.size();
+    const Picture folder = DecodePng(Paint(model, {}, dtype, scratch / "folder.png")).picture;
+    EXPECT_FALSE(folder.rgb == wanted.rgb) << "quantisation loses something";
+  }
+}
+INSTANTIATE_TEST_SUITE_P(, QuantisedGguf, ::testing::Values(Dtype::Q8_0, Dtype::Q4_0),
+                         [](const auto& info) { return std::string(DtypeName(info.param)); });
+
+}  // namespace
+}  // namespace diptych::integration
