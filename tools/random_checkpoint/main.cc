@@ -54,8 +54,9 @@ void AddFlags(CLI::App& app, std::string& folder, std::string& preset, std::stri
       ->check(CLI::IsMember(PresetTable()).description(""))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "seed of the weights")->capture_default_str();
-  app.add_option("--dtype", dtype, "how the weights are stored")
-      ->check(CLI::IsMember({"bfloat16", "float32"}))
+  app.add_option("--dtype", dtype,
+                 "how the weights are stored; Q8_0 and Q4_K: transformer and text encoder as GGUF files")
+      ->check(CLI::IsMember({"bfloat16", "float32", "Q8_0", "Q4_K"}))
       ->capture_default_str();
   app.add_option("--max-shard-bytes", options.max_shard_bytes, "split larger models into files of this size")
       ->capture_default_str();
@@ -82,6 +83,8 @@ int Run(int argc, char** argv) {
     return 2;  // wrong usage; from here on it is the work that fails
   }
   options.float32 = dtype == "float32";
+  if (dtype == "Q8_0") options.quantised = diptych::Dtype::Q8_0;
+  if (dtype == "Q4_K") options.quantised = diptych::Dtype::Q4_K;
   diptych::random_checkpoint::WriteRandomCheckpoint(folder, sizes, options);
   std::cerr << "random checkpoint written to " << folder << "\n";
   return 0;

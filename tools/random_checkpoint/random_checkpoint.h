@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "common/weights/dtype.h"
 #include "tools/random_checkpoint/sizes.h"
 
 namespace diptych::random_checkpoint {
@@ -11,6 +13,9 @@ namespace diptych::random_checkpoint {
 struct Options {
   uint64_t seed = 0;
   bool float32 = false;                      // else bfloat16
+  // Q8_0 or Q4_K: the matrices of the transformer and of the text encoder, which are GGUF files then, in the names that
+  // such files have; what does not fit blocks stays in bfloat16.
+  std::optional<Dtype> quantised = {};
   uint64_t max_shard_bytes = 5'000'000'000;  // larger models are split, with an index
 };
 

@@ -15,4 +15,8 @@ namespace diptych::random_checkpoint {
 void FillRandom(uint64_t seed, const std::string& name, double mean, double deviation, Dtype dtype,
                 std::span<uint8_t> bytes);
 
+// The same for blocks of Q8_0 or Q4_K, mean 0: close to normal again, or uniform. Each block depends on seed, name and
+// its number alone.
+void FillRandomBlocks(uint64_t seed, const std::string& name, double deviation, Dtype dtype, std::span<uint8_t> bytes);
+
 }  // namespace diptych::random_checkpoint

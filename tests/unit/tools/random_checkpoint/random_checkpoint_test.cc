@@ -8,6 +8,7 @@
 #include <set>
 
 #include "common/weights/checkpoint.h"
+#include "common/weights/ggml_blocks.h"
 #include "tests/unit/common/weights/weights_support.h"
 #include "tools/random_checkpoint/random_tensor.h"
 #include "tools/random_checkpoint/random_values.h"
@@ -202,6 +203,35 @@ TEST(RandomValues, RoundToBfloat16) {
     const uint32_t bits = static_cast<uint32_t>(rounded[i]) << 16;
     std::memcpy(&back, &bits, 4);
     EXPECT_LE(std::abs(back - values[i]), std::abs(values[i]) / 256) << i;  // half a step of 8 significant bits
+  }
+}
+
+TEST(RandomCheckpoint, WritesQuantisedModelsAsTheirFilesLook) {
+  for (const Dtype dtype : {Dtype::Q8_0, Dtype::Q4_K}) {
+    const TemporaryFolder folder;
+    Sizes sizes = PresetSizes("tiny");
+    sizes.transformer.dim = 256;
+    sizes.transformer.heads = 2;
+    WriteRandomCheckpoint(folder.path(), sizes, {.quantised = dtype});
+    const auto raw = Checkpoint::Open(folder / "transformer");
+    const TensorEntry* fused = raw->Find("layers.0.attention.qkv.weight");
+    ASSERT_TRUE(fused != nullptr);
+    EXPECT_TRUE(fused->dtype == dtype);
+    std::vector<float> values(static_cast<size_t>(fused->shape[0] * fused->shape[1]));
+    Dequantize(dtype, fused->data, static_cast<int64_t>(values.size()), values.data());
+    double sum = 0, squares = 0;
+    for (const float value : values) {
+      sum += value;
+      squares += value * value;
+    }
+    const auto count = static_cast<double>(values.size());
+    EXPECT_NEAR(sum / count, 0, 0.002) << DtypeName(dtype);
+    EXPECT_NEAR(std::sqrt(squares / count), 1 / std::sqrt(256.0), 0.002) << DtypeName(dtype);
+
+    const auto transformer = Checkpoint::Open(folder / "transformer", ModelPart::kTransformer);
+    EXPECT_TRUE(transformer->Find("layers.0.attention.to_v.weight") != nullptr);
+    EXPECT_TRUE(transformer->Find("layers.0.attention_norm1.weight")->dtype == Dtype::F32);
+    EXPECT_TRUE(Checkpoint::Open(folder / "text_encoder")->Find("blk.0.ffn_gate.weight") != nullptr);
   }
 }
 
