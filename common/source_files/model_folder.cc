@@ -195,8 +195,8 @@ std::string PartProblem(const std::string& part) {
   }
   if (!fs::exists(path, ignored)) return OpenProblem(part, ENOENT);
   if (!IsFolder(path)) {
-    if (const std::string kind = FileKind(part); !kind.empty()) return part + ": this is " + kind;
-    return "";
+    const std::string kind = IsGguf(part) ? "" : FileKind(part);
+    return kind.empty() ? "" : part + ": this is " + kind;
   }
   if (IsThere(path / "config.json")) return "";
   if (HasParts(path)) {
