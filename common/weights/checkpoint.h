@@ -25,8 +25,8 @@ class Checkpoint {
     const WeightsFile* file;
   };
 
-  // `path`: a safetensors or GGUF file, or a folder with a safetensors file, or with shards and their index. In a folder the first of these is
-  // taken, as transformers and diffusers take them:
+  // `path`: a safetensors or GGUF file, or a folder with a safetensors file, or with shards and their index. In a
+  // folder the first of these is taken, as transformers and diffusers take them:
   //   model.safetensors, model.safetensors.index.json,
   //   diffusion_pytorch_model.safetensors.index.json (unless shards are missing and the single file is there),
   //   diffusion_pytorch_model.safetensors, the only other index, the only other file that is no shard.

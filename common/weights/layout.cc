@@ -215,20 +215,15 @@ constexpr std::string_view kSplit[] = {"attention.to_q.", "attention.to_k.",
                                        "attention.to_v."};  // in the order of the rows of qkv
 
 // Of a layer and of what is none. Source: gguf-py of llama.cpp, tensor_mapping.py.
-constexpr Renamed kLlamaCppLayerNames[] = {{"attn_norm.", "input_layernorm."},
-                                           {"attn_q.", "self_attn.q_proj."},
-                                           {"attn_k.", "self_attn.k_proj."},
-                                           {"attn_v.", "self_attn.v_proj."},
-                                           {"attn_output.", "self_attn.o_proj."},
-                                           {"attn_q_norm.", "self_attn.q_norm."},
-                                           {"attn_k_norm.", "self_attn.k_norm."},
-                                           {"ffn_norm.", "post_attention_layernorm."},
-                                           {"ffn_gate.", "mlp.gate_proj."},
-                                           {"ffn_up.", "mlp.up_proj."},
-                                           {"ffn_down.", "mlp.down_proj."}};
-constexpr Renamed kLlamaCppOuterNames[] = {{"token_embd.", "model.embed_tokens."},
-                                           {"output_norm.", "model.norm."},
-                                           {"output.", "lm_head."}};
+constexpr Renamed kLlamaCppLayerNames[] = {
+    {"attn_norm.", "input_layernorm."},    {"attn_q.", "self_attn.q_proj."},
+    {"attn_k.", "self_attn.k_proj."},      {"attn_v.", "self_attn.v_proj."},
+    {"attn_output.", "self_attn.o_proj."}, {"attn_q_norm.", "self_attn.q_norm."},
+    {"attn_k_norm.", "self_attn.k_norm."}, {"ffn_norm.", "post_attention_layernorm."},
+    {"ffn_gate.", "mlp.gate_proj."},       {"ffn_up.", "mlp.up_proj."},
+    {"ffn_down.", "mlp.down_proj."}};
+constexpr Renamed kLlamaCppOuterNames[] = {
+    {"token_embd.", "model.embed_tokens."}, {"output_norm.", "model.norm."}, {"output.", "lm_head."}};
 
 // `name` with another beginning, by the first row of the table that has one for it; else itself.
 std::string WithBeginning(std::string_view name, std::span<const Renamed> table, std::string_view Renamed::*from,

@@ -193,7 +193,8 @@ std::string Relative(ModelPart part, std::span<const RawTensor> raw) {
     case ModelPart::kTextEncoder:
       if (Any(raw, "pre_feedforward_layernorm.") || Any(raw, ".post_ffw_norm."))
         return Another("Gemma, another model", part);
-      if (Any(raw, ".mlp.experts.") || Any(raw, ".ffn_gate_exps.")) return Another("a mixture of experts, another model", part);
+      if (Any(raw, ".mlp.experts.") || Any(raw, ".ffn_gate_exps."))
+        return Another("a mixture of experts, another model", part);
       if (Any(raw, ".linear_attn.")) return Another("a text model of another family (Qwen3-Next or a kin of it)", part);
       break;
   }

@@ -93,8 +93,10 @@ void CheckShapes(const Metadata& metadata, const Shapes& shapes, const std::stri
     const std::vector<int64_t>& shape = shapes.Of(name, one.dimensions);
     if (shape[one.dimension] == one.expected) continue;
     metadata.Refuse(one.key, "and the shapes do not agree: " + name + " should have " + std::to_string(one.expected) +
-                                 (one.dimension == 1 ? " columns" : one.dimensions == 1 ? " values" : " rows") + ", its shape is " +
-                                 ShapeText(shape));
+                                 (one.dimension == 1    ? " columns"
+                                  : one.dimensions == 1 ? " values"
+                                                        : " rows") +
+                                 ", its shape is " + ShapeText(shape));
   }
   if (const int64_t layers = shapes.Count(model + "layers."); layers != config.num_hidden_layers) {
     metadata.Refuse("block_count", "is " + std::to_string(config.num_hidden_layers) + ", and the file has " +

@@ -210,8 +210,9 @@ TEST(Layout, NamesTheTextModelThatIsAnother) {
   EXPECT_EQ(refusal_of(text, LlamaCppModel(), "olmo2"),
             "FILE: this is a model of another architecture, \"olmo2\"" + give);
   EXPECT_EQ(refusal_of(text, {{"double_blocks.0.x"}}, "flux"), "FILE: this is FLUX.1, another model" + give);
-  EXPECT_EQ(refusal_of(text, kFused, "lumina2").find("FILE: this is a transformer of Z-Image: give it as "
-                                                     "--transformer-path, and here the text encoder"),
+  EXPECT_EQ(refusal_of(text, kFused, "lumina2")
+                .find("FILE: this is a transformer of Z-Image: give it as "
+                      "--transformer-path, and here the text encoder"),
             0u);
   for (const std::string architecture : {"qwen3", ""}) {
     for (const ModelPart part : {transformer, vae}) {
@@ -221,7 +222,8 @@ TEST(Layout, NamesTheTextModelThatIsAnother) {
     }
   }
   EXPECT_EQ(refusal_of(transformer, LlamaCppModel(), "llama").find("FILE: this is Llama, Mistral"), 0u);
-  for (const std::string fine : {"lumina2", "", "z_image"}) EXPECT_EQ(refusal_of(transformer, kFused, fine), "") << fine;
+  for (const std::string fine : {"lumina2", "", "z_image"})
+    EXPECT_EQ(refusal_of(transformer, kFused, fine), "") << fine;
 
   // Without a word of the container the names tell.
   std::vector<Made> without_norms = {{"token_embd.weight"}, {"blk.0.attn_q.weight"}, {"blk.0.ffn_up.weight"}};

@@ -139,8 +139,8 @@ struct Change {
 Config FromGgufBut(const Change& change) {
   return FromGgufWith([&](GgufWriter& file) {
     const std::vector<std::pair<std::string, uint32_t>> sizes = {
-        {"block_count", 3},          {"context_length", 40960},  {"embedding_length", 32},
-        {"feed_forward_length", 96}, {"attention.head_count", 4}, {"attention.head_count_kv", 2},
+        {"block_count", 3},           {"context_length", 40960},     {"embedding_length", 32},
+        {"feed_forward_length", 96},  {"attention.head_count", 4},   {"attention.head_count_kv", 2},
         {"attention.key_length", 32}, {"attention.value_length", 32}};
     const std::vector<std::pair<std::string, float>> numbers = {{"rope.freq_base", 1e6f},
                                                                 {"attention.layer_norm_rms_epsilon", 1e-6f}};
@@ -166,9 +166,8 @@ std::string RefusalOf(const Change& change) {
 TEST(Qwen3Config, OfAGgufFileIsThatOfTheConfigItWasMadeFrom) {
   const std::string path = kToyA + "/text_encoder/config.json";
   const std::string wanted = Config::Parse(diptych::testing::ReadText(path), path).Identity();
-  const Config config = FromGgufWith([&](GgufWriter& file) {
-    diptych::testing::AddTextConfig(file, kToyA + "/text_encoder");
-  });
+  const Config config =
+      FromGgufWith([&](GgufWriter& file) { diptych::testing::AddTextConfig(file, kToyA + "/text_encoder"); });
   EXPECT_EQ(config.Identity(), wanted);
   EXPECT_EQ(config.rms_norm_eps, 1e-6) << "the decimal, not the float";
   EXPECT_EQ(FromGgufBut({"attention.key_length"}).Identity(), wanted) << "the norms show it";
@@ -205,8 +204,7 @@ TEST(Qwen3Config, NamesTheKeyOfAGgufFileThatDoesNotFit) {
             "model.layers.0.self_attn.k_proj.weight should have 128 rows, its shape is [64, 32]");
   EXPECT_EQ(RefusalOf(To("block_count", uint32_t{4})),
             ": metadata qwen3.block_count is 4, and the file has 3 of these layers");
-  EXPECT_EQ(RefusalOf(To("block_count", uint32_t{0})),
-            ": metadata qwen3.block_count is 0, expected 1 to 2147483647");
+  EXPECT_EQ(RefusalOf(To("block_count", uint32_t{0})), ": metadata qwen3.block_count is 0, expected 1 to 2147483647");
   EXPECT_EQ(RefusalOf(To("block_count", 3.0f)), ": metadata qwen3.block_count: expected a whole number, found f32");
   EXPECT_EQ(RefusalOf(To("attention.head_count_kv", uint32_t{3})),
             ": metadata qwen3.attention.head_count_kv must divide attention.head_count");
