@@ -207,6 +207,10 @@ std::string PartProblem(const std::string& part) {
   for (const fs::path& folder : {path, path.parent_path()}) {
     if (IsCacheOfAModel(folder)) return CacheProblem(path, folder);
   }
+  for (const fs::path& entry : EntriesOf(path)) {
+    if (!entry.filename().string().ends_with(".gguf")) continue;
+    return part + ": no config.json here; a GGUF file is given by itself, such as " + entry.string();
+  }
   return (path / "config.json").string() + ": not there; it belongs to the model and says how its weights are used" +
          UnfinishedDownloadOf((path / "config.json").string());
 }

@@ -167,6 +167,11 @@ void Checkpoint::Apply(ModelPart part) {
     raw.push_back({name, tensor.entry->shape, tensor.entry->dtype_name()});
     sources.push_back(tensor);
   }
+  if (const auto count = gguf() == nullptr ? std::nullopt : gguf()->Integer("split.count"); count > 1) {
+    throw Error(ErrorCode::kInvalidArgument,
+                path_ + ": one of " + std::to_string(*count) +
+                    " files of a split model; make one file of them: llama-gguf-split --merge FIRST_FILE MODEL.gguf");
+  }
   const auto architecture = gguf() == nullptr ? std::nullopt : gguf()->Text("general.architecture");
   layout_ = Layout::Of(part, raw, path_, architecture.value_or(""));
   if (layout_->is_plain()) return;

@@ -103,6 +103,21 @@ TEST(TextGguf, OfAnotherArchitectureIsRefusedWhateverItsNames) {
   EXPECT_EQ(ErrorOf([&] { OpenText(path); }), path + ": metadata general.architecture: expected a string, found u32");
 }
 
+TEST(TextGguf, IsRefusedAsOneOfSeveralFiles) {
+  const TemporaryFolder scratch;
+  const std::string path = scratch / "model-00001-of-00003.gguf";
+  for (const uint16_t count : {uint16_t{1}, uint16_t{3}}) {
+    GgufWriter file;
+    file.Number("split.count", count);
+    file.Write(path);
+    EXPECT_EQ(ErrorOf([&] { OpenText(path); }),
+              count == 1 ? ""
+                         : path +
+                               ": one of 3 files of a split model; make one file of them: llama-gguf-split "
+                               "--merge FIRST_FILE MODEL.gguf");
+  }
+}
+
 TEST(TextGguf, CarriesTheTokenizer) {
   for (const std::string& model : kModels) {
     SCOPED_TRACE(model);
