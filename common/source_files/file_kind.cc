@@ -54,6 +54,10 @@ std::string FileKind(std::span<const uint8_t> first_bytes, uint64_t size) {
              "\"), saved in place of the file: check its address, and log in where that is asked for";
     }
   }
+  if (begins("GGUF"sv)) {
+    return "a GGUF file, as llama.cpp and ComfyUI-GGUF use: one part of a model, to be given by itself as "
+           "--transformer-path or --text-encoder-path";
+  }
   if (begins("PK\3\4"sv)) {
     return "a zip archive: unpack it, or, if it is a PyTorch checkpoint (.bin, .pt, .pth, .ckpt), take the model's "
            "*.safetensors instead, which is what is read";
@@ -88,6 +92,14 @@ std::string FileKind(const std::string& path) {
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (error || file.bad() || !file.is_open()) return "";
   return FileKind({reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<size_t>(file.gcount())}, size);
+}
+
+bool IsGguf(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return false;
+  std::ifstream file(path, std::ios::binary);
+  std::string magic(4, '\0');
+  return file.read(magic.data(), 4) && magic == "GGUF";
 }
 
 std::string UnfinishedDownloadOf(const std::string& path) {

@@ -195,8 +195,8 @@ std::string PartProblem(const std::string& part) {
   }
   if (!fs::exists(path, ignored)) return OpenProblem(part, ENOENT);
   if (!IsFolder(path)) {
-    if (const std::string kind = FileKind(part); !kind.empty()) return part + ": this is " + kind;
-    return "";
+    const std::string kind = IsGguf(part) ? "" : FileKind(part);
+    return kind.empty() ? "" : part + ": this is " + kind;
   }
   if (IsThere(path / "config.json")) return "";
   if (HasParts(path)) {
@@ -206,6 +206,10 @@ std::string PartProblem(const std::string& part) {
   if (const std::string problem = CacheRootProblem(path); !problem.empty()) return problem;
   for (const fs::path& folder : {path, path.parent_path()}) {
     if (IsCacheOfAModel(folder)) return CacheProblem(path, folder);
+  }
+  for (const fs::path& entry : EntriesOf(path)) {
+    if (!entry.filename().string().ends_with(".gguf")) continue;
+    return part + ": no config.json here; a GGUF file is given by itself, such as " + entry.string();
   }
   return (path / "config.json").string() + ": not there; it belongs to the model and says how its weights are used" +
          UnfinishedDownloadOf((path / "config.json").string());

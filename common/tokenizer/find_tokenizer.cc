@@ -3,6 +3,8 @@
 #include <system_error>
 #include <vector>
 
+#include "common/source_files/file_kind.h"
+
 namespace diptych {
 namespace {
 
@@ -38,6 +40,7 @@ fs::path FindTokenizer(const std::string& model_path, const std::string& text_en
   for (const fs::path& place : places) {
     if (HoldsTokenizer(place)) return place;
   }
+  if (IsGguf(text_encoder_path)) return text_encoder_path;
   return model_path.empty() ? places.front() : fs::path(model_path) / "tokenizer";
 }
 

@@ -10,6 +10,7 @@
 #include "common/json/bounded_json.h"
 #include "common/source_files/file_kind.h"
 #include "common/source_files/read_file.h"
+#include "common/weights/gguf.h"
 
 namespace diptych {
 namespace {
@@ -166,7 +167,13 @@ void Checkpoint::Apply(ModelPart part) {
     raw.push_back({name, tensor.entry->shape, tensor.entry->dtype_name()});
     sources.push_back(tensor);
   }
-  layout_ = Layout::Of(part, raw, path_);
+  if (const auto count = gguf() == nullptr ? std::nullopt : gguf()->Integer("split.count"); count > 1) {
+    throw Error(ErrorCode::kInvalidArgument,
+                path_ + ": one of " + std::to_string(*count) +
+                    " files of a split model; make one file of them: llama-gguf-split --merge FIRST_FILE MODEL.gguf");
+  }
+  const auto architecture = gguf() == nullptr ? std::nullopt : gguf()->Text("general.architecture");
+  layout_ = Layout::Of(part, raw, path_, architecture.value_or(""));
   if (layout_->is_plain()) return;
   std::map<std::string, Tensor, std::less<>> tensors;
   for (const CanonicalTensor& canonical : layout_->tensors()) {
@@ -245,6 +252,10 @@ void Checkpoint::OpenFolder(const std::string& folder) {
 const TensorEntry* Checkpoint::Find(std::string_view name) const {
   const auto found = tensors_.find(name);
   return found == tensors_.end() ? nullptr : found->second.entry;
+}
+
+const GgufFile* Checkpoint::gguf() const {
+  return files_.size() == 1 ? dynamic_cast<const GgufFile*>(files_.begin()->second.get()) : nullptr;
 }
 
 void Checkpoint::AddFile(const std::string& path) {

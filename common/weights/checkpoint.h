@@ -1,4 +1,4 @@
-// All tensors of one model, whether they lie in one safetensors file or in shards with an index.
+// All tensors of one model, whether they lie in one safetensors or GGUF file or in shards with an index.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,8 @@
 
 namespace diptych {
 
+class GgufFile;
+
 // Immutable but for its mark; any thread may read. Entries point into mapped files that live as long as the checkpoint.
 class Checkpoint {
  public:
@@ -23,8 +25,8 @@ class Checkpoint {
     const WeightsFile* file;
   };
 
-  // `path`: a safetensors or GGUF file, or a folder with one, or with shards and their index. In a folder the first of these is
-  // taken, as transformers and diffusers take them:
+  // `path`: a safetensors or GGUF file, or a folder with one, or with shards and their index. In a
+  // folder the first of these is taken, as transformers and diffusers take them:
   //   model.safetensors, model.safetensors.index.json,
   //   diffusion_pytorch_model.safetensors.index.json (unless shards are missing and the single file is there),
   //   diffusion_pytorch_model.safetensors, the only other index, the only other file that is no shard, *.gguf included.
@@ -45,6 +47,7 @@ class Checkpoint {
   std::string LayoutText() const { return layout_ ? layout_->Description() : ""; }        // empty: the canonical names
   const std::string& path() const { return path_; }                                       // as given to Open
   const std::map<std::string, std::shared_ptr<const WeightsFile>>& files() const { return files_; }  // by path
+  const GgufFile* gguf() const;  // the one file, whose metadata may say what it is; nullptr: it is no GGUF file
   const std::vector<std::string>& warnings() const { return warnings_; }  // for the log; one line each
 
   // Somebody computes with tensors where they lie in the mapped files: what is written into these changes the results.

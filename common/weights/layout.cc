@@ -101,7 +101,13 @@ std::optional<std::string_view> TextPrefix(std::string_view name) {
   return std::nullopt;
 }
 
+constexpr std::string_view kBlk = "blk.", kLayers = "model.layers.";
+
+// One of a text model's layers as llama.cpp calls them.
+bool IsLlamaCppLayer(std::string_view name) { return BeginsWithOneOf(BehindNumber(name, kBlk), {"attn_", "ffn_"}); }
+
 std::optional<std::string_view> PrefixOf(ModelPart part, std::string_view name) {
+  if (part == ModelPart::kTextEncoder && IsLlamaCppLayer(name)) return "";
   if (part == ModelPart::kTextEncoder) return TextPrefix(name);
   static constexpr std::string_view kOfTransformer[] = {"model.diffusion_model.", "diffusion_model.", ""};
   static constexpr std::string_view kOfVae[] = {"first_stage_model.", "vae.", ""};
@@ -152,7 +158,9 @@ std::optional<std::string> FindPrefix(ModelPart part, std::span<const RawTensor>
     const std::optional<std::string_view> prefix = PrefixOf(part, tensor.name);
     if (!prefix) continue;
     groups[*prefix].push_back(tensor.name.substr(prefix->size()));
-    if (tensor.name.ends_with(".self_attn.q_norm.weight")) with_norms.insert(base_of(*prefix));
+    const bool is_norm = tensor.name.ends_with(".self_attn.q_norm.weight") ||
+                         (IsLlamaCppLayer(tensor.name) && tensor.name.ends_with(".attn_q_norm.weight"));
+    if (is_norm) with_norms.insert(base_of(*prefix));
   }
   if (part == ModelPart::kTextEncoder) {  // a merged file may have others beside it
     std::erase_if(groups, [&](const auto& group) { return !with_norms.contains(base_of(group.first)); });
@@ -206,6 +214,38 @@ constexpr std::string_view kQkv = "attention.qkv.", kWeight = "weight";
 constexpr std::string_view kSplit[] = {"attention.to_q.", "attention.to_k.",
                                        "attention.to_v."};  // in the order of the rows of qkv
 
+// Of a layer and of what is none. Source: gguf-py of llama.cpp, tensor_mapping.py.
+constexpr Renamed kLlamaCppLayerNames[] = {
+    {"attn_norm.", "input_layernorm."},    {"attn_q.", "self_attn.q_proj."},
+    {"attn_k.", "self_attn.k_proj."},      {"attn_v.", "self_attn.v_proj."},
+    {"attn_output.", "self_attn.o_proj."}, {"attn_q_norm.", "self_attn.q_norm."},
+    {"attn_k_norm.", "self_attn.k_norm."}, {"ffn_norm.", "post_attention_layernorm."},
+    {"ffn_gate.", "mlp.gate_proj."},       {"ffn_up.", "mlp.up_proj."},
+    {"ffn_down.", "mlp.down_proj."}};
+constexpr Renamed kLlamaCppOuterNames[] = {
+    {"token_embd.", "model.embed_tokens."}, {"output_norm.", "model.norm."}, {"output.", "lm_head."}};
+
+// `name` with another beginning, by the first row of the table that has one for it; else itself.
+std::string WithBeginning(std::string_view name, std::span<const Renamed> table, std::string_view Renamed::*from,
+                          std::string_view Renamed::*to) {
+  for (const Renamed& one : table) {
+    if (name.starts_with(one.*from)) return std::string(one.*to) + std::string(name.substr((one.*from).size()));
+  }
+  return std::string(name);
+}
+
+// blk.3.ffn_up.weight <-> model.layers.3.mlp.up_proj.weight. What is in no table stays as it is.
+std::string OtherTextName(std::string_view name, std::string_view Renamed::*from, std::string_view Renamed::*to) {
+  const bool is_raw = from == &Renamed::raw;
+  const std::string_view stem = is_raw ? kBlk : kLayers, other_stem = is_raw ? kLayers : kBlk;
+  const std::string_view rest = BehindNumber(name, stem);
+  if (rest.empty()) return WithBeginning(name, kLlamaCppOuterNames, from, to);
+  const std::string renamed = WithBeginning(rest, kLlamaCppLayerNames, from, to);
+  if (renamed == rest) return std::string(name);
+  return std::string(other_stem) + std::string(name.substr(stem.size(), name.size() - rest.size() - stem.size())) +
+         renamed;
+}
+
 // The number behind `stem`, at most six digits; nullopt: there is none.
 std::optional<int64_t> NumberBehind(std::string_view name, std::string_view stem) {
   const std::string_view rest = BehindNumber(name, stem);
@@ -240,9 +280,11 @@ bool IsStray(ModelPart part, std::string_view name) {
 
 }  // namespace
 
-Layout Layout::Of(ModelPart part, std::span<const RawTensor> raw, const std::string& path) {
+Layout Layout::Of(ModelPart part, std::span<const RawTensor> raw, const std::string& path,
+                  std::string_view architecture) {
   Layout layout;
   layout.part_ = part;
+  if (const std::string other = OtherArchitecture(part, architecture); !other.empty()) Refuse(path, "this is " + other);
   const std::optional<std::string> prefix = FindPrefix(part, raw, path);
   if (!prefix) {
     if (const std::string other = OtherModel(part, raw); !other.empty()) Refuse(path, "this is " + other);
@@ -291,6 +333,9 @@ void Layout::DecideNaming(std::span<const RawTensor> own, const std::string& pat
       if (IsDiffusersModule(InCoder(tensor.name))) canonical = tensor.name;
       const std::optional<int64_t> level = NumberBehind(tensor.name, kLdmUp);
       if (level) vae_levels_ = std::max(vae_levels_, *level + 1);
+    } else {
+      if (IsLlamaCppLayer(tensor.name)) other = tensor.name;
+      if (TextPrefix(tensor.name)) canonical = tensor.name;
     }
   }
   if (other.empty()) return;
@@ -298,7 +343,16 @@ void Layout::DecideNaming(std::span<const RawTensor> own, const std::string& pat
     Refuse(path, "has names of two layouts, " + std::string(canonical) + " and " + std::string(other) +
                      "; give a file that has one");
   }
-  naming_ = part_ == ModelPart::kVae ? Naming::kLdm : Naming::kFused;
+  switch (part_) {
+    case ModelPart::kTransformer:
+      naming_ = Naming::kFused;
+      break;
+    case ModelPart::kVae:
+      naming_ = Naming::kLdm;
+      break;
+    case ModelPart::kTextEncoder:
+      naming_ = Naming::kLlamaCpp;
+  }
 }
 
 void Layout::Add(const RawTensor& tensor, size_t raw, const std::string& path) {
@@ -309,6 +363,8 @@ void Layout::Add(const RawTensor& tensor, size_t raw, const std::string& path) {
   } else if (naming_ == Naming::kLdm && !InCoder(name).empty()) {
     CountTheOtherWay(name, kLdmUp, kUpBlocks, vae_levels_);
     for (const Renamed& one : kLdmNames) Replace(name, one.raw, one.canonical);
+  } else if (naming_ == Naming::kLlamaCpp) {
+    name = OtherTextName(name, &Renamed::raw, &Renamed::canonical);
   }
   CanonicalTensor whole = Whole(tensor, raw, std::move(name));
   whole.shape = CanonicalShape(part_, whole.name, tensor.shape);
@@ -346,6 +402,8 @@ std::string Layout::RawName(std::string_view canonical) const {
   } else if (naming_ == Naming::kLdm && !InCoder(name).empty()) {
     CountTheOtherWay(name, kUpBlocks, kLdmUp, vae_levels_);
     for (const Renamed& one : kLdmNames) Replace(name, one.canonical, one.raw);
+  } else if (naming_ == Naming::kLlamaCpp) {
+    name = OtherTextName(name, &Renamed::canonical, &Renamed::raw);
   }
   return prefix_ + name;
 }
@@ -354,6 +412,7 @@ std::string Layout::Description() const {
   std::string text;
   if (naming_ == Naming::kFused) text = "original names (attention.qkv)";
   if (naming_ == Naming::kLdm) text = "LDM names";
+  if (naming_ == Naming::kLlamaCpp) text = "llama.cpp's names";
   if (!prefix_.empty()) text += (text.empty() ? "prefix " : ", prefix ") + prefix_;
   return text;
 }

@@ -36,13 +36,15 @@ class Layout {
   // Decides from the names of all `raw` tensors, sorted by name, how they are to be read as `part`:
   //   the prefix that the part has in a merged file (model.diffusion_model., first_stage_model.,
   //   text_encoders.NAME.transformer., ...); the original names of Z-Image with fused attention.qkv, or diffusers'; LDM
-  //   names of the VAE, or diffusers'.
+  //   names of the VAE, or diffusers'; llama.cpp's names of the text model, or transformers'.
   // What has its canonical name already is left as it is, also what is not known: whoever reads the tensors tells of
   // it. Throws Error(kInvalidArgument) with one line that begins with `path`: for tensors of which it cannot be said
   // what they are (two of the same part, a prefix that some of them lack, fused beside split, a fused one of an odd
   // shape), for another model or part, and for quantised forms that are not read. Where nothing at all is known every
-  // tensor keeps its name.
-  static Layout Of(ModelPart part, std::span<const RawTensor> raw, const std::string& path);
+  // tensor keeps its name. `architecture`: what the container says that it holds (general.architecture of a GGUF file);
+  // empty: it says nothing.
+  static Layout Of(ModelPart part, std::span<const RawTensor> raw, const std::string& path,
+                   std::string_view architecture = {});
 
   // Every name is canonical: nothing has to be derived.
   bool is_plain() const { return is_plain_; }
@@ -57,7 +59,7 @@ class Layout {
   std::string Description() const;
 
  private:
-  enum class Naming { kCanonical, kFused, kLdm };
+  enum class Naming { kCanonical, kFused, kLdm, kLlamaCpp };
   Layout() = default;
   void DecideNaming(std::span<const RawTensor> own, const std::string& path);
   void Add(const RawTensor& tensor, size_t raw, const std::string& path);

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/foreign_text/foreign_text.h"
+
 namespace diptych {
 namespace {
 
@@ -52,10 +54,41 @@ const std::vector<Known>& TextModels() {
       {"a model that sees pictures, such as Qwen3-VL or Qwen2.5-VL", {"visual."}},
       {"Gemma", {"pre_feedforward_layernorm."}},
       {"a text model of another family (Llama, Mistral, Qwen2 or a kin of theirs)", {".self_attn.q_proj."}},
-      {"a text model in the names of llama.cpp", {"blk.0.attn_q."}},
+      {"a text model of another family (Llama, Mistral, Qwen2 or a kin of theirs)", {"blk.0.attn_q."}},
   };
   return kTextModels;
 }
+
+// By general.architecture, as llama.cpp's and ComfyUI-GGUF's conversions write it.
+struct Architecture {
+  std::string_view beginning;  // of the name: gemma2, gemma3, ...
+  std::string_view model;
+  bool paints = false;
+};
+
+constexpr Architecture kArchitectures[] = {{"qwen3vl", "a model that sees pictures (Qwen3-VL)"},
+                                           {"qwen2vl", "a model that sees pictures (Qwen2-VL or Qwen2.5-VL)"},
+                                           {"qwen3moe", "a mixture of experts (Qwen3)"},
+                                           {"qwen3next", "Qwen3-Next"},
+                                           {"qwen2", "Qwen2 or Qwen2.5"},
+                                           {"llama", "Llama, Mistral or a kin of theirs"},
+                                           {"mistral", "Mistral"},
+                                           {"gemma", "Gemma"},
+                                           {"t5", "T5"},
+                                           {"clip", "the part of a model that sees pictures (mmproj)"},
+                                           {"flux2", "FLUX.2", true},
+                                           {"flux", "FLUX.1", true},
+                                           {"sd1", "Stable Diffusion 1.5 or 2", true},
+                                           {"sdxl", "Stable Diffusion XL", true},
+                                           {"sd3", "Stable Diffusion 3", true},
+                                           {"aura", "AuraFlow", true},
+                                           {"hidream", "HiDream", true},
+                                           {"cosmos", "Cosmos", true},
+                                           {"hyvid", "HunyuanVideo", true},
+                                           {"ltxv", "LTX-Video", true},
+                                           {"qwen_image", "Qwen-Image", true},
+                                           {"wan", "Wan", true}};
+constexpr std::string_view kTextArchitecture = "qwen3", kTransformerArchitecture = "lumina2";
 
 std::string_view Find(const std::vector<Known>& models, std::span<const RawTensor> raw) {
   for (const Known& model : models) {
@@ -92,6 +125,24 @@ std::string Addition(const std::string& what, ModelPart part) {
 
 }  // namespace
 
+std::string OtherArchitecture(ModelPart part, std::string_view architecture) {
+  const bool is_text = part == ModelPart::kTextEncoder;
+  if (architecture.empty() || architecture == (is_text ? kTextArchitecture : kTransformerArchitecture)) return "";
+  if (architecture == kTextArchitecture) {
+    return "a text model: give it as --text-encoder-path, and here " + Wanted(part);
+  }
+  if (architecture == kTransformerArchitecture) {
+    return "a transformer of Z-Image: give it as --transformer-path, and here " + Wanted(part);
+  }
+  for (const Architecture& one : kArchitectures) {
+    if (architecture.starts_with(one.beginning)) {
+      return Another(std::string(one.model) + (one.paints ? ", another model" : ""), part);
+    }
+  }
+  if (!is_text) return "";  // its names decide: there is no fixed word for Z-Image
+  return Another("a model of another architecture, " + QuotedForeignText(architecture), part);
+}
+
 std::string OtherModel(ModelPart part, std::span<const RawTensor> raw) {
   if (IsLora(raw)) return Addition("a LoRA", part);
   if (Any(raw, "control_layers.") || Any(raw, "control_model.") || Any(raw, "controlnet_blocks.")) {
@@ -108,7 +159,7 @@ std::string OtherModel(ModelPart part, std::span<const RawTensor> raw) {
   if (part != ModelPart::kVae && (is_video_vae || Any(raw, "decoder.conv_in."))) {
     return "a VAE: give it as --vae-path, and here " + Wanted(part);
   }
-  if (part != ModelPart::kTextEncoder && Any(raw, ".self_attn.q_norm.")) {
+  if (part != ModelPart::kTextEncoder && (Any(raw, ".self_attn.q_norm.") || Any(raw, "blk.0.attn_q_norm."))) {
     return "a text model: give it as --text-encoder-path, and here " + Wanted(part);
   }
   if (const std::string_view text = Find(TextModels(), raw); !text.empty()) return Another(std::string(text), part);
@@ -140,8 +191,10 @@ std::string Relative(ModelPart part, std::span<const RawTensor> raw) {
       break;
     }
     case ModelPart::kTextEncoder:
-      if (Any(raw, "pre_feedforward_layernorm.")) return Another("Gemma, another model", part);
-      if (Any(raw, ".mlp.experts.")) return Another("a mixture of experts, another model", part);
+      if (Any(raw, "pre_feedforward_layernorm.") || Any(raw, ".post_ffw_norm."))
+        return Another("Gemma, another model", part);
+      if (Any(raw, ".mlp.experts.") || Any(raw, ".ffn_gate_exps."))
+        return Another("a mixture of experts, another model", part);
       if (Any(raw, ".linear_attn.")) return Another("a text model of another family (Qwen3-Next or a kin of it)", part);
       break;
   }

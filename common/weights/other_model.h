@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "common/weights/layout.h"
 
@@ -11,6 +12,10 @@ namespace diptych {
 // For the end of a line: "FLUX.1, another model; ..." with what to give instead. Empty: nothing that we know. To be
 // asked when none of the tensors has a name of the part.
 std::string OtherModel(ModelPart part, std::span<const RawTensor> raw);
+
+// The same by what a container says that it holds (general.architecture of a GGUF file), which tells apart what has the
+// same names. Empty, too, where it says nothing.
+std::string OtherArchitecture(ModelPart part, std::string_view architecture);
 
 // The same for tensors that have names of the part, all of which are given without a prefix: a relative with the same
 // names (Lumina 2, Gemma, a LoRA).

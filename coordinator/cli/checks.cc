@@ -19,8 +19,9 @@
 #include "common/net/tls_files.h"
 #include "common/source_files/model_folder.h"
 #include "common/source_files/read_file.h"
-#include "common/tokenizer/bpe_tokenizer.h"
 #include "common/weights/checkpoint.h"
+#include "common/weights/load_tokenizer.h"
+#include "common/weights/part_source.h"
 #include "common/weights/weight_need.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/machine_text.h"
@@ -101,13 +102,13 @@ void CheckBlocks(const Checkpoint& checkpoint, const Blocks& blocks, const JsonF
 // `model_path`: as given, for the configuration of a single file.
 std::string DescribePart(ModelPart part, const fs::path& path, const std::string& model_path,
                          const std::vector<Blocks>& blocks) {
-  const std::string file = ConfigFileOf(path.string(), part, model_path);  // says what else it is, if it is no part of a checkpoint
-  const std::shared_ptr<const Checkpoint> checkpoint = Checkpoint::Open(path.string(), part);
+  const PartSource source = OpenPart(path.string(), part, model_path);  // says what else it is, if it is no part of a checkpoint
+  const std::shared_ptr<const Checkpoint>& checkpoint = source.weights;
   uint64_t bytes = 0;
   for (const auto& [name, tensor] : checkpoint->tensors()) bytes += tensor.entry->byte_count;
-  if (!file.empty()) {
+  if (!source.config_file.empty()) {
     try {
-      const JsonFacts config(ReadTextFile(file), file);
+      const JsonFacts config(source.config_text, source.config_file);
       for (const Blocks& one : blocks) CheckBlocks(*checkpoint, one, config, path.string());
     } catch (const Error& error) {
       throw Error(error.code(), error.what() + FamilyNote(path.string()));
@@ -115,7 +116,7 @@ std::string DescribePart(ModelPart part, const fs::path& path, const std::string
   }
   std::string found = absl::StrCat(path.string(), ": ", checkpoint->tensors().size(), " tensors, ", bytes >> 20, " MiB");
   if (const std::string layout = checkpoint->LayoutText(); !layout.empty()) absl::StrAppend(&found, ", ", layout);
-  if (!fs::is_directory(path)) absl::StrAppend(&found, "; configuration taken from ", file.empty() ? "its shapes" : file);
+  if (!fs::is_directory(path)) absl::StrAppend(&found, "; configuration taken from ", source.ConfigOrigin());
   return absl::StrCat(found, Behind(checkpoint->warnings()));
 }
 
@@ -201,9 +202,9 @@ void CheckCheckpoint(const PrivateOptions& options, std::vector<Check>& checks) 
       "put what is named there (of the same model; what is whole need not be fetched again), or name the part with its "
       "own --...-path flag";
   Add(checks, "tokenizer", advice, [&] {
-    const fs::path folder = options.TokenizerFolder();
-    const BpeTokenizer tokenizer = BpeTokenizer::Load(folder.string());
-    return absl::StrCat(folder.string(), ": ", tokenizer.vocabulary_size(), " tokens", Behind(tokenizer.warnings()));
+    const std::string place = options.TokenizerPlace().string();
+    const BpeTokenizer tokenizer = LoadTokenizer(place);
+    return absl::StrCat(place, ": ", tokenizer.vocabulary_size(), " tokens", Behind(tokenizer.warnings()));
   });
   Add(checks, "text encoder", advice, [&] { return DescribePart(ModelPart::kTextEncoder, text_encoder, options.model_path, {{"layers", "num_hidden_layers"}}); });
   Add(checks, "transformer", advice, [&] {

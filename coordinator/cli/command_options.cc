@@ -117,7 +117,7 @@ void CheckPrivate(const PrivateOptions& options, const fs::path& program_folder)
   }
 }
 
-fs::path PrivateOptions::TokenizerFolder() const { return FindTokenizer(model_path, text_encoder_path); }
+fs::path PrivateOptions::TokenizerPlace() const { return FindTokenizer(model_path, text_encoder_path); }
 
 fs::path PrivateOptions::TransformerConfig() const {
   std::error_code ignored;

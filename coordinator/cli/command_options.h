@@ -42,7 +42,7 @@ struct PrivateOptions {
   std::string log_level;
 
   bool verbose() const { return log_level == "debug"; }
-  std::filesystem::path TokenizerFolder() const;    // where the encoder looks for it
+  std::filesystem::path TokenizerPlace() const;     // where the encoder looks for it; for LoadTokenizer
   std::filesystem::path TransformerConfig() const;  // of the transformer; may not exist
 };
 PrivateOptions ReadPrivate(const Settings& settings);

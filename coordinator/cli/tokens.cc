@@ -6,7 +6,7 @@
 #include "common/error/error.h"
 #include "common/foreign_text/escape.h"
 #include "common/prompt/chat_formatter.h"
-#include "common/tokenizer/bpe_tokenizer.h"
+#include "common/weights/load_tokenizer.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/command_options.h"
 #include "coordinator/cli/result_text.h"
@@ -34,9 +34,9 @@ class Tokens final : public Command {
   int Run(Environment& environment) override {
     const std::string text =
         FormatPrompt(MakePrompt(ReadPromptText(prompt_, *settings_, environment.Input()), parts_, environment.Input()));
-    const std::string folder = private_.TokenizerFolder().string();
-    if (private_.verbose()) environment.err << "tokenizer " << folder << std::endl;
-    const BpeTokenizer tokenizer = BpeTokenizer::Load(folder);
+    const std::string place = private_.TokenizerPlace().string();
+    if (private_.verbose()) environment.err << "tokenizer " << place << std::endl;
+    const BpeTokenizer tokenizer = LoadTokenizer(place);
     for (const std::string& line : tokenizer.warnings()) {
       environment.err << "diptych: warning: " << EscapeText(line) << std::endl;
     }

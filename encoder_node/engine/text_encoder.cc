@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "common/concurrency/apart.h"
@@ -16,9 +17,9 @@
 #include "common/nn/compute.h"
 #include "common/source_files/files_read.h"
 #include "common/source_files/model_folder.h"
-#include "common/tokenizer/bpe_tokenizer.h"
 #include "common/weights/checkpoint.h"
 #include "common/weights/fingerprint.h"
+#include "common/weights/load_tokenizer.h"
 #include "common/weights/model_files.h"
 #include "common/weights/part_source.h"
 #include "common/weights/weight_need.h"
@@ -68,20 +69,50 @@ Plan PlanLoad(const TextEncoderOptions& options, at::Device device, at::ScalarTy
   return plan;
 }
 
+qwen3::Config ReadConfig(const PartSource& source) {
+  if (source.config_file.empty()) {
+    return source.metadata == nullptr ? qwen3::Config::FromShapes(*source.weights)
+                                      : qwen3::Config::FromGguf(*source.metadata, *source.weights);
+  }
+  qwen3::Config config = qwen3::Config::Parse(source.config_text, source.config_file);
+  if (source.metadata == nullptr) return config;
+  try {
+    const qwen3::Config own = qwen3::Config::FromGguf(*source.metadata, *source.weights);
+    if (const std::string difference = UntoldDifference(config, own); !difference.empty()) {
+      config.warnings.push_back(source.config_file + " and the metadata of " + source.weights->path() +
+                                " differ: " + difference + "; the former is taken");
+    }
+  } catch (const Error& error) {
+    config.warnings.push_back(std::string(error.what()) + "; " + source.config_file + " is taken");
+  }
+  return config;
+}
+
+// A file that is not what its configuration says is told which configuration that is.
+qwen3::Model MakeModel(const WeightView& weights, const qwen3::Config& config, const PartSource& source) {
+  try {
+    return qwen3::Model(weights, config);
+  } catch (const Error& error) {
+    std::error_code ignored;
+    const bool is_file = !std::filesystem::is_directory(source.weights->path(), ignored);
+    if (!is_file || source.config_file.empty() || error.code() != ErrorCode::kInvalidArgument) throw;
+    throw Error(error.code(), error.what() + ("; the configuration is that of " + source.config_file));
+  }
+}
+
 class TextEncoder : public PromptEncoder {
  public:
   explicit TextEncoder(const TextEncoderOptions& options)
       : device_(nn::ChooseDevice(options.device)),
         dtype_(nn::ChooseDtype(options.torch_dtype, device_, at::kBFloat16)),
         threads_(nn::SetThreads(options.threads)),
-        tokenizer_(BpeTokenizer::Load(options.tokenizer_path)),
+        tokenizer_(LoadTokenizer(options.tokenizer_path)),
         source_(OpenPart(options.text_encoder_path, ModelPart::kTextEncoder, options.config_path)),
         checkpoint_(source_.weights),
-        config_(source_.config_file.empty() ? qwen3::Config::FromShapes(*checkpoint_)
-                                            : qwen3::Config::Parse(source_.config_text, source_.config_file)),
+        config_(ReadConfig(source_)),
         plan_(PlanLoad(options, device_, dtype_, *checkpoint_, config_)),
         weights_(checkpoint_, device_, dtype_),
-        model_(weights_, config_) {
+        model_(MakeModel(weights_, config_, source_)) {
     const int64_t vocabulary = model_.config().vocab_size, needed = static_cast<int64_t>(tokenizer_.vocabulary_size());
     if (needed > vocabulary) {
       throw Error(ErrorCode::kInvalidArgument, options.tokenizer_path + ": the tokenizer has " +

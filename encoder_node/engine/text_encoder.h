@@ -11,8 +11,8 @@
 namespace diptych {
 
 struct TextEncoderOptions {
-  std::string text_encoder_path;  // folder with config.json and weights, or a .safetensors file
-  std::string tokenizer_path;     // folder
+  std::string text_encoder_path;  // folder with config.json and weights, or a file of weights
+  std::string tokenizer_path;     // folder, or a GGUF file that carries one
   std::string config_path =
       {};  // folder of a whole model, for a file without a config.json beside it; empty: there is none
   std::string device = "auto";       // auto, cpu, cuda

@@ -164,6 +164,18 @@ Config Config::FromShapes(const Checkpoint& checkpoint) {
   return config;
 }
 
+std::string UntoldDifference(const Config& one, const Config& other) {
+  std::ostringstream text;
+  text.precision(17);
+  const auto compare = [&](const char* name, const auto& a, const auto& b) {
+    if (a != b) text << (text.tellp() > 0 ? ", " : "") << name << " " << a << " and " << b;
+  };
+  compare("rope_theta", one.rope_theta, other.rope_theta);
+  compare("rms_norm_eps", one.rms_norm_eps, other.rms_norm_eps);
+  compare("max_position_embeddings", one.max_position_embeddings, other.max_position_embeddings);
+  return text.str();
+}
+
 std::string Config::Identity() const {
   std::ostringstream text;
   text.precision(17);

@@ -1,4 +1,4 @@
-// The facts of a Qwen3 text model, from its config.json.
+// The facts of a Qwen3 text model, from its config.json or from its file of weights.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,8 @@
 
 namespace diptych {
 class Checkpoint;
-}
+class GgufFile;
+}  // namespace diptych
 
 namespace diptych::qwen3 {
 
@@ -37,6 +38,14 @@ struct Config {
   // What the shapes of the tensors tell; what they do not is as published for Qwen3-4B. Throws Error(kInvalidArgument)
   // for shapes that do not fit each other.
   static Config FromShapes(const Checkpoint& checkpoint);
+
+  // What the metadata of a GGUF file state (qwen3.*), with the vocabulary from the shape of the embedding. `checkpoint`
+  // is made of the file. Throws Error(kInvalidArgument) naming file and key for what is missing, out of range, not done
+  // by this model (scaled RoPE), or does not agree with the shapes of the tensors.
+  static Config FromGguf(const GgufFile& file, const Checkpoint& checkpoint);
 };
+
+// Of the facts that no shape tells those in which the two differ: "rope_theta 1000000 and 5000000"; empty: none.
+std::string UntoldDifference(const Config& one, const Config& other);
 
 }  // namespace diptych::qwen3

@@ -87,7 +87,8 @@ inline void AddTokenizer(GgufWriter& file, const std::string& folder, size_t row
     }
   } else {
     vocabulary = ReadJson(folder + "/vocab.json");
-    for (auto& [id, token] : ReadJson(folder + "/tokenizer_config.json").at("added_tokens_decoder").items()) {
+    nlohmann::json config = ReadJson(folder + "/tokenizer_config.json");
+    for (auto& [id, token] : config.at("added_tokens_decoder").items()) {
       token["id"] = std::stoll(id);
       added.push_back(token);
     }

@@ -117,8 +117,10 @@ TEST(ModelFolderProblem, SaysWhatElseWasGiven) {
   }
   EXPECT_EQ(PartProblem(folder / "single/z_image_turbo_bf16.safetensors"), "") << "it may speak for itself";
   WriteText(folder / "z.gguf", "GGUF....");
-  EXPECT_NE(ModelFolderProblem(folder / "z.gguf").find("single files, as ComfyUI uses, are given as"), std::string::npos);
-  EXPECT_EQ(PartProblem(folder / "z.gguf"), "");
+  EXPECT_NE(ModelFolderProblem(folder / "z.gguf").find("this is a GGUF file"), std::string::npos);
+  EXPECT_EQ(PartProblem(folder / "z.gguf"), "") << "it may speak for itself";
+  EXPECT_EQ(PartProblem(folder / ""), (folder / "") + ": no config.json here; a GGUF file is given by itself, such as " +
+                                          (folder / "z.gguf"));
   fs::create_directories(folder / "ComfyUI/diffusion_models");
   fs::create_directories(folder / "ComfyUI/vae");
   EXPECT_NE(ModelFolderProblem(folder / "ComfyUI").find("a folder of models for ComfyUI"), std::string::npos);

@@ -51,6 +51,17 @@ TEST_F(FindTokenizerTest, LooksThroughACheckpointDownToItsRoot) {
   EXPECT_EQ(FindTokenizer(At("model"), ""), At("model/tokenizer"));
 }
 
+TEST_F(FindTokenizerTest, TakesTheOneInAGgufFileWhenThereIsNoOther) {
+  std::ofstream(folder_ / "other/model.gguf") << "GGUF and more";
+  for (const std::string& model : {At("model"), std::string()}) {
+    EXPECT_EQ(FindTokenizer(model, At("other/model.gguf")), At("other/model.gguf"));
+  }
+  Put("model/tokenizer/tokenizer.json");
+  EXPECT_EQ(FindTokenizer(At("model"), At("other/model.gguf")), At("model/tokenizer"));
+  Put("other/tokenizer.json");
+  EXPECT_EQ(FindTokenizer(At("model"), At("other/model.gguf")), At("other"));
+}
+
 TEST_F(FindTokenizerTest, NamesThePlaceWhereItBelongsWhenThereIsNone) {
   EXPECT_EQ(FindTokenizer(At("model"), At("other")), At("model/tokenizer"));
   EXPECT_EQ(FindTokenizer("", At("other")), At("other"));

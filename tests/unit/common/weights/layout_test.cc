@@ -137,6 +137,104 @@ TEST(Layout, KeepsWhatItDoesNotKnowOfThePartAndDropsStrays) {
   EXPECT_EQ(layout.foreign(), (std::vector<std::string>{"model_ema.decay", "vae.decoder.conv_in.weight"}));
 }
 
+const std::vector<std::pair<std::string, std::string>> kLlamaCppNames = {
+    {"token_embd.weight", "model.embed_tokens.weight"},
+    {"output_norm.weight", "model.norm.weight"},
+    {"output.weight", "lm_head.weight"},
+    {"blk.0.attn_norm.weight", "model.layers.0.input_layernorm.weight"},
+    {"blk.0.attn_q.weight", "model.layers.0.self_attn.q_proj.weight"},
+    {"blk.0.attn_k.weight", "model.layers.0.self_attn.k_proj.weight"},
+    {"blk.0.attn_v.weight", "model.layers.0.self_attn.v_proj.weight"},
+    {"blk.0.attn_output.weight", "model.layers.0.self_attn.o_proj.weight"},
+    {"blk.0.attn_q_norm.weight", "model.layers.0.self_attn.q_norm.weight"},
+    {"blk.0.attn_k_norm.weight", "model.layers.0.self_attn.k_norm.weight"},
+    {"blk.0.ffn_norm.weight", "model.layers.0.post_attention_layernorm.weight"},
+    {"blk.0.ffn_gate.weight", "model.layers.0.mlp.gate_proj.weight"},
+    {"blk.0.ffn_up.weight", "model.layers.0.mlp.up_proj.weight"},
+    {"blk.35.ffn_down.weight", "model.layers.35.mlp.down_proj.weight"}};
+
+std::vector<Made> LlamaCppModel() {
+  std::vector<Made> made;
+  for (const auto& [raw, canonical] : kLlamaCppNames) made.push_back({raw});
+  return made;
+}
+
+TEST(Layout, ReadsLlamaCppsNamesOfTheTextModel) {
+  std::vector<Made> made = LlamaCppModel();
+  for (Made& one : made) {
+    if (one.name == "blk.0.attn_q.weight") one = {one.name, {8, 256}, "Q4_K"};
+  }
+  const Layout layout = LayoutOf(ModelPart::kTextEncoder, made);
+  EXPECT_FALSE(layout.is_plain());
+  EXPECT_EQ(layout.Description(), "llama.cpp's names");
+  EXPECT_EQ(layout.tensors().size(), kLlamaCppNames.size());
+  for (const auto& [raw, canonical] : kLlamaCppNames) {
+    EXPECT_FALSE(Find(layout, canonical).is_slice) << raw;
+    EXPECT_EQ(layout.RawName(canonical), raw);
+  }
+  EXPECT_EQ(Find(layout, "model.layers.0.self_attn.q_proj.weight").shape, (std::vector<int64_t>{8, 256}));
+}
+
+TEST(Layout, KeepsNamesThatLlamaCppsTextModelDoesNotHave) {
+  for (const std::string name : {"rope_freqs.weight", "blk.1.something.weight", "blk.attn_q.weight", "my.output.weight",
+                                 "layers.weight", "blk.1.attn_q"}) {
+    const Layout layout = LayoutOf(ModelPart::kTextEncoder, LlamaCppModel() + std::vector<Made>{{name}});
+    EXPECT_EQ(Find(layout, name).name, name);
+    EXPECT_EQ(layout.RawName(name), name);
+  }
+}
+
+TEST(Layout, RefusesLlamaCppsNamesBesideTransformers) {
+  for (const std::string prefix : {"", "model."}) {
+    const std::vector<Made> other = {{prefix + "layers.0.self_attn.q_norm.weight"}};
+    const std::string refusal = RefusalOf(ModelPart::kTextEncoder, LlamaCppModel() + other);
+    EXPECT_NE(refusal.find("layers.0.self_attn.q_norm.weight"), std::string::npos) << refusal;
+    EXPECT_NE(refusal.find("blk."), std::string::npos) << refusal;
+  }
+}
+
+TEST(Layout, NamesTheTextModelThatIsAnother) {
+  const auto refusal_of = [](ModelPart part, const std::vector<Made>& made, const std::string& architecture) {
+    std::vector<RawTensor> raw;
+    for (const Made& tensor : made) raw.push_back({tensor.name, tensor.shape, tensor.dtype});
+    return ErrorOf([&] { Layout::Of(part, raw, "FILE", architecture); });
+  };
+  const auto text = ModelPart::kTextEncoder, transformer = ModelPart::kTransformer, vae = ModelPart::kVae;
+  const std::string give = "; give the text encoder of Z-Image, Qwen3-4B, such as qwen_3_4b.safetensors";
+  for (const std::string none : {"qwen3", ""}) EXPECT_EQ(refusal_of(text, LlamaCppModel(), none), "");
+  EXPECT_EQ(refusal_of(text, LlamaCppModel(), "llama"), "FILE: this is Llama, Mistral or a kin of theirs" + give);
+  EXPECT_EQ(refusal_of(text, LlamaCppModel(), "qwen2"), "FILE: this is Qwen2 or Qwen2.5" + give);
+  EXPECT_EQ(refusal_of(text, LlamaCppModel(), "qwen3moe"), "FILE: this is a mixture of experts (Qwen3)" + give);
+  EXPECT_EQ(refusal_of(text, LlamaCppModel(), "qwen3vl"), "FILE: this is a model that sees pictures (Qwen3-VL)" + give);
+  EXPECT_EQ(refusal_of(text, LlamaCppModel(), "gemma3"), "FILE: this is Gemma" + give);
+  EXPECT_EQ(refusal_of(text, LlamaCppModel(), "olmo2"),
+            "FILE: this is a model of another architecture, \"olmo2\"" + give);
+  EXPECT_EQ(refusal_of(text, {{"double_blocks.0.x"}}, "flux"), "FILE: this is FLUX.1, another model" + give);
+  EXPECT_EQ(refusal_of(text, kFused, "lumina2")
+                .find("FILE: this is a transformer of Z-Image: give it as "
+                      "--transformer-path, and here the text encoder"),
+            0u);
+  for (const std::string architecture : {"qwen3", ""}) {
+    for (const ModelPart part : {transformer, vae}) {
+      const std::string refusal = refusal_of(part, LlamaCppModel(), architecture);
+      EXPECT_EQ(refusal.find("FILE: this is a text model: give it as --text-encoder-path, and here the "), 0u)
+          << refusal;
+    }
+  }
+  EXPECT_EQ(refusal_of(transformer, LlamaCppModel(), "llama").find("FILE: this is Llama, Mistral"), 0u);
+  for (const std::string fine : {"lumina2", "", "z_image"})
+    EXPECT_EQ(refusal_of(transformer, kFused, fine), "") << fine;
+
+  // Without a word of the container the names tell.
+  std::vector<Made> without_norms = {{"token_embd.weight"}, {"blk.0.attn_q.weight"}, {"blk.0.ffn_up.weight"}};
+  EXPECT_EQ(refusal_of(text, without_norms, ""),
+            "FILE: this is a text model of another family (Llama, Mistral, Qwen2 or a kin of theirs)" + give);
+  EXPECT_EQ(refusal_of(text, LlamaCppModel() + std::vector<Made>{{"blk.0.post_ffw_norm.weight"}}, ""),
+            "FILE: this is Gemma, another model" + give);
+  EXPECT_EQ(refusal_of(text, LlamaCppModel() + std::vector<Made>{{"blk.0.ffn_gate_exps.weight"}}, ""),
+            "FILE: this is a mixture of experts, another model" + give);
+}
+
 TEST(Layout, ReadsLdmNamesOfTheVae) {
   const std::vector<std::pair<std::string, std::string>> names = {
       {"encoder.conv_in.weight", "encoder.conv_in.weight"},

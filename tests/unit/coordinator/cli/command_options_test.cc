@@ -101,9 +101,9 @@ TEST(PrivateOptions, FindTheTokenizerWhereTheEncoderDoes) {
     std::ofstream(folder / file) << "{}";
   PrivateOptions options;
   options.model_path = folder / "model";
-  EXPECT_EQ(options.TokenizerFolder(), folder / "model/tokenizer");
+  EXPECT_EQ(options.TokenizerPlace(), folder / "model/tokenizer");
   options.text_encoder_path = folder / "other/model.safetensors";
-  EXPECT_EQ(options.TokenizerFolder(), folder / "other");
+  EXPECT_EQ(options.TokenizerPlace(), folder / "other");
 }
 
 }  // namespace

@@ -29,9 +29,11 @@ TEST(TextEncoderMemory, MapsWhatItCanAndSaysSo) {
   EXPECT_EQ(encoder->facts().machine.weights_copied, 0u);
   EXPECT_GT(encoder->facts().machine.weights_mapped, 1'000'000u);
   EXPECT_NE(encoder->facts().machine.libtorch, "");
-  ASSERT_EQ(encoder->facts().notes.size(), 1u);
+  ASSERT_EQ(encoder->facts().notes.size(), 2u);
   EXPECT_EQ(encoder->facts().notes[0].rfind("the text encoder in bfloat16: 0.0 MB of memory and ", 0), 0u)
       << encoder->facts().notes[0];
+  EXPECT_EQ(encoder->facts().notes[1].rfind("fingerprint of " + kModel + "/text_encoder: ", 0), 0u)
+      << encoder->facts().notes[1];
   EXPECT_TRUE(encoder->facts().warnings.empty());
 }
 

@@ -1,8 +1,13 @@
+#include <cmath>
+#include <functional>
 #include <string>
 
 #include "common/error/error.h"
+#include "common/weights/gguf.h"
 #include "encoder_node/qwen3/config.h"
 #include "gtest/gtest.h"
+#include "tests/support/gguf_text_model.h"
+#include "tests/unit/common/weights/weights_support.h"
 
 namespace diptych::qwen3 {
 namespace {
@@ -100,6 +105,125 @@ TEST(Qwen3Config, RefusesWhatTheModelDoesNotDo) {
   EXPECT_THROW(Config::Parse(R"({"hidden_size": 64})", "c"), Error);
   EXPECT_THROW(Config::Parse(R"({"architectures": ["LlamaModel"]})", "c"), Error);
   EXPECT_NO_THROW(Config::Parse(R"({"architectures": ["Qwen3Model"]})", "c"));
+}
+
+using diptych::testing::GgufWriter;
+
+const std::string kToyA = DIPTYCH_SOURCE_DIR "/tests/parity/data/toy_a";
+
+// Of a file with the tensors of toy_a and these metadata.
+Config FromGgufWith(const std::function<void(GgufWriter&)>& add_metadata) {
+  const diptych::testing::TemporaryFolder scratch;
+  const std::string path = scratch / "model.gguf";
+  const auto model = Checkpoint::Open(kToyA + "/text_encoder", ModelPart::kTextEncoder);
+  GgufWriter file;
+  add_metadata(file);
+  diptych::testing::AddTextTensors(file, *model);
+  file.Write(path);
+  const auto opened = Checkpoint::Open(path, ModelPart::kTextEncoder);
+  try {
+    return Config::FromGguf(*opened->gguf(), *opened);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument) << error.what();
+    const std::string line = error.what();
+    throw Error(error.code(), line.starts_with(path) ? line.substr(path.size()) : line);
+  }
+}
+
+// The metadata of toy_a with other values for some keys; "": without the key.
+struct Change {
+  std::string key;
+  std::function<void(GgufWriter&, const std::string& key)> write = [](GgufWriter&, const std::string&) {};
+};
+
+Config FromGgufBut(const Change& change) {
+  return FromGgufWith([&](GgufWriter& file) {
+    const std::vector<std::pair<std::string, uint32_t>> sizes = {
+        {"block_count", 3},           {"context_length", 40960},     {"embedding_length", 32},
+        {"feed_forward_length", 96},  {"attention.head_count", 4},   {"attention.head_count_kv", 2},
+        {"attention.key_length", 32}, {"attention.value_length", 32}};
+    const std::vector<std::pair<std::string, float>> numbers = {{"rope.freq_base", 1e6f},
+                                                                {"attention.layer_norm_rms_epsilon", 1e-6f}};
+    for (const auto& [key, value] : sizes) {
+      if (key != change.key) file.Number("qwen3." + key, value);
+    }
+    for (const auto& [key, value] : numbers) {
+      if (key != change.key) file.Number("qwen3." + key, value);
+    }
+    change.write(file, "qwen3." + change.key);
+  });
+}
+
+template <typename Value>
+Change To(const std::string& key, Value value) {
+  return {key, [value](GgufWriter& file, const std::string& full) { file.Number(full, value); }};
+}
+
+std::string RefusalOf(const Change& change) {
+  return diptych::testing::ErrorOf([&] { FromGgufBut(change); });
+}
+
+TEST(Qwen3Config, OfAGgufFileIsThatOfTheConfigItWasMadeFrom) {
+  const std::string path = kToyA + "/text_encoder/config.json";
+  const std::string wanted = Config::Parse(diptych::testing::ReadText(path), path).Identity();
+  const Config config =
+      FromGgufWith([&](GgufWriter& file) { diptych::testing::AddTextConfig(file, kToyA + "/text_encoder"); });
+  EXPECT_EQ(config.Identity(), wanted);
+  EXPECT_EQ(config.rms_norm_eps, 1e-6) << "the decimal, not the float";
+  EXPECT_EQ(FromGgufBut({"attention.key_length"}).Identity(), wanted) << "the norms show it";
+  EXPECT_EQ(FromGgufBut(To("rope.freq_base", 1e6)).Identity(), wanted) << "in double";
+  EXPECT_EQ(FromGgufBut(To("block_count", int64_t{3})).Identity(), wanted);
+}
+
+TEST(Qwen3Config, TakesFromAGgufFileWhatNoShapeTells) {
+  EXPECT_EQ(FromGgufBut(To("rope.freq_base", 5e6f)).rope_theta, 5e6);
+  EXPECT_EQ(FromGgufBut(To("attention.layer_norm_rms_epsilon", 1e-5f)).rms_norm_eps, 1e-5);
+  EXPECT_EQ(FromGgufBut(To("context_length", uint32_t{262144})).max_position_embeddings, 262144);
+  const Config one = FromGgufBut({}), other = FromGgufBut(To("rope.freq_base", 5e6f));
+  EXPECT_EQ(UntoldDifference(one, one), "");
+  EXPECT_EQ(UntoldDifference(one, other), "rope_theta 1000000 and 5000000");
+}
+
+TEST(Qwen3Config, NamesTheKeyOfAGgufFileThatDoesNotFit) {
+  for (const std::string key : {"block_count", "context_length", "embedding_length", "feed_forward_length",
+                                "attention.head_count", "rope.freq_base", "attention.layer_norm_rms_epsilon"}) {
+    EXPECT_EQ(RefusalOf({key}), ": metadata qwen3." + key +
+                                    " is missing; the config.json of this text model beside the file would state it");
+  }
+  EXPECT_EQ(RefusalOf(To("embedding_length", uint32_t{64})),
+            ": metadata qwen3.embedding_length and the shapes do not agree: model.embed_tokens.weight should have 64 "
+            "columns, its shape is [1008, 32]");
+  EXPECT_EQ(RefusalOf(To("feed_forward_length", uint32_t{97})),
+            ": metadata qwen3.feed_forward_length and the shapes do not agree: model.layers.0.mlp.gate_proj.weight "
+            "should have 97 rows, its shape is [96, 32]");
+  EXPECT_EQ(RefusalOf(To("attention.head_count", uint32_t{2})),
+            ": metadata qwen3.attention.head_count and the shapes do not agree: model.layers.0.self_attn.q_proj.weight "
+            "should have 64 rows, its shape is [128, 32]");
+  EXPECT_EQ(RefusalOf({"attention.head_count_kv"}),
+            ": metadata qwen3.attention.head_count_kv and the shapes do not agree: "
+            "model.layers.0.self_attn.k_proj.weight should have 128 rows, its shape is [64, 32]");
+  EXPECT_EQ(RefusalOf(To("block_count", uint32_t{4})),
+            ": metadata qwen3.block_count is 4, and the file has 3 of these layers");
+  EXPECT_EQ(RefusalOf(To("block_count", uint32_t{0})), ": metadata qwen3.block_count is 0, expected 1 to 2147483647");
+  EXPECT_EQ(RefusalOf(To("block_count", 3.0f)), ": metadata qwen3.block_count: expected a whole number, found f32");
+  EXPECT_EQ(RefusalOf(To("attention.head_count_kv", uint32_t{3})),
+            ": metadata qwen3.attention.head_count_kv must divide attention.head_count");
+  EXPECT_EQ(RefusalOf(To("attention.value_length", uint32_t{64})),
+            ": metadata qwen3.attention.value_length must be as attention.key_length");
+  EXPECT_EQ(RefusalOf(To("rope.freq_base", 1.0f)), ": metadata qwen3.rope.freq_base must be above 1");
+  EXPECT_EQ(RefusalOf(To("attention.layer_norm_rms_epsilon", -1.0f)),
+            ": metadata qwen3.attention.layer_norm_rms_epsilon must not be negative");
+  EXPECT_EQ(RefusalOf(To("rope.freq_base", HUGE_VALF)), ": metadata qwen3.rope.freq_base is no finite number");
+}
+
+TEST(Qwen3Config, RefusesScaledRopeOfAGgufFile) {
+  const auto with_type = [](const std::string& type) {
+    return RefusalOf({"rope.scaling.type", [type](GgufWriter& file, const std::string& key) { file.Text(key, type); }});
+  };
+  EXPECT_EQ(with_type("none"), "");
+  EXPECT_EQ(with_type("yarn"), ": metadata qwen3.rope.scaling.type is \"yarn\"; only plain RoPE is supported");
+  EXPECT_EQ(RefusalOf(To("rope.scaling.factor", 4.0f)).find(": metadata qwen3.rope.scaling.factor is 4.0"), 0u);
+  EXPECT_EQ(RefusalOf(To("rope.scaling.factor", 1.0f)), "");
 }
 
 }  // namespace
