@@ -1,4 +1,4 @@
-// A DiT in a GGUF file paints what the folder paints: to the byte where no value is lost, and as the dequantised values
+// A GGUF file paints what the folder paints: to the byte where no value is lost, and as the dequantised values
 // where some are.
 #include <algorithm>
 #include <cstdlib>
@@ -13,6 +13,7 @@
 #include "tests/integration/support/daemon.h"
 #include "tests/integration/support/scratch.h"
 #include "tests/support/comfyui_files.h"
+#include "tests/support/gguf_text_model.h"
 #include "tests/support/gguf_writer.h"
 #include "tests/support/quantise.h"
 
@@ -60,9 +61,10 @@ void WriteLossless(const Checkpoint& original, const std::string& prefix, const 
   file.Write(path);
 }
 
-// Large matrices in `dtype`; beside it a file of the same values, dequantised.
-void WriteQuantised(const Checkpoint& original, Dtype dtype, const std::string& gguf, const std::string& dequantised) {
-  GgufWriter file;
+// Large matrices in `dtype`, under the names that `renamed` makes of theirs, and with what `file` has already; beside it
+// a file of the same values, dequantised.
+void WriteQuantised(const Checkpoint& original, Dtype dtype, const std::string& gguf, const std::string& dequantised,
+                    GgufWriter file = {}, std::string (*renamed)(std::string) = [](std::string name) { return name; }) {
   std::vector<std::vector<uint8_t>> wide;
   std::vector<TensorToWrite> plain;
   wide.reserve(original.tensors().size());
@@ -73,10 +75,10 @@ void WriteQuantised(const Checkpoint& original, Dtype dtype, const std::string& 
     if (shape.size() == 2 && shape[0] > 1 && shape[1] % 32 == 0) {
       std::vector<uint8_t> blocks = testing::Quantise(dtype, values);
       Dequantize(dtype, blocks.data(), static_cast<int64_t>(values.size()), values.data());
-      file.AddOwnTensor(name, dtype, shape, std::move(blocks));
+      file.AddOwnTensor(renamed(name), dtype, shape, std::move(blocks));
       ++quantised;
     } else {
-      file.AddTensorAsFloat(name, *tensor.entry);
+      file.AddTensorAsFloat(renamed(name), *tensor.entry);
     }
     wide.push_back(BytesOf(values));
     plain.push_back({{name, Dtype::F32, shape}, wide.back()});
@@ -110,6 +112,18 @@ TEST(GgufFiles, OfALosslessDitPaintThePictureOfTheFolder) {
   }
 }
 
+// 99.9 % of the values equal, none off by more than 1.
+void ExpectAlike(const std::string& found_png, const std::string& wanted_png) {
+  const std::vector<uint8_t> found = DecodePng(found_png).picture.rgb, wanted = DecodePng(wanted_png).picture.rgb;
+  ASSERT_EQ(found.size(), wanted.size());
+  size_t equal = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    EXPECT_LE(std::abs(found[i] - wanted[i]), 1) << "value " << i;
+    equal += found[i] == wanted[i] ? 1 : 0;
+  }
+  EXPECT_GE(equal * 1000, found.size() * 999) << equal << " of " << found.size();
+}
+
 class QuantisedGguf : public ::testing::TestWithParam<Dtype> {};
 
 TEST_P(QuantisedGguf, PaintsAsItsDequantisedValuesDo) {
@@ -122,20 +136,33 @@ TEST_P(QuantisedGguf, PaintsAsItsDequantisedValuesDo) {
   const std::string gguf = scratch / "dit.gguf", dequantised = scratch / "dit.safetensors";
   WriteQuantised(*original, GetParam(), gguf, dequantised);
   for (const std::string dtype : {"float32", "bfloat16"}) {
-    const Picture wanted =
-        DecodePng(Paint(model, {"--transformer-path", dequantised}, dtype, scratch / "wanted.png")).picture;
-    const Picture found = DecodePng(Paint(model, {"--transformer-path", gguf}, dtype, scratch / "found.png")).picture;
-    ASSERT_EQ(found.rgb.size(), wanted.rgb.size());
-    size_t equal = 0;
-    for (size_t i = 0; i < found.rgb.size(); ++i) {
-      EXPECT_LE(std::abs(found.rgb[i] - wanted.rgb[i]), 1) << "value " << i;
-      equal += found.rgb[i] == wanted.rgb[i] ? 1 : 0;
-    }
-    EXPECT_GE(equal * 1000, found.rgb.size() * 999) << dtype << ": " << equal << " of " << found.rgb.size();
-    const Picture folder = DecodePng(Paint(model, {}, dtype, scratch / "folder.png")).picture;
-    EXPECT_FALSE(folder.rgb == wanted.rgb) << "quantisation loses something";
+    SCOPED_TRACE(dtype);
+    const std::string wanted = Paint(model, {"--transformer-path", dequantised}, dtype, scratch / "wanted.png");
+    ExpectAlike(Paint(model, {"--transformer-path", gguf}, dtype, scratch / "found.png"), wanted);
+    const std::string folder = Paint(model, {}, dtype, scratch / "folder.png");
+    EXPECT_FALSE(DecodePng(folder).picture.rgb == DecodePng(wanted).picture.rgb) << "quantisation loses something";
   }
 }
+
+TEST_P(QuantisedGguf, OfTheTextModelDoesTheSame) {
+  const Scratch scratch;
+  const std::string model = scratch / "model";
+  Process make({ProgramPath("diptych-random-checkpoint"), "--output", model, "--text-dim", "128", "--text-intermediate",
+                "256", "--text-layers", "3"});
+  ASSERT_EQ(make.Wait(), 0) << make.Err();
+  const auto original = Checkpoint::Open(model + "/text_encoder");
+  const std::string gguf = scratch / "text.gguf", dequantised = scratch / "text.safetensors";
+  GgufWriter file;
+  testing::AddTextConfig(file, model + "/text_encoder");
+  testing::AddTokenizer(file, model + "/tokenizer", 384);
+  WriteQuantised(*original, GetParam(), gguf, dequantised, file, testing::NameOfLlamaCpp);
+  const std::string wanted = Paint(model, {"--text-encoder-path", dequantised}, "float32", scratch / "wanted.png");
+  ExpectAlike(Paint(model, {"--text-encoder-path", gguf}, "float32", scratch / "found.png"), wanted);
+  EXPECT_FALSE(DecodePng(Paint(model, {}, "float32", scratch / "folder.png")).picture.rgb ==
+               DecodePng(wanted).picture.rgb)
+      << "quantisation loses something";
+}
+
 INSTANTIATE_TEST_SUITE_P(, QuantisedGguf, ::testing::Values(Dtype::Q8_0, Dtype::Q4_0),
                          [](const auto& info) { return std::string(DtypeName(info.param)); });
 
