@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/nn/pieces.h"
-#include "common/weights/ggml_blocks.h"
+#include "common/weights/dequantize.h"
 
 namespace diptych::nn {
 namespace {
@@ -19,6 +19,9 @@ constexpr int64_t kValuesForAThread = int64_t{1} << 15;
 
 void Dequantise(const QuantisedTensor& from, int64_t row, float* out) {
   Dequantize(from.dtype, from.data + row * from.row_bytes, from.columns, out);
+  if (from.scales.empty()) return;
+  const float scale = from.scales[from.scales.size() == 1 ? 0 : static_cast<size_t>(row)];
+  for (int64_t i = 0; i < from.columns; ++i) out[i] *= scale;
 }
 
 // `row_of(i)` is the row that becomes row i of `out`, [n, columns] in fp32, bf16, fp16 or fp64 on the CPU.

@@ -11,7 +11,7 @@
 
 namespace diptych {
 
-// The quantised ones are ggml's: elements stand in blocks, a few numbers that share their scale, packed in a fixed
+// Those from Q8_0 on are ggml's: elements stand in blocks, a few numbers that share their scale, packed in a fixed
 // number of bytes, and a row of a tensor is a whole number of blocks. kOther: a format that is not in this list; a file
 // that has a tensor of it is read all the same, the tensor is not.
 enum class Dtype {
@@ -55,12 +55,16 @@ struct DtypeFacts {
 const DtypeFacts& FactsOf(Dtype dtype);
 std::span<const DtypeFacts> AllDtypes();  // but kOther
 
-inline size_t ByteSize(Dtype dtype) {  // of one element; of a quantised format and kOther 0
+inline size_t ByteSize(Dtype dtype) {  // of one element; of one in blocks and kOther 0
   const DtypeFacts& facts = FactsOf(dtype);
   return facts.block_elements == 1 ? static_cast<size_t>(facts.block_bytes) : 0;
 }
 inline std::string_view DtypeName(Dtype dtype) { return FactsOf(dtype).name; }
-inline bool IsQuantised(Dtype dtype) { return FactsOf(dtype).block_elements > 1; }
+// ggml's blocks.
+inline bool IsInBlocks(Dtype dtype) { return FactsOf(dtype).block_elements > 1; }
+inline bool IsFp8(Dtype dtype) { return dtype == Dtype::F8_E4M3 || dtype == Dtype::F8_E5M2; }
+// Computed with by way of Dequantize alone.
+inline bool IsQuantised(Dtype dtype) { return IsInBlocks(dtype) || IsFp8(dtype); }
 
 std::string ShapeText(std::span<const int64_t> shape);  // "[96, 48]"
 

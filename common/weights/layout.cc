@@ -211,6 +211,7 @@ constexpr Renamed kLdmNames[] = {{"mid.block_1.", "mid_block.resnets.0."},
                                  {"norm_out.", "conv_norm_out."}};
 constexpr std::string_view kLdmUp = "decoder.up.", kUpBlocks = "decoder.up_blocks.";
 constexpr std::string_view kQkv = "attention.qkv.", kWeight = "weight";
+constexpr std::string_view kScale = "weight_scale", kOldScale = "scale_weight";
 constexpr std::string_view kSplit[] = {"attention.to_q.", "attention.to_k.",
                                        "attention.to_v."};  // in the order of the rows of qkv
 
@@ -273,6 +274,12 @@ std::vector<int64_t> CanonicalShape(ModelPart part, std::string_view canonical, 
   return {shape.begin(), shape.end()};
 }
 
+// What only says that a file is quantised, or is for activations, which are not.
+bool IsMarker(std::string_view name) {
+  return name == "scaled_fp8" || name.ends_with(".comfy_quant") || name.ends_with(".input_scale") ||
+         name.ends_with(".scale_input");
+}
+
 // Parameters that the model does not have and files carry all the same.
 bool IsStray(ModelPart part, std::string_view name) {
   return part == ModelPart::kTransformer && BeginsWithOneOf(name, {"norm_final.", "t_embedder_2."});
@@ -297,9 +304,13 @@ Layout Layout::Of(ModelPart part, std::span<const RawTensor> raw, const std::str
   std::vector<size_t> places;  // of each of them in `raw`
   for (size_t i = 0; i < raw.size(); ++i) {
     const std::string_view name = raw[i].name;
-    if (prefix->empty() ? IsForeignBeside(name) : !name.starts_with(*prefix)) {
+    if (name == "scaled_fp8") {
+      layout.is_plain_ = false;
+    } else if (prefix->empty() ? IsForeignBeside(name) : !name.starts_with(*prefix)) {
       layout.foreign_.emplace_back(name);
-    } else if (const std::string_view rest = name.substr(prefix->size()); !IsStray(part, rest)) {
+    } else if (const std::string_view rest = name.substr(prefix->size()); IsMarker(rest)) {
+      layout.is_plain_ = false;
+    } else if (!IsStray(part, rest)) {
       own.push_back({rest, raw[i].shape, raw[i].dtype});
       places.push_back(i);
     }
@@ -357,7 +368,9 @@ void Layout::DecideNaming(std::span<const RawTensor> own, const std::string& pat
 
 void Layout::Add(const RawTensor& tensor, size_t raw, const std::string& path) {
   std::string name(tensor.name);
+  if (name.ends_with("." + std::string(kOldScale))) name.replace(name.size() - kOldScale.size(), kOldScale.size(), kScale);
   if (naming_ == Naming::kFused && InBlock(name) == "attention.qkv.weight") return AddSplit(tensor, raw, path);
+  if (naming_ == Naming::kFused && InBlock(name) == "attention.qkv.weight_scale") return AddSplitScale(tensor, name, raw);
   if (naming_ == Naming::kFused) {
     for (const Renamed& one : FusedNames(name)) Replace(name, one.raw, one.canonical);
   } else if (naming_ == Naming::kLdm && !InCoder(name).empty()) {
@@ -389,6 +402,25 @@ void Layout::AddSplit(const RawTensor& fused, size_t raw, const std::string& pat
                         .first_row = first_row,
                         .rows = shape[1]});
     first_row += shape[1];
+  }
+  is_plain_ = false;
+}
+
+// Of q, k and v: the same, or rows of it.
+void Layout::AddSplitScale(const RawTensor& fused, std::string_view name, size_t raw) {
+  const std::span<const int64_t> shape = fused.shape;
+  const std::string front(name.substr(0, name.size() - kQkv.size() - kScale.size()));
+  const bool of_rows = !shape.empty() && shape[0] > 1 && shape[0] % 3 == 0;
+  for (int64_t i = 0; i < 3; ++i) {
+    CanonicalTensor one = {.name = front + std::string(kSplit[i]) + std::string(kScale),
+                           .raw = raw,
+                           .shape = {shape.begin(), shape.end()}};
+    if (of_rows) {
+      one.is_slice = true;
+      one.rows = one.shape[0] = shape[0] / 3;
+      one.first_row = i * one.rows;
+    }
+    tensors_.push_back(std::move(one));
   }
   is_plain_ = false;
 }

@@ -37,6 +37,8 @@ class Layout {
   //   the prefix that the part has in a merged file (model.diffusion_model., first_stage_model.,
   //   text_encoders.NAME.transformer., ...); the original names of Z-Image with fused attention.qkv, or diffusers'; LDM
   //   names of the VAE, or diffusers'; llama.cpp's names of the text model, or transformers'.
+  // The scales of fp8 are LAYER.weight_scale however a file spells them (LAYER.scale_weight); its markers and the
+  // scales of activations are left out.
   // What has its canonical name already is left as it is, also what is not known: whoever reads the tensors tells of
   // it. Throws Error(kInvalidArgument) with one line that begins with `path`: for tensors of which it cannot be said
   // what they are (two of the same part, a prefix that some of them lack, fused beside split, a fused one of an odd
@@ -64,6 +66,7 @@ class Layout {
   void DecideNaming(std::span<const RawTensor> own, const std::string& path);
   void Add(const RawTensor& tensor, size_t raw, const std::string& path);
   void AddSplit(const RawTensor& fused, size_t raw, const std::string& path);
+  void AddSplitScale(const RawTensor& fused, std::string_view name, size_t raw);
 
   ModelPart part_ = ModelPart::kTransformer;
   Naming naming_ = Naming::kCanonical;

@@ -220,9 +220,9 @@ std::string QuantisedForm(ModelPart part, std::span<const RawTensor> raw) {
     form = "as nvfp4";
   } else if (is_stored("I8") && is_scaled) {
     form = "as int8";
-  } else if (is_fp8) {
-    form = is_scaled ? "as fp8 with scales" : "as fp8";
-  } else if (is_scaled) {
+  } else if (AnyEnds(raw, ".pre_quant_scale")) {
+    form = "with scales of what it is multiplied with (pre_quant_scale)";
+  } else if (is_scaled && !is_fp8) {
     form = "with scales";
   }
   if (form.empty()) return "";

@@ -3,10 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "common/error/error.h"
-#include "common/weights/ggml_blocks.h"
+#include "common/weights/dequantize.h"
 
 namespace diptych {
 namespace {
@@ -22,10 +23,10 @@ at::ScalarType StoredType(const TensorEntry& entry, const std::string& path) {
       return at::kHalf;
     case Dtype::BF16:
       return at::kBFloat16;
-    default:
+    default:  // fp8 and blocks are dequantised
       throw Error(ErrorCode::kInvalidArgument, entry.name + ": stored as " + std::string(entry.dtype_name()) + " in " +
                                                    path + ", expected F32, BF16, F16 or F64" +
-                                                   (IsQuantised(entry.dtype) ? ": only matrices are quantised" : ""));
+                                                   (IsInBlocks(entry.dtype) ? ": only matrices are quantised" : ""));
   }
 }
 
@@ -85,6 +86,42 @@ const Checkpoint::Tensor& WeightView::Read(at::IntArrayRef expected_shape) const
   return found->second;
 }
 
+std::vector<float> WeightView::Scales(const TensorEntry& entry) const {
+  if (!IsFp8(entry.dtype)) return {};
+  const std::string name = name_ + "_scale";
+  const auto found = checkpoint_->tensors().find(name);
+  if (found == checkpoint_->tensors().end()) {
+    const bool others_have = std::any_of(checkpoint_->tensors().begin(), checkpoint_->tensors().end(),
+                                         [](const auto& one) { return one.first.ends_with(".weight_scale"); });
+    if (!others_have || entry.shape.size() < 2) return {};
+    throw Error(ErrorCode::kInvalidArgument, "tensor " + name + " is missing from " + checkpoint_->path() +
+                                                 checkpoint_->Absent(name) + ": " + name_ + " is stored as " +
+                                                 std::string(entry.dtype_name()) + ", and others have their scales");
+  }
+  const TensorEntry& scale = *found->second.entry;
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorCode::kInvalidArgument, name + ": " + what + " in " + found->second.file->path());
+  };
+  const std::vector<int64_t>& shape = scale.shape;
+  const int64_t rows = entry.shape.empty() ? 1 : entry.shape[0];
+  const bool is_one = std::all_of(shape.begin(), shape.end(), [](int64_t d) { return d == 1; });
+  const bool of_rows = !shape.empty() && shape.size() <= 2 && shape[0] == rows && (shape.size() == 1 || shape[1] == 1);
+  if (!is_one && !of_rows) {
+    refuse("expected one scale or one of each row, [" + std::to_string(rows) + "] or [" + std::to_string(rows) +
+           ", 1], found shape " + ShapeText(shape));
+  }
+  if (scale.dtype != Dtype::F32 && scale.dtype != Dtype::BF16 && scale.dtype != Dtype::F16) {
+    refuse("expected F32, BF16 or F16, found " + std::string(scale.dtype_name()));
+  }
+  std::vector<float> scales(is_one ? 1 : static_cast<size_t>(rows));
+  Dequantize(scale.dtype, scale.data, static_cast<int64_t>(scales.size()), scales.data());
+  for (const float one : scales) {
+    if (!std::isfinite(one)) refuse("a scale is no finite number");
+  }
+  used_->insert(name);
+  return scales;
+}
+
 std::optional<QuantisedTensor> WeightView::Quantised(at::IntArrayRef expected_shape) const {
   const TensorEntry& entry = *Read(expected_shape).entry;
   const DtypeFacts& facts = FactsOf(entry.dtype);
@@ -92,6 +129,7 @@ std::optional<QuantisedTensor> WeightView::Quantised(at::IntArrayRef expected_sh
   if (entry.shape[1] % facts.block_elements != 0) return std::nullopt;
   checkpoint_->MarkUsedInPlace();
   return QuantisedTensor{.dtype = entry.dtype,
+                         .scales = Scales(entry),
                          .rows = entry.shape[0],
                          .columns = entry.shape[1],
                          .data = entry.data,
@@ -102,9 +140,14 @@ std::optional<QuantisedTensor> WeightView::Quantised(at::IntArrayRef expected_sh
 at::Tensor WeightView::Tensor(at::IntArrayRef expected_shape) const {
   const Checkpoint::Tensor& found = Read(expected_shape);
   const TensorEntry& entry = *found.entry;
-  if (IsQuantised(entry.dtype) && entry.shape.size() > 1) {
+  if (IsFp8(entry.dtype) || (IsInBlocks(entry.dtype) && entry.shape.size() > 1)) {
     at::Tensor wide = at::empty(expected_shape, at::TensorOptions().dtype(at::kFloat));
     Dequantize(entry.dtype, entry.data, wide.numel(), wide.data_ptr<float>());
+    const std::vector<float> scales = Scales(entry);
+    if (scales.size() == 1) wide.mul_(scales[0]);
+    if (scales.size() > 1) {
+      for (int64_t i = 0; i < wide.size(0); ++i) wide[i].mul_(scales[static_cast<size_t>(i)]);
+    }
     return wide.to(device_, dtype_);
   }
   at::Tensor tensor = Wrap(entry, StoredType(entry, found.file->path()), checkpoint_).to(device_, dtype_);

@@ -18,7 +18,8 @@ namespace diptych {
 
 // A matrix of a quantised format, where it lies in the mapped file.
 struct QuantisedTensor {
-  Dtype dtype;
+  Dtype dtype;                // in blocks, or fp8
+  std::vector<float> scales;  // of fp8: of each row, or of all; empty: 1
   int64_t rows, columns;
   const uint8_t* data;  // `rows` times `row_bytes`; aligned to nothing in particular
   int64_t row_bytes;    // a whole number of blocks
@@ -40,9 +41,10 @@ class WeightView {
   WeightView Prefixed(std::initializer_list<std::string_view> prefixes, std::string_view probe) const;
 
   // The tensor of this name on the view's device in the view's dtype. Where neither changes nothing is copied: the
-  // tensor lies in the mapped file, keeps it alive, and must not be written to. A quantised matrix is dequantised. Throws
-  // Error(kInvalidArgument) when the tensor is missing, has another shape or is not floating-point, and for a quantised
-  // vector: no writer quantises norms and biases.
+  // tensor lies in the mapped file, keeps it alive, and must not be written to. A quantised matrix is dequantised; the
+  // scales of fp8 are NAME_scale (layout.h). Throws Error(kInvalidArgument) when the tensor is missing, has another
+  // shape or is not floating-point, for a vector in blocks (no writer makes one), and for scales that are missing where
+  // others have them, of another shape or no numbers.
   at::Tensor Tensor(at::IntArrayRef expected_shape) const;
 
   // The matrix of this name as it is stored, when it is quantised and its rows are whole blocks; nullopt for one that
@@ -62,6 +64,7 @@ class WeightView {
   std::string UnusedWarning(std::initializer_list<std::string_view> expected) const;
 
  private:
+  std::vector<float> Scales(const TensorEntry& entry) const;
   const Checkpoint::Tensor& Read(at::IntArrayRef expected_shape) const;
 
   std::shared_ptr<const Checkpoint> checkpoint_;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/error/error.h"
-#include "common/weights/ggml_blocks.h"
+#include "common/weights/dequantize.h"
 #include "common/weights/gguf.h"
 
 namespace {

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "common/weights/dequantize.h"
 #include "common/weights/dtype.h"
 
 namespace diptych::testing {
@@ -35,6 +36,23 @@ inline std::vector<uint8_t> Quantise(Dtype dtype, const std::vector<float>& valu
       const auto nibble = [&](int i) { return static_cast<uint8_t>(std::clamp(number(i) + 8, 0, 15)); };
       for (int i = 0; i < 16; ++i) bytes.push_back(static_cast<uint8_t>(nibble(i) | nibble(i + 16) << 4));
     }
+  }
+  return bytes;
+}
+
+// To the nearest of the finite values of float8_e4m3fn, after a division by `scale`.
+inline std::vector<uint8_t> ToFp8(const std::vector<float>& values, float scale) {
+  std::vector<uint8_t> all(256);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint8_t>(i);
+  std::vector<float> decoded(256);
+  Dequantize(Dtype::F8_E4M3, all.data(), 256, decoded.data());
+  std::vector<uint8_t> bytes;
+  for (const float value : values) {
+    size_t best = 0;
+    for (size_t i = 0; i < 127; ++i) {  // the rest are negative, and no number
+      if (std::fabs(decoded[i] - std::fabs(value / scale)) < std::fabs(decoded[best] - std::fabs(value / scale))) best = i;
+    }
+    bytes.push_back(static_cast<uint8_t>(best | (value < 0 ? 128 : 0)));
   }
   return bytes;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/nn/layers.h"
+#include "common/weights/dequantize.h"
 #include "tests/support/gguf_writer.h"
 #include "tests/unit/common/weights/weights_support.h"
 
@@ -61,7 +62,7 @@ class MatrixTest : public ::testing::Test {
 TEST_F(MatrixTest, EveryQuantisedFormatIsMultipliedAsItsValuesAre) {
   int formats = 0;
   for (const DtypeFacts& facts : AllDtypes()) {
-    if (!IsQuantised(facts.dtype)) continue;
+    if (!IsInBlocks(facts.dtype)) continue;
     ++formats;
     const Matrix matrix(Write(facts.dtype, 24, 512) / "w" / "weight", 24, 512);
     EXPECT_TRUE(matrix.is_quantised()) << facts.name;
@@ -92,6 +93,48 @@ TEST_F(MatrixTest, ComputesInBfloat16WithValuesThatAreRoundedOnce) {
   const at::Tensor ids = at::arange(24);
   EXPECT_TRUE(at::equal(matrix.Rows(ids), narrow));
   EXPECT_TRUE(at::equal(matrix.Linear(x, {}), at::linear(x, narrow)));
+}
+
+// As `float(weight) * scale`, whatever the scale is of.
+TEST_F(MatrixTest, Fp8IsMultipliedByItsScales) {
+  std::vector<uint8_t> bytes(6 * 40);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i % 120 + (i % 2) * 128);  // no NaN
+  at::Tensor values = at::empty({6, 40});
+  Dequantize(Dtype::F8_E4M3, bytes.data(), 240, values.data_ptr<float>());
+  const std::vector<float> one = {0.37f}, each = {0.5f, -1.25f, 3.1f, 0.01f, 7, 1};
+  using Shape = std::vector<int64_t>;
+  for (const auto& [shape, scales] : {std::pair<Shape, std::vector<float>>{{}, one}, {{1}, one}, {{6}, each},
+                                      {{6, 1}, each}}) {
+    WriteSafetensors(folder_ / "fp8.safetensors", {{{"w.weight", Dtype::F8_E4M3, {6, 40}}, bytes},
+                                                   {{"w.weight_scale", Dtype::F32, shape}, testing::BytesOf(scales)}});
+    const WeightView w(Checkpoint::Open(folder_ / "fp8.safetensors"), at::kCPU, at::kFloat);
+    const Matrix matrix(w / "w" / "weight", 6, 40);
+    EXPECT_TRUE(matrix.is_quantised());
+    at::Tensor scaled = values.clone();
+    for (int64_t i = 0; i < 6; ++i) scaled[i].mul_(scales[scales.size() == 1 ? 0 : static_cast<size_t>(i)]);
+    EXPECT_TRUE(at::equal(matrix.Rows(at::arange(6)), scaled));
+    EXPECT_TRUE(at::equal((w / "w" / "weight").Tensor({6, 40}), scaled)) << "as a GPU has it";
+    const at::Tensor x = at::randn({3, 40});
+    EXPECT_TRUE(at::equal(matrix.Linear(x, {}), at::linear(x, scaled)));
+    EXPECT_TRUE(w.UnusedNames().empty());
+  }
+}
+
+TEST_F(MatrixTest, ScalesThatAreNoneAreRefused) {
+  const std::vector<uint8_t> bytes(6 * 40);
+  const std::string path = folder_ / "fp8.safetensors";
+  const auto refusal = [&](const std::vector<int64_t>& shape, const std::vector<float>& scales,
+                           const std::string& name = "w") {
+    WriteSafetensors(path, {{{"w.weight", Dtype::F8_E4M3, {6, 40}}, bytes},
+                            {{name + ".weight_scale", Dtype::F32, shape}, testing::BytesOf(scales)}});
+    const WeightView w(Checkpoint::Open(path), at::kCPU, at::kFloat);
+    return ErrorOf([&] { Matrix(w / "w" / "weight", 6, 40); });
+  };
+  EXPECT_EQ(refusal({2}, {1, 1}),
+            "w.weight_scale: expected one scale or one of each row, [6] or [6, 1], found shape [2] in " + path);
+  EXPECT_EQ(refusal({1}, {std::nanf("")}), "w.weight_scale: a scale is no finite number in " + path);
+  EXPECT_EQ(refusal({1}, {1}, "v"), "tensor w.weight_scale is missing from " + path +
+                                        ": w.weight is stored as F8_E4M3, and others have their scales");
 }
 
 TEST_F(MatrixTest, ALayerTakesOneInPlaceOfAPlainOne) {

@@ -23,7 +23,7 @@ TEST(GgmlType, EachHasItsNumberInFiles) {
     EXPECT_EQ(type.block_elements, facts.block_elements) << type.name;
     EXPECT_EQ(type.block_bytes, facts.block_bytes) << type.name;
   }
-  for (const DtypeFacts& facts : AllDtypes()) EXPECT_TRUE(!IsQuantised(facts.dtype) || found.contains(facts.dtype));
+  for (const DtypeFacts& facts : AllDtypes()) EXPECT_TRUE(!IsInBlocks(facts.dtype) || found.contains(facts.dtype));
   EXPECT_EQ(GgmlTypeOf(14)->name, "Q6_K");
   EXPECT_EQ(GgmlTypeOf(30)->name, "BF16");
 }

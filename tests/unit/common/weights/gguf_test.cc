@@ -7,7 +7,7 @@
 #include <cstring>
 #include <optional>
 
-#include "common/weights/ggml_blocks.h"
+#include "common/weights/dequantize.h"
 #include "common/weights/safetensors.h"
 #include "tests/support/child_cost.h"
 #include "tests/support/gguf_writer.h"

@@ -394,6 +394,29 @@ TEST(OtherModel, IsRefusedByName) {
             std::string::npos);
 }
 
+TEST(Layout, ScalesOfFp8GoWithTheirTensorsUnderOneName) {
+  const std::string qkv = "layers.0.attention.qkv.", out = "layers.0.attention.out.";
+  std::vector<Made> fused = kFused, apart = kSplit;
+  fused[0].dtype = apart[0].dtype = "F8_E4M3";
+  const std::vector<Made> markers = {{"scaled_fp8", {2}}, {qkv + "comfy_quant", {20}}, {out + "input_scale", {}}};
+  const auto split = [&](const Layout& layout, const std::string& one) {
+    return Find(layout, "layers.0.attention.to_" + one + ".weight_scale");
+  };
+  for (const std::string name : {"scale_weight", "weight_scale"}) {
+    const Layout one = LayoutOf(ModelPart::kTransformer, fused + markers + std::vector<Made>{{qkv + name, {}}, {out + name, {}}});
+    EXPECT_TRUE(Find(one, "layers.0.attention.to_out.0.weight_scale").shape.empty());
+    EXPECT_FALSE(split(one, "k").is_slice);
+    EXPECT_EQ(one.tensors().size(), kFused.size() + 2 + 4) << "markers are left out";
+    const Layout rows = LayoutOf(ModelPart::kTransformer, fused + std::vector<Made>{{qkv + name, {12, 1}}});
+    EXPECT_TRUE(split(rows, "v").is_slice);
+    EXPECT_EQ(split(rows, "v").first_row, 8);
+    EXPECT_EQ(split(rows, "v").shape, (std::vector<int64_t>{4, 1}));
+  }
+  const Layout canonical = LayoutOf(ModelPart::kTransformer, apart + std::vector<Made>{{"layers.0.attention.to_q.scale_weight", {}}});
+  EXPECT_TRUE(split(canonical, "q").shape.empty());
+  EXPECT_FALSE(canonical.is_plain());
+}
+
 TEST(QuantisedForm, IsRefusedByName) {
   const auto of = [](const std::vector<Made>& more, const std::string& dtype) {
     std::vector<Made> made = kFused + more;
@@ -404,9 +427,9 @@ TEST(QuantisedForm, IsRefusedByName) {
   const std::string advice =
       ", which is not read yet; give one in bfloat16: the transformer of Z-Image, such as "
       "z_image_turbo_bf16.safetensors";
-  EXPECT_EQ(of({{scale}}, "F8_E4M3"), "FILE: its weights are quantised as fp8 with scales" + advice);
-  EXPECT_EQ(of({}, "F8_E5M2"), "FILE: its weights are quantised as fp8" + advice);
-  EXPECT_EQ(of({{"scaled_fp8", {0}}}, "F8_E4M3"), "FILE: its weights are quantised as fp8 with scales" + advice);
+  EXPECT_EQ(of({{scale}}, "F8_E4M3"), "") << "fp8 is read";
+  EXPECT_EQ(of({{scale}, {"layers.0.attention.qkv.pre_quant_scale"}}, "F8_E4M3"),
+            "FILE: its weights are quantised with scales of what it is multiplied with (pre_quant_scale)" + advice);
   EXPECT_EQ(of({{scale}, {"layers.0.attention.qkv.comfy_quant"}}, "I8"),
             "FILE: its weights are quantised as int8" + advice);
   EXPECT_EQ(of({{scale}, {scale + "_2"}}, "U8"), "FILE: its weights are quantised as nvfp4" + advice);

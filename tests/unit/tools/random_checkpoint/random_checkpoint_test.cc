@@ -8,7 +8,7 @@
 #include <set>
 
 #include "common/weights/checkpoint.h"
-#include "common/weights/ggml_blocks.h"
+#include "common/weights/dequantize.h"
 #include "tests/unit/common/weights/weights_support.h"
 #include "tools/random_checkpoint/random_tensor.h"
 #include "tools/random_checkpoint/random_values.h"

@@ -1,8 +1,9 @@
 // Goldens: make_gguf_goldens.py beside this file.
-#include "common/weights/ggml_blocks.h"
+#include "common/weights/dequantize.h"
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -63,6 +64,28 @@ TEST(GgmlBlocks, MayLieAtAnyAddressAndNeedNothingBehindThem) {
       std::vector<float> out(elements);
       Dequantize(type, shifted.data() + offset, facts.block_elements, out.data());
       EXPECT_EQ(std::memcmp(out.data(), expected.data(), 4 * elements), 0) << facts.name << " at " << offset;
+    }
+  }
+}
+
+// Goldens: make_fp8_goldens.py beside this file.
+TEST(Fp8, EqualsTorchInEveryValue) {
+  const auto goldens = SafetensorsFile::Open(DIPTYCH_SOURCE_DIR "/tests/unit/common/weights/data/fp8.safetensors");
+  std::vector<uint8_t> bytes(256);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i);
+  for (const Dtype dtype : {Dtype::F8_E4M3, Dtype::F8_E5M2}) {
+    const TensorEntry* const golden = goldens->Find(DtypeName(dtype));
+    ASSERT_TRUE(golden != nullptr && golden->byte_count == 1024);
+    std::vector<float> found(256);
+    Dequantize(dtype, bytes.data(), 256, found.data());
+    for (size_t i = 0; i < 256; ++i) {
+      float value;
+      std::memcpy(&value, golden->data + 4 * i, 4);
+      if (std::isnan(value)) {
+        EXPECT_TRUE(std::isnan(found[i])) << DtypeName(dtype) << " " << i;
+      } else {
+        EXPECT_EQ(std::memcmp(&found[i], &value, 4), 0) << DtypeName(dtype) << " " << i << ": " << found[i];
+      }
     }
   }
 }

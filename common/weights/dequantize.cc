@@ -1,7 +1,9 @@
-#include "common/weights/ggml_blocks.h"
+#include "common/weights/dequantize.h"
 
+#include <array>
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <string>
 
 #include "common/error/error.h"
@@ -230,6 +232,31 @@ void DecodeOne(const uint8_t* element, float* out) {
   *out = Convert(element);
 }
 
+// Sign, exponent, fraction, as torch's float8_e4m3fn (no infinity; all ones are no number) and float8_e5m2 (as IEEE).
+template <int kExponent, int kFraction>
+constexpr std::array<float, 256> Fp8Values() {
+  std::array<float, 256> values = {};
+  constexpr int kBias = (1 << (kExponent - 1)) - 1;
+  for (int byte = 0; byte < 256; ++byte) {
+    const int exponent = byte >> kFraction & ((1 << kExponent) - 1), fraction = byte & ((1 << kFraction) - 1);
+    float value = static_cast<float>(fraction + (exponent == 0 ? 0 : 1 << kFraction));
+    for (int i = exponent == 0 ? 1 : exponent; i < kBias + kFraction; ++i) value /= 2;
+    for (int i = kBias + kFraction; i < exponent; ++i) value *= 2;
+    if (kExponent == 4 && (byte & 127) == 127) value = std::numeric_limits<float>::quiet_NaN();
+    if (kExponent == 5 && exponent == 31) {
+      value = fraction == 0 ? std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN();
+    }
+    values[static_cast<size_t>(byte)] = byte >= 128 ? -value : value;
+  }
+  return values;
+}
+
+template <int kExponent, int kFraction>
+void DecodeFp8(const uint8_t* bytes, int64_t count, float* out) {
+  static constexpr std::array<float, 256> kValues = Fp8Values<kExponent, kFraction>();
+  for (int64_t i = 0; i < count; ++i) out[i] = kValues[bytes[i]];
+}
+
 // A template, so that the compiler sees what the loop calls.
 template <void (*Decode)(const uint8_t*, float*)>
 void DecodeAll(const DtypeFacts& facts, const uint8_t* blocks, int64_t count, float* out) {
@@ -288,8 +315,12 @@ void Dequantize(Dtype dtype, const uint8_t* blocks, int64_t count, float* out) {
       return DecodeAll<DecodeIQ4_NL>(facts, blocks, count, out);
     case Dtype::IQ4_XS:
       return DecodeAll<DecodeIQ4_XS>(facts, blocks, count, out);
+    case Dtype::F8_E4M3:
+      return DecodeFp8<4, 3>(blocks, count, out);
+    case Dtype::F8_E5M2:
+      return DecodeFp8<5, 2>(blocks, count, out);
     default:
-      throw Error(ErrorCode::kInternal, "asked for the values of " + std::string(facts.name) + ", which ggml has not");
+      throw Error(ErrorCode::kInternal, "asked for the values of \"" + std::string(facts.name) + "\", which are no weights");
   }
 }
 

@@ -1,14 +1,16 @@
-// A GGUF file paints what the folder paints: to the byte where no value is lost, and as the dequantised values
+// GGUF and fp8 files paint what the folder paints: to the byte where no value is lost, and as the dequantised values
 // where some are.
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
+#include <deque>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "common/image/png.h"
 #include "common/weights/checkpoint.h"
-#include "common/weights/ggml_blocks.h"
+#include "common/weights/dequantize.h"
 #include "gtest/gtest.h"
 #include "tests/integration/support/daemon.h"
 #include "tests/integration/support/scratch.h"
@@ -165,6 +167,51 @@ TEST_P(QuantisedGguf, OfTheTextModelDoesTheSame) {
 
 INSTANTIATE_TEST_SUITE_P(, QuantisedGguf, ::testing::Values(Dtype::Q8_0, Dtype::Q4_0),
                          [](const auto& info) { return std::string(DtypeName(info.param)); });
+
+// In both spellings of scales, with the markers of both, and as a plain cast.
+TEST(Fp8Files, PaintAsTheirDequantisedValuesDo) {
+  const Scratch scratch;
+  const auto original = Original(ToyPath("toy_a"), scratch / "original.safetensors");
+  const std::string fp8 = scratch / "fp8.safetensors", dequantised = scratch / "dequantised.safetensors";
+  std::vector<std::string> pictures;
+  for (const std::string scale_name : {"scale_weight", "weight_scale", ""}) {
+    SCOPED_TRACE(scale_name);
+    std::deque<std::vector<uint8_t>> own;
+    std::vector<TensorToWrite> narrow, wide;
+    const auto add = [&](std::vector<TensorToWrite>& to, const std::string& name, Dtype dtype,
+                         const std::vector<int64_t>& shape, std::vector<uint8_t> bytes) {
+      own.push_back(std::move(bytes));
+      to.push_back({{name, dtype, shape}, own.back()});
+    };
+    for (const auto& [name, tensor] : original->tensors()) {
+      std::vector<float> values = FloatsOf(*tensor.entry);
+      const std::vector<int64_t>& shape = tensor.entry->shape;
+      if (shape.size() == 2 && shape[0] > 1) {
+        const float scale = scale_name.empty() ? 1.0f : 0.0123f;
+        std::vector<uint8_t> bytes = testing::ToFp8(values, scale);
+        Dequantize(Dtype::F8_E4M3, bytes.data(), static_cast<int64_t>(values.size()), values.data());
+        for (float& value : values) value *= scale;
+        add(narrow, name, Dtype::F8_E4M3, shape, std::move(bytes));
+        const std::string layer = name.substr(0, name.size() - std::string("weight").size());
+        if (!scale_name.empty()) add(narrow, layer + scale_name, Dtype::F32, {}, BytesOf(std::vector<float>{scale}));
+        if (!scale_name.empty()) add(narrow, layer + "input_scale", Dtype::F32, {}, BytesOf(std::vector<float>{7}));
+      } else {
+        add(narrow, name, Dtype::F32, shape, BytesOf(values));
+      }
+      add(wide, name, Dtype::F32, shape, BytesOf(values));
+    }
+    if (scale_name == "scale_weight") add(narrow, "scaled_fp8", Dtype::F8_E4M3, {0}, {});
+    if (scale_name == "weight_scale") add(narrow, "layers.0.attention.qkv.comfy_quant", Dtype::U8, {2}, {'{', '}'});
+    WriteSafetensors(fp8, narrow);
+    WriteSafetensors(dequantised, wide);
+    const std::string wanted =
+        Paint(ToyPath("toy_a"), {"--transformer-path", dequantised}, "float32", scratch / "wanted.png");
+    pictures.push_back(Paint(ToyPath("toy_a"), {"--transformer-path", fp8}, "float32", scratch / "found.png"));
+    ExpectAlike(pictures.back(), wanted);
+  }
+  EXPECT_TRUE(pictures[0] == pictures[1]) << "one model, however its scales are called";
+  EXPECT_FALSE(DecodePng(pictures[0]).picture.rgb == DecodePng(pictures[2]).picture.rgb);
+}
 
 }  // namespace
 }  // namespace diptych::integration

@@ -1,4 +1,4 @@
-// The values of ggml's blocks.
+// The values of quantised formats: ggml's blocks, and fp8 before its scales.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace diptych {
 
 // The values of `count` consecutive elements, in the order of the row. `blocks` is aligned to nothing; `count` is a
 // multiple of FactsOf(dtype).block_elements; `out` holds count floats. Throws Error(kInternal) for another count and
-// for a format that ggml does not have.
+// for a format that is in none of them (U8, BOOL and their like).
 //
 // Equal to quants.dequantize of the gguf package 0.19.0 in every bit wherever the scales are finite, with or without
 // fused multiplication: scale times sub-scale times number has at most 23 significant bits in each of these formats, so
