@@ -135,6 +135,8 @@ std::map<std::string, std::vector<std::string>> ShardsOf(const std::string& fold
 
 }  // namespace
 
+bool IsShardName(const std::string& name) { return BaseOfShard(name).has_value(); }
+
 std::shared_ptr<const Checkpoint> Checkpoint::Open(const std::string& path) {
   std::shared_ptr<Checkpoint> checkpoint(new Checkpoint);
   checkpoint->OpenAny(path);

@@ -17,6 +17,9 @@ namespace diptych {
 
 class GgufFile;
 
+// "model-00001-of-00003.safetensors": one of several files of a model, which is opened by their folder.
+bool IsShardName(const std::string& name);
+
 // Immutable but for its mark; any thread may read. Entries point into mapped files that live as long as the checkpoint.
 class Checkpoint {
  public:
@@ -45,6 +48,8 @@ class Checkpoint {
   std::string Absent(std::string_view name) const;
   const std::map<std::string, Tensor, std::less<>>& tensors() const { return tensors_; }  // by name
   std::string LayoutText() const { return layout_ ? layout_->Description() : ""; }        // empty: the canonical names
+  // The files' names for tensors of other models, which are left out; sorted.
+  std::vector<std::string> Foreign() const { return layout_ ? layout_->foreign() : std::vector<std::string>(); }
   const std::string& path() const { return path_; }                                       // as given to Open
   const std::map<std::string, std::shared_ptr<const WeightsFile>>& files() const { return files_; }  // by path
   const GgufFile* gguf() const;  // the one file, whose metadata may say what it is; nullptr: it is no GGUF file
