@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <span>
@@ -472,8 +473,15 @@ void DescribeFolder(WeightsReport& report) {
 
 // --- what there is ---
 
+// With parts; a tokenizer alone is no model.
+bool IsCheckpoint(const fs::path& folder) {
+  const bool has_parts = std::any_of(std::begin(kParts), std::end(kParts),
+                                     [&](ModelPart part) { return IsFolder(folder / PartFolder(part)); });
+  return has_parts && ModelFolderProblem(folder.string()).empty();
+}
+
 void Collect(const fs::path& folder, int levels, std::vector<std::string>& found) {
-  if (ModelFolderProblem(folder.string()).empty()) {
+  if (IsCheckpoint(folder)) {
     found.push_back(folder.string());
     return;
   }

@@ -70,10 +70,17 @@ constexpr std::array<CommandEntry, 13> kCommands = {{
      "Needs the tokenizer of a checkpoint, no daemon.",
      "  diptych tokens \"a red circle\" --model-path models/demo\n", kCliCommon | kCliJson | kCliPrompt | kCliTokenizer,
      MakeTokens},
-    {"models", "verify PATH", "look at files of weights",
+    {"models", "ACTION PATH", "look at files of weights",
+     "inspect says of files and folders what they are, how much memory they take, what is missing in them or foreign,\n"
+     "and which option takes them. list DIR says it of all files and checkpoints in a folder and two levels below it,\n"
+     "such as ComfyUI's models, a line each. Neither reads more than the headers.\n"
      "verify reads the weights of a checkpoint folder, a part of it or a file anew, compares them with what the daemons\n"
-     "remember of them (--fingerprint-cache), and remembers what is there now. Exit status 1 when they differ.\n",
-     "  diptych models verify models/demo\n", kCliCommon | kCliJson | kCliModels, MakeModels},
+     "remember of them (--fingerprint-cache), and remembers what is there now.\n"
+     "Exit status 1 when one cannot be read, or differs.\n",
+     "  diptych models inspect z_image_turbo-Q8_0.gguf\n"
+     "  diptych models list ComfyUI/models\n"
+     "  diptych models verify models/demo\n",
+     kCliCommon | kCliJson | kCliModels, MakeModels},
 }};
 
 }  // namespace

@@ -1,9 +1,13 @@
 // models: files of weights on this machine.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -11,10 +15,13 @@
 #include "absl/strings/str_join.h"
 #include "common/config/fingerprint_folder.h"
 #include "common/config/options.h"
+#include "common/foreign_text/escape.h"
+#include "common/inspect/weights_report.h"
 #include "common/memory/memory_facts.h"
 #include "common/weights/weights_check.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/result_text.h"
+#include "coordinator/cli/weights_text.h"
 #include "coordinator/order/error_json.h"
 
 namespace diptych {
@@ -22,7 +29,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr char kVerify[] = "verify";
+constexpr char kInspect[] = "inspect", kList[] = "list", kVerify[] = "verify";
 
 std::string ResultText(const WeightsCheck& check) {
   const std::string what =
@@ -59,25 +66,120 @@ ordered_json ResultJson(const std::string& path, const WeightsCheck& check) {
           {"error", nullptr}};
 }
 
+// Of what is for people and goes to no terminal.
+constexpr size_t kColumns = 100;
+
+struct Action {
+  std::string_view name;
+  const char* usage;
+};
+constexpr Action kActions[] = {{kInspect, "diptych models inspect PATH"},
+                               {kList, "diptych models list DIR"},
+                               {kVerify, "diptych models verify PATH"}};
+
+std::string UsageOf(std::string_view action) {
+  const auto* const found = std::find_if(std::begin(kActions), std::end(kActions),
+                                         [&](const Action& one) { return one.name == action; });
+  if (found != std::end(kActions)) return found->usage;
+  return absl::StrJoin(kActions, ", ", [](std::string* text, const Action& one) { absl::StrAppend(text, one.usage); });
+}
+
+// A part of a checkpoint that cannot be read at all.
+bool IsDamaged(const WeightsReport& report) {
+  return std::any_of(report.parts.begin(), report.parts.end(), [](const PartReport& part) { return part.is_damaged; });
+}
+
 class Models final : public Command {
  public:
   void AddArguments(CLI::App& app) override {
-    app.add_option("ACTION", action_, "verify: read the weights anew and compare them with what is remembered");
-    app.add_option("PATH", paths_, "a checkpoint folder, a part of it, or a file (.safetensors, .gguf); several");
+    app.add_option("ACTION", action_,
+                   "inspect: say what files are; list: what lies in a folder; verify: read the weights anew and compare "
+                   "them with what is remembered");
+    app.add_option("PATH", paths_,
+                   "a checkpoint folder, a part of it, or a file (.safetensors, .gguf); several. list: one folder");
   }
 
   void Configure(const Settings& settings) override {
     folder_ = FingerprintFolder(settings.Get(options::kFingerprintCache));
     json_ = settings.Get(options::kJson);
-    if (action_ != kVerify) {
-      throw UsageError(
-          action_ ? absl::StrCat("diptych models knows no \"", *action_, "\"; it is: diptych models verify PATH")
-                  : "what to do is missing: diptych models verify PATH");
+    const std::string action = action_.value_or(""), usage = UsageOf(action);
+    if (action != kInspect && action != kList && action != kVerify) {
+      throw UsageError(action_ ? absl::StrCat("diptych models knows no \"", *action_, "\"; it is one of: ", usage)
+                               : "what to do is missing: " + usage);
     }
-    if (paths_.empty()) throw UsageError("PATH is missing: diptych models verify PATH");
+    if (paths_.empty()) throw UsageError((action == kList ? "DIR is missing: " : "PATH is missing: ") + usage);
+    if (action == kList && paths_.size() > 1) throw UsageError("one folder at a time: " + usage);
   }
 
   int Run(Environment& environment) override {
+    if (action_ == kInspect) return Inspect(environment);
+    return action_ == kList ? List(environment) : Verify(environment);
+  }
+
+ private:
+  int Inspect(Environment& environment) const {
+    size_t failed = 0;
+    bool is_first = true;
+    for (const std::string& path : paths_) {
+      environment.interrupt.ThrowIfRequested();
+      if (!json_ && !is_first) environment.out << "\n";
+      is_first = false;
+      try {
+        const WeightsReport report = InspectWeights(path);
+        failed += IsDamaged(report) ? 1 : 0;
+        environment.out << (json_ ? JsonLine(WeightsJson(report))
+                                  : EscapeLines(WeightsText(report, Columns(environment))))
+                        << std::flush;
+      } catch (const Error& error) {
+        if (paths_.size() == 1) throw;
+        ++failed;
+        environment.out << (json_ ? JsonLine({{"path", path}, {"error", ErrorJson(error)}})
+                                  : Reflowed(EscapeText(error.what()), Columns(environment)) + "\n")
+                        << std::flush;
+      }
+    }
+    return StatusOf(failed, paths_.size());
+  }
+
+  int List(Environment& environment) const {
+    namespace fs = std::filesystem;
+    const std::vector<std::string> found = WeightsBelow(paths_[0]);
+    std::vector<ListedWeights> listed;
+    size_t failed = 0;
+    for (const std::string& path : found) {
+      environment.interrupt.ThrowIfRequested();
+      ListedWeights one;
+      one.path = path;
+      std::error_code ignored;
+      one.name = fs::path(path).lexically_relative(paths_[0]).string();
+      if (one.name == "." || one.name.empty()) one.name = path;
+      if (fs::is_directory(path, ignored) && !one.name.ends_with('/')) one.name += '/';
+      try {
+        one.report = InspectWeights(path);
+        failed += IsDamaged(one.report) ? 1 : 0;
+        if (json_) environment.out << JsonLine(WeightsJson(one.report)) << std::flush;
+      } catch (const Error& error) {
+        ++failed;
+        one.error = error.what();
+        if (json_) environment.out << JsonLine({{"path", path}, {"error", ErrorJson(error)}}) << std::flush;
+      }
+      listed.push_back(std::move(one));
+    }
+    if (!json_) environment.out << EscapeLines(WeightsTable(listed, Columns(environment))) << std::flush;
+    return StatusOf(failed, found.size());
+  }
+
+  static size_t Columns(const Environment& environment) {
+    const size_t columns = environment.OutColumns();
+    return columns == 0 ? kColumns : columns;
+  }
+
+  static int StatusOf(size_t failed, size_t all) {
+    if (failed == 0) return kExitDone;
+    throw Error(ErrorCode::kDataLoss, absl::StrCat(failed, " of ", all, " cannot be read"));
+  }
+
+  int Verify(Environment& environment) const {
     std::vector<std::string> files;
     for (const std::string& path : paths_) {
       const std::vector<std::string> more = WeightsFilesIn(path);
@@ -113,7 +215,6 @@ class Models final : public Command {
     return kExitDone;
   }
 
- private:
   std::optional<std::string> action_;
   std::vector<std::string> paths_;
   std::string folder_;

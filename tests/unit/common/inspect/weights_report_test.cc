@@ -378,7 +378,7 @@ TEST(WeightsReport, IsRefusedForWhatCannotBeRead) {
 
 TEST(WeightsBelow, HasFilesCheckpointsAndFoldersOfShards) {
   const TemporaryFolder scratch;
-  for (const char* folder : {"vae", "loras/styles/deep/deeper", "model/transformer", "text_encoders/qwen"}) {
+  for (const char* folder : {"vae", "loras/styles/deep/deeper", "model/transformer", "text_encoders/qwen", "code/tokenizer"}) {
     fs::create_directories(scratch / folder);
   }
   for (const char* file :

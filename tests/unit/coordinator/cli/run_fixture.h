@@ -17,7 +17,7 @@
 
 namespace diptych {
 
-class RunTest : public testing::Test {
+class RunTest : public ::testing::Test {
  protected:
   RunTest() { MakeEnvironmentPlain(); }
   int Run(const std::vector<std::string>& arguments) {
