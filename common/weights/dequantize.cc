@@ -275,7 +275,7 @@ void Dequantize(Dtype dtype, const uint8_t* blocks, int64_t count, float* out) {
   }
   switch (dtype) {
     case Dtype::F32:
-      std::memcpy(out, blocks, static_cast<size_t>(count) * sizeof(float));
+      if (count > 0) std::memcpy(out, blocks, static_cast<size_t>(count) * sizeof(float));  // of none there may be no place
       return;
     case Dtype::F16:
       return DecodeAll<DecodeOne<Half>>(facts, blocks, count, out);

@@ -117,6 +117,7 @@ TEST(GgmlBlocks, AreAskedForWholeAndOfAKnownType) {
             "asked for -256 elements of Q4_K, expected a multiple of 256");
   EXPECT_NE(ErrorOf([&] { Dequantize(Dtype::kOther, block.data(), 32, out.data()); }), "");
   EXPECT_EQ(ErrorOf([&] { Dequantize(Dtype::Q4_K, block.data(), 0, out.data()); }), "");
+  EXPECT_EQ(ErrorOf([&] { Dequantize(Dtype::F32, nullptr, 0, nullptr); }), "") << "what the sanitizer sees";
 }
 
 }  // namespace
