@@ -10,10 +10,10 @@
 namespace diptych::nn {
 
 // [rows, columns], as [out, in] in a checkpoint. Plain formats are a tensor in the dtype that is computed in. Quantised
-// ones (ggml's blocks, fp8 with or without scales) stay as they are in the mapped file, and a few rows at a time are dequantised on the way into a product: each
-// value in fp32, then rounded once to the dtype that is computed in. So every result is that of the matrix dequantised
-// as a whole, but for the order in which a kernel sums. On a GPU, and where rows are no whole number of blocks, all of
-// it is dequantised when it is read.
+// ones (ggml's blocks, fp8 with or without scales) stay as they are in the mapped file, and a few rows at a time are
+// dequantised on the way into a product: each value in fp32, then rounded once to the dtype that is computed in. So
+// every result is that of the matrix dequantised as a whole, but for the order in which a kernel sums. On a GPU, and
+// where rows are no whole number of blocks, all of it is dequantised when it is read.
 class Matrix {
  public:
   // The tensor that `w` names. Throws Error(kInvalidArgument) as WeightView::Tensor does.

@@ -19,7 +19,7 @@ namespace {
 
 constexpr size_t kPiece = (128u << 20) + (64u << 10);  // OpenBLAS's buffer
 constexpr size_t kForThread = 64u << 20;               // its stack, and the allocator's room for it
-constexpr size_t kForTheRest = 1280u << 20;  // threads of gRPC and their like
+constexpr size_t kForTheRest = 1280u << 20;            // threads of gRPC and their like
 constexpr int kMostBlasThreads = 64;
 
 int ThreadsAtMost() {

@@ -50,7 +50,7 @@ class Checkpoint {
   std::string LayoutText() const { return layout_ ? layout_->Description() : ""; }        // empty: the canonical names
   // The files' names for tensors of other models, which are left out; sorted.
   std::vector<std::string> Foreign() const { return layout_ ? layout_->foreign() : std::vector<std::string>(); }
-  const std::string& path() const { return path_; }                                       // as given to Open
+  const std::string& path() const { return path_; }                                                  // as given to Open
   const std::map<std::string, std::shared_ptr<const WeightsFile>>& files() const { return files_; }  // by path
   const GgufFile* gguf() const;  // the one file, whose metadata may say what it is; nullptr: it is no GGUF file
   const std::vector<std::string>& warnings() const { return warnings_; }  // for the log; one line each

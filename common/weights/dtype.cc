@@ -6,20 +6,17 @@ namespace diptych {
 namespace {
 
 // In the order of Dtype. The sizes of blocks were checked against GGML_QUANT_SIZES of the gguf package 0.19.0.
-constexpr std::array<DtypeFacts, 28> kDtypes = {{{Dtype::F64, "F64", 1, 8},         {Dtype::F32, "F32", 1, 4},
-                                                 {Dtype::F16, "F16", 1, 2},         {Dtype::BF16, "BF16", 1, 2},
-                                                 {Dtype::F8_E4M3, "F8_E4M3", 1, 1}, {Dtype::F8_E5M2, "F8_E5M2", 1, 1},
-                                                 {Dtype::I64, "I64", 1, 8},         {Dtype::I32, "I32", 1, 4},
-                                                 {Dtype::I16, "I16", 1, 2},         {Dtype::I8, "I8", 1, 1},
-                                                 {Dtype::U64, "U64", 1, 8},         {Dtype::U32, "U32", 1, 4},
-                                                 {Dtype::U16, "U16", 1, 2},         {Dtype::U8, "U8", 1, 1},
-                                                 {Dtype::BOOL, "BOOL", 1, 1},       {Dtype::Q8_0, "Q8_0", 32, 34},
-                                                 {Dtype::Q4_0, "Q4_0", 32, 18},     {Dtype::Q4_1, "Q4_1", 32, 20},
-                                                 {Dtype::Q5_0, "Q5_0", 32, 22},     {Dtype::Q5_1, "Q5_1", 32, 24},
-                                                 {Dtype::Q2_K, "Q2_K", 256, 84},    {Dtype::Q3_K, "Q3_K", 256, 110},
-                                                 {Dtype::Q4_K, "Q4_K", 256, 144},   {Dtype::Q5_K, "Q5_K", 256, 176},
-                                                 {Dtype::Q6_K, "Q6_K", 256, 210},   {Dtype::IQ4_NL, "IQ4_NL", 32, 18},
-                                                 {Dtype::IQ4_XS, "IQ4_XS", 256, 136}, {Dtype::kOther, "", 1, 0}}};
+constexpr std::array<DtypeFacts, 28> kDtypes = {
+    {{Dtype::F64, "F64", 1, 8},       {Dtype::F32, "F32", 1, 4},         {Dtype::F16, "F16", 1, 2},
+     {Dtype::BF16, "BF16", 1, 2},     {Dtype::F8_E4M3, "F8_E4M3", 1, 1}, {Dtype::F8_E5M2, "F8_E5M2", 1, 1},
+     {Dtype::I64, "I64", 1, 8},       {Dtype::I32, "I32", 1, 4},         {Dtype::I16, "I16", 1, 2},
+     {Dtype::I8, "I8", 1, 1},         {Dtype::U64, "U64", 1, 8},         {Dtype::U32, "U32", 1, 4},
+     {Dtype::U16, "U16", 1, 2},       {Dtype::U8, "U8", 1, 1},           {Dtype::BOOL, "BOOL", 1, 1},
+     {Dtype::Q8_0, "Q8_0", 32, 34},   {Dtype::Q4_0, "Q4_0", 32, 18},     {Dtype::Q4_1, "Q4_1", 32, 20},
+     {Dtype::Q5_0, "Q5_0", 32, 22},   {Dtype::Q5_1, "Q5_1", 32, 24},     {Dtype::Q2_K, "Q2_K", 256, 84},
+     {Dtype::Q3_K, "Q3_K", 256, 110}, {Dtype::Q4_K, "Q4_K", 256, 144},   {Dtype::Q5_K, "Q5_K", 256, 176},
+     {Dtype::Q6_K, "Q6_K", 256, 210}, {Dtype::IQ4_NL, "IQ4_NL", 32, 18}, {Dtype::IQ4_XS, "IQ4_XS", 256, 136},
+     {Dtype::kOther, "", 1, 0}}};
 
 constexpr bool StandInOrder() {
   for (size_t i = 0; i < kDtypes.size(); ++i) {

@@ -130,9 +130,6 @@ TEST(ShortWaits, HoldForTheProgramsThatCompute) {
 }
 
 TEST(LibraryRoom, ProgramsSayWhereTheLibrariesWouldWaitForMemoryForEver) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer takes more addresses than any limit of this test leaves";
-#endif
   for (const std::string program : {PROGRAMS_THAT_COMPUTE}) {
     const Outcome run = Start(program, {program, "--help"}, {}, [] {
       const rlimit limit{800'000 << 10, 800'000 << 10};
